@@ -1,0 +1,67 @@
+"""The instances that must not be parked, each with the reason in words (the facts: docs/safety.md)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from park_volumes import records
+from park_volumes.model import Instance, Volume
+
+STOPPED_ON_PURPOSE = ("", "Client.UserInitiatedShutdown", "Client.InstanceInitiatedShutdown", "Server.ScheduledStop")
+"""The StateReason codes of a stop that a person, the guest or AWS maintenance asked for; absent counts as asked for."""
+
+REGION_ZONE = re.compile(r"[a-z]{2}(-[a-z]+)+-\d[a-z]")
+"""The zones of a region itself: not Local Zones (us-west-2-lax-1a), not Wavelength (us-east-1-wl1-bos-wlz-1)."""
+
+
+def refusal(instance: Instance, volumes: Iterable[Volume]) -> str:
+    """Why this stopped instance, with these volumes to be parked, must not be, as a sentence; empty where it may."""
+    return _of_instance(instance) or next((words for v in volumes if (words := _of_volume(v))), "")
+
+
+def _of_instance(i: Instance) -> str:
+    return _by_kind(i) or _by_owner(i) or _by_stop(i)
+
+
+def _by_kind(i: Instance) -> str:
+    if i.lifecycle == "spot":
+        return "It is a Spot Instance, which EC2 terminates when its root volume is detached."
+    if i.lifecycle and i.lifecycle != "scheduled":
+        return f"Its lifecycle is {i.lifecycle}, for which detaching the root volume is not supported."
+    if i.hibernation:
+        return "Hibernation is enabled for it, and a hibernated memory lives on its root volume."
+    if i.root_device_type != "ebs":
+        return f"Its root device is of the type {i.root_device_type}, not ebs: it can not be stopped and started."
+    if i.product_codes:
+        return f"It bears the Marketplace product code {i.product_codes[0]}, and such a volume may never attach again."
+    if i.outpost_arn or not REGION_ZONE.fullmatch(i.zone):
+        return f"It runs in {i.outpost_arn or i.zone}: Outposts, Local Zones and Wavelength Zones are not supported."
+    return ""
+
+
+def _by_owner(i: Instance) -> str:
+    if "aws:autoscaling:groupName" in i.tags:
+        return f"It belongs to the Auto Scaling group {i.tags['aws:autoscaling:groupName']}, which replaces it."
+    if "aws:ec2:fleet-id" in i.tags or "aws:ec2spot:fleet-request-id" in i.tags:
+        return "It belongs to an EC2 Fleet, which replaces it."
+    if i.managed_by:
+        return f"It is managed by {i.managed_by}, which alone may change it."
+    return ""
+
+
+def _by_stop(i: Instance) -> str:
+    if i.state_reason in STOPPED_ON_PURPOSE:
+        return ""
+    return f"It stopped because of {i.state_reason}, not because somebody asked for it: start it to see what is wrong."
+
+
+def _of_volume(v: Volume) -> str:
+    if v.multi_attach or len(v.attachments) > 1:
+        return f"Its volume {v.id} is one that several instances can share (Multi-Attach)."
+    if records.too_many_tags(v):
+        most = records.TAGS_PER_RESOURCE - records.OUR_TAGS
+        return (
+            f"Its volume {v.id} has more than {most} tags, which do not fit on a snapshot beside those of ParkVolumes."
+        )
+    return ""

@@ -1,0 +1,123 @@
+"""Where an instance stands, read from what was seen: what both sides must see in the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from park_volumes.model import OPTED_IN, Attachment, Instance, Mark, Place, Record, Seen, Settings, Volume
+
+
+def opted_in(instance: Instance, settings: Settings) -> bool:
+    return instance.tags.get(settings.opt_in_tag_key) in OPTED_IN
+
+
+def attached(seen: Seen) -> list[tuple[Volume, Attachment]]:
+    """The volumes attached to the instance, by their own description, in the order of their devices."""
+    pairs = [(v, at) for v in seen.volumes if (at := v.attached_to(seen.instance.id))]
+    return sorted(pairs, key=lambda pair: pair[1].device)
+
+
+def root_detached(seen: Seen) -> bool:
+    """Whether the instance has no root volume, in its own description and in those of all volumes seen."""
+    root = seen.instance.root_device
+    return seen.instance.on(root) is None and all(at.device != root for _, at in attached(seen))
+
+
+def settled(seen: Seen) -> bool:
+    """Whether the instance and its volumes tell the same story: the same volumes at the same devices, all attached."""
+    mapped = {(m.device, m.volume_id) for m in seen.instance.mappings if m.status == "attached"}
+    there = {(at.device, v.id) for v, at in attached(seen) if at.state == "attached"}
+    return mapped == there and len(mapped) == len(seen.instance.mappings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Marked:
+    """A volume in transit of this instance. ``at`` is where it is attached to the instance, None where it is not."""
+
+    volume: Volume
+    mark: Mark
+    place: Place
+    at: Attachment | None
+
+    @property
+    def id(self) -> str:
+        return self.volume.id
+
+    @property
+    def state(self) -> str:
+        return self.volume.state
+
+    @property
+    def restored(self) -> bool:
+        """Whether it was made from the snapshot that its place names; else it is the original of that snapshot."""
+        return self.volume.snapshot_id == self.place.snapshot_id
+
+    @property
+    def came_back(self) -> bool:
+        """Whether it was attached after the mark was written: put back, or restored."""
+        return self.at is not None and self.at.attach_time > self.mark.at
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it is attached to another instance."""
+        return any(at is not self.at for at in self.volume.attachments)
+
+
+def marked(seen: Seen) -> list[Marked]:
+    """The volumes in transit of this instance."""
+    return [
+        Marked(volume=v, mark=v.mark, place=v.place, at=v.attached_to(seen.instance.id))
+        for v in seen.volumes
+        if v.mark and v.place and v.mark.instance_id == seen.instance.id
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generation:
+    """The parts of one attempt at parking whose volumes were, or were about to be, given up.
+
+    ``marked_at`` is the newest mark on the snapshots. ``missing`` names in words what is not there; with anything
+    missing, nothing may be restored or deleted by it.
+    """
+
+    name: str
+    marked_at: datetime
+    parts: tuple[Record, ...]
+    missing: tuple[str, ...]
+
+
+def given_up(seen: Seen) -> Generation | None:
+    """The generation whose marks are the newest of those that bear the instance's launch time now; None where none has.
+
+    Snapshots are marked before the root volume is detached, so the newest mark names the attempt that took the root.
+    """
+    marks = [(r.mark.at, r) for r in seen.records if r.mark and _of_this_stop(r, r.mark, seen.instance)]
+    if not marks:
+        return None
+    marked_at, newest = max(marks, key=lambda pair: pair[0])
+    parts = _one_per_part(r for _, r in marks if r.generation == newest.generation and r.state == "completed")
+    missing = [f"part {k} of {newest.parts}" for k in range(1, newest.parts + 1) if k not in parts]
+    if all(r.device != seen.instance.root_device for r in parts.values()):
+        missing.append(f"the root volume ({seen.instance.root_device})")
+    ordered = tuple(parts[k] for k in sorted(parts))
+    return Generation(name=newest.generation, marked_at=marked_at, parts=ordered, missing=tuple(missing))
+
+
+def _of_this_stop(r: Record, mark: Mark, instance: Instance) -> bool:
+    return r.launch_time == instance.launch_time == mark.launch_time and r.generation == mark.generation
+
+
+def _one_per_part(records: Iterable[Record]) -> dict[int, Record]:
+    """Two passes at once can make two snapshots of one part: the one with the smallest id counts, for everybody."""
+    parts: dict[int, Record] = {}
+    for r in sorted(records, key=lambda r: r.snapshot_id):
+        parts.setdefault(r.part, r)
+    return parts
+
+
+def start_pending(seen: Seen, settings: Settings, now: datetime) -> bool:
+    """Whether a start was asked for within the last hour that has not moved the launch time yet."""
+    requests = (r.start_requested for r in seen.records if r.launch_time == seen.instance.launch_time)
+    return any(at is not None and now < at + settings.start_hold for at in requests)

@@ -1,0 +1,268 @@
+"""What the start side does about one instance: put back, restore, start; and settle what came back.
+
+It deletes nothing, ever. While the original root volume exists, the originals are put back; only when all of them are
+gone are volumes made from the snapshots. The root volume is attached last: an instance starts with all or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from park_volumes.decide.situation import (
+    Generation,
+    Marked,
+    attached,
+    given_up,
+    marked,
+    opted_in,
+    root_detached,
+    settled,
+    start_pending,
+)
+from park_volumes.model import (
+    AttachVolume,
+    CountAttempt,
+    CreateVolume,
+    Decision,
+    Outcome,
+    Record,
+    RememberStart,
+    Seen,
+    SetDeleteOnTermination,
+    Settings,
+    StartInstance,
+    Step,
+    UnmarkVolumes,
+)
+
+Stage = tuple[Step, ...]
+
+REMEMBERED = timedelta(minutes=5)
+"""How long a request counts as remembered before asking again writes it anew."""
+
+SOON = timedelta(seconds=2)
+"""What EC2 usually takes to attach, detach or delete a volume."""
+
+
+def start(seen: Seen, settings: Settings, now: datetime, *, asked: bool) -> Decision:
+    """The next steps towards this instance running, if that is wanted: asked for now, or in the last hour and not done.
+
+    Where it is not wanted, what came back is settled, and volumes are put back whose lock came too late.
+    """
+    instance = seen.instance
+    if not opted_in(instance, settings):
+        return _refuse(f"{instance.id} is not opted in: tag it {settings.opt_in_tag_key}=true and ask again.")
+    if instance.state == "pending":
+        return Decision(reason=f"{instance.id} is starting.", outcome=Outcome.GOING_ON)
+    if instance.state == "running":
+        return _settle(seen, settings, now)
+    if instance.state != "stopped":
+        return _refuse(f"{instance.id} is {instance.state}.")
+    wanted = asked or start_pending(seen, settings, now)
+    remember = _remember(seen, now) if asked else ()
+    if not root_detached(seen):
+        return _start_as_it_is(seen, remember) if wanted else _settle(seen, settings, now)
+    if originals := [m for m in marked(seen) if not m.restored and m.state != "deleting"]:
+        return _put_back(seen, originals, remember, wanted=wanted)
+    return _restore(seen, remember) if wanted else Decision(reason=f"{instance.id} is parked.")
+
+
+def _refuse(reason: str, *steps: Stage) -> Decision:
+    return Decision(reason=reason, outcome=Outcome.REFUSED, steps=_stages(*steps))
+
+
+def _not_yet(reason: str, remember: Stage) -> Decision:
+    return Decision(reason=reason, outcome=Outcome.GOING_ON, steps=_stages(remember), look_again=SOON)
+
+
+def _stages(*stages: Stage) -> tuple[Stage, ...]:
+    return tuple(stage for stage in stages if stage)
+
+
+def _remember(seen: Seen, now: datetime) -> Stage:
+    """The request is written on the snapshots of this stop, so that it outlives the pass that took it."""
+    of_this_stop = [r for r in seen.records if r.launch_time == seen.instance.launch_time]
+    if not of_this_stop or any(r.start_requested and now < r.start_requested + REMEMBERED for r in of_this_stop):
+        return ()
+    return (RememberStart(snapshot_ids=tuple(r.snapshot_id for r in of_this_stop), at=now),)
+
+
+# The root volume is attached.
+
+
+def _start_as_it_is(seen: Seen, remember: Stage) -> Decision:
+    instance = seen.instance
+    if not _joined(seen):
+        return _not_yet(f"Volumes of {instance.id} are still being attached.", remember)
+    begin = (StartInstance(instance_id=instance.id),)
+    steps = _stages(remember, _attach_missing(seen), _deletion_flags(seen, marked(seen)), begin)
+    return Decision(reason=f"{instance.id} is started.", steps=steps)
+
+
+def _settle(seen: Seen, settings: Settings, now: datetime) -> Decision:
+    """What came back gets its DeleteOnTermination again, and loses its mark once the pass that wrote it is dead."""
+    reason = f"{seen.instance.id} is {seen.instance.state}."
+    if not _joined(seen):
+        return Decision(reason=reason)
+    old = [m for m in marked(seen) if m.at and now > m.mark.at + settings.function_timeout]
+    unmark = tuple(
+        UnmarkVolumes(volume_ids=tuple(m.id for m in old if m.mark == mark), mark=mark)
+        for mark in sorted({m.mark for m in old}, key=lambda mark: mark.at)
+    )
+    steps = _stages(_attach_missing(seen), _deletion_flags(seen, marked(seen)), unmark)
+    return Decision(reason=reason, steps=steps)
+
+
+def _joined(seen: Seen) -> bool:
+    """Whether nothing is on its way: everything attached is settled, no volume in transit is between two states."""
+    return settled(seen) and all(m.state in ("in-use", "available", "error") for m in marked(seen))
+
+
+def _attach_missing(seen: Seen) -> Stage:
+    """A volume in transit that is free, while its device is free too, belongs there."""
+    free = [m for m in marked(seen) if m.state == "available" and seen.instance.on(m.place.device) is None]
+    return tuple(_attach(m, seen) for m in free)
+
+
+def _attach(m: Marked, seen: Seen) -> AttachVolume:
+    return AttachVolume(instance_id=seen.instance.id, device=m.place.device, card=m.place.card, volume_id=m.id)
+
+
+def _deletion_flags(seen: Seen, volumes: Sequence[Marked]) -> Stage:
+    """DeleteOnTermination as it was: EC2 sets it to false for whatever is attached after the launch."""
+    flags = {
+        m.place.device: m.place.delete_on_termination
+        for m in volumes
+        if (m.came_back or m.at is None) and m.place.delete_on_termination != _flag(m)
+    }
+    return _set_flags(seen, flags)
+
+
+def _flag(m: Marked) -> bool:
+    return m.at is not None and m.at.delete_on_termination
+
+
+def _set_flags(seen: Seen, flags: Mapping[str, bool]) -> Stage:
+    return (SetDeleteOnTermination(instance_id=seen.instance.id, devices=flags),) if flags else ()
+
+
+# The root volume is detached, original volumes exist.
+
+
+def _put_back(seen: Seen, originals: Sequence[Marked], remember: Stage, *, wanted: bool) -> Decision:
+    """A wanted start puts the originals back; so does the sweep where the lock came after another launch."""
+    instance = seen.instance
+    root = next((m for m in originals if m.place.device == instance.root_device), None)
+    if root is None:
+        return _not_yet(f"The last volumes of {instance.id} are being deleted; then it is restored.", remember)
+    too_late = root.mark.launch_time != instance.launch_time
+    if not (wanted or too_late):
+        return Decision(reason=f"{instance.id} is being parked.")
+    attempt = [m for m in originals if m.mark.generation == root.mark.generation]
+    if taken := [m.id for m in attempt if m.elsewhere]:
+        return _refuse(f"{', '.join(taken)} of {instance.id} is attached elsewhere: detach it and ask again.", remember)
+    if any(m.state not in ("available", "in-use") or (m.at and m.at.state != "attached") for m in attempt):
+        return _not_yet(f"Volumes of {instance.id} are still being detached.", remember)
+    if lost := _lost(seen, root, attempt):
+        words = f"Of the original volumes of {instance.id}, {', '.join(lost)} is gone or has lost its mark"
+        if too_late:
+            return _refuse(f"{words}. Nothing was changed; attach the others by hand.", remember)
+        return _not_yet(f"{words}: it is restored from its snapshots once the others are deleted.", remember)
+    data = tuple(_attach(m, seen) for m in attempt if m.at is None and m is not root)
+    begin: Stage = (StartInstance(instance_id=instance.id),) if wanted else ()
+    steps = _stages(remember, data, (_attach(root, seen),), _deletion_flags(seen, attempt), begin)
+    return Decision(reason=f"The volumes of {instance.id} are put back.", steps=steps)
+
+
+def _lost(seen: Seen, root: Marked, attempt: Sequence[Marked]) -> list[str]:
+    """The volumes of the attempt that could not be put back beside the others."""
+    there = {m.id for m in attempt} | {v.id for v, _ in attached(seen)}
+    return sorted({r.volume_id for r in seen.records if r.generation == root.mark.generation} - there)
+
+
+# The root volume is detached, the originals are gone.
+
+
+def _restore(seen: Seen, remember: Stage) -> Decision:
+    instance = seen.instance
+    generation = given_up(seen)
+    if generation is None or generation.missing:
+        return _refuse(_nothing_whole(seen, generation))
+    ids = {r.volume_id for r in generation.parts}
+    if left := [v.id for v in seen.volumes if v.id in ids]:
+        return _not_yet(f"{', '.join(left)} of {instance.id} still exists; once deleted, it is restored.", remember)
+    if words := _in_the_way(seen, generation):
+        return _refuse(words)
+    made = {
+        m.place.snapshot_id: m for m in marked(seen) if m.restored and m.state in ("creating", "available", "in-use")
+    }
+    attach = [(r.device, _attach_restored(r, seen, made)) for r in generation.parts if not _is_on(r, made)]
+    return Decision(
+        reason=f"{instance.id} is restored from its {len(generation.parts)} snapshots and started.",
+        steps=_stages(
+            remember,
+            *_create(seen, generation, made),
+            tuple(step for device, step in attach if device != instance.root_device),
+            tuple(step for device, step in attach if device == instance.root_device),
+            _set_flags(seen, {r.device: True for r in generation.parts if r.delete_on_termination}),
+            (StartInstance(instance_id=instance.id),),
+        ),
+    )
+
+
+def _create(seen: Seen, generation: Generation, made: Mapping[str, Marked]) -> tuple[Stage, Stage]:
+    """The volumes still to be made; a new attempt, with a new token, where the volume of the last one is seen dead."""
+    dead = {m.place.snapshot_id for m in marked(seen) if m.restored and m.state == "error"}
+    needed = [(r, r.attempt + (r.snapshot_id in dead)) for r in generation.parts if r.snapshot_id not in made]
+    count = tuple(CountAttempt(snapshot_id=r.snapshot_id, attempt=n) for r, n in needed if n > r.attempt)
+    return count, tuple(CreateVolume(record=r, token=f"{r.snapshot_id}-{n}") for r, n in needed)
+
+
+def _is_on(r: Record, made: Mapping[str, Marked]) -> bool:
+    return r.snapshot_id in made and made[r.snapshot_id].at is not None
+
+
+def _attach_restored(r: Record, seen: Seen, made: Mapping[str, Marked]) -> AttachVolume:
+    known = made[r.snapshot_id].id if r.snapshot_id in made else ""
+    return AttachVolume(
+        instance_id=seen.instance.id, device=r.device, card=r.card, volume_id=known, snapshot_id=r.snapshot_id
+    )
+
+
+def _nothing_whole(seen: Seen, generation: Generation | None) -> str:
+    instance = seen.instance
+    if generation:
+        words = (
+            f"Of the snapshots of {instance.id}, {', '.join(generation.missing)} is missing. Nothing was changed; "
+            "look for the snapshot in the Recycle Bin (aws ec2 list-snapshots-in-recycle-bin)."
+        )
+    elif seen.records:
+        ids = ", ".join(sorted(r.snapshot_id for r in seen.records))
+        words = (
+            f"{instance.id} has no root volume, and its snapshots ({ids}) are not those of its last stop. Nothing was "
+            "changed; make a volume from the snapshot that you want and attach it by hand."
+        )
+    else:
+        words = f"{instance.id} has no root volume and no snapshots of ParkVolumes to make one from."
+    return " ".join((words, *seen.damaged))
+
+
+def _in_the_way(seen: Seen, generation: Generation) -> str:
+    """What speaks against restoring, as a sentence: another zone, or another volume at a device of ours.
+
+    Such a volume is for instance an empty one that Terraform made while the instance was parked.
+    """
+    instance = seen.instance
+    source = {v.id: v.snapshot_id for v in seen.volumes}
+    for r in generation.parts:
+        if r.zone != instance.zone:
+            return f"{r.snapshot_id} is of a volume in {r.zone}, but {instance.id} is in {instance.zone}."
+        there = instance.on(r.device)
+        if there and source.get(there.volume_id) != r.snapshot_id:
+            return (
+                f"The device {r.device} of {instance.id} is taken by {there.volume_id}, which is not made from "
+                f"{r.snapshot_id}. Nothing was changed; detach that volume "
+                f"(aws ec2 detach-volume --volume-id {there.volume_id}) and ask again."
+            )
+    return ""

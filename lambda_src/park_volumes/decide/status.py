@@ -1,0 +1,64 @@
+"""What people are told about an instance: its state in a word, the reason in a sentence, and each of its devices."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from park_volumes.decide.park import park
+from park_volumes.decide.situation import given_up, root_detached, start_pending
+from park_volumes.decide.start import start
+from park_volumes.model import Outcome, Record, Seen, Settings, Volume
+
+
+def status(seen: Seen, settings: Settings, now: datetime) -> dict[str, Any]:
+    """An instance as the API shows it. ``state`` is one of EC2's, or parking, parked, starting, needs attention."""
+    state, detail = _state(seen, settings, now)
+    instance = seen.instance
+    return {
+        "id": instance.id,
+        "name": instance.name,
+        "state": state,
+        "detail": detail,
+        "address": instance.address if state == "running" else "",
+        "devices": _devices(seen),
+    }
+
+
+def _state(seen: Seen, settings: Settings, now: datetime) -> tuple[str, str]:
+    instance = seen.instance
+    if instance.state != "stopped":
+        reason = park(seen, settings, now).reason
+        return ("starting" if instance.state == "pending" else instance.state), reason
+    to_start = start(seen, settings, now, asked=True)
+    to_park = park(seen, settings, now)
+    if start_pending(seen, settings, now):
+        return ("needs attention" if to_start.outcome == Outcome.REFUSED else "starting"), to_start.reason
+    if not root_detached(seen):
+        return ("parking" if to_park.outcome == Outcome.GOING_ON else "stopped"), to_park.reason
+    refused = next((d for d in (to_park, to_start) if d.outcome == Outcome.REFUSED), None)
+    if refused:
+        return "needs attention", refused.reason
+    return ("parking" if to_park.outcome == Outcome.GOING_ON else "parked"), to_park.reason
+
+
+def _devices(seen: Seen) -> list[dict[str, Any]]:
+    """Every device of the instance, in order: its volume while one is there, and the snapshot with its content."""
+    instance = seen.instance
+    generation = given_up(seen)
+    current = generation.parts if generation else ()
+    of_this_stop = {r.device: r for r in seen.records if r.launch_time == instance.launch_time}
+    latest = of_this_stop | {r.device: r for r in current}
+    attached = {a.device: v for v in seen.volumes if (a := v.attached_to(instance.id))}
+    return [_device(d, attached.get(d), latest.get(d)) for d in sorted(attached.keys() | latest.keys())]
+
+
+def _device(device: str, volume: Volume | None, record: Record | None) -> dict[str, Any]:
+    return {
+        "device": device,
+        "volume_id": volume.id if volume else None,
+        "snapshot_id": record.snapshot_id if record else None,
+        "size_gib": volume.size if volume else record.size if record else None,
+        "state": "attached" if volume else "parked",
+        "progress": record.progress if record and record.state == "pending" else None,
+    }

@@ -1,0 +1,68 @@
+"""What both Lambdas need of the place they run in: its clock, its time limit, its SDK."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.config import Config
+
+from park_volumes.ec2 import Ec2
+from park_volumes.model import Outcome, Settings
+from park_volumes.reconcile import Pass, Result
+
+MARGIN = timedelta(seconds=3)
+"""What is left of the time limit for writing the answer."""
+
+
+class SystemClock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+def begin_pass(ec2: Ec2, settings: Settings, context: LambdaContext) -> Pass:
+    clock = SystemClock()
+    began = clock.now()
+    left = timedelta(milliseconds=context.get_remaining_time_in_millis())
+    return Pass(ec2=ec2, settings=settings, clock=clock, began=began, deadline=began + left - MARGIN)
+
+
+def patient() -> Config:
+    """An SDK that backs off before EC2 throttles it (retry mode adaptive), with connections for parallel steps."""
+    return Config(
+        retries={"mode": "adaptive", "max_attempts": 6},
+        max_pool_connections=20,
+        connect_timeout=5,
+        read_timeout=20,
+    )
+
+
+def id_in_arn(arn: str) -> str:
+    """The resource id in an ARN: what follows the last slash. On the rest of it the EBS events disagree."""
+    return arn.rsplit("/", 1)[-1]
+
+
+def prompt() -> Config:
+    """An SDK for a caller that waits: two quick retries, then the error is told."""
+    return Config(
+        retries={"mode": "standard", "max_attempts": 3}, max_pool_connections=30, connect_timeout=3, read_timeout=15
+    )
+
+
+def log(logger: Logger, result: Result) -> None:
+    """One line for each instance looked at: what was decided and why, or the error that stopped it."""
+    about = {
+        "instance_id": result.seen.instance.id,
+        "steps": [str(s) for stage in result.decision.steps for s in stage],
+    }
+    if result.error:
+        logger.error(result.error, extra=about)
+    elif result.decision.outcome is Outcome.REFUSED:
+        logger.warning(result.decision.reason, extra=about)
+    else:
+        logger.info(result.decision.reason, extra=about)

@@ -1,0 +1,57 @@
+"""The start Lambda: answers the Function URL, and follows the events of volumes and instances that come back."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from park_volumes import settings as environment
+from park_volumes.ec2 import Ec2
+from park_volumes.handlers import api, runtime
+from park_volumes.reconcile import sweep_start
+
+SETTINGS = environment.from_environment(os.environ)
+
+logger = Logger()
+ec2 = Ec2(boto3.client("ec2", config=runtime.prompt()), deployment=SETTINGS.deployment)
+
+
+class FailedPass(Exception):
+    """Some instances could not be brought further: Lambda tries again, and then tells the dead-letter queue."""
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer a request of the Function URL (payload format 2.0), or follow an event of EventBridge."""
+    this_pass = runtime.begin_pass(ec2, SETTINGS, context)
+    if "requestContext" in event:
+        return api.answer(event, context, this_pass, logger)
+    results = this_pass.settle(_named(event))
+    for result in results:
+        runtime.log(logger, result)
+    if failed := [r.seen.instance.id for r in results if r.error]:
+        raise FailedPass(f"{', '.join(failed)} could not be brought further; see the errors logged before.")
+    return {}
+
+
+def _named(event: dict[str, Any]) -> list[str]:
+    """The ids of the instances that an event is about."""
+    match event["detail-type"]:
+        case "EC2 Instance State-change Notification":
+            return [event["detail"]["instance-id"]]
+        case "EBS Volume Notification":
+            return _of_volumes({runtime.id_in_arn(arn) for arn in event["resources"] if ":volume/" in arn})
+        case "Scheduled Event":
+            return sweep_start(ec2)
+        case kind:
+            raise ValueError(f"The start function knows no event of the type {kind!r}.")
+
+
+def _of_volumes(volume_ids: set[str]) -> list[str]:
+    """The instance in the volume's mark; for a volume that is gone, the one in the record of it."""
+    marked = {v.mark.instance_id for v in ec2.volumes(volume_ids) if v.mark}
+    return sorted(marked or {r.instance_id for r in ec2.snapshots_from(volume_ids).records})

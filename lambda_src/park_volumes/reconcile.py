@@ -1,0 +1,277 @@
+"""Look, decide, do: what both Lambdas do with the instances that a batch of events names. Then they stop.
+
+An event only says which instance to look at, never what is true. Nothing waits here for what takes minutes: a decision
+that can not go on says when another look is worth while, and an event, a delayed message or the sweep comes back.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Protocol
+
+from park_volumes import records
+from park_volumes.decide.park import park, worth_a_look
+from park_volumes.decide.start import start
+from park_volumes.ec2 import Ec2, Ec2Error, Raced, Snapshots
+from park_volumes.model import (
+    OPTED_IN,
+    AttachVolume,
+    CountAttempt,
+    CreateVolume,
+    Decision,
+    Instance,
+    Outcome,
+    Record,
+    Seen,
+    SetDeleteOnTermination,
+    Settings,
+    StartInstance,
+    Step,
+    Volume,
+)
+
+POLL = 1.0
+"""Seconds between two looks at volumes that are being created or attached."""
+
+THREADS = 16
+"""Calls under way at once: 27 volumes of an instance come up together, and one pass alone empties no bucket of EC2."""
+
+AFTER_RACE = timedelta(seconds=2)
+"""When to look again after EC2 refused a step because things had moved on."""
+
+
+class Clock(Protocol):
+    def now(self) -> datetime: ...
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+class TooSlow(Exception):
+    """EC2 needs longer than this pass may take. Nothing is wrong: an event or the sweep goes on from here."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What became of one instance in this pass: the decision, and the sentence of the error that stopped its steps."""
+
+    seen: Seen
+    decision: Decision
+    error: str = ""
+
+
+Each = Callable[[Sequence[Callable[[], None]]], None]
+
+
+def one_by_one(calls: Sequence[Callable[[], None]]) -> None:
+    for call in calls:
+        call()
+
+
+def in_parallel(calls: Sequence[Callable[[], None]]) -> None:
+    """Do all of these calls at once; the first error is raised when all have ended."""
+    if len(calls) <= 1:
+        one_by_one(calls)
+        return
+    with ThreadPoolExecutor(max_workers=min(len(calls), THREADS)) as pool:
+        for future in [pool.submit(call) for call in calls]:
+            future.result()
+
+
+# Look.
+
+
+def look(ec2: Ec2, ids: Iterable[str], *, locks: bool) -> dict[str, Seen]:
+    """All there is to see of these instances; ``locks`` asks for the locks of their snapshots too."""
+    instances = ec2.instances(ids)
+    if not instances:
+        return {}
+    snapshots = ec2.snapshots_of(i.id for i in instances)
+    volumes = _volumes(ec2, instances, snapshots.records)
+    completed = [r.snapshot_id for r in snapshots.records if r.state == "completed"]
+    locked = ec2.locked(completed) if locks and completed else frozenset[str]()
+    return assemble(instances, snapshots, volumes, locked)
+
+
+def _volumes(ec2: Ec2, instances: Sequence[Instance], every: Iterable[Record]) -> list[Volume]:
+    """The volumes attached, those that records of the last stop name, and those that are marked, each once."""
+    launch = {i.id: i.launch_time for i in instances}
+    named = {m.volume_id for i in instances for m in i.mappings}
+    named |= {r.volume_id for r in every if r.launch_time == launch[r.instance_id]}
+    marked = {v.id: v for v in ec2.marked_volumes(launch)}
+    return [*marked.values(), *ec2.volumes(named - marked.keys())]
+
+
+def assemble(
+    instances: Iterable[Instance], snapshots: Snapshots, volumes: Iterable[Volume], locked: frozenset[str]
+) -> dict[str, Seen]:
+    """Sort what was described by the instance that it belongs to."""
+    records_of: dict[str, list[Record]] = defaultdict(list)
+    for r in snapshots.records:
+        records_of[r.instance_id].append(r)
+    by_id = {v.id: v for v in volumes}
+    ids_of: dict[str, set[str]] = defaultdict(set)
+    for v in by_id.values():
+        for instance_id in (*(a.instance_id for a in v.attachments), *((v.mark.instance_id,) if v.mark else ())):
+            ids_of[instance_id].add(v.id)
+    seen = {}
+    for i in instances:
+        mine = records_of[i.id]
+        ids = ids_of[i.id] | {r.volume_id for r in mine if r.launch_time == i.launch_time and r.volume_id in by_id}
+        seen[i.id] = Seen(
+            instance=i,
+            volumes=tuple(_placed(by_id[v], mine) for v in sorted(ids)),
+            records=tuple(mine),
+            locked=locked,
+            damaged=snapshots.damaged.get(i.id, ()),
+        )
+    return seen
+
+
+def _placed(volume: Volume, mine: Iterable[Record]) -> Volume:
+    """A marked volume that has lost its place finds it in its record."""
+    if volume.mark is None or volume.place is not None:
+        return volume
+    for r in mine:
+        original = r.volume_id == volume.id and r.generation == volume.mark.generation
+        if original or r.snapshot_id == volume.snapshot_id:
+            return replace(volume, place=records.place_of(r))
+    return volume
+
+
+# Decide and do.
+
+
+class _Work:
+    """What the steps of one instance have made so far in this pass: volumes by snapshot, and those being attached."""
+
+    def __init__(self) -> None:
+        self.made: dict[str, str] = {}
+        self.attaching: set[str] = set()
+
+    def volume_of(self, step: AttachVolume) -> str:
+        return step.volume_id or self.made[step.snapshot_id]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pass:
+    """One run of a Lambda. It acts on what it saw no later than ``deadline``; ``began`` is the time it decides by."""
+
+    ec2: Ec2
+    settings: Settings
+    clock: Clock
+    began: datetime
+    deadline: datetime
+    each: Each = in_parallel
+
+    def park(self, ids: Iterable[str]) -> list[Result]:
+        """One look at all of these instances, and the next steps of each."""
+        seen = look(self.ec2, ids, locks=True)
+        results: dict[str, Result] = {}
+
+        def one(s: Seen) -> None:
+            decision = park(s, self.settings, self.began)
+            if decision.steps and self.clock.now() >= self.deadline:
+                results[s.instance.id] = Result(seen=s, decision=decision, error="There was no time left for it.")
+            else:
+                results[s.instance.id] = self._do(s, decision, one_by_one)
+
+        self.each([partial(one, s) for s in seen.values()])
+        return [results[i] for i in seen]
+
+    def settle(self, ids: Iterable[str]) -> list[Result]:
+        """What came back is settled, and starts that were asked for earlier go on."""
+        return [self._start(s, asked=False) for s in look(self.ec2, ids, locks=False).values()]
+
+    def start(self, instance_id: str) -> Result | None:
+        """Bring an instance up, as far as this pass gets; None where there is no such instance."""
+        seen = look(self.ec2, [instance_id], locks=False).get(instance_id)
+        return self._start(seen, asked=True) if seen else None
+
+    def _start(self, seen: Seen, *, asked: bool) -> Result:
+        """Decide and do, again and again while others interfere or EC2 needs seconds, until there is no more time."""
+        while True:
+            result = self._do(seen, start(seen, self.settings, self.began, asked=asked), self.each)
+            again = result.decision.look_again
+            if again is None or self.clock.now() + again >= self.deadline:
+                return result
+            self.clock.sleep(again.total_seconds())
+            later = look(self.ec2, [seen.instance.id], locks=False).get(seen.instance.id)
+            if later is None:
+                return result
+            seen = later
+
+    def _do(self, seen: Seen, decision: Decision, each: Each) -> Result:
+        """Do the steps, stage by stage. Whoever lost a race, or ran out of time, stops where it is and looks again."""
+        work = _Work()
+        try:
+            for stage in decision.steps:
+                self._wait_for(stage, work)
+                each([partial(self._perform, step, work) for step in stage])
+        except (Raced, TooSlow) as interruption:
+            reason = f"{decision.reason} {interruption}"
+            decision = replace(decision, reason=reason, outcome=Outcome.GOING_ON, look_again=AFTER_RACE)
+        except Ec2Error as error:
+            return Result(seen=seen, decision=decision, error=str(error))
+        return Result(seen=seen, decision=decision)
+
+    def _wait_for(self, stage: Sequence[Step], work: _Work) -> None:
+        """Wait the seconds that EC2 takes until the volumes are as a stage needs them."""
+        restored = [work.volume_of(s) for s in stage if isinstance(s, AttachVolume) and s.snapshot_id]
+        if restored:
+            self._wait_until(restored, lambda v: v.state == "available" or bool(v.attachments))
+        if work.attaching and any(isinstance(s, SetDeleteOnTermination | StartInstance) for s in stage):
+            self._wait_until(sorted(work.attaching), lambda v: any(a.state == "attached" for a in v.attachments))
+            work.attaching.clear()
+
+    def _wait_until(self, ids: Sequence[str], ready: Callable[[Volume], bool]) -> None:
+        while True:
+            found = {v.id: v for v in self.ec2.volumes(ids)}
+            if failed := [v.id for v in found.values() if v.state == "error"]:
+                raise TooSlow(f"{', '.join(failed)} could not be created: look at its KMS key and the volume quota.")
+            if all(i in found and ready(found[i]) for i in ids):
+                return
+            if self.clock.now() + timedelta(seconds=POLL) >= self.deadline:
+                raise TooSlow("EC2 is still preparing the volumes; the start goes on by itself.")
+            self.clock.sleep(POLL)
+
+    def _perform(self, step: Step, work: _Work) -> None:
+        match step:
+            case CreateVolume():
+                self._create(step, work)
+            case AttachVolume():
+                self.ec2.attach_volume(step, work.volume_of(step))
+                work.attaching.add(work.volume_of(step))
+            case _:
+                self.ec2.do(step)
+
+    def _create(self, step: CreateVolume, work: _Work) -> None:
+        """Create a volume, and raise the attempt where the token answers with one that no longer exists.
+
+        A volume younger than the quiet period may only not be visible yet; an older one that is not there is dead.
+        """
+        volume_id, created = self.ec2.create_volume(step)
+        work.made[step.record.snapshot_id] = volume_id
+        if created + self.settings.quiet_period < self.began and not self.ec2.volumes([volume_id]):
+            self.ec2.do(CountAttempt(snapshot_id=step.record.snapshot_id, attempt=step.record.attempt + 1))
+            raise TooSlow(f"The volume {volume_id} made from {step.record.snapshot_id} is gone; another one is made.")
+
+
+# The sweep.
+
+
+def sweep_park(ec2: Ec2, settings: Settings, now: datetime) -> list[str]:
+    """The ids of the instances that the park side may have something to do for, found with few calls."""
+    instances = ec2.instances_tagged({settings.opt_in_tag_key: OPTED_IN})
+    seen = assemble(instances, ec2.every_snapshot(), ec2.every_marked_volume(), frozenset())
+    return [i for i, s in seen.items() if worth_a_look(s, settings, now)]
+
+
+def sweep_start(ec2: Ec2) -> list[str]:
+    """The ids of the instances that have volumes in transit or a start request."""
+    marked = {v.mark.instance_id for v in ec2.every_marked_volume() if v.mark}
+    return sorted(marked | {r.instance_id for r in ec2.snapshots_with_requests().records})

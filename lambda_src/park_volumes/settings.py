@@ -1,0 +1,48 @@
+"""The settings of a deployment, from the environment that Terraform gives the functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from park_volumes.model import Settings
+
+
+class MissingSetting(Exception):
+    """An environment variable that the function needs is absent or unreadable; the message names it."""
+
+
+def from_environment(environment: Mapping[str, str]) -> Settings:
+    """Read the settings. Raises MissingSetting, so that a function deployed wrongly fails when it is loaded."""
+    return Settings(
+        deployment=text(environment, "DEPLOYMENT"),
+        opt_in_tag_key=text(environment, "OPT_IN_TAG_KEY"),
+        function_timeout=timedelta(seconds=_number(environment, "FUNCTION_TIMEOUT_SECONDS")),
+        quiet_period=timedelta(seconds=_number(environment, "QUIET_PERIOD_SECONDS")),
+        grace_period=timedelta(minutes=_number(environment, "GRACE_PERIOD_MINUTES")),
+        snapshot_retention=timedelta(hours=_number(environment, "SNAPSHOT_RETENTION_HOURS")),
+        lock_snapshots=_boolean(environment, "LOCK_SNAPSHOTS"),
+    )
+
+
+def text(environment: Mapping[str, str], name: str) -> str:
+    value = environment.get(name, "")
+    if not value:
+        raise MissingSetting(
+            f"The environment variable {name} is missing: deploy the function with the Terraform module."
+        )
+    return value
+
+
+def _number(environment: Mapping[str, str], name: str) -> float:
+    try:
+        return float(text(environment, name))
+    except ValueError as error:
+        raise MissingSetting(f"The environment variable {name} is {environment[name]!r}, not a number.") from error
+
+
+def _boolean(environment: Mapping[str, str], name: str) -> bool:
+    value = text(environment, name)
+    if value not in ("true", "false"):
+        raise MissingSetting(f"The environment variable {name} is {value!r}, neither true nor false.")
+    return value == "true"
