@@ -1,0 +1,136 @@
+# Which events reach which function. Events are only hints where to look: what one missed, the sweep finds.
+
+locals {
+  rules = {
+    instance-stopped = {
+      description = "An instance has stopped: look whether it is to be parked."
+      schedule    = null
+      targets     = ["park"]
+      pattern = {
+        source      = ["aws.ec2"]
+        detail-type = ["EC2 Instance State-change Notification"]
+        detail      = { state = ["stopped"] }
+      }
+    }
+    snapshot-done = {
+      description = "A snapshot has been completed or has failed: go on with the parking."
+      schedule    = null
+      targets     = ["park"]
+      pattern = {
+        source      = ["aws.ec2"]
+        detail-type = ["EBS Snapshot Notification"]
+        detail      = { event = ["createSnapshot"], result = ["succeeded", "failed"] }
+      }
+    }
+    instance-running = {
+      description = "An instance is running: finish its start."
+      schedule    = null
+      targets     = ["start"]
+      pattern = {
+        source      = ["aws.ec2"]
+        detail-type = ["EC2 Instance State-change Notification"]
+        detail      = { state = ["running"] }
+      }
+    }
+    volume-changed = {
+      description = "A volume has been created, deleted or not attached: go on with the start."
+      schedule    = null
+      targets     = ["start"]
+      pattern = {
+        source      = ["aws.ec2"]
+        detail-type = ["EBS Volume Notification"]
+        detail      = { event = ["createVolume", "deleteVolume", "attachVolume"] }
+      }
+    }
+    sweep = {
+      description = "The sweep: look at every opted-in or parked instance."
+      schedule    = "rate(${var.sweep_interval_minutes} ${var.sweep_interval_minutes == 1 ? "minute" : "minutes"})"
+      targets     = ["park", "start"]
+      pattern     = null
+    }
+  }
+
+  rule_arns = {
+    for key, rule in local.rules : key => "arn:${local.partition}:events:${local.region}:${local.account}:rule/${var.name}-${key}"
+  }
+
+  target_arns = {
+    park  = aws_sqs_queue.park.arn
+    start = aws_lambda_function.function["start"].arn
+  }
+
+  rule_targets = merge([
+    for key, rule in local.rules : { for target in rule.targets : "${key}/${target}" => { rule = key, target = target } }
+  ]...)
+}
+
+resource "aws_cloudwatch_event_rule" "rule" {
+  for_each = local.rules
+
+  name                = "${var.name}-${each.key}"
+  description         = each.value.description
+  event_pattern       = each.value.pattern == null ? null : jsonencode(each.value.pattern)
+  schedule_expression = each.value.schedule
+  tags                = var.tags
+}
+
+resource "aws_cloudwatch_event_target" "target" {
+  for_each = local.rule_targets
+
+  rule      = aws_cloudwatch_event_rule.rule[each.value.rule].name
+  target_id = each.value.target
+  arn       = local.target_arns[each.value.target]
+
+  dead_letter_config {
+    arn = aws_sqs_queue.dead_letter.arn
+  }
+}
+
+resource "aws_lambda_permission" "rule" {
+  for_each = { for key, rule in local.rules : key => rule if contains(rule.targets, "start") }
+
+  statement_id  = "rule-${each.key}"
+  action        = "lambda:InvokeFunction"
+  function_name = aws_lambda_function.function["start"].function_name
+  principal     = "events.amazonaws.com"
+  source_arn    = aws_cloudwatch_event_rule.rule[each.key].arn
+}
+
+# Only the rules of this deployment may send; the park function sends by the permission of its role.
+data "aws_iam_policy_document" "park_queue" {
+  statement {
+    sid       = "RulesSendEvents"
+    actions   = ["sqs:SendMessage"]
+    resources = [local.park_queue_arn]
+
+    principals {
+      type        = "Service"
+      identifiers = ["events.amazonaws.com"]
+    }
+
+    condition {
+      test     = "ArnEquals"
+      variable = "aws:SourceArn"
+      values   = [for key, rule in local.rules : local.rule_arns[key] if contains(rule.targets, "park")]
+    }
+  }
+}
+
+data "aws_iam_policy_document" "dead_letter_queue" {
+  statement {
+    sid       = "RulesSendUndeliverableEvents"
+    actions   = ["sqs:SendMessage"]
+    resources = [local.dead_letter_queue_arn]
+
+    principals {
+      type        = "Service"
+      identifiers = ["events.amazonaws.com"]
+    }
+
+    condition {
+      test     = "ArnEquals"
+      variable = "aws:SourceArn"
+      values   = values(local.rule_arns)
+    }
+  }
+}

@@ -1,0 +1,46 @@
+provider "aws" {
+  region = var.region
+
+  default_tags {
+    tags = { ManagedBy = "Terraform" }
+  }
+}
+
+module "park_volumes" {
+  source = "../.."
+
+  name = "park-volumes"
+  tags = { Project = "ParkVolumes" }
+
+  # Which instances: those with the tag ParkVolumes=true (every volume) or ParkVolumes=root (the root volume only).
+  opt_in_tag_key = "ParkVolumes"
+
+  # How parking goes.
+  grace_period_minutes     = 0
+  snapshot_retention_hours = var.snapshot_retention_hours
+  lock_snapshots           = true
+  quiet_period_seconds     = var.quiet_period_seconds
+  function_timeout_seconds = var.function_timeout_seconds
+  sweep_interval_minutes   = var.sweep_interval_minutes
+
+  # Who may start: whoever holds the policy below.
+  function_url_auth = "AWS_IAM"
+
+  # How the functions run.
+  lambda_architecture      = "arm64"
+  park_memory_size         = 512
+  start_memory_size        = 512
+  park_maximum_concurrency = 2
+  log_retention_days       = 30
+
+  # What a security review may ask for: the customer keys by name, and a boundary for both roles.
+  kms_key_arns             = var.kms_key_arns
+  permissions_boundary_arn = var.permissions_boundary_arn
+}
+
+# For the people, roles and schedulers that start instances. Attach it to them.
+resource "aws_iam_policy" "start_instances" {
+  name        = "park-volumes-start-${var.region}"
+  description = "Start and stop parked instances through the Function URL of ParkVolumes in ${var.region}."
+  policy      = module.park_volumes.start_policy_json
+}

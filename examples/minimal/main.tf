@@ -1,0 +1,3 @@
+module "park_volumes" {
+  source = "../.."
+}

@@ -1,0 +1,435 @@
+# Two roles, split by harm: park may destroy and cannot be reached from outside, start faces the internet and can delete nothing.
+# Which conditions an action knows: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
+
+locals {
+  instance_arns = "arn:${local.partition}:ec2:${local.region}:${local.account}:instance/*"
+  volume_arns   = "arn:${local.partition}:ec2:${local.region}:${local.account}:volume/*"
+  snapshot_arns = "arn:${local.partition}:ec2:${local.region}::snapshot/*" # a snapshot's ARN names no account
+
+  opt_in_tag     = "aws:ResourceTag/${var.opt_in_tag_key}"
+  opt_in_values  = ["true", "root"]
+  mark_tag       = "aws:ResourceTag/park-volumes:mark"
+  mark_values    = ["${var.name} *"] # a mark is this deployment's name, a space, the instance and more
+  deployment_tag = "aws:ResourceTag/park-volumes:deployment"
+
+  kms_key_arns = length(var.kms_key_arns) > 0 ? var.kms_key_arns : ["arn:${local.partition}:kms:${local.region}:${local.account}:key/*"]
+}
+
+resource "aws_iam_role" "function" {
+  for_each = local.function_names
+
+  name                 = "${each.value}-${local.region}" # roles are global: the same deployment may stand in several regions
+  description          = "ParkVolumes: role of the function ${each.value} in ${local.region}."
+  assume_role_policy   = data.aws_iam_policy_document.assume_role.json
+  permissions_boundary = var.permissions_boundary_arn
+  tags                 = var.tags
+}
+
+resource "aws_iam_role_policy" "function" {
+  for_each = {
+    park  = data.aws_iam_policy_document.park.json
+    start = data.aws_iam_policy_document.start.json
+  }
+
+  name   = local.function_names[each.key]
+  role   = aws_iam_role.function[each.key].name
+  policy = each.value
+}
+
+data "aws_iam_policy_document" "assume_role" {
+  statement {
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["lambda.amazonaws.com"]
+    }
+  }
+}
+
+# What both functions may do: look, and write their own log.
+data "aws_iam_policy_document" "common" {
+  for_each = local.function_names
+
+  # EC2 knows no resources for its describe calls.
+  statement {
+    sid       = "Look"
+    resources = ["*"]
+    actions = [
+      "ec2:DescribeInstances",
+      "ec2:DescribeLockedSnapshots",
+      "ec2:DescribeSnapshots",
+      "ec2:DescribeVolumes",
+    ]
+  }
+
+  statement {
+    sid       = "WriteLog"
+    actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+    resources = ["arn:${local.partition}:logs:${local.region}:${local.account}:log-group:/aws/lambda/${each.value}:*"]
+  }
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Park: snapshot, lock, detach, delete
+# ---------------------------------------------------------------------------------------------------------------------
+
+data "aws_iam_policy_document" "park" {
+  source_policy_documents = [data.aws_iam_policy_document.common["park"].json]
+
+  # The park queue: take messages, and send those that bring the function back after the quiet period.
+  statement {
+    sid       = "UseParkQueue"
+    actions   = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:SendMessage"]
+    resources = [local.park_queue_arn]
+  }
+
+  # A volume carries no tag of ours before it is copied, and copying harms nothing.
+  statement {
+    sid       = "CopyVolumes"
+    actions   = ["ec2:CreateSnapshot"]
+    resources = [local.volume_arns]
+  }
+
+  # Every snapshot is born as a record of this deployment ...
+  statement {
+    sid       = "CreateRecords"
+    actions   = ["ec2:CreateSnapshot"]
+    resources = [local.snapshot_arns]
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:RequestTag/park-volumes:deployment"
+      values   = [var.name]
+    }
+  }
+
+  # ... which takes the permission to tag while creating, and only then.
+  statement {
+    sid       = "TagNewRecords"
+    actions   = ["ec2:CreateTags"]
+    resources = [local.snapshot_arns]
+
+    condition {
+      test     = "StringEquals"
+      variable = "ec2:CreateAction"
+      values   = ["CreateSnapshot"]
+    }
+  }
+
+  # Marks make a volume ours to detach and delete: only our own marks, never over another deployment's, and no other tag.
+  statement {
+    sid       = "MarkVolumes"
+    actions   = ["ec2:CreateTags"]
+    resources = [local.volume_arns]
+
+    condition {
+      test     = "StringLikeIfExists"
+      variable = "aws:RequestTag/park-volumes:mark"
+      values   = local.mark_values
+    }
+    condition {
+      test     = "StringLikeIfExists"
+      variable = local.mark_tag
+      values   = local.mark_values
+    }
+    condition {
+      test     = "ForAllValues:StringEquals"
+      variable = "aws:TagKeys"
+      values   = ["park-volumes:mark", "park-volumes:place"]
+    }
+    condition {
+      test     = "Null"
+      variable = "aws:TagKeys"
+      values   = ["false"]
+    }
+  }
+
+  # The same on our snapshots, which keep what the marks of their volumes said.
+  statement {
+    sid       = "MarkRecords"
+    actions   = ["ec2:CreateTags"]
+    resources = [local.snapshot_arns]
+
+    condition {
+      test     = "StringEquals"
+      variable = local.deployment_tag
+      values   = [var.name]
+    }
+    condition {
+      test     = "ForAllValues:StringEquals"
+      variable = "aws:TagKeys"
+      values   = ["park-volumes:mark", "park-volumes:place"]
+    }
+    condition {
+      test     = "Null"
+      variable = "aws:TagKeys"
+      values   = ["false"]
+    }
+  }
+
+  # Snapshots of this deployment are guarded, and discarded once they are superseded. Unlocking outlives lock_snapshots = false.
+  statement {
+    sid       = "GuardAndDiscardRecords"
+    actions   = concat(["ec2:DeleteSnapshot", "ec2:UnlockSnapshot"], var.lock_snapshots ? ["ec2:LockSnapshot"] : [])
+    resources = [local.snapshot_arns]
+
+    condition {
+      test     = "StringEquals"
+      variable = local.deployment_tag
+      values   = [var.name]
+    }
+  }
+
+  # Detaching takes both: an instance that is opted in, and a volume that is marked.
+  statement {
+    sid       = "DetachFromOptedInInstances"
+    actions   = ["ec2:DetachVolume"]
+    resources = [local.instance_arns]
+
+    condition {
+      test     = "StringEquals"
+      variable = local.opt_in_tag
+      values   = local.opt_in_values
+    }
+  }
+
+  statement {
+    sid       = "DetachAndDeleteMarkedVolumes"
+    actions   = ["ec2:DeleteVolume", "ec2:DetachVolume"]
+    resources = [local.volume_arns]
+
+    condition {
+      test     = "StringLike"
+      variable = local.mark_tag
+      values   = local.mark_values
+    }
+  }
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Start: create, attach, start, stop
+# ---------------------------------------------------------------------------------------------------------------------
+
+data "aws_iam_policy_document" "start" {
+  source_policy_documents = [data.aws_iam_policy_document.common["start"].json]
+
+  # Lambda delivers failed asynchronous invocations as this role.
+  statement {
+    sid       = "SendFailuresToDeadLetterQueue"
+    actions   = ["sqs:SendMessage"]
+    resources = [local.dead_letter_queue_arn]
+  }
+
+  # Volumes come from snapshots of this deployment only ...
+  statement {
+    sid       = "RestoreRecords"
+    actions   = ["ec2:CreateVolume"]
+    resources = [local.snapshot_arns]
+
+    condition {
+      test     = "StringEquals"
+      variable = local.deployment_tag
+      values   = [var.name]
+    }
+  }
+
+  # ... and are born marked ...
+  statement {
+    sid       = "CreateMarkedVolumes"
+    actions   = ["ec2:CreateVolume"]
+    resources = [local.volume_arns]
+
+    condition {
+      test     = "StringLike"
+      variable = "aws:RequestTag/park-volumes:mark"
+      values   = local.mark_values
+    }
+  }
+
+  # ... with the tags of the volumes they replace.
+  statement {
+    sid       = "TagNewVolumes"
+    actions   = ["ec2:CreateTags"]
+    resources = [local.volume_arns]
+
+    condition {
+      test     = "StringEquals"
+      variable = "ec2:CreateAction"
+      values   = ["CreateVolume"]
+    }
+  }
+
+  # A request to start and the number of the attempt are remembered on the snapshots.
+  statement {
+    sid       = "RememberOnRecords"
+    actions   = ["ec2:CreateTags"]
+    resources = [local.snapshot_arns]
+
+    condition {
+      test     = "StringEquals"
+      variable = local.deployment_tag
+      values   = [var.name]
+    }
+    condition {
+      test     = "ForAllValues:StringEquals"
+      variable = "aws:TagKeys"
+      values   = ["park-volumes:attempt", "park-volumes:start-requested"]
+    }
+    condition {
+      test     = "Null"
+      variable = "aws:TagKeys"
+      values   = ["false"]
+    }
+  }
+
+  # A restored volume is given back to its owner. A DeleteTags without keys would take all tags off: hence Null.
+  statement {
+    sid       = "UnmarkVolumes"
+    actions   = ["ec2:DeleteTags"]
+    resources = [local.volume_arns]
+
+    condition {
+      test     = "StringLike"
+      variable = local.mark_tag
+      values   = local.mark_values
+    }
+    condition {
+      test     = "ForAllValues:StringEquals"
+      variable = "aws:TagKeys"
+      values   = ["park-volumes:mark", "park-volumes:place"]
+    }
+    condition {
+      test     = "Null"
+      variable = "aws:TagKeys"
+      values   = ["false"]
+    }
+  }
+
+  statement {
+    sid       = "AttachMarkedVolumes"
+    actions   = ["ec2:AttachVolume"]
+    resources = [local.volume_arns]
+
+    condition {
+      test     = "StringLike"
+      variable = local.mark_tag
+      values   = local.mark_values
+    }
+  }
+
+  statement {
+    sid       = "AttachToAndSwitchOptedInInstances"
+    actions   = ["ec2:AttachVolume", "ec2:StartInstances", "ec2:StopInstances"]
+    resources = [local.instance_arns]
+
+    condition {
+      test     = "StringEquals"
+      variable = local.opt_in_tag
+      values   = local.opt_in_values
+    }
+  }
+
+  # DeleteOnTermination and nothing else: the same call could also change user data or security groups. EC2 names the attribute
+  # after the request parameter, but does not document the name or whether the volume's evaluation carries it: hence IfExists.
+  statement {
+    sid       = "RestoreDeleteOnTerminationOfInstances"
+    actions   = ["ec2:ModifyInstanceAttribute"]
+    resources = [local.instance_arns]
+
+    condition {
+      test     = "StringEquals"
+      variable = local.opt_in_tag
+      values   = local.opt_in_values
+    }
+    condition {
+      test     = "StringEqualsIgnoreCaseIfExists"
+      variable = "ec2:Attribute"
+      values   = ["BlockDeviceMapping", "BlockDeviceMappings"]
+    }
+  }
+
+  statement {
+    sid       = "RestoreDeleteOnTerminationOfVolumes"
+    actions   = ["ec2:ModifyInstanceAttribute"]
+    resources = [local.volume_arns]
+
+    condition {
+      test     = "StringLike"
+      variable = local.mark_tag
+      values   = local.mark_values
+    }
+    condition {
+      test     = "StringEqualsIgnoreCaseIfExists"
+      variable = "ec2:Attribute"
+      values   = ["BlockDeviceMapping", "BlockDeviceMappings"]
+    }
+  }
+
+  # Customer keys, through EC2 only. Without the grant an instance with an encrypted root falls back to stopped.
+  statement {
+    sid       = "LetEC2UseKeys"
+    actions   = ["kms:CreateGrant"]
+    resources = local.kms_key_arns
+
+    condition {
+      test     = "Bool"
+      variable = "kms:GrantIsForAWSResource"
+      values   = ["true"]
+    }
+    condition {
+      test     = "StringEquals"
+      variable = "kms:ViaService"
+      values   = [data.aws_service.ec2.dns_name]
+    }
+  }
+
+  statement {
+    sid       = "RestoreEncryptedVolumes"
+    resources = local.kms_key_arns
+    actions = [
+      "kms:Decrypt",
+      "kms:DescribeKey",
+      "kms:GenerateDataKeyWithoutPlaintext",
+      "kms:ReEncryptFrom",
+      "kms:ReEncryptTo",
+    ]
+
+    condition {
+      test     = "StringEquals"
+      variable = "kms:ViaService"
+      values   = [data.aws_service.ec2.dns_name]
+    }
+  }
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Callers of the Function URL
+# ---------------------------------------------------------------------------------------------------------------------
+
+# A call of a Function URL takes both: https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html
+data "aws_iam_policy_document" "caller" {
+  statement {
+    sid       = "CallFunctionUrl"
+    actions   = ["lambda:InvokeFunctionUrl"]
+    resources = [aws_lambda_function.function["start"].arn]
+
+    condition {
+      test     = "StringEquals"
+      variable = "lambda:FunctionUrlAuthType"
+      values   = ["AWS_IAM"]
+    }
+  }
+
+  statement {
+    sid       = "InvokeThroughFunctionUrlOnly"
+    actions   = ["lambda:InvokeFunction"]
+    resources = [aws_lambda_function.function["start"].arn]
+
+    condition {
+      test     = "Bool"
+      variable = "lambda:InvokedViaFunctionUrl"
+      values   = ["true"]
+    }
+  }
+}

@@ -1,0 +1,168 @@
+# ParkVolumes: two functions, a queue in front of the one that may destroy, and one dead-letter queue for whatever fails.
+
+data "aws_caller_identity" "current" {}
+
+data "aws_partition" "current" {}
+
+# aws_region would be the obvious source of the region, but provider 6 deprecates `name` and `id`, and 5.100 has no `region`.
+data "aws_service" "ec2" {
+  service_id = "ec2"
+}
+
+locals {
+  account   = data.aws_caller_identity.current.account_id
+  partition = data.aws_partition.current.partition
+  region    = data.aws_service.ec2.region
+
+  # Put together from names, so that a plan shows the policies in full and nothing waits until the provider has seen the queues settle.
+  park_queue_name        = "${var.name}-park"
+  dead_letter_queue_name = "${var.name}-dead-letter"
+  park_queue_arn         = "arn:${local.partition}:sqs:${local.region}:${local.account}:${local.park_queue_name}"
+  dead_letter_queue_arn  = "arn:${local.partition}:sqs:${local.region}:${local.account}:${local.dead_letter_queue_name}"
+
+  function_names = {
+    park  = "${var.name}-park"
+    start = "${var.name}-start"
+  }
+
+  functions = {
+    park = {
+      description = "ParkVolumes: turns the volumes of stopped instances into snapshots and deletes them."
+      memory_size = var.park_memory_size
+      environment = { PARK_QUEUE_URL = aws_sqs_queue.park.url }
+    }
+    start = {
+      description = "ParkVolumes: recreates the volumes of parked instances, attaches them and starts the instances."
+      memory_size = var.start_memory_size
+      environment = {}
+    }
+  }
+
+  # The public layer, version 3.23.0: https://docs.powertools.aws.dev/lambda/python/latest/getting-started/install/
+  powertools_layer_arn = coalesce(
+    var.powertools_layer_arn,
+    "arn:${local.partition}:lambda:${local.region}:017000801446:layer:AWSLambdaPowertoolsPythonV3-python313-${var.lambda_architecture}:27"
+  )
+
+  batching_window_seconds = 5
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Queues
+# ---------------------------------------------------------------------------------------------------------------------
+
+resource "aws_sqs_queue" "park" {
+  name                       = local.park_queue_name
+  policy                     = data.aws_iam_policy_document.park_queue.json
+  sqs_managed_sse_enabled    = true
+  message_retention_seconds  = 86400 # a message only names instances to look at, and the sweeps look at all of them
+  receive_wait_time_seconds  = 20
+  visibility_timeout_seconds = 6 * var.function_timeout_seconds + local.batching_window_seconds # what Lambda's guide asks for
+  tags                       = var.tags
+
+  # The ARN of the resource, not of the name: SQS refuses a dead-letter queue that does not exist yet.
+  redrive_policy = jsonencode({
+    deadLetterTargetArn = aws_sqs_queue.dead_letter.arn
+    maxReceiveCount     = 5
+  })
+}
+
+resource "aws_sqs_queue" "dead_letter" {
+  name                      = local.dead_letter_queue_name
+  policy                    = data.aws_iam_policy_document.dead_letter_queue.json
+  sqs_managed_sse_enabled   = true
+  message_retention_seconds = 1209600 # 14 days, the longest there is: somebody has to find them
+  tags                      = var.tags
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Functions
+# ---------------------------------------------------------------------------------------------------------------------
+
+# Made here and not by Lambda, so that the retention holds; the roles may not create log groups.
+resource "aws_cloudwatch_log_group" "function" {
+  for_each = local.function_names
+
+  name              = "/aws/lambda/${each.value}"
+  retention_in_days = var.log_retention_days
+  tags              = var.tags
+}
+
+resource "aws_lambda_function" "function" {
+  for_each = local.functions
+
+  function_name    = local.function_names[each.key]
+  description      = each.value.description
+  role             = aws_iam_role.function[each.key].arn
+  filename         = "${path.module}/dist/park_volumes.zip"
+  source_code_hash = filebase64sha256("${path.module}/dist/park_volumes.zip")
+  runtime          = "python3.13"
+  architectures    = [var.lambda_architecture]
+  handler          = "park_volumes.handlers.${each.key}.handler"
+  layers           = [local.powertools_layer_arn]
+  memory_size      = each.value.memory_size
+  timeout          = var.function_timeout_seconds
+  tags             = var.tags
+
+  environment {
+    variables = merge(each.value.environment, {
+      DEPLOYMENT                   = var.name
+      OPT_IN_TAG_KEY               = var.opt_in_tag_key
+      QUIET_PERIOD_SECONDS         = tostring(var.quiet_period_seconds)
+      FUNCTION_TIMEOUT_SECONDS     = tostring(var.function_timeout_seconds)
+      GRACE_PERIOD_MINUTES         = tostring(var.grace_period_minutes)
+      SNAPSHOT_RETENTION_HOURS     = tostring(var.snapshot_retention_hours)
+      LOCK_SNAPSHOTS               = tostring(var.lock_snapshots)
+      POWERTOOLS_SERVICE_NAME      = "park-volumes"
+      POWERTOOLS_LOG_LEVEL         = "INFO"
+      POWERTOOLS_METRICS_NAMESPACE = "ParkVolumes"
+    })
+  }
+
+  logging_config {
+    log_format = "JSON"
+    log_group  = aws_cloudwatch_log_group.function[each.key].name
+  }
+
+  lifecycle {
+    precondition {
+      condition     = var.powertools_layer_arn != null || local.partition == "aws"
+      error_message = "The public Powertools layer of the partition ${local.partition} belongs to another account: set powertools_layer_arn to the layer version that Powertools for AWS Lambda (Python) documents for ${local.region}."
+    }
+  }
+
+  # Without its permissions a function's first passes would fail, and Lambda refuses the mapping and the failure destination below.
+  depends_on = [aws_iam_role_policy.function]
+}
+
+resource "aws_lambda_event_source_mapping" "park" {
+  event_source_arn                   = aws_sqs_queue.park.arn
+  function_name                      = aws_lambda_function.function["park"].arn
+  batch_size                         = 100
+  maximum_batching_window_in_seconds = local.batching_window_seconds
+  function_response_types            = ["ReportBatchItemFailures"]
+  tags                               = var.tags
+
+  scaling_config {
+    maximum_concurrency = var.park_maximum_concurrency
+  }
+}
+
+# A destination, unlike a function's dead-letter queue, also tells why the invocation failed.
+resource "aws_lambda_function_event_invoke_config" "start" {
+  function_name                = aws_lambda_function.function["start"].function_name
+  maximum_retry_attempts       = 2
+  maximum_event_age_in_seconds = 3600
+
+  destination_config {
+    on_failure {
+      destination = aws_sqs_queue.dead_letter.arn
+    }
+  }
+}
+
+resource "aws_lambda_function_url" "start" {
+  function_name      = aws_lambda_function.function["start"].function_name
+  authorization_type = var.function_url_auth
+  invoke_mode        = "BUFFERED"
+}

@@ -1,0 +1,60 @@
+output "function_url" {
+  description = "HTTPS address of the start function, with a slash at its end: GET instances, GET instances/{id or Name}, POST instances/{id or Name}/start and /stop."
+  value       = aws_lambda_function_url.start.function_url
+}
+
+output "park_function_name" {
+  description = "Name of the park function."
+  value       = aws_lambda_function.function["park"].function_name
+}
+
+output "park_function_arn" {
+  description = "ARN of the park function."
+  value       = aws_lambda_function.function["park"].arn
+}
+
+output "start_function_name" {
+  description = "Name of the start function."
+  value       = aws_lambda_function.function["start"].function_name
+}
+
+output "start_function_arn" {
+  description = "ARN of the start function."
+  value       = aws_lambda_function.function["start"].arn
+}
+
+output "park_role_arn" {
+  description = "ARN of the role of the park function, the one that may delete volumes and snapshots."
+  value       = aws_iam_role.function["park"].arn
+}
+
+output "start_role_arn" {
+  description = "ARN of the role of the start function. Key policies of customer managed keys that do not trust the account as a whole must name it."
+  value       = aws_iam_role.function["start"].arn
+}
+
+output "park_queue_url" {
+  description = "URL of the queue in front of the park function."
+  value       = aws_sqs_queue.park.url
+}
+
+output "dead_letter_queue_url" {
+  description = "URL of the queue that keeps whatever failed for 14 days: undeliverable events, messages that failed five times, failed asynchronous invocations."
+  value       = aws_sqs_queue.dead_letter.url
+}
+
+output "start_policy_json" {
+  description = "The IAM policy, as JSON, that a caller of the Function URL needs."
+  value       = data.aws_iam_policy_document.caller.json
+}
+
+output "start_command" {
+  description = "A curl command that starts an instance: put its id or Name in the place of INSTANCE. It takes the credentials from the usual AWS environment variables."
+  value = join(" ", [
+    "curl --fail-with-body --aws-sigv4 \"aws:amz:${local.region}:lambda\"",
+    "--user \"$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY\"",
+    # Two expansions, because zsh does not split one into two words; none without a session, because curl would sign the empty header.
+    "$${AWS_SESSION_TOKEN:+--header} $${AWS_SESSION_TOKEN:+\"x-amz-security-token: $AWS_SESSION_TOKEN\"}",
+    "--request POST \"${trimsuffix(aws_lambda_function_url.start.function_url, "/")}/instances/INSTANCE/start\"",
+  ])
+}

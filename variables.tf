@@ -1,0 +1,232 @@
+variable "name" {
+  description = "Name of this deployment. It begins the name of every resource and marks every snapshot, so two deployments in one account need two names."
+  type        = string
+  default     = "park-volumes"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$", var.name))
+    error_message = "name must have 1 to 32 lower-case letters, digits and hyphens, begin with a letter and not end with a hyphen, for example \"park-volumes\"."
+  }
+}
+
+variable "tags" {
+  description = "Tags for every resource of this module that can carry tags. They are not put on instances, volumes or snapshots."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition = length(var.tags) <= 50 && alltrue([
+      for key, value in var.tags :
+      can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{1,128}$", key)) &&
+      can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{0,256}$", value)) &&
+      !startswith(lower(key), "aws:")
+    ])
+    error_message = "tags must be at most 50 pairs with keys of 1 to 128 and values of at most 256 letters, digits, spaces and _ . : / = + - @; no key may begin with \"aws:\", for example { Team = \"data\" }."
+  }
+}
+
+variable "opt_in_tag_key" {
+  description = "Key of the tag that opts an instance in: value true parks every volume, root only the root volume. On a volume the value false leaves that volume attached."
+  type        = string
+  default     = "ParkVolumes"
+  nullable    = false
+
+  validation {
+    condition = (
+      can(regex("^[A-Za-z0-9+=._:@-]{1,127}$", var.opt_in_tag_key)) &&
+      !can(regex("^(?i:aws:|park-volumes:)", var.opt_in_tag_key)) &&
+      !contains([".", "..", "_index"], var.opt_in_tag_key)
+    )
+    error_message = "opt_in_tag_key must have 1 to 127 letters, digits and + - = . _ : @ (what instance metadata allows in a tag key), not be \".\", \"..\" or \"_index\", and not begin with \"aws:\" or \"park-volumes:\", for example \"ParkVolumes\"."
+  }
+}
+
+variable "function_url_auth" {
+  description = "Who may call the Function URL. AWS_IAM: callers sign their requests and hold the permissions of the output start_policy_json."
+  type        = string
+  default     = "AWS_IAM"
+  nullable    = false
+
+  validation {
+    condition     = var.function_url_auth == "AWS_IAM"
+    error_message = "function_url_auth must be \"AWS_IAM\", the only kind of authentication there is so far, for example \"AWS_IAM\"."
+  }
+}
+
+variable "grace_period_minutes" {
+  description = "Minutes an instance must have been stopped before its volumes are detached. The snapshots are taken meanwhile."
+  type        = number
+  default     = 0
+  nullable    = false
+
+  validation {
+    condition     = floor(var.grace_period_minutes) == var.grace_period_minutes && var.grace_period_minutes >= 0 && var.grace_period_minutes <= 43200
+    error_message = "grace_period_minutes must be a whole number of minutes from 0 to 43200 (30 days), for example 60."
+  }
+}
+
+variable "snapshot_retention_hours" {
+  description = "Hours that the snapshots are kept after their instance has been seen running on the restored volumes. Kept ones are a way back and make the next parking incremental."
+  type        = number
+  default     = 24
+  nullable    = false
+
+  validation {
+    condition     = floor(var.snapshot_retention_hours) == var.snapshot_retention_hours && var.snapshot_retention_hours >= 0 && var.snapshot_retention_hours <= 8760
+    error_message = "snapshot_retention_hours must be a whole number of hours from 0 to 8760 (a year), for example 24."
+  }
+}
+
+variable "lock_snapshots" {
+  description = "Whether the snapshots of a parked instance are locked (governance mode, free), so that nothing else in the account deletes the only copy of the data."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "quiet_period_seconds" {
+  description = "Seconds between detaching the root volume and dismantling the rest: longer than any function may live plus what EC2's descriptions may lag."
+  type        = number
+  default     = 120
+  nullable    = false
+
+  validation {
+    condition     = floor(var.quiet_period_seconds) == var.quiet_period_seconds
+    error_message = "quiet_period_seconds must be a whole number of seconds, for example 120."
+  }
+
+  validation {
+    condition     = var.quiet_period_seconds >= var.function_timeout_seconds + 45
+    error_message = "quiet_period_seconds must be at least function_timeout_seconds plus 45, for example 120 with a time-out of 60: every pass that looked before the root volume was detached has to be over, and EC2's descriptions may lag."
+  }
+
+  validation {
+    condition     = var.quiet_period_seconds + var.function_timeout_seconds <= 900
+    error_message = "quiet_period_seconds and function_timeout_seconds must together be at most 900 seconds, the longest delay of an SQS message, for example 120 and 60."
+  }
+}
+
+variable "function_timeout_seconds" {
+  description = "Seconds after which Lambda ends a pass of either function. What it left undone, the next event or sweep does."
+  type        = number
+  default     = 60
+  nullable    = false
+
+  validation {
+    condition     = floor(var.function_timeout_seconds) == var.function_timeout_seconds && var.function_timeout_seconds >= 10 && var.function_timeout_seconds <= 420
+    error_message = "function_timeout_seconds must be a whole number of seconds from 10 to 420, for example 60."
+  }
+}
+
+variable "sweep_interval_minutes" {
+  description = "Minutes between two sweeps: scheduled passes over every opted-in or parked instance that repair whatever an event missed."
+  type        = number
+  default     = 5
+  nullable    = false
+
+  validation {
+    condition     = floor(var.sweep_interval_minutes) == var.sweep_interval_minutes && var.sweep_interval_minutes >= 1 && var.sweep_interval_minutes <= 60
+    error_message = "sweep_interval_minutes must be a whole number of minutes from 1 to 60, for example 5."
+  }
+}
+
+variable "log_retention_days" {
+  description = "Days that CloudWatch Logs keeps the logs of the functions."
+  type        = number
+  default     = 30
+  nullable    = false
+
+  validation {
+    condition = contains(
+      [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653],
+      var.log_retention_days
+    )
+    error_message = "log_retention_days must be a number of days that CloudWatch Logs knows: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653, for example 30."
+  }
+}
+
+variable "kms_key_arns" {
+  description = "ARNs of the customer managed KMS keys that encrypt volumes. Empty: any key of this account and region. Either way the keys can be used through EC2 only."
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition = alltrue([
+      for arn in var.kms_key_arns : can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", arn))
+    ])
+    error_message = "kms_key_arns must be ARNs of keys, not of aliases, for example [\"arn:aws:kms:ap-northeast-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab\"]."
+  }
+}
+
+variable "permissions_boundary_arn" {
+  description = "ARN of a policy that bounds the permissions of both functions' roles. Null: no boundary."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.permissions_boundary_arn == null || can(regex("^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[A-Za-z0-9+=,.@_/-]+$", var.permissions_boundary_arn))
+    error_message = "permissions_boundary_arn must be the ARN of an IAM policy, for example \"arn:aws:iam::123456789012:policy/boundary\"."
+  }
+}
+
+variable "powertools_layer_arn" {
+  description = "ARN of the layer version with Powertools for AWS Lambda (Python) v3. Null: the public layer of the region, which exists in every region of the aws partition."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.powertools_layer_arn == null || can(regex("^arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:layer:[A-Za-z0-9_-]+:[0-9]+$", var.powertools_layer_arn))
+    error_message = "powertools_layer_arn must be the ARN of a layer version, for example \"arn:aws:lambda:ap-northeast-2:017000801446:layer:AWSLambdaPowertoolsPythonV3-python313-arm64:27\"."
+  }
+}
+
+variable "lambda_architecture" {
+  description = "Instruction set of both functions. The package is pure Python: arm64 costs less, x86_64 is for regions and organisations without it."
+  type        = string
+  default     = "arm64"
+  nullable    = false
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.lambda_architecture)
+    error_message = "lambda_architecture must be \"arm64\" or \"x86_64\", for example \"arm64\"."
+  }
+}
+
+variable "park_memory_size" {
+  description = "Memory of the park function in MB. Lambda gives CPU in proportion."
+  type        = number
+  default     = 512
+  nullable    = false
+
+  validation {
+    condition     = floor(var.park_memory_size) == var.park_memory_size && var.park_memory_size >= 128 && var.park_memory_size <= 10240
+    error_message = "park_memory_size must be a whole number of MB from 128 to 10240, for example 512."
+  }
+}
+
+variable "start_memory_size" {
+  description = "Memory of the start function in MB. Lambda gives CPU in proportion, and a person may be waiting for this function."
+  type        = number
+  default     = 512
+  nullable    = false
+
+  validation {
+    condition     = floor(var.start_memory_size) == var.start_memory_size && var.start_memory_size >= 128 && var.start_memory_size <= 10240
+    error_message = "start_memory_size must be a whole number of MB from 128 to 10240, for example 512."
+  }
+}
+
+variable "park_maximum_concurrency" {
+  description = "Most park functions that the queue may run at once. It bounds them without reserving any of the account's concurrency; 2 is Lambda's least."
+  type        = number
+  default     = 2
+  nullable    = false
+
+  validation {
+    condition     = floor(var.park_maximum_concurrency) == var.park_maximum_concurrency && var.park_maximum_concurrency >= 2 && var.park_maximum_concurrency <= 1000
+    error_message = "park_maximum_concurrency must be a whole number from 2 to 1000, for example 2."
+  }
+}
