@@ -1,0 +1,160 @@
+"""Records as boto3 shows them."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from tests.model.records import Attachment, Instance, Snapshot, Volume
+from tests.model.world import World
+
+Answer = dict[str, Any]
+
+GIB = 2**30
+STATE_CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
+STATE_REASONS = {
+    "Client.UserInitiatedShutdown": "User initiated shutdown",
+    "Client.InstanceInitiatedShutdown": "Instance initiated shutdown",
+    "Client.InternalError": "Client error on launch",
+    "Server.SpotInstanceTermination": "Spot instance termination",
+}
+
+
+def instance_answer(instance: Instance) -> Answer:
+    answer: Answer = {
+        "InstanceId": instance.id,
+        "InstanceType": "m7g.large",
+        "Architecture": "arm64",
+        "State": {"Code": STATE_CODES[instance.state], "Name": instance.state},
+        "LaunchTime": instance.launch_time,
+        "Placement": {"AvailabilityZone": instance.zone, "GroupName": "", "Tenancy": "default"},
+        "RootDeviceName": instance.root_device,
+        "RootDeviceType": "ebs",
+        "BlockDeviceMappings": [
+            {
+                "DeviceName": item.device,
+                "Ebs": {
+                    "AttachTime": item.since,
+                    "DeleteOnTermination": item.delete_on_termination,
+                    "Status": item.state,
+                    "VolumeId": item.volume_id,
+                    "EbsCardIndex": item.card,
+                },
+            }
+            for item in instance.devices
+        ],
+        "StateTransitionReason": instance.transition,
+        "ProductCodes": [],
+        "HibernationOptions": {"Configured": False},
+        "Operator": {"Managed": False},
+    }
+    if instance.tags:
+        answer["Tags"] = _tag_list(instance.tags)
+    if instance.state_reason:
+        code = instance.state_reason
+        words = STATE_REASONS.get(code)
+        answer["StateReason"] = {"Code": code, "Message": f"{code}: {words}" if words else code}
+    answer.update(instance.facts)
+    return answer
+
+
+def volume_answer(volume: Volume) -> Answer:
+    answer: Answer = {
+        "VolumeId": volume.id,
+        "State": volume.state,
+        "AvailabilityZone": volume.zone,
+        "Size": volume.size,
+        "VolumeType": volume.type,
+        "SnapshotId": volume.snapshot_id,
+        "CreateTime": volume.created,
+        "Encrypted": volume.encrypted,
+        "MultiAttachEnabled": volume.multi_attach,
+        "Attachments": [attachment_answer(item) for item in volume.attachments],
+        "Operator": {"Managed": False},
+    }
+    if volume.tags:
+        answer["Tags"] = _tag_list(volume.tags)
+    if volume.key is not None:
+        answer["KmsKeyId"] = volume.key
+    if volume.iops is not None:
+        answer["Iops"] = volume.iops
+    if volume.throughput is not None:
+        answer["Throughput"] = volume.throughput
+    if volume.rate is not None:
+        answer["VolumeInitializationRate"] = volume.rate
+    answer.update(volume.facts)
+    return answer
+
+
+def attachment_answer(item: Attachment) -> Answer:
+    return {
+        "AttachTime": item.since,
+        "Device": item.device,
+        "InstanceId": item.instance_id,
+        "State": item.state,
+        "VolumeId": item.volume_id,
+        "DeleteOnTermination": item.delete_on_termination,
+        "EbsCardIndex": item.card,
+    }
+
+
+def snapshot_answer(world: World, snapshot: Snapshot) -> Answer:
+    answer: Answer = {
+        "SnapshotId": snapshot.id,
+        "VolumeId": snapshot.volume_id,
+        "VolumeSize": snapshot.size,
+        "State": snapshot.state,
+        "StartTime": datetime.fromtimestamp(snapshot.started, UTC),
+        "Progress": "100%" if snapshot.state != "pending" else f"{_progress(world, snapshot)}%",
+        "OwnerId": snapshot.owner,
+        "Description": snapshot.description,
+        "Encrypted": snapshot.encrypted,
+        "StorageTier": "standard",
+    }
+    if snapshot.tags:
+        answer["Tags"] = _tag_list(snapshot.tags)
+    if snapshot.key is not None:
+        answer["KmsKeyId"] = snapshot.key
+    if snapshot.state == "completed":
+        answer["CompletionTime"] = datetime.fromtimestamp(snapshot.completes, UTC)
+        answer["FullSnapshotSizeInBytes"] = snapshot.size * GIB
+    if snapshot.state == "error":
+        answer["StateMessage"] = "Internal error."
+    answer.update({key: value for key, value in snapshot.facts.items() if key != "used-by-image"})
+    return answer
+
+
+def _progress(world: World, snapshot: Snapshot) -> int:
+    whole = snapshot.completes - snapshot.started
+    return min(99, int(100 * (world.clock.now - snapshot.started) / whole)) if whole > 0 else 99
+
+
+def lock_state(world: World, snapshot: Snapshot) -> str:
+    if snapshot.lock is None:
+        return ""
+    return snapshot.lock.mode if world.clock.time() < snapshot.lock.expires else "expired"
+
+
+def lock_answer(world: World, snapshot: Snapshot) -> Answer:
+    lock = snapshot.lock
+    if lock is None:
+        raise ValueError(f"{snapshot.id} is not locked.")
+    return {
+        "SnapshotId": snapshot.id,
+        "LockState": lock_state(world, snapshot),
+        "LockDuration": lock.days,
+        "LockCreatedOn": lock.created,
+        "LockDurationStartTime": lock.created,
+        "LockExpiresOn": lock.expires,
+    }
+
+
+def change_answer(before: Instance, after: Instance) -> Answer:
+    return {
+        "InstanceId": before.id,
+        "CurrentState": {"Code": STATE_CODES[after.state], "Name": after.state},
+        "PreviousState": {"Code": STATE_CODES[before.state], "Name": before.state},
+    }
+
+
+def _tag_list(tags: Mapping[str, str]) -> list[Answer]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]

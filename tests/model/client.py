@@ -1,0 +1,197 @@
+"""A boto3-shaped client over a `World`, for whichever operations have a rule.
+
+Every call goes the same way: parameters checked against botocore's service model, `world.on_call`, the fault that the
+plan gives, the token buckets, the rule, `world.on_answer`. Errors are botocore's ClientError.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    EndpointConnectionError,
+    HTTPClientError,
+    ReadTimeoutError,
+)
+
+from tests.model.answers import Answer
+from tests.model.faults import Call, Fault, FaultPlan, ProcessDied
+from tests.model.validation import Refused, parameter_check
+from tests.model.world import World
+
+Params = dict[str, Any]
+HTTP_STATUS = {
+    "RequestLimitExceeded": 503,
+    "InternalError": 500,
+    "Unavailable": 503,
+    "DryRunOperation": 412,
+    "UnauthorizedOperation": 403,
+}
+ENDPOINT = "https://ec2.us-east-1.amazonaws.com/"
+
+
+class Context(NamedTuple):
+    """What a rule knows of the call besides its parameters."""
+
+    fault: Fault | None = None
+    owner: bool = False
+
+
+Rule = Callable[[World, Params, Context], Answer]
+
+
+class Operation(NamedTuple):
+    service: str
+    name: str
+    check: Callable[[Params], None]
+    rule: Rule
+
+
+OPERATIONS: dict[tuple[str, str], Operation] = {}
+"""By service and the name of the client's method."""
+
+
+def operation(service: str, name: str) -> Callable[[Rule], Rule]:
+    """The rule of one operation; the client's method has the rule's name."""
+
+    def register(rule: Rule) -> Rule:
+        OPERATIONS[service, rule.__name__] = Operation(service, name, parameter_check(service, name), rule)
+        return rule
+
+    return register
+
+
+class Client:
+    """One process's client. Its methods are the service's operations, with keyword arguments only, as in boto3.
+
+    `calls` counts them by operation, `refusals` the errors by code. After the process has died, every call raises
+    ProcessDied.
+    """
+
+    service = ""
+
+    def __init__(
+        self, world: World, caller: str = "test", *, faults: FaultPlan | None = None, owner: bool = False
+    ) -> None:
+        self.world = world
+        self.caller = caller
+        self.faults = faults
+        self.owner = owner
+        self.dead = False
+        self.calls: dict[str, int] = {}
+        self.refusals: dict[str, int] = {}
+        self.made = 0
+        self.exceptions = SimpleNamespace(ClientError=ClientError)
+        self.meta = SimpleNamespace(region_name=world.rules.region, endpoint_url=ENDPOINT)
+
+    def __getattr__(self, name: str) -> Callable[..., Answer]:
+        found = OPERATIONS.get((self.service, name))
+        if found is None:
+            raise AttributeError(f"The {self.service} model has no operation {name}.")
+        method = partial(self._call, found)
+        setattr(self, name, method)
+        return method
+
+    def _call(self, op: Operation, /, **params: Any) -> Answer:
+        """Hooks are not told of the end of a call whose process has died in it."""
+        world = self.world
+        try:
+            op.check(params)
+            answer = self._answer(op, params)
+        except Refused as refused:
+            self.refusals[refused.code] = self.refusals.get(refused.code, 0) + 1
+            self._tell_end(op, params)
+            raise client_error(refused, op.name) from None
+        except (EndpointConnectionError, HTTPClientError):
+            self._tell_end(op, params)
+            raise
+        self._tell_end(op, params)
+        answer["ResponseMetadata"] = {"RequestId": f"{world.calls:08x}", "HTTPStatusCode": 200, "HTTPHeaders": {}}
+        return answer
+
+    def _answer(self, op: Operation, params: Params) -> Answer:
+        world, name = self.world, op.name
+        self.made += 1
+        self.calls[name] = self.calls.get(name, 0) + 1
+        if world.on_call is not None:
+            world.on_call(name, params)
+        if self.dead:
+            raise ProcessDied(f"{self.caller} died earlier, so it cannot call {name}.")
+        world.calls += 1
+        world.tick += 1
+        fault = self.faults(Call(self.caller, self.made, name, params)) if self.faults is not None else None
+        if fault is not None:
+            self._before(fault, op)
+        if world.throttle is not None:
+            world.throttle.take(name, params, world.clock.now)
+        if params.get("DryRun"):
+            raise Refused("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
+        answer = op.rule(world, params, Context(fault, self.owner))
+        world.settle()
+        if fault is not None:
+            self._after(fault, op)
+        return answer
+
+    def _tell_end(self, op: Operation, params: Params) -> None:
+        if self.world.on_answer is not None:
+            self.world.on_answer(op.name, params)
+
+    def _before(self, fault: Fault, op: Operation) -> None:
+        match fault:
+            case Fault.DIES_BEFORE:
+                self.dead = True
+                raise ProcessDied(f"{self.caller} died before {op.name}.")
+            case Fault.NOT_SENT:
+                raise EndpointConnectionError(endpoint_url=ENDPOINT)
+            case Fault.THROTTLED:
+                raise Refused("RequestLimitExceeded", "Request limit exceeded.")
+            case Fault.DENIED:
+                raise Refused("UnauthorizedOperation", "You are not authorized to perform this operation.")
+            case Fault.SERVER_ERROR:
+                raise Refused("InternalError", "An internal error has occurred")
+
+    def _after(self, fault: Fault, op: Operation) -> None:
+        match fault:
+            case Fault.DIES_AFTER:
+                self.dead = True
+                raise ProcessDied(f"{self.caller} died after {op.name}.")
+            case Fault.ANSWER_LOST:
+                raise ReadTimeoutError(endpoint_url=ENDPOINT)
+            case Fault.CONNECTION_CLOSED:
+                raise ConnectionClosedError(endpoint_url=ENDPOINT)
+            case Fault.SERVER_ERROR_AFTER:
+                raise Refused("Unavailable", "The service is unavailable. Please try again shortly.")
+
+
+class Paginator:
+    def __init__(self, method: Callable[..., Answer]) -> None:
+        self._method = method
+
+    def paginate(self, **params: Any) -> Iterator[Answer]:
+        """All pages. PaginationConfig takes PageSize."""
+        config = dict(params.pop("PaginationConfig", {}))
+        if (size := config.pop("PageSize", None)) is not None:
+            params["MaxResults"] = size
+        if config:
+            raise NotImplementedError(f"The model's paginator does not know {sorted(config)}.")
+        while True:
+            page = self._method(**params)
+            yield page
+            if not page.get("NextToken"):
+                return
+            params["NextToken"] = page["NextToken"]
+
+
+def client_error(refused: Refused, operation_name: str) -> ClientError:
+    metadata = {
+        "RequestId": "00000000",
+        "HostId": "",
+        "HTTPStatusCode": HTTP_STATUS.get(refused.code, 400),
+        "HTTPHeaders": {},
+        "RetryAttempts": 0,
+    }
+    answer = {"Error": {"Code": refused.code, "Message": refused.message}, "ResponseMetadata": metadata}
+    return ClientError(answer, operation_name)  # type: ignore[arg-type]

@@ -1,0 +1,207 @@
+"""Whether data was lost, is stale or was swapped: judged on what volumes and snapshots hold, never on states alone.
+
+The rules of EC2 are elsewhere and know nothing of this, except that they tell the ledger what happens.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from tests.model.records import Attachment, Content, Instance, Snapshot, Volume
+    from tests.model.world import World
+
+WRITING = frozenset(["pending", "running", "stopping"])
+"""In these states an instance changes its volumes. Pending too: how far a start that falls back got, nobody knows."""
+
+
+class Copy(NamedTuple):
+    """One place that holds certain bytes. proof: an attached or available volume, or a completed snapshot."""
+
+    kind: str
+    id: str
+    state: str
+    proof: bool
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What the owners of the data have a right to.
+
+    latest: per instance, what each device last held. kept: volumes that their owner detached. waived: bytes of which
+    the owner deleted the last copy. incidents: what must never happen and did, in words.
+    """
+
+    latest: dict[str, "dict[str, Content]"] = field(default_factory=dict)
+    kept: dict[str, "Content"] = field(default_factory=dict)
+    waived: set["Content"] = field(default_factory=set)
+    incidents: list[str] = field(default_factory=list)
+
+    def clone(self) -> "Ledger":
+        latest = {instance_id: devices.copy() for instance_id, devices in self.latest.items()}
+        return Ledger(latest, self.kept.copy(), self.waived.copy(), self.incidents.copy())
+
+    def launched(self, world: "World", instance: "Instance") -> None:
+        self.latest[instance.id] = _held(world, instance)
+
+    def stopped(self, world: "World", instance: "Instance") -> None:
+        """What is leaving the instance at that moment is its owner's, or was reported."""
+        self.latest.setdefault(instance.id, {}).update(_held(world, instance, leaving=False))
+
+    def terminating(self, instance: "Instance") -> None:
+        """The owner gives up the disks that go with the instance, and only those."""
+        devices = self.latest.get(instance.id, {})
+        for attachment in instance.devices:
+            if attachment.delete_on_termination:
+                devices.pop(attachment.device, None)
+
+    def booting(self, world: "World", instance: "Instance") -> None:
+        """A start must find exactly the latest bytes on exactly the old devices."""
+        expected = self.latest.get(instance.id, {})
+        found = _held(world, instance, leaving=False)
+        for device, content in expected.items():
+            if device not in found:
+                self._report(world, f"{instance.id} starts without {device}, which last held {content}")
+            elif found[device].origin != content.origin:
+                self._report(world, f"{instance.id} starts with {found[device]} on {device}, where {content} belongs")
+            elif found[device] != content:
+                self._report(world, f"{instance.id} starts with stale {found[device]} on {device} instead of {content}")
+        for device in sorted(found.keys() - expected.keys()):
+            self._report(world, f"{instance.id} starts with {found[device]} on {device}, where nobody put a disk")
+
+    def attaching(self, world: "World", instance: "Instance", device: str, volume: "Volume", owner: bool) -> None:
+        if owner:
+            self.kept.pop(volume.id, None)
+            self.latest.setdefault(instance.id, {})[device] = world.content(volume)
+        elif instance.state in WRITING:
+            self._report(world, f"{volume.id} is attached to {instance.id} while it is {instance.state}")
+
+    def detaching(self, world: "World", attachment: "Attachment", content: "Content", owner: bool) -> None:
+        instance = world.instances.get(attachment.instance_id)
+        if owner:
+            self.latest.get(attachment.instance_id, {}).pop(attachment.device, None)
+            self.kept[attachment.volume_id] = content
+        elif instance is not None and instance.state in WRITING:
+            self._report(world, f"{instance.id} loses {attachment.device} while it is {instance.state}")
+
+    def released(self, volume_id: str, content: "Content") -> None:
+        """A running instance wrote on a volume until it had gone."""
+        if volume_id in self.kept:
+            self.kept[volume_id] = content
+
+    def discarding(self, world: "World", snapshot: "Snapshot") -> None:
+        """A new volume may still be loading from the snapshot (only where the rules say that this takes time)."""
+        since = world.clock.now - world.rules.hydration
+        if world.rules.hydration:
+            for volume in world.volumes.current():
+                if volume.snapshot_id == snapshot.id and volume.created.timestamp() > since:
+                    self._report(world, f"{snapshot.id} is deleted while {volume.id} still loads from it")
+
+    def owner_deletes(self, world: "World", resource_id: str, content: "Content") -> None:
+        """Called before the deed: with the last copy the owner gives up the bytes themselves."""
+        self.kept.pop(resource_id, None)
+        if not any(copy.proof and copy.id != resource_id for copy in copies(world, content)):
+            self.waived.add(content)
+
+    def _report(self, world: "World", sentence: str) -> None:
+        self.incidents.append(f"{world.clock.time():%H:%M:%S} {sentence}.")
+
+
+def latest(world: "World", instance_id: str) -> dict[str, "Content"]:
+    """What each device of the instance last held, up to this moment."""
+    devices = dict(world.ledger.latest.get(instance_id, {}))
+    instance = world.instances.get(instance_id)
+    if instance is not None and instance.state in WRITING:
+        devices.update(_held(world, instance))
+    return devices
+
+
+def copies(world: "World", content: "Content") -> list[Copy]:
+    """Where exactly these bytes still exist."""
+    return whereabouts(world).get(content, [])
+
+
+def whereabouts(world: "World") -> dict["Content", list[Copy]]:
+    """Where everything is, in one pass."""
+    places: dict[Content, list[Copy]] = {}
+    for volume in world.volumes.current():
+        copy = Copy("volume", volume.id, volume.state, volume.state in ("available", "in-use"))
+        places.setdefault(world.content(volume), []).append(copy)
+    for snapshot in world.snapshots.current():
+        proof = snapshot.state == "completed" and not snapshot.doomed
+        places.setdefault(snapshot.content, []).append(Copy("snapshot", snapshot.id, snapshot.state, proof))
+    return places
+
+
+def lost(world: "World", instance_ids: Iterable[str] | None = None) -> list[str]:
+    """A sentence for every device whose latest bytes no proof copy holds any more. Empty: nothing is lost."""
+    places = whereabouts(world)
+    ids = world.ledger.latest if instance_ids is None else instance_ids
+    wanted = [
+        (f"{instance_id} {device}", content)
+        for instance_id in ids
+        for device, content in latest(world, instance_id).items()
+    ]
+    if instance_ids is None:
+        wanted += world.ledger.kept.items()
+    return [
+        f"The latest bytes of {owner} ({content}) are gone; {_older(places, content)}."
+        for owner, content in wanted
+        if content not in world.ledger.waived and not any(copy.proof for copy in places.get(content, ()))
+    ]
+
+
+def problems(world: "World") -> list[str]:
+    """Everything that must never be so: what happened on the way, and what is lost now."""
+    return world.ledger.incidents + lost(world)
+
+
+def differences(before: "World", after: "World", resource_ids: Iterable[str]) -> list[str]:
+    """Which of these resources are not as they were: for bystanders, whom nothing may touch."""
+    pairs = [(before.find(resource_id), after.find(resource_id)) for resource_id in resource_ids]
+    return [f"{old} has become {new}." for old, new in pairs if old != new]
+
+
+class Fitting(NamedTuple):
+    """All that a device must be like again after a start, apart from what it holds."""
+
+    zone: str
+    size: int
+    type: str
+    iops: int | None
+    throughput: int | None
+    encrypted: bool
+    key: str | None
+    card: int
+    delete_on_termination: bool
+    tags: tuple[tuple[str, str], ...]
+
+
+def fittings(world: "World", instance_id: str) -> dict[str, Fitting]:
+    """Per attached device. Tags sorted by key, ours included."""
+    instance = world.instances.get(instance_id)
+    found = {}
+    for item in instance.devices if instance is not None else ():
+        volume: Volume | None = world.volumes.get(item.volume_id)
+        if volume is not None:
+            v = volume
+            look = (v.zone, v.size, v.type, v.iops, v.throughput, v.encrypted, v.key, item.card)
+            found[item.device] = Fitting(*look, item.delete_on_termination, tuple(sorted(v.tags.items())))
+    return found
+
+
+def _held(world: "World", instance: "Instance", leaving: bool = True) -> dict[str, "Content"]:
+    """What is on the devices; `leaving`: also on those that are being detached."""
+    held: dict[str, Content] = {}
+    for attachment in instance.devices:
+        volume: Volume | None = world.volumes.get(attachment.volume_id)
+        if volume is not None and (leaving or attachment.state != "detaching"):
+            held[attachment.device] = world.content(volume)
+    return held
+
+
+def _older(places: dict["Content", list[Copy]], content: "Content") -> str:
+    old = max((place for place in places if place.origin == content.origin), default=None)
+    if old is None:
+        return "no copy of any age is left"
+    return f"the newest that is left is {old} in {', '.join(copy.id for copy in places[old])}"

@@ -1,0 +1,216 @@
+"""What there is in the world, as immutable records, and what may be set about it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+NO_FACTS: Mapping[str, Any] = MappingProxyType({})
+LOCKED = ":locked"
+"""No filter of EC2's: DescribeLockedSnapshots finds with it what it is to show."""
+
+
+class Content(NamedTuple):
+    """The fingerprint of what a volume holds: whose bytes they are, and when they were last changed."""
+
+    origin: str  # the first volume that held them; copies keep it
+    written: int  # the world's tick
+
+    def __str__(self) -> str:
+        return f"{self.origin}@{self.written}"
+
+
+class Attachment(NamedTuple):
+    """Held by the instance and by the volume, each of which may be seen late."""
+
+    volume_id: str
+    instance_id: str
+    device: str
+    since: datetime
+    state: str = "attached"  # attaching, attached, detaching
+    delete_on_termination: bool = False
+    card: int = 0
+
+
+class Instance(NamedTuple):
+    id: str
+    zone: str
+    state: str
+    launch_time: datetime
+    root_device: str
+    devices: tuple[Attachment, ...]
+    tags: Mapping[str, str]
+    state_reason: str = ""  # a code such as Client.UserInitiatedShutdown
+    transition: str = ""  # StateTransitionReason
+    facts: Mapping[str, Any] = NO_FACTS  # further members of the response, as they are
+
+    @property
+    def root(self) -> Attachment | None:
+        return self.attachment(self.root_device)
+
+    def attachment(self, device: str) -> Attachment | None:
+        return next((item for item in self.devices if item.device == device), None)
+
+
+class Volume(NamedTuple):
+    id: str
+    zone: str
+    size: int  # GiB
+    type: str
+    state: str  # creating, available, in-use, deleting, error
+    created: datetime
+    content: Content
+    tags: Mapping[str, str]
+    iops: int | None = None
+    throughput: int | None = None
+    encrypted: bool = False
+    key: str | None = None
+    snapshot_id: str = ""
+    multi_attach: bool = False
+    rate: int | None = None  # VolumeInitializationRate, MiB/s
+    attachments: tuple[Attachment, ...] = ()
+    facts: Mapping[str, Any] = NO_FACTS
+
+
+class Lock(NamedTuple):
+    mode: str
+    days: int
+    created: datetime
+    expires: datetime
+
+
+class Snapshot(NamedTuple):
+    id: str
+    volume_id: str
+    size: int  # GiB
+    state: str  # pending, completed, error
+    started: float
+    completes: float
+    content: Content
+    tags: Mapping[str, str]
+    owner: str
+    encrypted: bool = False
+    key: str | None = None
+    description: str = ""
+    fails: bool = False
+    doomed: bool = False  # deleted while pending: goes when it completes
+    lock: Lock | None = None
+    facts: Mapping[str, Any] = NO_FACTS
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Durations:
+    """Seconds that things take."""
+
+    start: float = 20
+    fall_back: float = 10
+    stop: float = 30
+    terminate: float = 30
+    snapshot: float = 60
+    snapshot_per_gib: float = 0
+    create: float = 5
+    create_per_gib: float = 0
+    attach: float = 3
+    detach: float = 5
+    delete: float = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rules:
+    """What an account may be set to, and the quotas of EC2."""
+
+    region: str = "us-east-1"
+    account: str = "123456789012"
+    zones: tuple[str, ...] = ("us-east-1a", "us-east-1b", "us-east-1c")
+    pending_snapshots: int = 5
+    pending_snapshots_hdd: int = 1
+    seconds_between_snapshots: float = 0  # of one volume; real EC2 asks for 15 between concurrent ones
+    snapshots: int | None = None  # a region's quota is 100,000
+    default_key: str | None = None  # encryption by default with this key
+    broken_keys: frozenset[str] = frozenset()  # disabled, or the caller may not use them
+    hydration: float = 0  # seconds a new volume loads from its snapshot; whether deleting that harms it, no page says
+
+
+class Disk(NamedTuple):
+    """A device to launch an instance with."""
+
+    device: str
+    size: int = 8
+    type: str = "gp3"
+    iops: int | None = None
+    throughput: int | None = None
+    key: str | None = None
+    tags: Mapping[str, str] = NO_FACTS
+    delete_on_termination: bool = True
+    card: int = 0
+    multi_attach: bool = False
+    facts: Mapping[str, Any] = NO_FACTS
+
+
+ROOT = Disk(device="/dev/xvda")
+
+
+class Event(NamedTuple):
+    at: float
+    body: dict[str, Any]  # as EventBridge delivers it
+
+
+class Message(NamedTuple):
+    id: str
+    queue_url: str
+    body: str
+    due: float
+
+
+def spot(instance: Instance) -> bool:
+    return instance.facts.get("InstanceLifecycle") == "spot"
+
+
+def zulu(moment: float) -> str:
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def default_iops(volume_type: str, size: int) -> int | None:
+    match volume_type:
+        case "gp3":
+            return 3000
+        case "gp2":
+            return max(100, min(16000, 3 * size))
+        case _:
+            return None
+
+
+def truth(value: bool) -> tuple[str]:
+    return ("true",) if value else ("false",)
+
+
+INSTANCE_VALUES: Mapping[str, Callable[[Instance], tuple[str, ...]]] = {
+    "instance-id": lambda instance: (instance.id,),
+    "instance-state-name": lambda instance: (instance.state,),
+    "instance-lifecycle": lambda instance: (instance.facts.get("InstanceLifecycle", ""),),
+    "availability-zone": lambda instance: (instance.zone,),
+    "root-device-name": lambda instance: (instance.root_device,),
+    "block-device-mapping.volume-id": lambda instance: tuple(item.volume_id for item in instance.devices),
+    "block-device-mapping.device-name": lambda instance: tuple(item.device for item in instance.devices),
+}
+VOLUME_VALUES: Mapping[str, Callable[[Volume], tuple[str, ...]]] = {
+    "volume-id": lambda volume: (volume.id,),
+    "status": lambda volume: (volume.state,),
+    "snapshot-id": lambda volume: (volume.snapshot_id,),
+    "volume-type": lambda volume: (volume.type,),
+    "encrypted": lambda volume: truth(volume.encrypted),
+    "availability-zone": lambda volume: (volume.zone,),
+    "attachment.instance-id": lambda volume: tuple(item.instance_id for item in volume.attachments),
+    "attachment.device": lambda volume: tuple(item.device for item in volume.attachments),
+    "attachment.status": lambda volume: tuple(item.state for item in volume.attachments),
+}
+SNAPSHOT_VALUES: Mapping[str, Callable[[Snapshot], tuple[str, ...]]] = {
+    "snapshot-id": lambda snapshot: (snapshot.id,),
+    "volume-id": lambda snapshot: (snapshot.volume_id,),
+    "status": lambda snapshot: (snapshot.state,),
+    "description": lambda snapshot: (snapshot.description,),
+    "encrypted": lambda snapshot: truth(snapshot.encrypted),
+    "owner-id": lambda snapshot: (snapshot.owner,),
+    LOCKED: lambda snapshot: truth(snapshot.lock is not None),
+}
