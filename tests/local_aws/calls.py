@@ -1,0 +1,141 @@
+"""The call log: every API call, who made it, on what, and how it ended."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import re
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from moto.core.exceptions import ServiceException
+from moto.core.responses import ActionResult, BaseResponse
+from moto.ec2.models import ec2_backends
+
+from tests.local_aws.credentials import caller_of
+from tests.local_aws.world import ACCOUNT, World
+
+log = logging.getLogger(__name__)
+
+EC2_ID = re.compile(r"\b(?:i|vol|snap|ami|subnet|sg)-[0-9a-f]{8,17}\b")
+ACCESS_KEY = re.compile(r"Credential=([^/,\s]+)/")
+ERROR_CODE = re.compile(r"<Code>([^<]+)</Code>|\"__type\": *\"(?:[^\"#]*#)?([^\"]+)\"")
+KEPT = 100_000
+ERROR_STATUS = 400
+
+
+def plain(value: Any) -> Any:
+    """Parameters as JSON can carry them; long binary content is left out."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, bytes):
+        return f"({len(value)} bytes)"
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+class Refused(ServiceException):
+    """An error of ours. moto would take its protocol from the module that it is defined in, were that one of moto's."""
+
+
+class CallLog:
+    """Keeps the last 100,000 calls. One entry is a dict:
+
+    number, time (seconds since the epoch), service, operation, region, caller (ARN or access key), role (ARN or None),
+    parameters, resources (EC2 id -> tags before the call), error (code or None), status (HTTP).
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._numbers = itertools.count(1)
+        self._calls: deque[dict[str, Any]] = deque(maxlen=KEPT)
+        self._lock = threading.Lock()
+
+    def since(self, number: int) -> list[dict[str, Any]]:
+        """The calls after that number, oldest first."""
+        with self._lock:
+            return [call for call in self._calls if call["number"] > number]
+
+    def install(self) -> None:
+        """Wraps the one method through which all of moto's services answer a call."""
+        answer = BaseResponse.call_action
+        log = self
+
+        def call_action(response: BaseResponse) -> Any:
+            return log.answered(response, answer)
+
+        BaseResponse.call_action = call_action  # type: ignore[method-assign, assignment]
+
+    def answered(self, response: BaseResponse, answer: Callable[[BaseResponse], Any]) -> Any:
+        """Answers one call, or refuses it if a failure was ordered, and writes it down."""
+        call = self.begun(response)
+        order = self._world.faults.take("api", operation=call["operation"], caller=call["caller"])
+        status, headers, body = 500, {}, ""
+        try:
+            if order is None or order.get("after"):
+                status, headers, body = answer(response)
+            if order is not None:
+                status, headers, body = self.refused(response, order["code"], order["message"], order["status"])
+        except Exception as error:  # moto raises NotImplementedError and the like; a client deserves an AWS error
+            log.exception("%s failed.", call["operation"])
+            message = f"The local AWS failed: {type(error).__name__}: {error}"
+            status, headers, body = self.refused(response, "InternalError", message, 500)
+        finally:
+            found = ERROR_CODE.search(body if isinstance(body, str) else "")
+            if int(status) >= ERROR_STATUS:
+                named = str(headers.get("x-amzn-errortype") or headers.get("X-Amzn-ErrorType") or "InternalError")
+                call["error"] = next(filter(None, found.groups())) if found else named.split(":", maxsplit=1)[0]
+            call["status"] = int(status)
+        return status, headers, body
+
+    @staticmethod
+    def refused(response: BaseResponse, code: str, message: str, status: int) -> Any:
+        """The error in the service's own protocol; a status from 500 on makes it one that SDKs retry."""
+        _, headers, body = response.serialized(ActionResult(Refused(code, message)))
+        return status, {**headers, "status": str(status)}, body
+
+    def begun(self, response: BaseResponse) -> dict[str, Any]:
+        """Enters a call with what is known before it is answered."""
+        key = ACCESS_KEY.search(str(response.headers.get("Authorization", "")))
+        caller = caller_of(key[1]) if key else None
+        operation = str(response._get_action() or "")
+        parameters = self.parameters(response)
+        call = {
+            "number": next(self._numbers),
+            "time": time.time(),
+            "service": {"awslambda": "lambda"}.get(str(response.service_name), str(response.service_name)),
+            "operation": operation,
+            "region": response.region,
+            "caller": caller.arn if caller else (key[1] if key else "anonymous"),
+            "role": caller.role_arn if caller else None,
+            "parameters": parameters,
+            "resources": self.tags_of(parameters, response.region) if response.service_name == "ec2" else {},
+            "error": None,
+            "status": None,
+        }
+        with self._lock:
+            self._calls.append(call)
+        return call
+
+    @staticmethod
+    def parameters(response: BaseResponse) -> Any:
+        """The parameters by the service's model; what a service of moto's cannot parse is logged raw."""
+        try:
+            response.parse_parameters(response.normalized_request)
+        except Exception:
+            return {"raw": response.body if isinstance(response.body, str) else None}
+        params: Any = response.params
+        return plain(dict(params.original_dict() if hasattr(params, "original_dict") else params))
+
+    def tags_of(self, parameters: Any, region: str) -> dict[str, Any]:
+        """Tags of every EC2 resource named in a call; a new volume's source snapshot and a snapshot's volume count."""
+        with self._world.ec2_lock:
+            backend = ec2_backends[ACCOUNT][region]
+            named = set(EC2_ID.findall(json.dumps(parameters, default=str)))
+            return {resource_id: dict(backend.tags.get(resource_id, {})) for resource_id in sorted(named)}

@@ -1,0 +1,417 @@
+"""Lambda for real: the deployed zip runs in worker processes with the deployed handler, environment and role.
+
+https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+import uuid
+import zipfile
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from moto.awslambda.models import LambdaFunction, lambda_backends
+from moto.logs.models import logs_backends
+from moto.sqs.models import sqs_backends
+
+from tests.local_aws.credentials import Caller, credentials_of_role
+from tests.local_aws.world import ACCOUNT, World
+
+log = logging.getLogger(__name__)
+
+INIT_SECONDS = 30.0
+KEPT = 20_000
+MAX_RETRIES = 2
+WORKER = Path(__file__).with_name("lambda_worker.py")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """How an invocation ended: the payload (JSON text), and ``Unhandled`` in ``error`` if it is an error's."""
+
+    request_id: str
+    payload: str
+    error: str | None
+    logs: list[str]
+
+
+class Throttled(Exception):
+    """No execution became free in time."""
+
+
+class WorkerEnded(Exception):
+    """The worker process ended or ran out of time; the text is Lambda's error payload."""
+
+
+class Worker:
+    """One execution environment: a process that handles one event after the other."""
+
+    def __init__(self, python: str, task_root: Path, environment: dict[str, str], stream: str) -> None:
+        self.stream = stream
+        self.tmp = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the process)
+        request_read, request_write = os.pipe()
+        answer_read, answer_write = os.pipe()
+        self._process = subprocess.Popen(
+            [python, "-I", "-u", str(WORKER), str(request_read), str(answer_write)],
+            env=environment,
+            cwd=task_root,
+            pass_fds=(request_read, answer_write),
+            stdin=subprocess.DEVNULL,
+            stdout=self.tmp,
+            stderr=self.tmp,
+            start_new_session=True,
+        )
+        os.close(request_read)
+        os.close(answer_write)
+        self._requests = os.fdopen(request_write, "w")
+        self._frames: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        threading.Thread(target=self._read, args=(os.fdopen(answer_read),), daemon=True).start()
+        self.fresh = True
+
+    def _read(self, answers: Any) -> None:
+        with answers:
+            for line in answers:
+                with contextlib.suppress(ValueError):
+                    self._frames.put(json.loads(line))
+        self._frames.put(None)
+
+    def handle(self, request: dict[str, Any], timeout: float, lines: list[str]) -> dict[str, Any]:
+        """Hands one event over and waits for the answer, log lines on the way. Raises WorkerEnded."""
+        if self.fresh:
+            self._wait("ready", INIT_SECONDS, lines, request["request_id"])
+            self.fresh = False
+        request["deadline"] = time.time() + timeout
+        try:
+            self._requests.write(json.dumps(request) + "\n")
+            self._requests.flush()
+        except OSError:
+            raise WorkerEnded(self._exit_error(request["request_id"])) from None
+        return self._wait("", timeout, lines, request["request_id"])
+
+    def _wait(self, wanted: str, seconds: float, lines: list[str], request_id: str) -> dict[str, Any]:
+        until = time.monotonic() + seconds
+        while True:
+            try:
+                frame = self._frames.get(timeout=max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                self.kill()
+                over = f"Task timed out after {seconds:.2f} seconds"
+                lines.append(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.000Z} {request_id} {over}")
+                error = {"errorType": "Sandbox.Timedout", "errorMessage": f"RequestId: {request_id} Error: {over}"}
+                raise WorkerEnded(json.dumps(error)) from None
+            if frame is None:
+                raise WorkerEnded(self._exit_error(request_id))
+            if "log" in frame:
+                lines.append(frame["log"])
+            elif not wanted or wanted in frame:
+                return frame
+
+    def _exit_error(self, request_id: str) -> str:
+        status = self._process.wait()
+        self.tmp.seek(0)
+        said = self.tmp.read().decode(errors="replace").strip()
+        message = f"RequestId: {request_id} Error: Runtime exited with error: exit status {status}"
+        return json.dumps({"errorType": "Runtime.ExitError", "errorMessage": f"{message}\n{said}" if said else message})
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def kill(self) -> None:
+        """Ends the process and all it started."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        with contextlib.suppress(OSError):
+            self._requests.close()
+        self.tmp.close()
+
+
+@dataclass(kw_only=True)
+class Pool:
+    """The idle workers of one version of one function, and where its zip is unpacked."""
+
+    version: str
+    task_root: Path
+    caller: Caller
+    idle: list[Worker] = field(default_factory=list)
+
+
+class Lambdas:
+    """Invokes deployed functions, waiting for the answer or not."""
+
+    def __init__(self, world: World, python: str, endpoint_url: str) -> None:
+        self._world = world
+        self._python = python
+        self._endpoint_url = endpoint_url
+        self._pools: dict[str, Pool] = {}
+        self._lock = threading.Lock()
+        self._free = threading.Condition()
+        self._folder = Path(tempfile.mkdtemp(prefix="local-aws-lambda-"))
+        self._executor = ThreadPoolExecutor(max_workers=64, thread_name_prefix="lambda")
+        self.running = 0
+        """Executions of this moment."""
+        self.waiting = 0
+        """Asynchronous invocations that are accepted and not yet begun or between retries."""
+        self.lines: deque[dict[str, Any]] = deque(maxlen=KEPT)
+        """Log lines: function, request_id, time (seconds since the epoch), line."""
+        self.invocations: deque[dict[str, Any]] = deque(maxlen=KEPT)
+        """number, function, request_id, trigger, event (JSON text), payload, error, begun, seconds, attempt."""
+
+    @staticmethod
+    def function(name_or_arn: str, region: str | None = None) -> LambdaFunction | None:
+        """The deployed function of a name (then with the region) or an ARN."""
+        if name_or_arn.startswith("arn:"):
+            region, name_or_arn = name_or_arn.split(":")[3], name_or_arn.split(":")[6]
+        assert region is not None
+        functions = lambda_backends[ACCOUNT][region]._lambdas._functions
+        latest = functions.get(name_or_arn, {}).get("latest")
+        return latest if isinstance(latest, LambdaFunction) else None
+
+    # Synchronous
+
+    def invoke(
+        self, function: LambdaFunction, event: str, *, trigger: str, attempt: int = 1, wait_seconds: float = 60.0
+    ) -> Result:
+        """One execution. Raises Throttled if none becomes free within ``wait_seconds``."""
+        with self._free:
+            if not self._free.wait_for(
+                lambda: self.running < self._world.settings.lambda_concurrency, timeout=wait_seconds
+            ):
+                raise Throttled
+            self.running += 1
+        try:
+            return self._execute(function, event, trigger, attempt)
+        finally:
+            with self._free:
+                self.running -= 1
+                self._free.notify_all()
+
+    def _execute(self, function: LambdaFunction, event: str, trigger: str, attempt: int) -> Result:
+        request_id, lines, begun = str(uuid.uuid4()), list[str](), time.time()
+        entry = {
+            "number": len(self.invocations),
+            "function": function.function_name,
+            "request_id": request_id,
+            "trigger": trigger,
+            "event": event,
+            "attempt": attempt,
+            "begun": begun,
+            "seconds": None,
+            "payload": None,
+            "error": None,
+        }
+        self.invocations.append(entry)
+        pool = self._pool(function)
+        worker = self._worker(function, pool)
+        request = {"request_id": request_id, "event": event, "arn": function.function_arn}
+        error: str | None = None
+        try:
+            frame = worker.handle(request, float(function.timeout), lines)
+            payload = frame["result"] if "result" in frame else json.dumps(frame["error"])
+            error = None if "result" in frame else "Unhandled"
+            self._give_back(pool, worker)
+        except WorkerEnded as ended:
+            payload, error = str(ended), "Unhandled"
+            worker.kill()
+        entry |= {"seconds": time.time() - begun, "payload": payload, "error": error}
+        self._write_logs(function, worker.stream, request_id, lines, float(entry["seconds"]))
+        return Result(request_id=request_id, payload=payload, error=error, logs=lines)
+
+    def _pool(self, function: LambdaFunction) -> Pool:
+        """The pool of the function as it is deployed now; workers of an older deployment are ended."""
+        version = f"{function.code_sha_256} {json.dumps(function.get_configuration(), sort_keys=True, default=str)}"
+        with self._lock:
+            pool = self._pools.get(function.function_arn)
+            if pool and pool.version == version:
+                return pool
+            for worker in pool.idle if pool else []:
+                worker.kill()
+            root = Path(tempfile.mkdtemp(dir=self._folder))
+            with zipfile.ZipFile(io.BytesIO(function.code_bytes)) as archive:
+                archive.extractall(root)
+            caller = credentials_of_role(function.role, function.function_name, function.region)
+            self._pools[function.function_arn] = Pool(version=version, task_root=root, caller=caller)
+            return self._pools[function.function_arn]
+
+    def _worker(self, function: LambdaFunction, pool: Pool) -> Worker:
+        """A warm worker or a new one."""
+        with self._lock:
+            while pool.idle:
+                worker = pool.idle.pop()
+                if worker.alive:
+                    return worker
+        stream = f"{datetime.now(UTC):%Y/%m/%d}/[$LATEST]{uuid.uuid4().hex}"
+        return Worker(self._python, pool.task_root, self._environment(function, pool, stream), stream)
+
+    def _give_back(self, pool: Pool, worker: Worker) -> None:
+        with self._lock:
+            current = pool in self._pools.values()
+            if current and worker.alive:
+                pool.idle.append(worker)
+        if not current:
+            worker.kill()
+
+    def _environment(self, function: LambdaFunction, pool: Pool, stream: str) -> dict[str, str]:
+        """The deployed variables come first, so that a reserved one cannot be replaced.
+
+        https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+        """
+        return {
+            **{str(k): str(v) for k, v in function.environment_vars.items()},
+            "_HANDLER": str(function.handler),
+            "AWS_LAMBDA_FUNCTION_NAME": function.function_name,
+            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_size),
+            "AWS_LAMBDA_LOG_GROUP_NAME": log_group(function),
+            "AWS_LAMBDA_LOG_STREAM_NAME": stream,
+            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+            "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.run_time}",
+            "AWS_REGION": function.region,
+            "AWS_DEFAULT_REGION": function.region,
+            "AWS_ACCESS_KEY_ID": pool.caller.access_key,
+            "AWS_SECRET_ACCESS_KEY": pool.caller.secret,
+            "AWS_SESSION_TOKEN": str(pool.caller.session_token),
+            "AWS_ENDPOINT_URL": self._endpoint_url,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "LAMBDA_TASK_ROOT": str(pool.task_root),
+            "LANG": "en_US.UTF-8",
+            "TZ": ":UTC",
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+        }
+
+    def _write_logs(
+        self, function: LambdaFunction, stream: str, request_id: str, lines: list[str], seconds: float
+    ) -> None:
+        """Into the function's log group, if it exists: the deployed roles may not create one."""
+        begun = time.time()
+        report = json.dumps(
+            {
+                "time": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.000Z}",
+                "type": "platform.report",
+                "record": {"requestId": request_id, "metrics": {"durationMs": round(1000 * seconds, 1)}},
+            }
+        )
+        if (function_logging(function).get("LogFormat") or "Text") == "Text":
+            report = f"REPORT RequestId: {request_id}\tDuration: {1000 * seconds:.2f} ms\t"
+        name = function.function_name
+        self.lines += [{"function": name, "request_id": request_id, "time": begun, "line": line} for line in lines]
+        logs, group = logs_backends[ACCOUNT][function.region], log_group(function)
+        with self._lock, contextlib.suppress(Exception):  # the group may be deleted at any moment
+            logs.ensure_log_stream(group, stream)
+            events = [{"timestamp": int(1000 * begun), "message": line} for line in [*lines, report]]
+            logs.put_log_events(group, stream, events)
+
+    # Asynchronous
+
+    def invoke_later(self, function: LambdaFunction, event: str) -> None:
+        """An asynchronous invocation: up to two retries on error, then the failure destination or dead-letter queue.
+
+        https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+        """
+        self._count(1)
+        self._executor.submit(self._attempt, function.function_arn, event, 1)
+
+    def _count(self, change: int) -> None:
+        with self._free:
+            self.waiting += change
+
+    def _attempt(self, function_arn: str, event: str, attempt: int) -> None:
+        function = self.function(function_arn)
+        if function is None:
+            self._count(-1)
+            return
+
+        def again() -> None:
+            self._executor.submit(self._attempt, function_arn, event, attempt + 1)
+
+        try:
+            result = self.invoke(function, event, trigger="asynchronous", attempt=attempt)
+        except Throttled:
+            self._executor.submit(self._attempt, function_arn, event, attempt)
+            return
+        except Exception:
+            log.exception("The invocation of %s failed.", function_arn)
+            self._count(-1)
+            return
+        retries = invoke_config(function).get("MaximumRetryAttempts", MAX_RETRIES)
+        if result.error and attempt <= retries:
+            delay = self._world.settings.lambda_retry_seconds * attempt
+            self._world.timers.after(delay, f"retry of {function.function_name}", again)
+            return
+        if result.error:
+            self._bury(function, event, result, attempt)
+        self._count(-1)
+
+    def _bury(self, function: LambdaFunction, event: str, result: Result, attempts: int) -> None:
+        """An event that failed for good."""
+        destination = invoke_config(function).get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
+        record = {
+            "version": "1.0",
+            "timestamp": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.000Z}",
+            "requestContext": {
+                "requestId": result.request_id,
+                "functionArn": f"{function.function_arn}:$LATEST",
+                "condition": "RetriesExhausted",
+                "approximateInvokeCount": attempts,
+            },
+            "requestPayload": json.loads(event),
+            "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", "functionError": result.error},
+            "responsePayload": json.loads(result.payload),
+        }
+        if destination:
+            self._send(destination, json.dumps(record), {})
+        dead_letters = getattr(function, "dead_letter_config", None) or {}
+        if dead_letters.get("TargetArn"):
+            message = json.loads(result.payload).get("errorMessage", "")
+            attributes = {"RequestID": result.request_id, "ErrorCode": "200", "ErrorMessage": message[:1000] or "-"}
+            self._send(dead_letters["TargetArn"], event, attributes)
+
+    @staticmethod
+    def _send(queue_arn: str, body: str, attributes: dict[str, str]) -> None:
+        _, _, service, region, _, name = queue_arn.split(":", 5)
+        if service != "sqs" or name not in sqs_backends[ACCOUNT][region].queues:
+            log.warning("Lambda: the destination %s is not a queue that exists; the event is lost.", queue_arn)
+            return
+        described = {key: {"DataType": "String", "StringValue": value} for key, value in attributes.items()}
+        sqs_backends[ACCOUNT][region].send_message(name, body, message_attributes=described)
+
+    def stop(self) -> None:
+        """Ends every worker and removes what was unpacked."""
+        with self._lock:
+            for pool in self._pools.values():
+                for worker in pool.idle:
+                    worker.kill()
+            self._pools.clear()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def function_logging(function: LambdaFunction) -> dict[str, Any]:
+    """The function's LoggingConfig."""
+    return dict(getattr(function, "logging_config", None) or {})
+
+
+def log_group(function: LambdaFunction) -> str:
+    """The name of the log group that the function writes to."""
+    return str(function_logging(function).get("LogGroup") or f"/aws/lambda/{function.function_name}")
+
+
+def invoke_config(function: LambdaFunction) -> dict[str, Any]:
+    """The function's EventInvokeConfig, empty if there is none."""
+    return dict(function.event_invoke_config[-1].config) if function.event_invoke_config else {}

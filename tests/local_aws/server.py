@@ -1,0 +1,116 @@
+"""Wires the rooms together over moto's server and serves them on one port.
+
+Every change to moto is made here, by replacing a class where moto looks it up; the replacing classes say why.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import moto.awslambda.models as moto_lambda
+import moto.ec2.models as moto_ec2
+import moto.ec2.models.instances as moto_instances
+import moto.ec2.urls as moto_ec2_urls
+import moto.sqs.models as moto_sqs
+from moto.ec2.models.core import TaggedEC2Resource
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from tests.local_aws.calls import CallLog
+from tests.local_aws.control import Control, json_text
+from tests.local_aws.credentials import register_admin
+from tests.local_aws.ec2_api import StrictEc2Api
+from tests.local_aws.events import EventBridge
+from tests.local_aws.function_url import FunctionUrls
+from tests.local_aws.instances import StrictBackend, StrictInstance, tags_of
+from tests.local_aws.lambdas import Lambdas
+from tests.local_aws.queues import Pollers, SafeQueue, SafeSqs
+from tests.local_aws.settings import Settings
+from tests.local_aws.terraform_gaps import LiveFunction, LiveLambda
+from tests.local_aws.world import World
+
+CONTROL = "/_local/"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """A wired local AWS: its server, and what must be stopped with it."""
+
+    server: BaseWSGIServer
+    endpoint_url: str
+    stop: Callable[[], None]
+
+
+def build(*, port: int, region: str, settings: Settings, lambda_python: str = sys.executable) -> Served:
+    """A local AWS on 127.0.0.1. Port 0 takes a free one. Call at most once per process: moto's state is global."""
+    os.environ.setdefault("AWS_DEFAULT_REGION", region)
+    os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+    moto_app = DomainDispatcherApplication(create_backend_app)
+    rooms: dict[str, Control] = {}
+    server = make_server(
+        "127.0.0.1", port, application(moto_app, rooms), threaded=True, request_handler=quiet(MotoRequestHandler)
+    )
+    endpoint_url = f"http://127.0.0.1:{server.server_port}"
+
+    world = World(settings=settings)
+    lambdas = Lambdas(world, lambda_python, endpoint_url)
+    urls = FunctionUrls(world, lambdas)
+    bus = EventBridge(world, lambdas)
+    pollers = Pollers(world, lambdas)
+    calls = CallLog(world)
+
+    StrictBackend.world = StrictEc2Api.world = world
+    use(moto_ec2.ec2_backends, StrictBackend)
+    moto_ec2_urls.url_paths = {"{0}/": StrictEc2Api.dispatch}
+    moto_instances.Instance = StrictInstance  # type: ignore[misc]
+    TaggedEC2Resource.get_tags = tags_of  # type: ignore[method-assign, assignment]
+    use(moto_sqs.sqs_backends, SafeSqs)
+    moto_sqs.Queue = SafeQueue  # type: ignore[misc]
+    LiveFunction.lambdas, LiveLambda.addresses = lambdas, urls
+    use(moto_lambda.lambda_backends, LiveLambda)
+    moto_lambda.LambdaFunction = LiveFunction  # type: ignore[misc]
+    register_admin()
+    calls.install()
+    bus.install()
+    pollers.install()
+    rooms["control"] = Control(
+        world=world, region=region, calls=calls, bus=bus, lambdas=lambdas, pollers=pollers, urls=urls
+    )
+    return Served(server=server, endpoint_url=endpoint_url, stop=lambdas.stop)
+
+
+def use(backends: Any, stand_in: type) -> None:
+    """Makes moto create this class for a service's regions. moto finds a service's URLs by the class's module name."""
+    stand_in.__module__ = backends.backend.__module__
+    backends.backend = stand_in
+
+
+def application(moto_app: Any, rooms: dict[str, Any]) -> Callable[..., Iterable[bytes]]:
+    """The WSGI application: the control API below ``/_local/``, AWS everywhere else."""
+
+    def serve(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        if not path.startswith(CONTROL):
+            answer: Iterable[bytes] = moto_app(environ, start_response)
+            return answer
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        status, value = rooms["control"].answer(path[len(CONTROL) :], json.loads(body or b"{}"))
+        start_response(f"{status} -", [("Content-Type", "application/json")])
+        return [json_text(value)]
+
+    return serve
+
+
+def quiet(handler: type) -> type:
+    """moto's request handler without a line per request."""
+
+    class Quiet(handler):  # type: ignore[misc]
+        def log_request(self, code: Any = "-", size: Any = "-") -> None:
+            """Calls are in the call log."""
+
+    return Quiet

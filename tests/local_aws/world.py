@@ -1,0 +1,40 @@
+"""What every room of the local AWS shares."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.local_aws.faults import Faults
+from tests.local_aws.settings import Settings
+from tests.local_aws.timers import Timers
+
+ACCOUNT = "123456789012"
+
+
+def no_event(detail_type: str, resources: list[str], detail: dict[str, Any], region: str) -> None:
+    """Stands in until EventBridge is wired."""
+
+
+@dataclass(kw_only=True)
+class World:
+    """Settings, clock, ordered failures and the way out for events. One per process, as moto's state is."""
+
+    settings: Settings = field(default_factory=Settings)
+    timers: Timers = field(default_factory=Timers)
+    faults: Faults = field(default_factory=Faults)
+    ec2_lock: threading.RLock = field(default_factory=threading.RLock)
+    """Held around every EC2 call and every change of state, because moto's EC2 is not thread-safe."""
+    emit: Callable[[str, list[str], dict[str, Any], str], None] = no_event
+    """Sends an `aws.ec2` event: detail-type, resources, detail, region."""
+
+    def later(self, seconds: float, what: str, change: Callable[[], None]) -> None:
+        """Changes EC2's state in so many seconds, under the EC2 lock."""
+
+        def locked() -> None:
+            with self.ec2_lock:
+                change()
+
+        self.timers.after(seconds, what, locked)

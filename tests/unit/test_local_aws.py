@@ -1,0 +1,531 @@
+"""The local AWS is AWS where moto is not. EC2's refusals are in test_ec2_rules.py; what is alive is here."""
+
+import hashlib
+import io
+import json
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
+
+from tests.local_aws.client import ADMIN_KEY, ADMIN_SECRET, ControlError, LocalAws
+from tests.local_aws.filters import matches
+from tests.local_aws.policies import service_may
+from tests.local_aws.queues import Pollers
+from tests.local_aws.settings import QUICK, Settings
+
+REGION = "us-east-1"
+ACCOUNT = "123456789012"
+QUEUE_ARN = f"arn:aws:sqs:{REGION}:{ACCOUNT}:"
+FUNCTION_ARN = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:"
+
+HANDLERS = """
+import importlib, json, os, time
+import boto3
+
+def batch(event, context):
+    print("batch of", len(event["Records"]))
+    failed = [r["messageId"] for r in event["Records"] if json.loads(r["body"]).get("fail")]
+    return {"batchItemFailures": [{"itemIdentifier": i} for i in failed]}
+
+def act(event, context):
+    if "import" in event:
+        return importlib.import_module(event["import"]).__name__
+    if "raise" in event:
+        raise ValueError(event["raise"])
+    if "sleep" in event:
+        time.sleep(event["sleep"])
+    if "exit" in event:
+        os._exit(event["exit"])
+    if "requestContext" in event:
+        answer = {"event": event, "remaining": context.get_remaining_time_in_millis()}
+        return {"statusCode": 201, "headers": {"X-Kind": "made"}, "cookies": ["a=1"], "body": json.dumps(answer)}
+    print("seen", json.dumps(event.get("detail", event)))
+    return {"who": boto3.client("sts").get_caller_identity()["Arn"], "set": os.environ["SET"]}
+"""
+
+
+class Deployment:
+    """Two functions, a queue with a dead-letter queue, and clients for all of it."""
+
+    def __init__(self, aws: LocalAws) -> None:
+        self.aws = aws
+        self.ec2, self.sqs, self.events = self.client("ec2"), self.client("sqs"), self.client("events")
+        self.functions, self.iam, self.logs = self.client("lambda"), self.client("iam"), self.client("logs")
+        self.role_arn = self.iam.create_role(RoleName="role", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+        self.sqs.create_queue(QueueName="dead", Attributes={"Policy": self.open_policy("dead")})
+        redrive = json.dumps({"deadLetterTargetArn": f"{QUEUE_ARN}dead", "maxReceiveCount": 2})
+        attributes = {"Policy": self.open_policy("work"), "RedrivePolicy": redrive, "VisibilityTimeout": "30"}
+        self.queue_url = self.sqs.create_queue(QueueName="work", Attributes=attributes)["QueueUrl"]
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as file:
+            file.writestr("toy.py", HANDLERS)
+        for name, handler in (("batch", "toy.batch"), ("act", "toy.act")):
+            self.logs.create_log_group(logGroupName=f"/aws/lambda/{name}")
+            self.functions.create_function(
+                FunctionName=name,
+                Role=self.role_arn,
+                Runtime="python3.13",
+                Handler=handler,
+                Timeout=2,
+                Code={"ZipFile": archive.getvalue()},
+                Environment={"Variables": {"SET": "by the deployment"}},
+                Layers=[f"arn:aws:lambda:{REGION}:017000801446:layer:AWSLambdaPowertoolsPythonV3-python313-arm64:27"],
+            )
+        destination = {"OnFailure": {"Destination": f"{QUEUE_ARN}dead"}}
+        self.functions.put_function_event_invoke_config(FunctionName="act", DestinationConfig=destination)
+        self.functions.create_event_source_mapping(
+            EventSourceArn=f"{QUEUE_ARN}work",
+            FunctionName="batch",
+            BatchSize=10,
+            FunctionResponseTypes=["ReportBatchItemFailures"],
+            ScalingConfig={"MaximumConcurrency": 2},
+        )
+
+    def client(self, service: str) -> Any:
+        make: Any = boto3.client
+        return make(service, **self.aws.boto3_arguments())
+
+    @staticmethod
+    def open_policy(queue: str) -> str:
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": f"{QUEUE_ARN}{queue}",
+        }
+        return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+    def rule(self, name: str, target_arn: str, pattern: dict[str, Any], *, allowed: bool = True) -> None:
+        made = self.events.put_rule(Name=name, EventPattern=json.dumps({"source": ["aws.ec2"], **pattern}))
+        target = {"Id": "1", "Arn": target_arn, "DeadLetterConfig": {"Arn": f"{QUEUE_ARN}dead"}}
+        self.events.put_targets(Rule=name, Targets=[target])
+        if allowed and ":lambda:" in target_arn:
+            self.functions.add_permission(
+                FunctionName=target_arn,
+                StatementId=name,
+                Action="lambda:InvokeFunction",
+                Principal="events.amazonaws.com",
+                SourceArn=made["RuleArn"],
+            )
+
+    def drop_rule(self, name: str) -> None:
+        self.events.remove_targets(Rule=name, Ids=["1"])
+        self.events.delete_rule(Name=name)
+
+    def invoke(self, **event: Any) -> tuple[str | None, Any]:
+        answer = self.functions.invoke(FunctionName="act", Payload=json.dumps(event))
+        return answer.get("FunctionError"), json.loads(answer["Payload"].read())
+
+    def launch(self) -> str:
+        made = self.ec2.run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1)
+        self.aws.wait_until_quiet()
+        return str(made["Instances"][0]["InstanceId"])
+
+    def root_of(self, instance_id: str) -> str:
+        found = self.ec2.describe_volumes(Filters=[{"Name": "attachment.instance-id", "Values": [instance_id]}])
+        return str(found["Volumes"][0]["VolumeId"])
+
+    def instance(self, instance_id: str) -> Any:
+        return self.ec2.describe_instances(InstanceIds=[instance_id])["Reservations"][0]["Instances"][0]
+
+    def dead_letters(self) -> list[Any]:
+        return self.aws.messages("dead")
+
+    def request(
+        self, url: str, *, method: str = "GET", body: bytes | None = None, secret: str | None = ADMIN_SECRET
+    ) -> tuple[int, Any, Any]:
+        """Status, JSON and headers of a Function URL's answer; unsigned without a secret."""
+        headers = {"content-type": "application/json"}
+        request = AWSRequest(method=method, url=url, data=body, headers=headers)
+        if secret:
+            SigV4Auth(Credentials(ADMIN_KEY, secret), "lambda", REGION).add_auth(request)
+        asked = urllib.request.Request(url, data=body, headers=dict(request.headers), method=method)
+        try:
+            with urllib.request.urlopen(asked) as answer:
+                return answer.status, json.load(answer), answer.headers
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.load(error), error.headers
+
+
+@pytest.fixture(scope="module")
+def deployed() -> Iterator[Deployment]:
+    with LocalAws(settings=QUICK, region=REGION) as aws:
+        yield Deployment(aws)
+
+
+# Function
+
+
+def test_a_function_runs_with_its_environment_and_its_role(deployed: Deployment) -> None:
+    error, answer = deployed.invoke(hello=1)
+    assert error is None
+    assert answer == {"who": f"arn:aws:sts::{ACCOUNT}:assumed-role/role/act", "set": "by the deployment"}
+    assert any(call["operation"] == "GetCallerIdentity" for call in deployed.aws.calls(role=deployed.role_arn))
+
+
+@pytest.mark.parametrize("name", ["moto", "flask", "pytest", "tests.local_aws"])
+def test_a_function_sees_no_package_that_lambda_would_not_have(deployed: Deployment, name: str) -> None:
+    error, answer = deployed.invoke(**{"import": name})
+    assert (error, answer["errorType"]) == ("Unhandled", "ModuleNotFoundError")
+
+
+def test_an_exception_is_answered_as_lambda_answers_it(deployed: Deployment) -> None:
+    error, answer = deployed.invoke(**{"raise": "no luck"})
+    assert error == "Unhandled"
+    assert (answer["errorType"], answer["errorMessage"]) == ("ValueError", "no luck")
+    assert 'raise ValueError(event["raise"])' in answer["stackTrace"][0]
+
+
+def test_a_function_is_killed_at_its_timeout(deployed: Deployment) -> None:
+    error, answer = deployed.invoke(sleep=20)
+    assert (error, answer["errorType"]) == ("Unhandled", "Sandbox.Timedout")
+    assert answer["errorMessage"].endswith("Task timed out after 2.00 seconds")
+
+
+def test_a_function_that_ends_its_process_is_an_error_and_the_next_call_works(deployed: Deployment) -> None:
+    error, answer = deployed.invoke(exit=3)
+    assert (error, answer["errorType"]) == ("Unhandled", "Runtime.ExitError")
+    assert deployed.invoke()[0] is None
+
+
+def test_what_a_function_prints_is_in_its_log_group(deployed: Deployment) -> None:
+    deployed.invoke(word="findable")
+    events = deployed.logs.filter_log_events(logGroupName="/aws/lambda/act")["events"]
+    assert 'seen {"word": "findable"}' in [event["message"] for event in events]
+    assert 'seen {"word": "findable"}' in deployed.aws.logs("act")
+
+
+def test_an_asynchronous_failure_is_tried_three_times_and_then_goes_to_the_destination(deployed: Deployment) -> None:
+    deployed.functions.invoke(FunctionName="act", InvocationType="Event", Payload='{"raise": "again and again"}')
+    deployed.aws.wait_until_quiet()
+    tried = [i["attempt"] for i in deployed.aws.invocations("act") if "again and again" in i["event"]]
+    assert tried == [1, 2, 3]
+    record = json.loads(deployed.dead_letters()[-1]["body"])
+    assert record["requestContext"]["condition"] == "RetriesExhausted"
+    assert record["requestPayload"] == {"raise": "again and again"}
+    assert record["responsePayload"]["errorMessage"] == "again and again"
+
+
+# Queue
+
+
+def test_only_the_failed_messages_of_a_batch_are_tried_again_and_then_redriven(deployed: Deployment) -> None:
+    entries = [{"Id": str(n), "MessageBody": json.dumps({"n": n, "fail": n == 2})} for n in range(4)]
+    deployed.sqs.send_message_batch(QueueUrl=deployed.queue_url, Entries=entries)
+    deployed.aws.wait_until_quiet()
+    bodies = [json.loads(message["body"]) for message in deployed.dead_letters()]
+    assert [body["n"] for body in bodies if "n" in body] == [2]
+
+
+def test_a_delayed_message_comes_when_its_delay_is_over(deployed: Deployment) -> None:
+    before = len(deployed.aws.invocations("batch"))
+    deployed.sqs.send_message(QueueUrl=deployed.queue_url, MessageBody="{}", DelaySeconds=1)
+    assert deployed.aws.queues()["work"] == {"visible": 0, "delayed": 1, "in_flight": 0}
+    deployed.aws.wait_until_quiet()
+    assert len(deployed.aws.invocations("batch")) == before
+    deployed.aws.wait_for(lambda: len(deployed.aws.invocations("batch")) == before + 1, 10, "the delayed message")
+
+
+def test_setting_one_attribute_of_a_queue_keeps_its_policy(deployed: Deployment) -> None:
+    url = deployed.sqs.create_queue(QueueName="kept", Attributes={"Policy": deployed.open_policy("kept")})["QueueUrl"]
+    deployed.sqs.set_queue_attributes(
+        QueueUrl=url, Attributes={"RedriveAllowPolicy": '{"redrivePermission": "denyAll"}'}
+    )
+    attributes = deployed.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert json.loads(attributes["Policy"]) == json.loads(deployed.open_policy("kept"))
+    assert attributes["RedriveAllowPolicy"] == '{"redrivePermission": "denyAll"}'
+    deployed.sqs.delete_queue(QueueUrl=url)
+
+
+@pytest.mark.parametrize(
+    ("payload", "failed"),
+    [
+        ("null", set()),
+        ("{}", set()),
+        ('{"batchItemFailures": []}', set()),
+        ('{"batchItemFailures": [{"itemIdentifier": "a"}]}', {"a"}),
+        ('{"batchItemFailures": [{"itemIdentifier": "unknown"}]}', {"a", "b"}),
+        ('{"batchItemFailures": [{"wrong": "a"}]}', {"a", "b"}),
+        ('"text"', {"a", "b"}),
+    ],
+)
+def test_a_batch_answer_names_the_failed_messages(payload: str, failed: set[str]) -> None:
+    assert Pollers.reported_failures(payload, {"a", "b"}) == failed
+
+
+# Events
+
+
+def test_a_stop_goes_through_a_rule_to_the_queue_and_a_start_to_the_function(deployed: Deployment) -> None:
+    kind = {"detail-type": ["EC2 Instance State-change Notification"]}
+    deployed.rule("stopped", f"{QUEUE_ARN}work", {**kind, "detail": {"state": ["stopped"]}})
+    deployed.rule("running", f"{FUNCTION_ARN}act", {**kind, "detail": {"state": ["running"]}})
+    instance_id = deployed.launch()
+    deployed.ec2.stop_instances(InstanceIds=[instance_id])
+    deployed.aws.wait_until_quiet()
+    deployed.drop_rule("stopped")
+    deployed.drop_rule("running")
+    where = {
+        entry["event"]["detail"]["state"]: entry["delivered"]
+        for entry in deployed.aws.events()
+        if entry["event"]["detail"].get("instance-id") == instance_id
+    }
+    assert where == {
+        "pending": [],
+        "running": [f"{FUNCTION_ARN}act"],
+        "stopping": [],
+        "stopped": [f"{QUEUE_ARN}work"],
+    }
+    assert f'seen {{"instance-id": "{instance_id}", "state": "running"}}' in deployed.aws.logs("act")
+    received = [json.loads(i["event"])["Records"] for i in deployed.aws.invocations("batch")]
+    bodies = [json.loads(record["body"]) for records in received for record in records]
+    assert {"instance-id": instance_id, "state": "stopped"} in [body.get("detail") for body in bodies]
+
+
+def test_a_rule_that_may_not_invoke_its_target_uses_the_dead_letter_queue(deployed: Deployment) -> None:
+    deployed.rule("unwelcome", f"{FUNCTION_ARN}act", {"detail": {"test": ["permission"]}}, allowed=False)
+    event = {"source": "aws.ec2", "detail-type": "Test", "detail": {"test": "permission"}}
+    entry = deployed.aws.emit(event)
+    deployed.drop_rule("unwelcome")
+    assert (entry["delivered"], entry["failed"]) == ([], [f"{FUNCTION_ARN}act"])
+    assert deployed.dead_letters()[-1]["attributes"]["ERROR_CODE"] == "NO_PERMISSIONS"
+
+
+def test_a_schedule_matches_no_event_fires_on_demand_and_by_its_rate(deployed: Deployment) -> None:
+    deployed.events.put_rule(Name="sweep", ScheduleExpression="rate(1 minute)")
+    deployed.events.put_targets(Rule="sweep", Targets=[{"Id": "1", "Arn": f"{QUEUE_ARN}work"}])
+    assert deployed.aws.emit({"source": "aws.ec2", "detail-type": "Test", "detail": {}})["delivered"] == []
+    assert deployed.aws.fire_rule("sweep")["delivered"] == [f"{QUEUE_ARN}work"]
+    fired = len(deployed.aws.events())
+    deployed.aws.configure(schedule_factor=0.01)
+    deployed.aws.wait_for(lambda: len(deployed.aws.events()) > fired, 10, "the schedule to fire")
+    deployed.aws.configure(schedule_factor=1)
+    deployed.events.disable_rule(Name="sweep")
+    assert deployed.aws.fire_rule("sweep")["delivered"] == []
+    deployed.drop_rule("sweep")
+    deployed.aws.wait_until_quiet()
+
+
+def test_events_can_be_lost_and_doubled(deployed: Deployment) -> None:
+    instance_id = deployed.launch()
+    deployed.aws.drop_events(event="stopping", resource=instance_id)
+    deployed.aws.double_events(event="stopped", resource=instance_id)
+    deployed.ec2.stop_instances(InstanceIds=[instance_id])
+    deployed.aws.wait_until_quiet()
+    entries = [e for e in deployed.aws.events() if e["event"]["detail"].get("instance-id") == instance_id]
+    assert [(e["event"]["detail"]["state"], e["fault"]) for e in entries][2:] == [
+        ("stopping", "drop"),
+        ("stopped", None),
+        ("stopped", None),
+    ]
+
+
+# Content
+
+
+def test_content_travels_from_a_volume_through_a_snapshot_as_it_was_when_the_snapshot_began(
+    deployed: Deployment,
+) -> None:
+    instance_id = deployed.launch()
+    root = deployed.root_of(instance_id)
+    at_snapshot = deployed.aws.fingerprint(root)
+    snapshot_id = deployed.ec2.create_snapshot(VolumeId=root)["SnapshotId"]
+    written = deployed.aws.write(instance_id, written_gib=3)["/dev/sda1"]
+    deployed.aws.wait_until_quiet()
+    copy = deployed.ec2.create_volume(SnapshotId=snapshot_id, AvailabilityZone=f"{REGION}a")["VolumeId"]
+    assert written != at_snapshot
+    assert deployed.aws.fingerprint(snapshot_id) == deployed.aws.fingerprint(copy) == at_snapshot
+    assert deployed.aws.fingerprint(root) == written
+    assert deployed.aws.lineage(root)[-2:] == [at_snapshot, written]
+    assert (
+        deployed.aws.fingerprint(deployed.ec2.create_volume(Size=1, AvailabilityZone=f"{REGION}a")["VolumeId"])
+        == "empty"
+    )
+
+
+def test_two_instances_of_one_image_have_different_disks(deployed: Deployment) -> None:
+    first, second = deployed.launch(), deployed.launch()
+    assert deployed.aws.fingerprints(first) != deployed.aws.fingerprints(second)
+
+
+def test_only_a_running_instance_writes(deployed: Deployment) -> None:
+    instance_id = deployed.launch()
+    deployed.ec2.stop_instances(InstanceIds=[instance_id])
+    with pytest.raises(ControlError, match="only a running one writes"):
+        deployed.aws.write(instance_id)
+
+
+# Failures on order
+
+
+def test_a_snapshot_can_be_made_to_end_in_error(deployed: Deployment) -> None:
+    root = deployed.root_of(deployed.launch())
+    deployed.aws.fail_snapshot(volume=root)
+    snapshot_id = deployed.ec2.create_snapshot(VolumeId=root)["SnapshotId"]
+    deployed.aws.wait_until_quiet()
+    found = deployed.ec2.describe_snapshots(SnapshotIds=[snapshot_id])["Snapshots"][0]
+    last = [
+        e["event"]["detail"] for e in deployed.aws.events() if e["event"]["detail"].get("event") == "createSnapshot"
+    ]
+    assert found["State"] == "error"
+    assert (last[-1]["result"], last[-1]["snapshot_id"].split("/")[-1]) == ("failed", snapshot_id)
+
+
+def test_a_volume_with_a_key_that_does_not_exist_ends_in_error(deployed: Deployment) -> None:
+    key = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/nowhere"
+    made = deployed.ec2.create_volume(Size=1, AvailabilityZone=f"{REGION}a", Encrypted=True, KmsKeyId=key)
+    deployed.aws.wait_until_quiet()
+    found = deployed.ec2.describe_volumes(VolumeIds=[made["VolumeId"]])["Volumes"][0]
+    last = [e["event"]["detail"] for e in deployed.aws.events() if e["event"]["detail"].get("event") == "createVolume"]
+    assert (found["State"], found["KmsKeyId"]) == ("error", key)
+    assert last[-1]["result"] == "failed"
+    assert "KMS" in last[-1]["cause"]
+
+
+def test_a_start_can_be_made_to_fall_back_to_stopped(deployed: Deployment) -> None:
+    instance_id = deployed.launch()
+    deployed.ec2.stop_instances(InstanceIds=[instance_id])
+    deployed.aws.wait_until_quiet()
+    deployed.aws.fail_start(instance=instance_id)
+    deployed.ec2.start_instances(InstanceIds=[instance_id])
+    deployed.aws.wait_until_quiet()
+    found = deployed.instance(instance_id)
+    states = [
+        e["event"]["detail"]["state"]
+        for e in deployed.aws.events()
+        if e["event"]["detail"].get("instance-id") == instance_id
+    ]
+    assert (found["State"]["Name"], found["StateReason"]["Code"]) == ("stopped", "Client.InternalError")
+    assert states[-2:] == ["pending", "stopped"]
+
+
+def test_a_call_can_be_refused_or_lose_its_answer(deployed: Deployment) -> None:
+    deployed.aws.fail_call("DescribeVolumes", "UnauthorizedOperation")
+    with pytest.raises(ClientError, match="UnauthorizedOperation"):
+        deployed.ec2.describe_volumes()
+    deployed.ec2.describe_volumes()
+    before = len(deployed.ec2.describe_volumes()["Volumes"])
+    deployed.aws.fail_call("CreateVolume", "InvalidRequest", after=True)
+    with pytest.raises(ClientError, match="InvalidRequest"):
+        deployed.ec2.create_volume(Size=1, AvailabilityZone=f"{REGION}a")
+    assert len(deployed.ec2.describe_volumes()["Volumes"]) == before + 1
+    refused = [call for call in deployed.aws.calls() if call["operation"] == "CreateVolume" and call["error"]]
+    assert refused[-1]["error"] == "InvalidRequest"
+
+
+def test_facts_that_no_call_can_set_are_described(deployed: Deployment) -> None:
+    instance_id = deployed.launch()
+    deployed.aws.set_instance(
+        instance_id,
+        lifecycle="spot",
+        hibernation_configured=True,
+        product_codes=["abc"],
+        operator="eks.amazonaws.com",
+        attach_time="2020-01-02T03:04:05+00:00",
+        tags={"aws:autoscaling:groupName": "group"},
+    )
+    found = deployed.instance(instance_id)
+    assert found["InstanceLifecycle"] == "spot"
+    assert found["HibernationOptions"] == {"Configured": True}
+    assert found["ProductCodes"] == [{"ProductCodeId": "abc", "ProductCodeType": "marketplace"}]
+    assert found["Operator"] == {"Managed": True, "Principal": "eks.amazonaws.com"}
+    assert found["BlockDeviceMappings"][0]["Ebs"]["AttachTime"].year == 2020
+    assert found["Tags"] == [{"Key": "aws:autoscaling:groupName", "Value": "group"}]
+
+
+def test_a_shutdown_in_the_guest_has_its_own_reason(deployed: Deployment) -> None:
+    instance_id = deployed.launch()
+    deployed.aws.guest_shutdown(instance_id)
+    deployed.aws.wait_until_quiet()
+    assert deployed.instance(instance_id)["StateReason"]["Code"] == "Client.InstanceInitiatedShutdown"
+
+
+# Function URL
+
+
+def test_a_function_url_takes_signed_requests_only(deployed: Deployment) -> None:
+    url = deployed.functions.create_function_url_config(FunctionName="act", AuthType="AWS_IAM")["FunctionUrl"]
+    status, answer, headers = deployed.request(f"{url}a%20b?x=1&x=2&y=%2F", method="POST", body=b'{"n": 1}')
+    event = answer["event"]
+    assert (status, headers["x-kind"], headers["set-cookie"]) == (201, "made", "a=1")
+    assert (event["version"], event["rawPath"], event["rawQueryString"]) == ("2.0", "/a%20b", "x=1&x=2&y=%2F")
+    assert event["queryStringParameters"] == {"x": "1,2", "y": "/"}
+    assert (event["body"], event["isBase64Encoded"]) == ('{"n": 1}', False)
+    assert event["requestContext"]["http"]["method"] == "POST"
+    assert event["requestContext"]["authorizer"]["iam"]["userArn"] == f"arn:aws:iam::{ACCOUNT}:user/admin"
+    assert 0 < answer["remaining"] <= 2000
+    assert deployed.request(url, secret=None)[:2] == (403, {"Message": "Forbidden"})
+    assert deployed.request(url, secret="somebody else's")[0] == 403
+    deployed.functions.delete_function_url_config(FunctionName="act")
+    with pytest.raises(urllib.error.URLError):
+        deployed.request(url)
+
+
+def test_a_public_function_url_needs_its_permission_too(deployed: Deployment) -> None:
+    url = deployed.functions.create_function_url_config(FunctionName="act", AuthType="NONE")["FunctionUrl"]
+    assert deployed.request(url, secret=None)[0] == 403
+    deployed.functions.add_permission(
+        FunctionName="act",
+        StatementId="public",
+        Action="lambda:InvokeFunctionUrl",
+        Principal="*",
+        FunctionUrlAuthType="NONE",
+    )
+    status, answer, _ = deployed.request(url, secret=None)
+    assert status == 201
+    assert "authorizer" not in answer["event"]["requestContext"]
+    deployed.functions.delete_function_url_config(FunctionName="act")
+
+
+# The rooms on their own
+
+
+def test_filters_follow_ec2s_wildcards() -> None:
+    tags = {"park-volumes:mark": "name i-abc 1", "literal": "a*b"}
+    assert matches({"tag:park-volumes:mark": ["name i-abc *"]}, tags, {})
+    assert not matches({"tag:park-volumes:mark": ["name i-ab *"]}, tags, {})
+    assert matches({"tag:literal": [r"a\*b"]}, tags, {})
+    assert not matches({"tag:literal": [r"a\*c"]}, tags, {})
+    assert matches({"tag-key": ["liter??", "none"], "state": ["x", "up"]}, tags, {"state": lambda: ["up"]})
+    assert not matches({"tag-key": ["Literal"]}, tags, {})
+    assert matches({"encrypted": ["true"]}, {}, {"encrypted": lambda: [True]})
+
+
+def test_a_policy_lets_in_only_the_service_and_source_it_names() -> None:
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": ["sqs:*"],
+        "Condition": {"ArnLike": {"aws:SourceArn": "arn:aws:events:*:*:rule/mine-*"}},
+    }
+    mine, other = "arn:aws:events:us-east-1:1:rule/mine-a", "arn:aws:events:us-east-1:1:rule/other"
+    assert service_may([statement], "events.amazonaws.com", "sqs:SendMessage", mine)
+    assert not service_may([statement], "events.amazonaws.com", "sqs:SendMessage", other)
+    assert not service_may([statement], "sns.amazonaws.com", "sqs:SendMessage", mine)
+    assert not service_may([{**statement, "Effect": "Deny"}], "events.amazonaws.com", "sqs:SendMessage", mine)
+
+
+def test_a_setting_that_does_not_exist_is_refused_by_name() -> None:
+    assert Settings().changed({"lambda_concurrency": 3.0}).lambda_concurrency == 3
+    with pytest.raises(ValueError, match="There is no setting 'speed'"):
+        Settings().changed({"speed": 2})
+    with pytest.raises(ValueError, match="cannot be negative"):
+        Settings().changed({"stop_seconds": -1})
+
+
+def test_what_exists_is_listed_until_it_is_gone(deployed: Deployment) -> None:
+    name = hashlib.sha256(b"a queue").hexdigest()[:12]
+    url = deployed.sqs.create_queue(QueueName=name)["QueueUrl"]
+    assert name in deployed.aws.resources()["queues"]
+    deployed.sqs.delete_queue(QueueUrl=url)
+    assert name not in deployed.aws.resources()["queues"]
