@@ -1,0 +1,52 @@
+# The commands of this repository. `make` alone lists them.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+# What the functions have in AWS and nothing else: the local AWS runs the deployed zip with it.
+LAMBDA_VENV := .venv-lambda
+
+.DEFAULT_GOAL := help
+.PHONY: help setup package docs lint test explore demo clean
+
+help: ## list the commands
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(VENV)/ready $(LAMBDA_VENV)/ready ## make the Python environments that the other commands need
+
+%/ready:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed; say which with make PYTHON=python3.12"; exit 1; }
+	@command -v terraform >/dev/null || { echo "terraform 1.9 or newer is needed on the PATH"; exit 1; }
+	@echo "Setting up $* from $(filter %.txt,$^)"
+	@$(PYTHON) -m venv --clear $*
+	@$*/bin/python -m pip install --quiet --disable-pip-version-check $(foreach r,$(filter %.txt,$^),-r $(r))
+	@touch $@
+
+$(VENV)/ready: requirements/dev.txt
+$(LAMBDA_VENV)/ready: requirements/lambda.txt
+
+package: ## build dist/park_volumes.zip from lambda_src
+	$(PYTHON) lambda_src/build.py dist/park_volumes.zip
+
+docs: setup ## bring the generated tables in README.md up to date
+	@$(PY) -m tests.support.readme
+
+lint: setup ## static checks: ruff, mypy, import-linter, terraform fmt
+	@$(VENV)/bin/ruff check lambda_src tests
+	@$(VENV)/bin/ruff format --check lambda_src tests
+	@$(VENV)/bin/mypy
+	@PYTHONPATH=lambda_src $(VENV)/bin/lint-imports --no-cache
+	@terraform fmt -check -recursive -diff
+
+test: lint ## everything: static checks, unit, model, Terraform and deployed tests
+	@$(PY) -m pytest -n 2 --dist loadgroup --durations 10
+
+explore: setup ## random schedules against the model: SCHEDULES=1000000 SEED=1
+	@$(PY) -m tests.explore
+
+demo: setup ## park and start three instances on a local AWS, with a real terraform apply (KEEP=1: leave it running)
+	@$(PY) -m tests.demo
+
+clean: ## remove environments and caches
+	rm -rf $(VENV) $(LAMBDA_VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,270 @@
+"""The story that ``make demo`` tells. Exit code 0 only if everything it claims was seen to hold.
+
+KEEP=1 leaves the local AWS running after the start, until Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from tests.demo import prices
+from tests.demo.screen import Board, Screen
+from tests.local_aws.client import ADMIN_KEY, ADMIN_SECRET, LocalAws
+from tests.support.fleet import Disk, Fleet, Picture, differences
+from tests.support.terraform import ROOT, Progress, Terraform
+from tests.support.url import FunctionUrl
+
+REGION = "ap-northeast-2"
+LAMBDA_PYTHON = ROOT / ".venv-lambda" / "bin" / "python"
+TIMEOUT, QUIET = 10, 55
+"""Seconds. The shortest that the module takes; the defaults are 60 and 120."""
+VARIABLES = {
+    "function_timeout_seconds": TIMEOUT,
+    "quiet_period_seconds": QUIET,
+    "sweep_interval_minutes": 1,
+    "snapshot_retention_hours": 0,
+}
+PATIENCE = 200
+"""Seconds until the demo gives up waiting for a state."""
+READS = ("Describe", "Get", "List")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machines:
+    """The three instances of the story, and the picture of each before it was stopped."""
+
+    shop: str
+    wiki: str
+    stranger: str
+    before: Mapping[str, Picture]
+
+    @property
+    def opted_in(self) -> dict[str, str]:
+        return {"shop": self.shop, "wiki": self.wiki}
+
+
+class Demo:
+    def __init__(self, screen: Screen, aws: LocalAws, workspace: Path) -> None:
+        self.screen, self.aws = screen, aws
+        arguments = aws.boto3_arguments()
+        self.kms = boto3.client("kms", **arguments)  # type: ignore[call-overload]  # the arguments are a mapping
+        self.ec2 = boto3.client("ec2", **arguments)  # type: ignore[call-overload]
+        self.fleet = Fleet(aws=aws, ec2=self.ec2, zone=f"{REGION}a")
+        self.terraform = Terraform("complete", workspace, aws.environment(), VARIABLES)
+
+    def run(self) -> None:
+        machines = self.launch()
+        outputs = self.deploy()
+        self.url = FunctionUrl(url=outputs["function_url"], region=REGION, key=ADMIN_KEY, secret=ADMIN_SECRET)
+        self.park(machines)
+        self.show_what_is_left(machines)
+        self.start(machines, outputs["start_command"])
+        self.prove(machines)
+        if os.environ.get("KEEP"):
+            self.keep(outputs)
+        self.clean_up(machines)
+
+    def deploy(self) -> dict[str, Any]:
+        self.screen.heading("terraform apply: examples/complete, unchanged")
+        with self.screen.board() as board:
+            outputs = self.terraform.apply(lambda p: _show_terraform(board, "resources", p))
+        self.screen.say(f"The Function URL is {outputs['function_url']}")
+        return outputs
+
+    def launch(self) -> Machines:
+        self.screen.heading("Three instances are launched, and write to their disks")
+        key = self.kms.create_key(Description="the shop's data")["KeyMetadata"]["Arn"]
+        shop = self.fleet.launch(
+            "shop",
+            [
+                Disk(size=16, kms_key=key, tags={"Name": "shop-root"}),
+                Disk(
+                    device="/dev/sdf",
+                    size=100,
+                    iops=6000,
+                    throughput=250,
+                    kms_key=key,
+                    delete_on_termination=False,
+                    tags={"Name": "shop-data", "Team": "sales"},
+                ),
+            ],
+            {"ParkVolumes": "true"},
+        )
+        wiki = self.fleet.launch("wiki", [Disk(size=32, type="gp2", tags={"Name": "wiki"})], {"ParkVolumes": "true"})
+        stranger = self.fleet.launch("stranger", [Disk(size=8)], {})
+        for instance_id in (shop, wiki, stranger):
+            self.aws.write(instance_id)
+        self.screen.say(f"shop      {shop}  root, and data with 6000 IOPS and 250 MiB/s, encrypted with a customer key")
+        self.screen.say(f"wiki      {wiki}  root: 32 GiB gp2")
+        self.screen.say(f"stranger  {stranger}  has no tag ParkVolumes, and must never be touched")
+        before = {i: self.fleet.picture(i) for i in (shop, wiki, stranger)}
+        return Machines(shop=shop, wiki=wiki, stranger=stranger, before=before)
+
+    def park(self, machines: Machines) -> None:
+        self.screen.heading("All three are stopped, as anybody would stop them")
+        self.ec2.stop_instances(InstanceIds=[machines.shop, machines.wiki, machines.stranger])
+        self.screen.say("Settled attachments and the quiet period take about two minutes; see docs/safety.md for why.")
+        with self.screen.board() as board:
+            self._wait(board, "parked", machines)
+
+    def _wait(self, board: Board, state: str, machines: Machines) -> None:
+        """Follow the instances at the Function URL until all are in a state."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            listed = {i["id"]: i for i in self.url.instances()}
+            for name, instance_id in machines.opted_in.items():
+                _show_instance(board, name, listed[instance_id], state)
+            if all(listed[i]["state"] == state for i in machines.opted_in.values()):
+                return
+            if time.monotonic() > until:
+                raise TimeoutError(f"The instances are not {state} after {PATIENCE} seconds.")
+            time.sleep(1)
+
+    def show_what_is_left(self, machines: Machines) -> None:
+        self.screen.heading("What is left, and what it costs a month in Seoul")
+        rows = []
+        volumes = snapshots = 0.0
+        for name, instance_id in machines.opted_in.items():
+            left = {_tag(s, "park-volumes:device"): s for s in self.fleet.snapshots(instance_id)}
+            self.screen.check(
+                f"{name}: the instance, stopped; {len(left)} snapshots; no volume",
+                [f"{v} is still there" for v in self.fleet.volume_ids(instance_id)]
+                + [f"{d} has no snapshot" for d in machines.before[instance_id].keys() - left.keys()],
+            )
+            for device, disk in sorted(machines.before[instance_id].items()):
+                before, after = prices.as_volume(disk), prices.as_snapshot_at_most(disk.size)
+                volumes, snapshots = volumes + before, snapshots + after
+                kind = f"{disk.size} GiB {disk.type}"
+                rows.append((name, device, kind, f"{before:.2f} USD", f"at most {after:.2f} USD"))
+        rows.append(("", "", "total", f"{volumes:.2f} USD", f"at most {snapshots:.2f} USD"))
+        self.screen.table(("instance", "device", "volume", "as a volume", "as a snapshot"), rows)
+
+    def start(self, machines: Machines, command: str) -> None:
+        self.screen.heading("Both are started through the Function URL, with the output start_command")
+        self.screen.say(command.replace("INSTANCE", "shop"))
+        for name in machines.opted_in:
+            began = time.monotonic()
+            done = subprocess.run(
+                ["bash", "-c", f"{command.replace('INSTANCE', name)} --silent --show-error"],
+                env=self.aws.environment(),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            took = time.monotonic() - began
+            problems = [f"{done.stdout} {done.stderr}"] if done.returncode else []
+            self.screen.check(f"{name}: recreated, attached and started; answered after {took:.1f} s", problems)
+        with self.screen.board() as board:
+            self._wait(board, "running", machines)
+
+    def prove(self, machines: Machines) -> None:
+        self.screen.heading("Everything is as it was")
+        for name, instance_id in machines.opted_in.items():
+            self._wait_until_settled(instance_id)
+            changed = differences(machines.before[instance_id], self.fleet.picture(instance_id))
+            self.screen.check(f"{name}: every byte, attribute and tag of every volume is back", changed)
+        self._prove_the_stranger_untouched(machines)
+        self._prove_snapshots_are_discarded(machines)
+        problems = [] if self.terraform.plan_is_empty() else ["terraform plan finds changes"]
+        self.screen.check("terraform plan: nothing to change", problems)
+
+    def _wait_until_settled(self, instance_id: str) -> None:
+        """Our marks come off the volumes once the instance has been seen running."""
+        self.aws.wait_for(
+            lambda: (
+                not any(
+                    key.startswith("park-volumes:")
+                    for disk in self.fleet.picture(instance_id).values()
+                    for key in disk.tags
+                )
+            ),
+            PATIENCE,
+            "the marks to be taken off",
+        )
+
+    def _prove_the_stranger_untouched(self, machines: Machines) -> None:
+        roles = [c for c in self.aws.calls() if c["role"] and not c["operation"].startswith(READS)]
+        mine = {machines.stranger, *self.fleet.volume_ids(machines.stranger)}
+        touched = [f"{c['operation']} {c['parameters']}" for c in roles if mine & c["resources"].keys()]
+        changed = differences(machines.before[machines.stranger], self.fleet.picture(machines.stranger))
+        claim = f"stranger: none of the {len(roles)} changing calls of both functions named it or its volume"
+        self.screen.check(claim, touched + changed)
+
+    def _prove_snapshots_are_discarded(self, machines: Machines) -> None:
+        """With snapshot_retention_hours = 0 the next sweep, at most a minute later, discards them."""
+        both = machines.opted_in.values()
+        self.aws.wait_for(
+            lambda: not any(self.fleet.snapshots(i) for i in both), PATIENCE, "the snapshots to be discarded"
+        )
+        self.screen.check("the sweep has discarded the snapshots, which nobody needs any more")
+
+    def keep(self, outputs: Mapping[str, Any]) -> None:
+        self.screen.heading("KEEP: the local AWS goes on running; Ctrl-C destroys everything")
+        self.screen.say(f"AWS_ENDPOINT_URL={self.aws.endpoint_url}")
+        self.screen.say(f"Function URL     {outputs['function_url']}")
+        self.screen.say(f"AWS_ACCESS_KEY_ID={ADMIN_KEY} AWS_SECRET_ACCESS_KEY={ADMIN_SECRET}")
+        self.screen.say(outputs["start_command"])
+        try:
+            while True:
+                time.sleep(1)
+        except KeyboardInterrupt:
+            self.screen.say("Going on to the end.")
+
+    def clean_up(self, machines: Machines) -> None:
+        self.screen.heading("terraform destroy")
+        with self.screen.board() as board:
+            self.terraform.destroy(lambda p: _show_terraform(board, "resources", p))
+        self.ec2.terminate_instances(InstanceIds=[machines.shop, machines.wiki, machines.stranger])
+        ours = ("lambda", "sqs", "events", "iam", "logs", "snapshot")
+        left = {kind: ids for kind, ids in self.aws.resources().items() if ids and any(word in kind for word in ours)}
+        self.screen.check("nothing is left of the module", [f"{kind}: {', '.join(ids)}" for kind, ids in left.items()])
+
+
+def _show_terraform(board: Board, name: str, p: Progress) -> None:
+    board.show(name, 100 * p.done / max(p.of, 1), f"{p.done} of {p.of}  {p.last.rsplit('.', 1)[-1]}")
+
+
+def _show_instance(board: Board, name: str, instance: Mapping[str, Any], wanted: str) -> None:
+    for device in instance["devices"]:
+        percent = int((device["progress"] or "100%").rstrip("%"))
+        if wanted == "parked" and device["snapshot_id"]:
+            words = "snapshot running" if device["progress"] else "snapshot completed"
+            board.show(f"{name} {device['device']} snapshot", percent, words)
+    board.show(name, 100 if instance["state"] == wanted else 50, instance["state"])
+
+
+def _tag(resource: Mapping[str, Any], key: str) -> str:
+    return next((str(t["Value"]) for t in resource.get("Tags", ()) if t["Key"] == key), "")
+
+
+def main() -> int:
+    screen = Screen()
+    screen.heading("A local AWS is started; no account is needed")
+    with (
+        tempfile.TemporaryDirectory(prefix="park-volumes-demo-") as workspace,
+        LocalAws(region=REGION, lambda_python=str(LAMBDA_PYTHON)) as aws,
+    ):
+        screen.say(f"AWS_ENDPOINT_URL={aws.endpoint_url}")
+        try:
+            Demo(screen, aws, Path(workspace)).run()
+        except Exception as error:  # whatever it was, a person reads it and the exit code tells
+            screen.check("the demo came to its end", [f"{type(error).__name__}: {error}"])
+    if screen.failed:
+        screen.heading(f"FAILED: {len(screen.failed)} things were not as claimed")
+        return 1
+    screen.heading("All of this held")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

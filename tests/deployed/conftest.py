@@ -1,0 +1,79 @@
+"""One deployment of ``examples/complete`` for all tests here, and a fleet that was stopped on it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from pytest_terraform.tf import TerraformTestApi
+
+from tests.deployed.stops import Stops
+from tests.local_aws.client import ADMIN_KEY, ADMIN_SECRET, LocalAws
+from tests.local_aws.settings import QUICK
+from tests.support.fleet import Fleet
+from tests.support.terraform import ROOT
+from tests.support.url import FunctionUrl
+from tests.terraform_mirror import terraform_environment
+
+REGION = "ap-northeast-2"
+TIMEOUT, QUIET = 10, 55
+VARIABLES = {
+    "function_timeout_seconds": TIMEOUT,
+    "quiet_period_seconds": QUIET,
+    "sweep_interval_minutes": 1,
+    "snapshot_retention_hours": 0,
+}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
+    """A local AWS, which Terraform finds in the environment as it would find AWS."""
+    lambda_python = ROOT / ".venv-lambda" / "bin" / "python"
+    before = dict(os.environ)
+    with LocalAws(settings=QUICK, region=REGION, lambda_python=str(lambda_python)) as local_aws:
+        environment = terraform_environment(tmp_path_factory.mktemp("terraform"), local_aws.environment())
+        variables = {f"TF_VAR_{name}": str(value) for name, value in VARIABLES.items()}
+        try:
+            _replace_environment(environment | variables)
+            yield local_aws
+        finally:
+            _replace_environment(before)
+
+
+def _replace_environment(environment: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+
+
+@pytest.fixture(scope="session")
+def fleet(aws: LocalAws) -> Fleet:
+    ec2 = boto3.client("ec2", **aws.boto3_arguments())  # type: ignore[call-overload]  # the arguments are a mapping
+    return Fleet(aws=aws, ec2=ec2, zone=f"{REGION}a")
+
+
+@pytest.fixture(scope="session")
+def stops(aws: LocalAws, fleet: Fleet) -> Stops:
+    """The instances, launched before the module is applied, as in the stacks it is added to."""
+    return Stops(aws=aws, fleet=fleet)
+
+
+@pytest.fixture(scope="session")
+def outputs(stops: Stops, complete: TerraformTestApi) -> dict[str, Any]:
+    """The outputs of the deployment, which came after the instances."""
+    assert stops.ids
+    return {name: output["value"] for name, output in complete.outputs.items()}
+
+
+@pytest.fixture(scope="session")
+def url(outputs: dict[str, Any]) -> FunctionUrl:
+    return FunctionUrl(url=outputs["function_url"], region=REGION, key=ADMIN_KEY, secret=ADMIN_SECRET)
+
+
+@pytest.fixture(scope="session")
+def stopped(stops: Stops, url: FunctionUrl) -> Stops:
+    """The fleet, stopped in every way, after the module has done what it does about each."""
+    stops.stop_all(url)
+    return stops

@@ -1,0 +1,133 @@
+"""A fleet whose instances are stopped in every way there is, all at once, because parking takes minutes."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+
+from tests.local_aws.client import LocalAws
+from tests.support.fleet import Disk, Fleet, Picture
+from tests.support.url import Answer, FunctionUrl
+
+PATIENCE = 260
+"""Seconds: attachments settle, snapshots, the lock, and a sweep for what an event missed."""
+DATA = Disk(device="/dev/sdf", size=20, delete_on_termination=False, tags={"Name": "data", "Team": "sales"})
+BOTH = (Disk(tags={"Name": "root"}), DATA)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """How an instance is launched, and where it is expected to end when it is stopped."""
+
+    disks: tuple[Disk, ...]
+    opt_in: str | None = "true"
+    ends: str = "parked"
+
+
+class Stops:
+    """The instances by name; ``before`` are their pictures from when they ran."""
+
+    def __init__(self, *, aws: LocalAws, fleet: Fleet) -> None:
+        self.aws, self.fleet = aws, fleet
+        kms = boto3.client("kms", **aws.boto3_arguments())  # type: ignore[call-overload]  # a mapping
+        key = kms.create_key(Description="data")["KeyMetadata"]["Arn"]
+        self.kinds = _kinds(key)
+        with ThreadPoolExecutor(4) as pool:
+            self.ids = dict(zip(self.kinds, pool.map(self._launch, self.kinds), strict=True))
+        self.aws.set_instance(self.ids["spot"], lifecycle="spot")
+        self.before: dict[str, Picture] = {}
+        self.volumes_before: dict[str, list[str]] = {}
+        self.put_back: Answer | None = None
+        self.asked_too_early: Answer | None = None
+
+    def _launch(self, name: str) -> str:
+        kind = self.kinds[name]
+        tags = {"ParkVolumes": kind.opt_in} if kind.opt_in else {}
+        instance_id = self.fleet.launch("twin" if name.startswith("twin") else name, kind.disks, tags)
+        self.aws.write(instance_id)
+        return instance_id
+
+    def stop_all(self, url: FunctionUrl) -> None:
+        """Stop each in its way, and wait until all have come to where they are expected to end."""
+        for name, instance_id in self.ids.items():
+            self.before[name] = self.fleet.picture(instance_id)
+            self.volumes_before[name] = self.fleet.volume_ids(instance_id)
+        self.aws.drop_events(event="stopped", resource=self.ids["unheard"], count=9)
+        self.aws.double_events(event="stopped", resource=self.ids["doubled"], count=9)
+        self.aws.fail_snapshot(volume=self.volumes_before["unlucky"][0])
+        self.aws.guest_shutdown(self.ids["guest"])
+        by_api = [i for name, i in self.ids.items() if name not in {"guest", "running"}]
+        self.fleet.ec2.stop_instances(InstanceIds=by_api)
+        self.asked_too_early = url.start("shop")
+        self._wait(url)
+
+    def _wait(self, url: FunctionUrl) -> None:
+        until = time.monotonic() + PATIENCE
+        while True:
+            states = {i["id"]: i for i in url.instances()}
+            self._regret(url)
+            open_ends = {
+                name: states[self.ids[name]]["detail"]
+                for name, kind in self.kinds.items()
+                if kind.opt_in in ("true", "root") and states[self.ids[name]]["state"] != kind.ends
+            }
+            if not open_ends:
+                return
+            if time.monotonic() > until:
+                raise TimeoutError(f"After {PATIENCE} seconds these are not where they should be: {open_ends}")
+            time.sleep(1)
+
+    def _regret(self, url: FunctionUrl) -> None:
+        """One instance is started again as soon as its root volume is detached."""
+        regret = self.ids["regret"]
+        if self.put_back is None and len(self.fleet.volume_ids(regret)) < len(self.volumes_before["regret"]):
+            self.put_back = url.start("regret")
+
+    def wait_until_settled(self, name: str) -> None:
+        """Wait until no volume of the instance bears a mark of ours any more."""
+        self.aws.wait_for(
+            lambda: (
+                not any(
+                    key.startswith("park-volumes:")
+                    for disk in self.fleet.picture(self.ids[name]).values()
+                    for key in disk.tags
+                )
+            ),
+            60,
+            f"the marks of {name} to be taken off",
+        )
+
+    def show(self, url: FunctionUrl, name: str) -> dict[str, Any]:
+        shown: dict[str, Any] = url.show(self.ids[name]).body
+        return shown
+
+
+def _kinds(key: str) -> dict[str, Kind]:
+    shop = (
+        Disk(size=16, iops=4000, throughput=200, kms_key=key, tags={"Name": "shop-root"}),
+        Disk(device="/dev/sdf", size=100, iops=6000, throughput=250, kms_key=key, delete_on_termination=False),
+        Disk(device="/dev/sdg", size=500, type="st1", tags={"Name": "log", "Äpfel": "süß & sauer"}),
+    )
+    kept = Disk(device="/dev/sdg", size=30, tags={"ParkVolumes": "false"})
+    return {
+        "shop": Kind(disks=shop),
+        "guest": Kind(disks=BOTH),
+        "root only": Kind(disks=BOTH, opt_in="root"),
+        "excluded": Kind(disks=(*BOTH, kept)),
+        "unheard": Kind(disks=BOTH),
+        "doubled": Kind(disks=BOTH),
+        "crowd": Kind(disks=BOTH),
+        "keyless": Kind(disks=BOTH),
+        "twin 1": Kind(disks=(Disk(),)),
+        "twin 2": Kind(disks=(Disk(),)),
+        "regret": Kind(disks=BOTH, ends="running"),
+        "running": Kind(disks=BOTH, ends="running"),
+        "unlucky": Kind(disks=(Disk(),), ends="parking"),
+        "spot": Kind(disks=(Disk(),), ends="stopped"),
+        "stranger": Kind(disks=BOTH, opt_in=None),
+        "refuser": Kind(disks=BOTH, opt_in="false"),
+    }

@@ -1,0 +1,92 @@
+"""What becomes of a parked instance when its start is asked for at the Function URL."""
+
+from __future__ import annotations
+
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.deployed.stops import Stops
+from tests.local_aws.client import LocalAws
+from tests.support.fleet import differences
+from tests.support.url import FunctionUrl
+
+pytestmark = pytest.mark.xdist_group("deployed")
+
+
+@pytest.fixture(scope="module")
+def started(stopped: Stops, url: FunctionUrl, outputs: dict[str, Any]) -> Stops:
+    """Several of the fleet started again: by Name, by id, by the printed command, by many at once."""
+    by_command = outputs["start_command"].replace("INSTANCE", "guest") + " --silent --show-error"
+    environment = stopped.aws.environment()
+    done = subprocess.run(["bash", "-c", by_command], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for ref in ("shop", stopped.ids["excluded"], "root only"):
+        answer = url.start(ref)
+        assert answer.status in (200, 202), answer.body
+    with ThreadPoolExecutor(20) as pool:
+        statuses = [a.status for a in pool.map(lambda _: url.start("crowd"), range(20))]
+    assert set(statuses) <= {200, 202, 409}, statuses
+    for name in ("shop", "guest", "excluded", "root only", "crowd"):
+        stopped.fleet.wait_for_state(stopped.ids[name], "running", 60)
+        stopped.wait_until_settled(name)
+    return stopped
+
+
+@pytest.mark.parametrize("name", ["shop", "guest", "excluded", "root only", "crowd"])
+def test_every_byte_attribute_and_tag_is_back(started: Stops, name: str) -> None:
+    assert differences(started.before[name], started.fleet.picture(started.ids[name])) == []
+
+
+def test_twenty_starts_at_once_make_one_set_of_volumes(started: Stops) -> None:
+    made = {
+        r
+        for c in started.aws.calls()
+        if c["operation"] == "AttachVolume" and started.ids["crowd"] in c["resources"]
+        for r in c["resources"]
+        if r.startswith("vol-")
+    }
+    assert made == set(started.fleet.volume_ids(started.ids["crowd"]))
+
+
+def test_the_start_function_deletes_nothing(started: Stops, outputs: dict[str, Any]) -> None:
+    calls = started.aws.calls(role=outputs["start_role_arn"])
+    assert {c["operation"] for c in calls} >= {"CreateVolume", "AttachVolume", "StartInstances"}
+    assert not [c["operation"] for c in calls if c["operation"].startswith("Delete") and c["operation"] != "DeleteTags"]
+
+
+def test_snapshots_are_discarded_once_the_instance_has_been_seen_running(started: Stops) -> None:
+    started.aws.fire_rule("park-volumes-sweep")
+    started.aws.wait_for(
+        lambda: not started.fleet.snapshots(started.ids["shop"]), 60, "the snapshots of shop to be discarded"
+    )
+
+
+def test_a_start_that_falls_back_to_stopped_is_shown_and_not_parked_again(
+    stopped: Stops, url: FunctionUrl, aws: LocalAws
+) -> None:
+    instance_id = stopped.ids["keyless"]
+    aws.fail_start(instance=instance_id)
+    assert url.start("keyless").status == 202
+    aws.wait_for(lambda: url.state("keyless") == "stopped", 60, "keyless to fall back")
+    aws.fire_rule("park-volumes-sweep")
+    aws.wait_until_quiet(60)
+    assert "Client.InternalError" in url.show("keyless").body["detail"]
+    after = stopped.fleet.picture(instance_id)
+    assert after.keys() == stopped.before["keyless"].keys()
+    assert {d: p.content for d, p in after.items()} == {d: p.content for d, p in stopped.before["keyless"].items()}
+
+
+@pytest.mark.usefixtures("started")
+def test_starting_what_runs_changes_nothing(url: FunctionUrl) -> None:
+    answer = url.start("running")
+    assert (answer.status, answer.body["state"]) == (200, "running")
+
+
+def test_stopping_and_stopping_again_is_the_same(stopped: Stops, url: FunctionUrl) -> None:
+    first, second = url.stop("running"), url.stop("running")
+    assert first.status == 202
+    assert second.status in (200, 202)
+    stopped.fleet.wait_for_state(stopped.ids["running"], "stopped")

@@ -1,0 +1,1 @@
+"""What the demo and the deployed tests share: Terraform, the Function URL, and a fleet of instances to park."""

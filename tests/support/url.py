@@ -1,0 +1,64 @@
+"""A caller of the Function URL that signs its requests, as any SDK would."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    status: int
+    body: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class FunctionUrl:
+    """The API at a Function URL, called with SigV4."""
+
+    url: str
+    region: str
+    key: str
+    secret: str
+
+    def instances(self) -> list[dict[str, Any]]:
+        listed: list[dict[str, Any]] = self.get("instances").body["instances"]
+        return listed
+
+    def show(self, ref: str) -> Answer:
+        return self.get(f"instances/{quote(ref, safe='')}")
+
+    def state(self, ref: str) -> str:
+        """The state of an instance in our words. Raises AssertionError with the answer where it is none."""
+        answer = self.show(ref)
+        assert answer.status == 200, answer
+        return str(answer.body["state"])
+
+    def start(self, ref: str) -> Answer:
+        return self.send("POST", f"instances/{quote(ref, safe='')}/start")
+
+    def stop(self, ref: str) -> Answer:
+        return self.send("POST", f"instances/{quote(ref, safe='')}/stop")
+
+    def get(self, path: str) -> Answer:
+        return self.send("GET", path)
+
+    def send(self, method: str, path: str, *, signed: bool = True) -> Answer:
+        """One request; an error status is an answer like any other."""
+        request = AWSRequest(method=method, url=f"{self.url.rstrip('/')}/{path}")
+        if signed:
+            SigV4Auth(Credentials(self.key, self.secret), "lambda", self.region).add_auth(request)
+        plain = urllib.request.Request(str(request.url), method=method, headers=dict(request.headers.items()))
+        try:
+            with urllib.request.urlopen(plain, timeout=60) as answer:
+                return Answer(status=answer.status, body=json.load(answer))
+        except urllib.error.HTTPError as error:
+            return Answer(status=error.code, body=json.load(error))
