@@ -24,6 +24,7 @@ from park_volumes.model import (
     DiscardSnapshot,
     Instance,
     LockSnapshot,
+    MarkSnapshots,
     MarkVolume,
     Record,
     RememberStart,
@@ -124,10 +125,13 @@ class Ec2:
         return _read(s for chunk in _chunks(volume_ids) for s in self._snapshots({"volume-id": chunk}))
 
     def locked(self, snapshot_ids: Iterable[str]) -> frozenset[str]:
-        """Those of these snapshots that DeleteSnapshot refuses because of a lock."""
+        """Those of these snapshots that DeleteSnapshot refuses because of a lock.
+
+        Where one of them is gone EC2 refuses the whole call; then none counts as locked, and nothing is deleted for it.
+        """
         found: set[str] = set()
         for chunk in _chunks(snapshot_ids):
-            with _errors("DescribeLockedSnapshots", "snapshots"):
+            with _errors("DescribeLockedSnapshots", "snapshots", done=GONE):
                 answer = self._client.describe_locked_snapshots(SnapshotIds=chunk)
                 found |= {s["SnapshotId"] for s in answer["Snapshots"] if s["LockState"] != "expired"}
         return frozenset(found)
@@ -183,14 +187,25 @@ class Ec2:
     def _mark_volume(self, step: MarkVolume) -> None:
         with _errors("CreateTags", step.volume_id):
             self._client.create_tags(
-                Resources=[step.volume_id, step.place.snapshot_id],
-                Tags=_tags(records.tags_of_mark(step.mark, step.place)),
+                Resources=[step.volume_id], Tags=_tags(records.tags_of_mark(step.mark, step.place))
             )
 
     @do.register
     def _detach_volume(self, step: DetachVolume) -> None:
+        """Detach a volume. Raises Raced, too late, where EC2 answers that it was attached at another time than meant."""
         with _errors("DetachVolume", step.volume_id):
-            self._client.detach_volume(VolumeId=step.volume_id, InstanceId=step.instance_id, Device=step.device)
+            answer = self._client.detach_volume(
+                VolumeId=step.volume_id, InstanceId=step.instance_id, Device=step.device
+            )
+        if answer["AttachTime"] != step.attach_time:
+            words = f"it was attached again at {answer['AttachTime']:%H:%M:%S}, which nobody had seen yet."
+            raise Raced("DetachVolume", step.volume_id, "AttachedAnew", words)
+
+    @do.register
+    def _mark_snapshots(self, step: MarkSnapshots) -> None:
+        with _errors("CreateTags", ", ".join(step.snapshot_ids)):
+            tags = _tags({records.MARK: records.mark_value(step.mark)})
+            self._client.create_tags(Resources=list(step.snapshot_ids), Tags=tags)
 
     @do.register
     def _delete_volume(self, step: DeleteVolume) -> None:

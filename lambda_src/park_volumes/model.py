@@ -38,6 +38,14 @@ class Settings:
         """
         return self.function_timeout + self.quiet_period
 
+    @property
+    def settle_period(self) -> timedelta:
+        """How long after the marks were written nobody can see an attachment any more that was there before them.
+
+        That is the lock period and what a describe call may lag behind, which is the quiet period less a time-out.
+        """
+        return 2 * self.quiet_period
+
 
 @dataclass(frozen=True, kw_only=True)
 class BlockDevice:
@@ -142,7 +150,8 @@ class Record:
     """A snapshot of ours with all that is needed to rebuild the volume. It lives in the snapshot's tags.
 
     State: pending, completed, error, recoverable, recovering. ``launch_time`` is the instance's LaunchTime seen before
-    the snapshot was taken; ``part`` of ``parts`` numbers the devices of one generation from 1.
+    the snapshot was taken; ``part`` of ``parts`` numbers the devices of one generation from 1; ``source`` is the snapshot
+    that the volume itself was made from, if any.
     """
 
     snapshot_id: str
@@ -166,6 +175,7 @@ class Record:
     encrypted: bool
     kms_key: str
     user_tags: Mapping[str, str]
+    source: str = ""
     mark: Mark | None = None
     start_requested: datetime | None = None
     attempt: int = 1
@@ -203,7 +213,7 @@ class LockSnapshot:
 
 @dataclass(frozen=True, kw_only=True)
 class MarkVolume:
-    """Tag a volume and the snapshot of it with the same mark and place."""
+    """Tag a volume with its mark and place."""
 
     volume_id: str
     mark: Mark
@@ -212,9 +222,20 @@ class MarkVolume:
 
 @dataclass(frozen=True, kw_only=True)
 class DetachVolume:
+    """Detach a volume; ``attach_time`` names the attachment that is meant, and no later one to the same device."""
+
     volume_id: str
     instance_id: str
     device: str
+    attach_time: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarkSnapshots:
+    """Tag the snapshots of an attempt with its mark: this pass, and nobody else, has detached the root volume."""
+
+    snapshot_ids: tuple[str, ...]
+    mark: Mark
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -283,6 +304,7 @@ Step = (
     | LockSnapshot
     | MarkVolume
     | DetachVolume
+    | MarkSnapshots
     | DeleteVolume
     | DiscardSnapshot
     | RememberStart

@@ -57,6 +57,7 @@ def tags_of_record(
         "throughput": volume.throughput,
         "card": at.card,
         "delete-on-termination": str(at.delete_on_termination).lower(),
+        "from": volume.snapshot_id or None,
     }
     tags = user_tags(volume.tags) | {
         DEPLOYMENT: deployment,
@@ -106,6 +107,7 @@ def record(
             encrypted=encrypted or KMS_KEY in tags,
             kms_key=tags.get(KMS_KEY, ""),
             user_tags=user_tags(tags),
+            source=spec.get("from", ""),
             mark=mark(tags),
             start_requested=datetime.fromisoformat(tags[START_REQUESTED]) if START_REQUESTED in tags else None,
             attempt=int(tags.get(ATTEMPT, "1")),

@@ -15,8 +15,8 @@ from tests.local_aws.client import ADMIN_KEY, ADMIN_SECRET, LocalAws
 from tests.local_aws.settings import QUICK
 from tests.support.fleet import Fleet
 from tests.support.terraform import ROOT
+from tests.support.terraform_mirror import terraform_environment
 from tests.support.url import FunctionUrl
-from tests.terraform_mirror import terraform_environment
 
 REGION = "ap-northeast-2"
 TIMEOUT, QUIET = 10, 55

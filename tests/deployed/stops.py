@@ -60,10 +60,18 @@ class Stops:
         self.aws.double_events(event="stopped", resource=self.ids["doubled"], count=9)
         self.aws.fail_snapshot(volume=self.volumes_before["unlucky"][0])
         self.aws.guest_shutdown(self.ids["guest"])
-        by_api = [i for name, i in self.ids.items() if name not in {"guest", "running"}]
+        self._ask_too_early(url)
+        by_api = [i for name, i in self.ids.items() if name not in {"guest", "running", "hasty"}]
         self.fleet.ec2.stop_instances(InstanceIds=by_api)
-        self.asked_too_early = url.start("shop")
         self._wait(url)
+
+    def _ask_too_early(self, url: FunctionUrl) -> None:
+        """One instance takes long to stop, and somebody wants it started meanwhile."""
+        quickly = self.aws.settings()["stop_seconds"]
+        self.aws.configure(stop_seconds=30)
+        self.fleet.ec2.stop_instances(InstanceIds=[self.ids["hasty"]])
+        self.asked_too_early = url.start("hasty")
+        self.aws.configure(stop_seconds=quickly)
 
     def _wait(self, url: FunctionUrl) -> None:
         until = time.monotonic() + PATIENCE
@@ -124,6 +132,7 @@ def _kinds(key: str) -> dict[str, Kind]:
         "keyless": Kind(disks=BOTH),
         "twin 1": Kind(disks=(Disk(),)),
         "twin 2": Kind(disks=(Disk(),)),
+        "hasty": Kind(disks=(Disk(),)),
         "regret": Kind(disks=BOTH, ends="running"),
         "running": Kind(disks=BOTH, ends="running"),
         "unlucky": Kind(disks=(Disk(),), ends="parking"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -20,8 +19,8 @@ def current(readme: str) -> str:
         begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
         if begin not in readme or end not in readme:
             raise ValueError(f"README.md lacks the marker {begin} or {end}.")
-        body = "\n".join((begin, *table, end))
-        readme = re.sub(f"{re.escape(begin)}.*{re.escape(end)}", lambda _, b=body: b, readme, flags=re.DOTALL)
+        before, after = readme.split(begin)[0], readme.split(end)[1]
+        readme = before + "\n".join((begin, *table, end)) + after
     return readme
 
 

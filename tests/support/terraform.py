@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.terraform_mirror import terraform_environment
+from tests.support.terraform_mirror import terraform_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTHING_TO_CHANGE, CHANGES = 0, 2

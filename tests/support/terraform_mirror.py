@@ -5,7 +5,7 @@ Terraform downloads providers from registry.terraform.io unless its CLI configur
 a mirror where one may be expected, writes a CLI configuration for it, and hands back the environment for Terraform.
 
 Run as a program it does so for one command:
-``python tests/terraform_mirror.py terraform -chdir=examples/minimal init``.
+``python tests/support/terraform_mirror.py terraform -chdir=examples/minimal init``.
 """
 
 from __future__ import annotations

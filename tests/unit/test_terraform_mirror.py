@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import terraform_mirror
-from tests.terraform_mirror import PROVIDER, find_mirror, implied_mirrors, terraform_environment
+from tests.support import terraform_mirror
+from tests.support.terraform_mirror import PROVIDER, find_mirror, implied_mirrors, terraform_environment
 
 TARGET = terraform_mirror._target()
 

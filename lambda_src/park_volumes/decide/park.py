@@ -18,12 +18,14 @@ from park_volumes.decide.situation import (
     Generation,
     Marked,
     attached,
+    displaced,
     given_up,
     marked,
     opted_in,
     root_detached,
     settled,
     start_pending,
+    unconfirmed,
 )
 from park_volumes.model import (
     LEAVE_ATTACHED,
@@ -36,6 +38,7 @@ from park_volumes.model import (
     DiscardSnapshot,
     LockSnapshot,
     Mark,
+    MarkSnapshots,
     MarkVolume,
     Outcome,
     Record,
@@ -125,7 +128,8 @@ class _Part:
 def _copy(seen: Seen, settings: Settings, now: datetime) -> Decision:
     instance = seen.instance
     if not settled(seen):
-        return _wait(f"Volumes of {instance.id} are being attached or detached.", again=DETACHING)
+        reason = f"Volumes of {instance.id} are being attached or detached."
+        return _wait(reason, again=DETACHING, outcome=Outcome.GOING_ON)
     volumes = _volumes_to_park(seen, settings)
     if words := refusal(instance, (v for v, _ in volumes)):
         return _refuse(f"{instance.id} is not parked. {words}")
@@ -152,19 +156,22 @@ def _volumes_to_park(seen: Seen, settings: Settings) -> list[tuple[Volume, Attac
 def _hold(seen: Seen, settings: Settings, now: datetime) -> Decision | None:
     """The reason to do nothing yet: a start is under way, or something was attached only now."""
     instance = seen.instance
+    if words := displaced(seen):
+        return _refuse(words)
     if start_pending(seen, settings, now):
         return _wait(f"{instance.id} was asked to start within the last hour.")
     if transit := [m.id for m in marked(seen) if _in_transit(m, instance.launch_time)]:
         return _wait(f"{', '.join(transit)} of {instance.id} came back and must be settled first.")
     settles = max(at.attach_time for _, at in attached(seen)) + settings.quiet_period
     if now <= settles:
-        return _wait(f"A volume of {instance.id} was attached only a moment ago.", again=settles - now)
+        reason = f"A volume of {instance.id} was attached only a moment ago."
+        return _wait(reason, again=settles - now, outcome=Outcome.GOING_ON)
     return None
 
 
 def _in_transit(m: Marked, launch_time: datetime) -> bool:
     """A mark left by an attempt that stopped short of detaching is no transit: this attempt writes it anew."""
-    return m.at is None or m.came_back or m.mark.launch_time != launch_time
+    return m.at is None or m.came_back or m.altered or m.mark.launch_time != launch_time
 
 
 def _name(launch_time: datetime, volumes: Iterable[tuple[Volume, Attachment]]) -> str:
@@ -224,7 +231,11 @@ def _discard_step(r: Record, seen: Seen) -> DiscardSnapshot:
 
 
 def _lock(seen: Seen, settings: Settings, now: datetime, generation: str, parts: Sequence[_Part]) -> Decision:
-    """Every volume has its completed snapshot: lock the snapshots, mark the volumes, detach the root volume."""
+    """Every volume has its completed snapshot: lock the snapshots, mark the volumes, detach the root volume.
+
+    The snapshots are marked last, by the pass that detached the very attachment of which they are: nothing else proves
+    that the root volume did not leave by another hand, or leave and come back, since somebody looked.
+    """
     instance = seen.instance
     chosen = [(part, part.snapshots[0]) for part in parts]
     ripe = min(r.started for _, r in chosen) + settings.grace_period
@@ -241,13 +252,19 @@ def _lock(seen: Seen, settings: Settings, now: datetime, generation: str, parts:
     )
     locks = tuple(LockSnapshot(snapshot_id=s) for s in unlocked)
     marks = tuple(MarkVolume(volume_id=part.volume.id, mark=mark, place=records.place_of(r)) for part, r in chosen)
-    root = next(part.volume for part in parts if part.at.device == instance.root_device)
-    detach = DetachVolume(volume_id=root.id, instance_id=instance.id, device=instance.root_device)
+    root = next(part for part in parts if part.at.device == instance.root_device)
+    seal = MarkSnapshots(snapshot_ids=tuple(r.snapshot_id for _, r in chosen), mark=mark)
     return Decision(
         reason=f"All {len(parts)} snapshots of {instance.id} are completed: its root volume is detached.",
         outcome=Outcome.GOING_ON,
-        steps=tuple(stage for stage in (locks, marks, (detach,)) if stage),
+        steps=tuple(stage for stage in (locks, marks, (_detach_step(root.volume, root.at),), (seal,)) if stage),
         look_again=settings.lock_period + timedelta(seconds=1),
+    )
+
+
+def _detach_step(volume: Volume, at: Attachment) -> DetachVolume:
+    return DetachVolume(
+        volume_id=volume.id, instance_id=at.instance_id, device=at.device, attach_time=at.attach_time
     )
 
 
@@ -258,6 +275,9 @@ def _dismantle(seen: Seen, settings: Settings, now: datetime) -> Decision:
     """Give the volumes up, if everything that this needs was seen."""
     instance = seen.instance
     generation = given_up(seen)
+    if unconfirmed(seen, generation):
+        reason = f"Nobody confirmed that the root volume of {instance.id} was detached to park it: it is put back."
+        return _wait(reason, outcome=Outcome.GOING_ON)
     if generation is None:
         return _refuse(f"{instance.id} has no root volume, and no snapshots that took its place at its last stop.")
     if generation.missing:
@@ -286,14 +306,14 @@ def _give_up(
         reason = f"The root volume of {instance.id} is detached; nothing is deleted before the quiet period is over."
         return _wait(reason, again=over - now + timedelta(seconds=1), outcome=Outcome.GOING_ON)
     if root and root.state != "available":
-        return _wait(f"The root volume {root.id} of {instance.id} is {root.state}.", again=DETACHING)
-    commit = (DeleteVolume(volume_id=root.id),) if root else ()
+        reason = f"The root volume {root.id} of {instance.id} is {root.state}."
+        return _wait(reason, again=DETACHING, outcome=Outcome.GOING_ON)
     data = [m for m in volumes if m is not root]
-    detach = tuple(
-        DetachVolume(volume_id=m.id, instance_id=instance.id, device=m.at.device)
-        for m in data
-        if m.at and m.at.state == "attached"
-    )
+    if root and (moved := [m.id for m in data if not _stayed(m, seen)]):
+        words = f"{', '.join(moved)} of {instance.id} did not stay attached since its snapshot was taken"
+        return _refuse(f"{words}: no volume is deleted. Start the instance, and all are put back.")
+    commit = (DeleteVolume(volume_id=root.id),) if root else ()
+    detach = tuple(_detach_step(m.volume, m.at) for m in data if m.at and m.at.state == "attached")
     delete = tuple(DeleteVolume(volume_id=m.id) for m in data if m.state == "available")
     return Decision(
         reason=f"The volumes of {instance.id} have their snapshots and are deleted.",
@@ -301,6 +321,12 @@ def _give_up(
         steps=tuple(stage for stage in (commit, detach, delete) if stage),
         look_again=DETACHING if len(delete) < len(data) else None,
     )
+
+
+def _stayed(m: Marked, seen: Seen) -> bool:
+    """Whether a volume is attached, and has been since before the snapshot that its place names was taken."""
+    copy = next((r for r in seen.records if r.snapshot_id == m.place.snapshot_id), None)
+    return m.at is not None and m.at.state == "attached" and copy is not None and m.at.attach_time < copy.started
 
 
 def _proven(m: Marked, seen: Seen, settings: Settings, generation: Generation) -> bool:
@@ -323,24 +349,24 @@ def _proven(m: Marked, seen: Seen, settings: Settings, generation: Generation) -
 
 
 def _discard(seen: Seen, settings: Settings, now: datetime) -> Decision:
-    """Discard the snapshots that the running volumes have superseded for long enough, the oldest first."""
+    """Discard the snapshots that the running volumes have superseded for long enough, the oldest link first."""
     instance = seen.instance
     if not settled(seen) or marked(seen):
         return _wait(f"{instance.id} is running; its volumes are still being settled.")
-    due = [r for r in sorted(seen.records, key=lambda r: r.started) if _due(r, seen, settings, now)]
+    superseded, failed = _superseded(seen), [r for r in seen.records if r.state == "error"]
+    over = [*(r for r in superseded if r.state == "completed"), *failed]
+    due = [r for r in over if _due(r, seen, settings, now)]
     if due:
         reason = f"{instance.id} is running: {len(due)} of its snapshots are superseded and discarded."
         return Decision(reason=reason, steps=tuple((_discard_step(r, seen),) for r in due))
-    if kept := [r.snapshot_id for r in seen.records if not _superseded(r, seen)]:
+    if kept := [r.snapshot_id for r in seen.records if r not in superseded and r not in failed]:
         return _refuse(f"{instance.id} runs without the volumes of {', '.join(kept)}: these snapshots are kept.")
     return _wait(f"{instance.id} is running.")
 
 
 def _due(r: Record, seen: Seen, settings: Settings, now: datetime) -> bool:
     since = superseded_since(r, seen.instance.launch_time, seen.records)
-    if since is None or now < since + settings.snapshot_retention:
-        return False
-    return r.state == "error" or (r.state == "completed" and _superseded(r, seen))
+    return since is not None and now >= since + settings.snapshot_retention
 
 
 def superseded_since(r: Record, launch_time: datetime, every: Iterable[Record]) -> datetime | None:
@@ -349,12 +375,19 @@ def superseded_since(r: Record, launch_time: datetime, every: Iterable[Record]) 
     return min(later, default=None)
 
 
-def _superseded(r: Record, seen: Seen) -> bool:
-    """Whether the volume now at the snapshot's device comes from it, is its original, or comes from a later link."""
-    volume = next((v for v, at in attached(seen) if at.device == r.device), None)
-    if volume is None:
-        return False
-    if volume.snapshot_id == r.snapshot_id or volume.id == r.volume_id:
-        return True
-    source = next((s for s in seen.records if s.snapshot_id == volume.snapshot_id and s.device == r.device), None)
-    return source is not None and (r.generation == source.generation or r.started < source.started)
+def _superseded(seen: Seen) -> list[Record]:
+    """The snapshots whose content a running volume carries on: of itself, of the volume that it was made from by way of
+    a snapshot, and so on. The furthest come first, and of each volume the snapshot that links it to the next comes last:
+    as long as anything is left of a chain, it can be followed."""
+    by_id = {r.snapshot_id: r for r in seen.records}
+    found: list[Record] = []
+    for volume, at in attached(seen):
+        chain = [(volume.id, "")]
+        link = by_id.get(volume.snapshot_id)
+        while link:
+            chain.append((link.volume_id, link.snapshot_id))
+            link = by_id.get(link.source)
+        for volume_id, snapshot_id in reversed(chain):
+            copies = [r for r in seen.records if r.volume_id == volume_id and r.device == at.device]
+            found += sorted(copies, key=lambda r: r.snapshot_id == snapshot_id)
+    return found

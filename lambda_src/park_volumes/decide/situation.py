@@ -60,6 +60,11 @@ class Marked:
         return self.at is not None and self.at.attach_time > self.mark.at
 
     @property
+    def altered(self) -> bool:
+        """Whether it is attached without the DeleteOnTermination that its place asks for."""
+        return self.at is not None and self.at.delete_on_termination != self.place.delete_on_termination
+
+    @property
     def elsewhere(self) -> bool:
         """Whether it is attached to another instance."""
         return any(at is not self.at for at in self.volume.attachments)
@@ -72,6 +77,18 @@ def marked(seen: Seen) -> list[Marked]:
         for v in seen.volumes
         if v.mark and v.place and v.mark.instance_id == seen.instance.id
     ]
+
+
+def displaced(seen: Seen) -> str:
+    """A sentence where a free volume in transit finds another one, of its owner's, at its device; empty where none does."""
+    for m in marked(seen):
+        there = seen.instance.on(m.place.device)
+        if m.at is None and there and there.volume_id != m.id and not m.elsewhere:
+            return (
+                f"The device {m.place.device} of {seen.instance.id} is taken by {there.volume_id}, while its own volume "
+                f"{m.id} is free. Detach the one, or take the tag park-volumes:mark off the other."
+            )
+    return ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +108,7 @@ class Generation:
 def given_up(seen: Seen) -> Generation | None:
     """The generation whose marks are the newest of those that bear the instance's launch time now; None where none has.
 
-    Snapshots are marked before the root volume is detached, so the newest mark names the attempt that took the root.
+    The snapshots are marked by the pass that detached the root volume, once it has: the newest mark names that attempt.
     """
     marks = [(r.mark.at, r) for r in seen.records if r.mark and _of_this_stop(r, r.mark, seen.instance)]
     if not marks:
@@ -103,6 +120,21 @@ def given_up(seen: Seen) -> Generation | None:
         missing.append(f"the root volume ({seen.instance.root_device})")
     ordered = tuple(parts[k] for k in sorted(parts))
     return Generation(name=newest.generation, marked_at=marked_at, parts=ordered, missing=tuple(missing))
+
+
+def root_in_transit(seen: Seen) -> Marked | None:
+    """The original root volume, marked and not yet deleted."""
+    root = seen.instance.root_device
+    there = (m for m in marked(seen) if not m.restored and m.state != "deleting")
+    return next((m for m in there if m.place.device == root), None)
+
+
+def unconfirmed(seen: Seen, generation: Generation | None) -> bool:
+    """Whether the root volume is there and bears the mark of an attempt that was not confirmed whole."""
+    root = root_in_transit(seen)
+    if root is None:
+        return False
+    return generation is None or generation.name != root.mark.generation or bool(generation.missing)
 
 
 def _of_this_stop(r: Record, mark: Mark, instance: Instance) -> bool:
@@ -119,5 +151,14 @@ def _one_per_part(records: Iterable[Record]) -> dict[int, Record]:
 
 def start_pending(seen: Seen, settings: Settings, now: datetime) -> bool:
     """Whether a start was asked for within the last hour that has not moved the launch time yet."""
-    requests = (r.start_requested for r in seen.records if r.launch_time == seen.instance.launch_time)
-    return any(at is not None and now < at + settings.start_hold for at in requests)
+    return any(now < at + settings.start_hold for at in _requests(seen))
+
+
+def start_under_way(seen: Seen, settings: Settings, now: datetime) -> bool:
+    """Whether the pass that was asked for the start may still be at work: others would only get in its way."""
+    return any(now < at + settings.function_timeout for at in _requests(seen))
+
+
+def _requests(seen: Seen) -> list[datetime]:
+    of_this_stop = (r for r in seen.records if r.launch_time == seen.instance.launch_time)
+    return [r.start_requested for r in of_this_stop if r.start_requested is not None]

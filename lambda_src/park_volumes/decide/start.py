@@ -6,6 +6,7 @@ gone are volumes made from the snapshots. The root volume is attached last: an i
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -13,12 +14,16 @@ from park_volumes.decide.situation import (
     Generation,
     Marked,
     attached,
+    displaced,
     given_up,
     marked,
     opted_in,
     root_detached,
+    root_in_transit,
     settled,
     start_pending,
+    start_under_way,
+    unconfirmed,
 )
 from park_volumes.model import (
     AttachVolume,
@@ -59,13 +64,17 @@ def start(seen: Seen, settings: Settings, now: datetime, *, asked: bool) -> Deci
         return _settle(seen, settings, now)
     if instance.state != "stopped":
         return _refuse(f"{instance.id} is {instance.state}.")
+    if not asked and start_under_way(seen, settings, now):
+        return Decision(reason=f"{instance.id} is being started.", outcome=Outcome.GOING_ON)
     wanted = asked or start_pending(seen, settings, now)
     remember = _remember(seen, now) if asked else ()
     if not root_detached(seen):
         return _start_as_it_is(seen, remember) if wanted else _settle(seen, settings, now)
     if originals := [m for m in marked(seen) if not m.restored and m.state != "deleting"]:
-        return _put_back(seen, originals, remember, wanted=wanted)
-    return _restore(seen, remember) if wanted else Decision(reason=f"{instance.id} is parked.")
+        return _put_back(seen, settings, now, originals, remember, wanted=wanted)
+    if wanted or any(m.restored for m in marked(seen)):
+        return _restore(seen, remember, wanted=wanted)
+    return Decision(reason=f"{instance.id} is parked.")
 
 
 def _refuse(reason: str, *steps: Stage) -> Decision:
@@ -95,23 +104,28 @@ def _start_as_it_is(seen: Seen, remember: Stage) -> Decision:
     instance = seen.instance
     if not _joined(seen):
         return _not_yet(f"Volumes of {instance.id} are still being attached.", remember)
+    if words := displaced(seen):
+        return _refuse(words)
     begin = (StartInstance(instance_id=instance.id),)
-    steps = _stages(remember, _attach_missing(seen), _deletion_flags(seen, marked(seen)), begin)
-    return Decision(reason=f"{instance.id} is started.", steps=steps)
+    return Decision(reason=f"{instance.id} is started.", steps=_stages(remember, *_complete(seen), begin))
 
 
 def _settle(seen: Seen, settings: Settings, now: datetime) -> Decision:
-    """What came back gets its DeleteOnTermination again, and loses its mark once the pass that wrote it is dead."""
+    """What came back gets its DeleteOnTermination again, and loses its mark once it can not be seen as it was before.
+
+    A running instance gets no volume of ours any more: what is free then has been taken away, and loses its mark too.
+    """
     reason = f"{seen.instance.id} is {seen.instance.state}."
     if not _joined(seen):
         return Decision(reason=reason)
-    old = [m for m in marked(seen) if m.at and now > m.mark.at + settings.function_timeout]
+    running = seen.instance.state == "running"
+    over = [m for m in marked(seen) if m.at or (running and m.state == "available")]
+    old = [m for m in over if now > m.mark.at + settings.settle_period]
     unmark = tuple(
         UnmarkVolumes(volume_ids=tuple(m.id for m in old if m.mark == mark), mark=mark)
         for mark in sorted({m.mark for m in old}, key=lambda mark: mark.at)
     )
-    steps = _stages(_attach_missing(seen), _deletion_flags(seen, marked(seen)), unmark)
-    return Decision(reason=reason, steps=steps)
+    return Decision(reason=reason, steps=_stages(*_complete(seen), unmark))
 
 
 def _joined(seen: Seen) -> bool:
@@ -119,10 +133,12 @@ def _joined(seen: Seen) -> bool:
     return settled(seen) and all(m.state in ("in-use", "available", "error") for m in marked(seen))
 
 
-def _attach_missing(seen: Seen) -> Stage:
-    """A volume in transit that is free, while its device is free too, belongs there."""
+def _complete(seen: Seen) -> tuple[Stage, Stage]:
+    """A volume in transit that is free while its device is free too belongs there, unless the instance runs without."""
     free = [m for m in marked(seen) if m.state == "available" and seen.instance.on(m.place.device) is None]
-    return tuple(_attach(m, seen) for m in free)
+    missing = free if seen.instance.state == "stopped" else []
+    there = [m for m in marked(seen) if m.at]
+    return tuple(_attach(m, seen) for m in missing), _deletion_flags(seen, [*missing, *there])
 
 
 def _attach(m: Marked, seen: Seen) -> AttachVolume:
@@ -131,16 +147,9 @@ def _attach(m: Marked, seen: Seen) -> AttachVolume:
 
 def _deletion_flags(seen: Seen, volumes: Sequence[Marked]) -> Stage:
     """DeleteOnTermination as it was: EC2 sets it to false for whatever is attached after the launch."""
-    flags = {
-        m.place.device: m.place.delete_on_termination
-        for m in volumes
-        if (m.came_back or m.at is None) and m.place.delete_on_termination != _flag(m)
-    }
+    wrong = [m for m in volumes if m.altered or (m.at is None and m.place.delete_on_termination)]
+    flags = {m.place.device: m.place.delete_on_termination for m in wrong}
     return _set_flags(seen, flags)
-
-
-def _flag(m: Marked) -> bool:
-    return m.at is not None and m.at.delete_on_termination
 
 
 def _set_flags(seen: Seen, flags: Mapping[str, bool]) -> Stage:
@@ -150,26 +159,31 @@ def _set_flags(seen: Seen, flags: Mapping[str, bool]) -> Stage:
 # The root volume is detached, original volumes exist.
 
 
-def _put_back(seen: Seen, originals: Sequence[Marked], remember: Stage, *, wanted: bool) -> Decision:
-    """A wanted start puts the originals back; so does the sweep where the lock came after another launch."""
+def _put_back(
+    seen: Seen, settings: Settings, now: datetime, originals: Sequence[Marked], remember: Stage, *, wanted: bool
+) -> Decision:
+    """A wanted start puts the originals back. So does the sweep where the attempt is void: its lock came after another
+    launch, or nobody confirmed it, and the pass that could is dead."""
     instance = seen.instance
-    root = next((m for m in originals if m.place.device == instance.root_device), None)
+    root = root_in_transit(seen)
     if root is None:
         return _not_yet(f"The last volumes of {instance.id} are being deleted; then it is restored.", remember)
-    too_late = root.mark.launch_time != instance.launch_time
-    if not (wanted or too_late):
+    void = root.mark.launch_time != instance.launch_time or unconfirmed(seen, given_up(seen))
+    if not (wanted or (void and now > root.mark.at + settings.quiet_period)):
         return Decision(reason=f"{instance.id} is being parked.")
     attempt = [m for m in originals if m.mark.generation == root.mark.generation]
     if taken := [m.id for m in attempt if m.elsewhere]:
         return _refuse(f"{', '.join(taken)} of {instance.id} is attached elsewhere: detach it and ask again.", remember)
+    if words := displaced(seen):
+        return _refuse(words, remember)
     if any(m.state not in ("available", "in-use") or (m.at and m.at.state != "attached") for m in attempt):
         return _not_yet(f"Volumes of {instance.id} are still being detached.", remember)
     if lost := _lost(seen, root, attempt):
         words = f"Of the original volumes of {instance.id}, {', '.join(lost)} is gone or has lost its mark"
-        if too_late:
+        if void:
             return _refuse(f"{words}. Nothing was changed; attach the others by hand.", remember)
         return _not_yet(f"{words}: it is restored from its snapshots once the others are deleted.", remember)
-    data = tuple(_attach(m, seen) for m in attempt if m.at is None and m is not root)
+    data = tuple(_attach(m, seen) for m in attempt if m.at is None and m.id != root.id)
     begin: Stage = (StartInstance(instance_id=instance.id),) if wanted else ()
     steps = _stages(remember, data, (_attach(root, seen),), _deletion_flags(seen, attempt), begin)
     return Decision(reason=f"The volumes of {instance.id} are put back.", steps=steps)
@@ -184,37 +198,46 @@ def _lost(seen: Seen, root: Marked, attempt: Sequence[Marked]) -> list[str]:
 # The root volume is detached, the originals are gone.
 
 
-def _restore(seen: Seen, remember: Stage) -> Decision:
+def _restore(seen: Seen, remember: Stage, *, wanted: bool) -> Decision:
+    """Volumes from the snapshots, and then the start. A restoration once begun is finished even when it is no longer
+    wanted, and the instance is then parked anew: a volume that somebody may have written on is never just deleted."""
     instance = seen.instance
     generation = given_up(seen)
     if generation is None or generation.missing:
         return _refuse(_nothing_whole(seen, generation))
     ids = {r.volume_id for r in generation.parts}
-    if left := [v.id for v in seen.volumes if v.id in ids]:
-        return _not_yet(f"{', '.join(left)} of {instance.id} still exists; once deleted, it is restored.", remember)
+    left = [v for v in seen.volumes if v.id in ids]
+    if strays := [v.id for v in left if v.mark is None and v.state != "deleting"]:
+        words = f"{', '.join(strays)} of {instance.id} still exists, and no mark says that it may be replaced"
+        return _refuse(f"{words}. Nothing was changed; attach it again, or delete it, and ask again.")
+    if left:
+        words = f"{', '.join(v.id for v in left)} of {instance.id} still exists"
+        return _not_yet(f"{words}; once deleted, it is restored.", remember)
     if words := _in_the_way(seen, generation):
         return _refuse(words)
-    made = {
-        m.place.snapshot_id: m for m in marked(seen) if m.restored and m.state in ("creating", "available", "in-use")
-    }
+    restored = [m for m in marked(seen) if m.restored]
+    if leaving := [m.id for m in restored if m.at and m.at.state == "detaching"]:
+        return _not_yet(f"{', '.join(leaving)} of {instance.id} is being detached.", remember)
+    made = {m.place.snapshot_id: m for m in restored if m.state in ("creating", "available", "in-use")}
     attach = [(r.device, _attach_restored(r, seen, made)) for r in generation.parts if not _is_on(r, made)]
+    begin: Stage = (StartInstance(instance_id=instance.id),) if wanted else ()
     return Decision(
-        reason=f"{instance.id} is restored from its {len(generation.parts)} snapshots and started.",
+        reason=f"{instance.id} is restored from its {len(generation.parts)} snapshots{' and started' if wanted else ''}.",
         steps=_stages(
             remember,
             *_create(seen, generation, made),
             tuple(step for device, step in attach if device != instance.root_device),
             tuple(step for device, step in attach if device == instance.root_device),
             _set_flags(seen, {r.device: True for r in generation.parts if r.delete_on_termination}),
-            (StartInstance(instance_id=instance.id),),
+            begin,
         ),
     )
 
 
 def _create(seen: Seen, generation: Generation, made: Mapping[str, Marked]) -> tuple[Stage, Stage]:
-    """The volumes still to be made; a new attempt, with a new token, where the volume of the last one is seen dead."""
-    dead = {m.place.snapshot_id for m in marked(seen) if m.restored and m.state == "error"}
-    needed = [(r, r.attempt + (r.snapshot_id in dead)) for r in generation.parts if r.snapshot_id not in made]
+    """The volumes still to be made; a new attempt, with a new token, for as many as are seen dead of a snapshot."""
+    dead = Counter(m.place.snapshot_id for m in marked(seen) if m.restored and m.state == "error")
+    needed = [(r, max(r.attempt, 1 + dead[r.snapshot_id])) for r in generation.parts if r.snapshot_id not in made]
     count = tuple(CountAttempt(snapshot_id=r.snapshot_id, attempt=n) for r, n in needed if n > r.attempt)
     return count, tuple(CreateVolume(record=r, token=f"{r.snapshot_id}-{n}") for r, n in needed)
 

@@ -132,16 +132,18 @@ def _find(ref: str) -> Seen:
 
 
 def _must_be_ours(seen: Seen, ref: str, key: str) -> None:
+    """A terminated instance has lost its tags before long, so being terminated is looked at before the tag."""
     instance = seen.instance
-    if not opted_in(instance, _this_pass().settings):
-        if not seen.records:
-            raise _unknown(ref)
-        message = f"{instance.id} was parked but has lost its tag {key}: put {key}=true back on it and ask again."
-        raise Problem(HTTPStatus.CONFLICT, "not_opted_in", message)
+    ours = opted_in(instance, _this_pass().settings)
+    if not ours and not seen.records and not seen.damaged:
+        raise _unknown(ref)
     if instance.state in ("shutting-down", "terminated"):
         kept = ", ".join(r.snapshot_id for r in seen.records) or "none"
         message = f"{instance.id} is terminated and can not be started. Snapshots of it that are kept: {kept}."
         raise Problem(HTTPStatus.GONE, "terminated", message)
+    if not ours:
+        message = f"{instance.id} was parked but has lost its tag {key}: put {key}=true back on it and ask again."
+        raise Problem(HTTPStatus.CONFLICT, "not_opted_in", message)
 
 
 def _literally(ref: str) -> str:
@@ -159,8 +161,9 @@ def _unknown(ref: str) -> Problem:
 
 
 def _closest(ref: str, every: Iterable[Instance]) -> list[str]:
-    names = {name: name for i in every for name in (i.id, i.name) if name}
-    return difflib.get_close_matches(ref, names, n=CLOSEST, cutoff=0.5)
+    """The ids and Names most like a reference, in whatever case: it matters to EC2's filters, not to people."""
+    names = {name.casefold(): name for i in every for name in (i.id, i.name) if name}
+    return [names[n] for n in difflib.get_close_matches(ref.casefold(), names, n=CLOSEST, cutoff=0.5)]
 
 
 # Answers.

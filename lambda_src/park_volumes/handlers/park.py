@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,9 @@ LOOK_AGAIN = "Look Again"
 SWEEP = "sweep"
 LONGEST_DELAY = 900
 """Seconds; the most that SQS delays a message (SendMessage API). What takes longer is left to the sweep."""
+MOST_LOOKS = 6
+"""Delayed messages in a row for one instance; then the sweep goes on. After about 16 rounds Lambda takes a function
+that sends to its own queue for a runaway, and stops it (Lambda Developer Guide, "Recursive loop detection")."""
 IDS_PER_MESSAGE = 25
 MESSAGES_PER_CALL = 10
 
@@ -36,67 +40,94 @@ ec2 = Ec2(boto3.client("ec2", config=runtime.patient()), deployment=SETTINGS.dep
 sqs = boto3.client("sqs", config=Config(retries={"mode": "standard"}))
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Batch:
+    """What a batch of messages asks for: the ids (or SWEEP) that each message names, by message id.
+
+    ``looks`` counts, by instance, the delayed messages in a row that led here. ``broken`` messages can not be read.
+    """
+
+    ids_of: dict[str, set[str]] = field(default_factory=dict)
+    looks: dict[str, int] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
+
+    @property
+    def ids(self) -> set[str]:
+        return {i for ids in self.ids_of.values() for i in ids}
+
+
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Handle SQS records; those named in the answer come back after their visibility timeout."""
     this_pass = runtime.begin_pass(ec2, SETTINGS, context)
-    ids_of, broken = _read(event["Records"])
-    if any(SWEEP in ids for ids in ids_of.values()):
-        _send(sweep_park(ec2, SETTINGS, this_pass.began), delay=0)
-    results = this_pass.park({i for ids in ids_of.values() for i in ids if i != SWEEP})
+    batch = _read(event["Records"])
+    if SWEEP in batch.ids:
+        _send(sweep_park(ec2, SETTINGS, this_pass.began), delay=0, looks=0)
+    results = this_pass.park(batch.ids - {SWEEP})
     for result in results:
         runtime.log(logger, result)
-    _look_again(results)
+    _look_again(results, batch.looks)
     failed = {r.seen.instance.id for r in results if r.error}
-    unfinished = broken | {message for message, ids in ids_of.items() if ids & failed}
+    unfinished = batch.broken | {message for message, ids in batch.ids_of.items() if ids & failed}
     return {"batchItemFailures": [{"itemIdentifier": message} for message in sorted(unfinished)]}
 
 
-def _read(messages: Iterable[dict[str, Any]]) -> tuple[dict[str, set[str]], set[str]]:
-    """The instance ids (or SWEEP) that each message names, and the ids of the messages that can not be read."""
-    ids_of: dict[str, set[str]] = {}
+def _read(messages: Iterable[dict[str, Any]]) -> _Batch:
+    batch = _Batch()
     snapshots: dict[str, str] = {}
-    broken: set[str] = set()
     for message in messages:
         try:
-            body = json.loads(message["body"])
-            detail = body["detail"]
-            match body["detail-type"]:
-                case "EC2 Instance State-change Notification":
-                    ids_of[message["messageId"]] = {detail["instance-id"]}
-                case "EBS Snapshot Notification":
-                    snapshots[message["messageId"]] = runtime.id_in_arn(detail["snapshot_id"])
-                case "Scheduled Event":
-                    ids_of[message["messageId"]] = {SWEEP}
-                case str(kind) if kind == LOOK_AGAIN:
-                    ids_of[message["messageId"]] = set(map(str, detail["instance-ids"]))
-                case kind:
-                    raise ValueError(f"unknown detail-type {kind!r}")
+            _read_one(message["messageId"], json.loads(message["body"]), batch, snapshots)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             logger.error(
                 f"A message of the park queue can not be read: {error!r}.", body=message.get("body", "")[:1000]
             )
-            broken.add(message["messageId"])
+            batch.broken.add(message["messageId"])
     if snapshots:
         instance_of = {r.snapshot_id: r.instance_id for r in ec2.snapshots_named(snapshots.values()).records}
         for message_id, snapshot_id in snapshots.items():
-            ids_of[message_id] = {instance_of[snapshot_id]} if snapshot_id in instance_of else set()
-    return ids_of, broken
+            batch.ids_of[message_id] = {instance_of[snapshot_id]} if snapshot_id in instance_of else set()
+    return batch
 
 
-def _look_again(results: Iterable[Result]) -> None:
+def _read_one(message_id: str, body: Any, batch: _Batch, snapshots: dict[str, str]) -> None:
+    detail = body["detail"]
+    match body["detail-type"]:
+        case "EC2 Instance State-change Notification":
+            batch.ids_of[message_id] = _ids([detail["instance-id"]])
+        case "EBS Snapshot Notification":
+            snapshots[message_id] = runtime.id_in_arn(detail["snapshot_id"])
+        case "Scheduled Event":
+            batch.ids_of[message_id] = {SWEEP}
+        case str(kind) if kind == LOOK_AGAIN:
+            ids, looks = _ids(detail["instance-ids"]), int(detail.get("looks", 0))
+            batch.ids_of[message_id] = ids
+            batch.looks.update({i: max(looks, batch.looks.get(i, 0)) for i in ids})
+        case kind:
+            raise ValueError(f"unknown detail-type {kind!r}")
+
+
+def _ids(values: Any) -> set[str]:
+    """The ids that a message lists. Raises ValueError for anything else, which would stop the whole batch at EC2."""
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise ValueError(f"{values!r} is no list of ids")
+    return set(values)
+
+
+def _look_again(results: Iterable[Result], looks: Mapping[str, int]) -> None:
     """Ask for another look at those instances for which time, not an event, decides when it is worth while."""
-    by_delay: dict[int, list[str]] = defaultdict(list)
+    groups: dict[tuple[int, int], list[str]] = defaultdict(list)
     for r in results:
         if r.decision.look_again and not r.error:
-            by_delay[ceil(r.decision.look_again.total_seconds())].append(r.seen.instance.id)
-    for delay, ids in by_delay.items():
-        if delay <= LONGEST_DELAY:
-            _send(ids, delay=delay)
+            delay, count = ceil(r.decision.look_again.total_seconds()), looks.get(r.seen.instance.id, 0) + 1
+            groups[delay, count].append(r.seen.instance.id)
+    for (delay, count), ids in groups.items():
+        if delay <= LONGEST_DELAY and count <= MOST_LOOKS:
+            _send(ids, delay=delay, looks=count)
 
 
-def _send(ids: list[str], *, delay: int) -> None:
-    bodies = [_look_again_message(ids[n : n + IDS_PER_MESSAGE]) for n in range(0, len(ids), IDS_PER_MESSAGE)]
+def _send(ids: list[str], *, delay: int, looks: int) -> None:
+    bodies = [_look_again_message(ids[n : n + IDS_PER_MESSAGE], looks) for n in range(0, len(ids), IDS_PER_MESSAGE)]
     for n in range(0, len(bodies), MESSAGES_PER_CALL):
         entries: list[SendMessageBatchRequestEntryTypeDef] = [
             {"Id": str(k), "MessageBody": body, "DelaySeconds": delay}
@@ -107,5 +138,6 @@ def _send(ids: list[str], *, delay: int) -> None:
             raise RuntimeError(f"The park queue refused {len(answer['Failed'])} messages: {answer['Failed'][0]}.")
 
 
-def _look_again_message(ids: list[str]) -> str:
-    return json.dumps({"source": "park-volumes", "detail-type": LOOK_AGAIN, "detail": {"instance-ids": ids}})
+def _look_again_message(ids: list[str], looks: int) -> str:
+    detail = {"instance-ids": ids, "looks": looks}
+    return json.dumps({"source": "park-volumes", "detail-type": LOOK_AGAIN, "detail": detail})

@@ -1,0 +1,225 @@
+# What a deployment looks like, as far as a plan knows it. The real provider, without an account: it puts the policies together.
+
+provider "aws" {
+  region                      = "ap-northeast-2"
+  access_key                  = "none"
+  secret_key                  = "none"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_requesting_account_id  = true
+}
+
+provider "aws" {
+  alias                       = "china"
+  region                      = "cn-north-1"
+  access_key                  = "none"
+  secret_key                  = "none"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_requesting_account_id  = true
+}
+
+provider "aws" {
+  alias                       = "us_gov"
+  region                      = "us-gov-west-1"
+  access_key                  = "none"
+  secret_key                  = "none"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_requesting_account_id  = true
+}
+
+override_data {
+  target = data.aws_caller_identity.current
+  values = { account_id = "123456789012" }
+}
+
+run "by_default" {
+  command = plan
+
+  assert {
+    condition     = aws_sqs_queue.park.visibility_timeout_seconds >= 6 * aws_lambda_function.function["park"].timeout
+    error_message = "A message has to stay invisible for six times the time-out of the function that handles it."
+  }
+  assert {
+    condition     = aws_lambda_event_source_mapping.park.function_response_types == toset(["ReportBatchItemFailures"])
+    error_message = "One broken message must not bring back its whole batch."
+  }
+  assert {
+    condition     = aws_lambda_event_source_mapping.park.scaling_config[0].maximum_concurrency == 2
+    error_message = "The concurrency of the park function is bounded."
+  }
+  assert {
+    condition     = alltrue([for function in aws_lambda_function.function : function.reserved_concurrent_executions == -1])
+    error_message = "A new account has 10 concurrent executions: none may be reserved."
+  }
+  assert {
+    condition = alltrue([
+      for function in aws_lambda_function.function :
+      function.layers == tolist(["arn:aws:lambda:ap-northeast-2:017000801446:layer:AWSLambdaPowertoolsPythonV3-python313-arm64:27"])
+    ])
+    error_message = "Without a layer of one's own, the public one of the region and architecture is taken."
+  }
+  assert {
+    condition     = alltrue([for name, group in aws_cloudwatch_log_group.function : group.name == "/aws/lambda/park-volumes-${name}"])
+    error_message = "The log groups carry the names that Lambda and its users expect."
+  }
+  assert {
+    condition     = aws_cloudwatch_event_rule.rule["sweep"].schedule_expression == "rate(5 minutes)"
+    error_message = "The sweep comes every five minutes."
+  }
+  assert {
+    condition = toset(keys(aws_cloudwatch_event_target.target)) == toset([
+      "instance-stopped/park", "snapshot-done/park", "instance-running/start", "volume-changed/start", "sweep/park", "sweep/start",
+    ])
+    error_message = "Each rule reaches the side that acts on it, and the sweep reaches both."
+  }
+  assert {
+    condition     = toset(keys(aws_lambda_permission.rule)) == toset(["instance-running", "volume-changed", "sweep"])
+    error_message = "Exactly the rules that lead to the start function may invoke it."
+  }
+  assert {
+    condition = length(setintersection(
+      flatten(jsondecode(data.aws_iam_policy_document.start.json).Statement[*].Action),
+      ["ec2:DeleteVolume", "ec2:DeleteSnapshot", "ec2:DetachVolume", "ec2:TerminateInstances", "ec2:UnlockSnapshot", "sqs:DeleteMessage"],
+    )) == 0
+    error_message = "The start function faces the internet: it may delete, detach, terminate and unlock nothing."
+  }
+  assert {
+    condition = alltrue([
+      for statement in concat(
+        jsondecode(data.aws_iam_policy_document.park.json).Statement,
+        jsondecode(data.aws_iam_policy_document.start.json).Statement,
+      ) : !contains(flatten([statement.Resource]), "*") || alltrue([for action in flatten([statement.Action]) : startswith(action, "ec2:Describe")])
+    ])
+    error_message = "Only describe calls, for which EC2 knows no resources, are allowed on everything."
+  }
+  assert {
+    condition = alltrue([
+      for action in flatten(concat(
+        jsondecode(data.aws_iam_policy_document.park.json).Statement[*].Action,
+        jsondecode(data.aws_iam_policy_document.start.json).Statement[*].Action,
+      )) : !strcontains(action, "*")
+    ])
+    error_message = "Every action is named in full."
+  }
+}
+
+run "every_minute" {
+  command = plan
+
+  variables {
+    sweep_interval_minutes = 1
+  }
+
+  assert {
+    condition     = aws_cloudwatch_event_rule.rule["sweep"].schedule_expression == "rate(1 minute)"
+    error_message = "EventBridge wants the singular for 1."
+  }
+}
+
+run "without_locks" {
+  command = plan
+
+  variables {
+    lock_snapshots = false
+  }
+
+  assert {
+    condition     = !strcontains(data.aws_iam_policy_document.park.json, "ec2:LockSnapshot") && strcontains(data.aws_iam_policy_document.park.json, "ec2:UnlockSnapshot")
+    error_message = "What is not locked needs no permission to lock, but earlier locks must come off."
+  }
+}
+
+run "with_named_keys_and_a_boundary" {
+  command = plan
+
+  variables {
+    kms_key_arns             = ["arn:aws:kms:ap-northeast-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"]
+    permissions_boundary_arn = "arn:aws:iam::123456789012:policy/boundary"
+  }
+
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(data.aws_iam_policy_document.start.json).Statement :
+      statement.Resource == "arn:aws:kms:ap-northeast-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab" if strcontains(jsonencode(statement.Action), "kms:")
+    ])
+    error_message = "With keys named, no other key may be used."
+  }
+  assert {
+    condition     = alltrue([for role in aws_iam_role.function : role.permissions_boundary == "arn:aws:iam::123456789012:policy/boundary"])
+    error_message = "Both roles are bounded."
+  }
+}
+
+# A second deployment in the same account shares no name and no permission with the first.
+run "of_another_team" {
+  command = plan
+
+  variables {
+    name           = "other"
+    opt_in_tag_key = "Nightly"
+  }
+
+  assert {
+    condition = alltrue([
+      for name in concat(
+        [aws_sqs_queue.park.name, aws_sqs_queue.dead_letter.name],
+        [for resource in aws_lambda_function.function : resource.function_name],
+        [for resource in aws_cloudwatch_log_group.function : trimprefix(resource.name, "/aws/lambda/")],
+        [for resource in aws_iam_role.function : resource.name],
+        [for resource in aws_cloudwatch_event_rule.rule : resource.name],
+      ) : startswith(name, "other-")
+    ])
+    error_message = "Every name begins with the name of the deployment."
+  }
+  assert {
+    condition = alltrue([
+      for document in [data.aws_iam_policy_document.park, data.aws_iam_policy_document.start] :
+      !can(regex("ParkVolumes|park-volumes([^:]|$)", document.json)) && strcontains(document.json, "aws:ResourceTag/Nightly")
+    ])
+    error_message = "The roles reach only what this deployment tagged and what is opted in by its own tag."
+  }
+}
+
+run "in_china" {
+  command   = plan
+  providers = { aws = aws.china }
+
+  variables {
+    powertools_layer_arn = "arn:aws-cn:lambda:cn-north-1:123456789012:layer:AWSLambdaPowertoolsPythonV3-python313-arm64:27"
+  }
+
+  assert {
+    condition = alltrue([
+      for document in [data.aws_iam_policy_document.park, data.aws_iam_policy_document.start, data.aws_iam_policy_document.park_queue, data.aws_iam_policy_document.dead_letter_queue] :
+      !strcontains(document.json, "arn:aws:") && strcontains(document.json, "arn:aws-cn:")
+    ])
+    error_message = "Every ARN is of the partition."
+  }
+  assert {
+    condition     = strcontains(data.aws_iam_policy_document.start.json, "ec2.cn-north-1.amazonaws.com.cn")
+    error_message = "KMS names EC2 with the suffix of the partition."
+  }
+}
+
+run "in_the_us_government_regions" {
+  command   = plan
+  providers = { aws = aws.us_gov }
+
+  variables {
+    powertools_layer_arn = "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:layer:AWSLambdaPowertoolsPythonV3-python313-arm64:27"
+  }
+
+  assert {
+    condition     = strcontains(data.aws_iam_policy_document.start.json, "arn:aws-us-gov:ec2:us-gov-west-1::snapshot/*") && strcontains(data.aws_iam_policy_document.start.json, "ec2.us-gov-west-1.amazonaws.com")
+    error_message = "ARNs and service names are those of the partition."
+  }
+}
+
+run "in_china_without_a_layer" {
+  command   = plan
+  providers = { aws = aws.china }
+
+  expect_failures = [aws_lambda_function.function]
+}

@@ -1,0 +1,215 @@
+"""Both Lambdas as they are deployed, with a model of EC2 and SQS behind their SDK."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import count
+from types import ModuleType
+from typing import Any
+from urllib.parse import quote
+
+import boto3
+import pytest
+
+from park_volumes.handlers import runtime
+from tests.model.faults import Call, Fault, FaultPlan
+from tests.model.sqs_model import SQSClient
+from tests.unit.passes import OneAtATime, Stand, WorldClock
+
+QUEUE_URL = "https://sqs.us-east-1.amazonaws.com/123456789012/park-volumes"
+ENVIRONMENT: Mapping[str, str] = {
+    "DEPLOYMENT": "park-volumes",
+    "OPT_IN_TAG_KEY": "ParkVolumes",
+    "QUIET_PERIOD_SECONDS": "120",
+    "FUNCTION_TIMEOUT_SECONDS": "60",
+    "GRACE_PERIOD_MINUTES": "0",
+    "SNAPSHOT_RETENTION_HOURS": "24",
+    "LOCK_SNAPSHOTS": "true",
+    "PARK_QUEUE_URL": QUEUE_URL,
+    "POWERTOOLS_LOG_LEVEL": "INFO",
+    "POWERTOOLS_METRICS_NAMESPACE": "ParkVolumes",
+}
+SWEEP = {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}, "resources": ["arn:aws:events:::rule"]}
+CALLER = "arn:aws:iam::123456789012:user/ada"
+_serial = count()
+
+
+@dataclass(frozen=True)
+class Context:
+    """The context object of a Lambda invocation."""
+
+    remaining_seconds: float = 60
+    function_name: str = "park-volumes"
+    memory_limit_in_mb: int = 256
+    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:park-volumes"
+    aws_request_id: str = "5c2a0c3e-0000-4000-8000-000000000000"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(self.remaining_seconds * 1000)
+
+
+def state_change(instance_id: str, state: str) -> dict[str, Any]:
+    return {
+        "source": "aws.ec2",
+        "detail-type": "EC2 Instance State-change Notification",
+        "resources": [f"arn:aws:ec2:us-east-1:123456789012:instance/{instance_id}"],
+        "detail": {"instance-id": instance_id, "state": state},
+    }
+
+
+def sqs_record(message_id: str, body: object) -> dict[str, Any]:
+    """A message of the queue; what is no text becomes JSON."""
+    return {"messageId": message_id, "body": body if isinstance(body, str) else json.dumps(body)}
+
+
+def url_event(method: str, path: str, *, caller: str | None = CALLER) -> dict[str, Any]:
+    """A request of a Function URL, payload format 2.0. The path is percent-encoded, as it was sent."""
+    host = "abcdefghijklmnopqrstuvwxyz012345.lambda-url.us-east-1.on.aws"
+    authorizer = {
+        "iam": {
+            "accessKey": "AKIAEXAMPLE",
+            "accountId": "123456789012",
+            "callerId": "AIDAEXAMPLE",
+            "cognitoIdentity": None,
+            "principalOrgId": None,
+            "userArn": caller,
+            "userId": "AIDAEXAMPLE",
+        }
+    }
+    return {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": {"host": host, "accept": "*/*", "x-forwarded-proto": "https", "content-length": "0"},
+        "requestContext": {
+            "accountId": "123456789012" if caller else "anonymous",
+            "apiId": host.partition(".")[0],
+            "domainName": host,
+            "domainPrefix": host.partition(".")[0],
+            "http": {
+                "method": method,
+                "path": path,
+                "protocol": "HTTP/1.1",
+                "sourceIp": "203.0.113.9",
+                "userAgent": "curl/8.9.1",
+            },
+            "requestId": "e1506fd5-9e7b-434f-bd42-4f8fa224b599",
+            "routeKey": "$default",
+            "stage": "$default",
+            "time": "02/Mar/2026:12:00:00 +0000",
+            "timeEpoch": 1772452800000,
+            **({"authorizer": authorizer} if caller else {}),
+        },
+        "isBase64Encoded": False,
+    }
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+    @property
+    def code(self) -> str:
+        """The code of an error."""
+        assert self.body.keys() == {"error"}
+        assert self.body["error"].keys() == {"code", "message"}
+        return str(self.body["error"]["code"])
+
+    @property
+    def message(self) -> str:
+        return str(self.body["error"]["message"])
+
+
+class Functions:
+    """The handlers, loaded anew as a Lambda runtime does, and what one may do with them."""
+
+    def __init__(self, stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.stand = stand
+        self.faults: FaultPlan | None = None
+        self._monkeypatch = monkeypatch
+        for name, value in ENVIRONMENT.items():
+            monkeypatch.setenv(name, value)
+        # Powertools keeps one logger per service, which writes to the standard output of its day.
+        monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", f"park-volumes-{next(_serial)}")
+        monkeypatch.setattr(boto3, "client", self._client)
+        monkeypatch.setattr(runtime, "SystemClock", lambda: WorldClock(stand.world))
+
+    def _client(self, service: str, **_: Any) -> Any:
+        if service == "sqs":
+            return SQSClient(self.stand.world, "park")
+        return OneAtATime(self.stand.world, service, faults=self._fault_at)
+
+    def _fault_at(self, call: Call) -> Fault | None:
+        return self.faults(call) if self.faults else None
+
+    def load(self, name: str) -> ModuleType:
+        """The module of a handler as a new runtime loads it."""
+        full = f"park_volumes.handlers.{name}"
+        self._monkeypatch.delitem(sys.modules, full, raising=False)
+        return importlib.import_module(full)
+
+    def park_batch(self, *messages: Mapping[str, Any], seconds: float = 60) -> list[str]:
+        """Hand a batch to the park function; the ids of the messages that failed."""
+        answer = self.load("park").handler({"Records": list(messages)}, Context(seconds))
+        assert answer.keys() == {"batchItemFailures"}
+        return [item["itemIdentifier"] for item in answer["batchItemFailures"]]
+
+    def park(self, *bodies: object) -> list[str]:
+        """Hand messages to the park function, numbered m0, m1, ...; those that failed."""
+        return self.park_batch(*(sqs_record(f"m{n}", body) for n, body in enumerate(bodies)))
+
+    def start(self, event: Mapping[str, Any], seconds: float = 60) -> Any:
+        """Invoke the start function with an event."""
+        return self.load("start").handler(event, Context(seconds))
+
+    def request(self, method: str, path: str, *, caller: str | None = CALLER, seconds: float = 60) -> Reply:
+        """Send a request to the Function URL."""
+        answer = self.start(url_event(method, path, caller=caller), seconds)
+        return Reply(answer["statusCode"], answer["headers"], json.loads(answer["body"]))
+
+    def get(self, *words: str) -> Reply:
+        return self.request("GET", path_of(*words))
+
+    def post(self, *words: str) -> Reply:
+        return self.request("POST", path_of(*words))
+
+    def sent(self) -> list[tuple[float, dict[str, Any]]]:
+        """The messages waiting in the queue: seconds until they come, and what they say."""
+        now = self.stand.world.clock.now
+        return [(message.due - now, json.loads(message.body)) for message in self.stand.world.messages]
+
+    def sent_ids(self) -> list[str]:
+        return sorted(i for _, body in self.sent() for i in body["detail"]["instance-ids"])
+
+    def deliver(self) -> int:
+        """Carry events to the functions as the deployed rules do, and due messages; how many there were."""
+        events = [event.body for event in self.stand.world.take_events()]
+        due = [json.loads(message.body) for message in self.stand.world.take_messages()]
+        for_park = [e for e in events if e["detail"].get("state") == "stopped" or "snapshot_id" in e["detail"]]
+        for_start = [
+            e
+            for e in events
+            if e["detail"].get("state") == "running" or e["detail"].get("event") in ("createVolume", "deleteVolume")
+        ]
+        if for_park + due:
+            assert self.park(*for_park, *due) == []
+        for event in for_start:
+            self.start(event)
+        return len(for_park + due + for_start)
+
+    def live(self, seconds: int) -> None:
+        """Let time pass with events and messages alone: no sweep."""
+        for _ in range(seconds // 5):
+            self.stand.after(5)
+            self.deliver()
+
+
+def path_of(*words: str) -> str:
+    return "/".join(["", "instances", *(quote(word, safe="") for word in words)])

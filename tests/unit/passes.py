@@ -1,0 +1,114 @@
+"""One deployment in a model world, and the passes of its two functions."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from threading import RLock
+from typing import Any
+
+from park_volumes.ec2 import Ec2
+from park_volumes.model import Settings
+from park_volumes.reconcile import Each, Pass, Result, one_by_one
+from tests.model.answers import Answer
+from tests.model.client import Operation
+from tests.model.ec2_model import EC2Client
+from tests.model.faults import FaultPlan
+from tests.model.records import Disk, Instance
+from tests.model.world import World
+from tests.unit.facts import OPT_IN, SETTINGS
+
+ROOT = Disk(device="/dev/xvda", size=32, type="gp3", iops=4000, throughput=250, tags={"Name": "root"})
+DATA = Disk(device="/dev/sdf", size=100, type="gp2", tags={"Name": "data"}, delete_on_termination=False)
+TIME_LIMIT = timedelta(seconds=57)
+
+
+class WorldClock:
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def now(self) -> datetime:
+        return self.world.clock.time()
+
+    def sleep(self, seconds: float) -> None:
+        self.world.clock.advance(seconds)
+
+
+class OneAtATime(EC2Client):
+    """For passes that call from several threads: the model knows of none."""
+
+    _turn = RLock()
+
+    def _call(self, op: Operation, /, **params: Any) -> Answer:
+        with self._turn:
+            return super()._call(op, **params)
+
+
+class Stand:
+    """A world with one deployment in it, and somebody who stops, starts and detaches as owners do."""
+
+    def __init__(self, world: World | None = None, settings: Settings = SETTINGS) -> None:
+        self.world = world or World()
+        self.settings = settings
+        self.clock = WorldClock(self.world)
+        self.owner = EC2Client(self.world, "owner", owner=True)
+
+    def launch(self, *disks: Disk, name: str = "db", opt_in: str = "true", **facts: Any) -> str:
+        return self.world.launch(*(disks or (ROOT, DATA)), name=name, tags={OPT_IN: opt_in}, **facts)
+
+    def instance(self, instance_id: str) -> Instance:
+        found = self.world.instances.get(instance_id)
+        assert found is not None
+        return found
+
+    def ec2(self, *, caller: str = "function", faults: FaultPlan | None = None) -> Ec2:
+        return Ec2(OneAtATime(self.world, caller, faults=faults), deployment=self.settings.deployment)  # type: ignore[arg-type]
+
+    def new_pass(
+        self,
+        *,
+        ec2: Ec2 | None = None,
+        faults: FaultPlan | None = None,
+        lasts: timedelta = TIME_LIMIT,
+        each: Each = one_by_one,
+    ) -> Pass:
+        began = self.clock.now()
+        return Pass(
+            ec2=ec2 or self.ec2(faults=faults),
+            settings=self.settings,
+            clock=self.clock,
+            began=began,
+            deadline=began + lasts,
+            each=each,
+        )
+
+    def after(self, seconds: float) -> None:
+        self.world.clock.advance(seconds)
+
+    def stop(self, instance_id: str) -> None:
+        self.owner.stop_instances(InstanceIds=[instance_id])
+        self.after(60)
+
+    def stopped(self, *disks: Disk, **facts: Any) -> str:
+        instance_id = self.launch(*disks, **facts)
+        self.stop(instance_id)
+        return instance_id
+
+    def step(self, *ids: str, faults: FaultPlan | None = None) -> list[Result]:
+        """One pass of the park side, a minute after whatever came before."""
+        self.after(61)
+        return self.new_pass(faults=faults).park(ids)
+
+    def rootless(self, *disks: Disk, **facts: Any) -> str:
+        """Stopped, with completed and locked snapshots, and the root volume detached but still there."""
+        instance_id = self.stopped(*disks, **facts)
+        while self.instance(instance_id).root is not None:
+            self.step(instance_id)
+            self.after(10)
+        return instance_id
+
+    def parked(self, *disks: Disk, **facts: Any) -> str:
+        instance_id = self.rootless(*disks, **facts)
+        for _ in range(8):
+            self.step(instance_id)
+        assert self.instance(instance_id).devices == ()
+        return instance_id

@@ -1,0 +1,502 @@
+"""The HTTP API at the Function URL: what is asked, and what is answered."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from park_volumes import records
+from tests.model import judge
+from tests.model.faults import Fault, at_operation
+from tests.model.records import Durations
+from tests.model.world import World
+from tests.unit.facts import SETTINGS
+from tests.unit.functions import CALLER, Functions, url_event
+from tests.unit.passes import DATA, ROOT, Stand
+
+UNKNOWN = "i-0000000000000000f"
+
+
+def states(stand: Stand, *ids: str) -> list[str]:
+    return [stand.instance(i).state for i in ids]
+
+
+class TestList:
+    def test_shows_every_opted_in_instance_by_name(self, stand: Stand, functions: Functions) -> None:
+        web, db, _ = stand.launch(name="web"), stand.parked(name="db"), stand.launch(name="other", opt_in="false")
+        reply = functions.get()
+
+        assert reply.status == 200
+        assert [(i["name"], i["id"], i["state"]) for i in reply.body["instances"]] == [
+            ("db", db, "parked"),
+            ("web", web, "running"),
+        ]
+
+    def test_shows_nothing_where_nothing_is_opted_in(self, stand: Stand, functions: Functions) -> None:
+        stand.launch(opt_in="false")
+
+        assert functions.get().body == {"instances": []}
+
+    def test_shows_instances_that_are_opted_in_with_their_root_volume_only(
+        self, stand: Stand, functions: Functions
+    ) -> None:
+        instance_id = stand.launch(opt_in="root")
+
+        assert [i["id"] for i in functions.get().body["instances"]] == [instance_id]
+
+
+class TestShow:
+    def test_an_instance_by_its_id(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.launch()
+        reply = functions.get(instance_id)
+
+        assert reply.status == 200
+        assert reply.body.keys() == {"id", "name", "state", "detail", "address", "devices"}
+        assert (reply.body["id"], reply.body["name"], reply.body["state"]) == (instance_id, "db", "running")
+
+    def test_an_instance_by_its_name(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.launch(name="db")
+
+        assert functions.get("db").body["id"] == instance_id
+
+    def test_a_parked_instance_with_the_snapshots_of_its_devices(self, stand: Stand, functions: Functions) -> None:
+        stand.parked()
+        reply = functions.get("db")
+
+        assert reply.body["state"] == "parked"
+        assert [(d["device"], d["state"], d["size_gib"]) for d in reply.body["devices"]] == [
+            (DATA.device, "parked", 100),
+            (ROOT.device, "parked", 32),
+        ]
+
+    def test_an_instance_whose_snapshots_run_with_their_progress(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.stopped()
+        stand.step(instance_id)
+        stand.after(30)
+
+        assert [d["progress"] for d in functions.get("db").body["devices"]] == ["50%", "50%"]
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "my db",
+            "db/primary",
+            "Datenbank für Straße",
+            "データベース",
+            "50%",
+            "a+b",
+            "what?",
+            "#1",
+            "a;b=c&d",
+            'say "db"',
+            "back\\slash",
+            "star*",
+            "%2F",
+            "(old) db!",
+        ],
+    )
+    def test_an_instance_whose_name_is_percent_encoded(self, stand: Stand, functions: Functions, name: str) -> None:
+        """A Function URL hands rawPath on as it was sent; only an HTTP API of API Gateway would decode it."""
+        instance_id = stand.launch(name=name)
+
+        assert functions.get(name).body["id"] == instance_id
+
+    def test_an_instance_whose_name_was_sent_as_it_is(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.launch(name="db+(1)")
+
+        assert functions.request("GET", "/instances/db+(1)").body["id"] == instance_id
+
+    def test_a_name_is_no_pattern(self, stand: Stand, functions: Functions) -> None:
+        stand.launch(name="db-1")
+
+        assert [functions.get(ref).status for ref in ("db*", "db-?", "*", "d\\b-1")] == [404] * 4
+
+    def test_a_name_with_a_star_is_found_by_it_alone(self, stand: Stand, functions: Functions) -> None:
+        starred, _ = stand.launch(name="db*"), stand.launch(name="db-1")
+
+        assert functions.get("db*").body["id"] == starred
+
+
+class TestUnknown:
+    def test_a_reference_is_404_with_the_closest_names(self, stand: Stand, functions: Functions) -> None:
+        for name in ("db-primary", "db-replica", "web"):
+            stand.launch(name=name)
+        reply = functions.get("db-primry")
+
+        assert (reply.status, reply.code) == (404, "unknown_instance")
+        assert "No instance is called 'db-primry' here. Did you mean db-primary" in reply.message
+        assert "web" not in reply.message
+
+    def test_a_name_in_another_case_is_among_the_closest(self, stand: Stand, functions: Functions) -> None:
+        stand.launch(name="DB")
+
+        assert functions.get("db").message == "No instance is called 'db' here. Did you mean DB?"
+
+    def test_a_reference_like_nothing_at_all_says_how_to_opt_in(self, stand: Stand, functions: Functions) -> None:
+        stand.launch(name="db")
+
+        assert functions.get("zzzzzz").message.endswith("Opt an instance in with the tag ParkVolumes=true.")
+
+    def test_an_id_is_404_with_the_closest_ids(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.launch()
+        reply = functions.get(instance_id[:-1] + ("0" if instance_id[-1] != "0" else "1"))
+
+        assert reply.status == 404
+        assert instance_id in reply.message
+
+    @pytest.mark.parametrize("verb", ["start", "stop"])
+    def test_a_reference_is_404_for_every_deed(self, functions: Functions, verb: str) -> None:
+        reply = functions.post(UNKNOWN, verb)
+
+        assert (reply.status, reply.code) == (404, "unknown_instance")
+
+    def test_an_instance_that_is_not_opted_in_is_as_good_as_none(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.launch(name="secret", opt_in="false")
+
+        assert [functions.get(ref).status for ref in (instance_id, "secret")] == [404, 404]
+        assert "secret" not in functions.get("secre").message
+
+    @pytest.mark.parametrize("verb", ["start", "stop"])
+    def test_an_instance_that_is_not_opted_in_is_not_touched(
+        self, stand: Stand, functions: Functions, verb: str
+    ) -> None:
+        running, stopped = stand.launch(opt_in="false"), stand.stopped(opt_in="false")
+
+        assert [functions.post(i, verb).status for i in (running, stopped)] == [404, 404]
+        assert states(stand, running, stopped) == ["running", "stopped"]
+
+    def test_an_instance_that_vanishes_between_two_looks_is_unknown(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.parked()
+        looks = 0
+
+        def it_vanishes(operation: str, _: dict[str, Any]) -> None:
+            nonlocal looks
+            looks += operation == "DescribeInstances"
+            if looks == 3:
+                stand.world.instances.drop(instance_id, stand.world.clock.now)
+
+        stand.world.on_call = it_vanishes
+
+        assert functions.post(instance_id, "start").status == 404
+
+
+class TestAmbiguous:
+    def test_a_name_of_two_is_409_with_their_ids(self, stand: Stand, functions: Functions) -> None:
+        ids = sorted([stand.launch(name="db"), stand.parked(name="db")])
+        reply = functions.post("db", "start")
+
+        assert (reply.status, reply.code) == (409, "ambiguous")
+        assert reply.message == f"2 instances have the Name 'db': {', '.join(ids)}. Use the id of the one you mean."
+
+    def test_a_name_of_one_that_lives_is_clear(self, stand: Stand, functions: Functions) -> None:
+        gone, lives = stand.launch(name="db"), stand.launch(name="db")
+        stand.owner.terminate_instances(InstanceIds=[gone])
+        stand.after(60)
+
+        assert functions.get("db").body["id"] == lives
+
+    def test_a_name_of_one_that_is_opted_in_is_clear(self, stand: Stand, functions: Functions) -> None:
+        mine, _ = stand.launch(name="db"), stand.launch(name="db", opt_in="false")
+
+        assert functions.get("db").body["id"] == mine
+
+
+class TestStart:
+    def test_of_a_parked_instance_is_202_and_starts_it(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.parked()
+        reply = functions.post("db", "start")
+
+        assert (reply.status, reply.body["id"], reply.body["state"]) == (202, instance_id, "starting")
+        assert reply.body["detail"] == f"{instance_id} is restored from its 2 snapshots and started."
+        assert states(stand, instance_id) == ["pending"]
+        assert judge.problems(stand.world) == []
+
+    def test_of_a_stopped_instance_is_202_and_starts_it(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.stopped()
+
+        assert functions.post("db", "start").status == 202
+        assert states(stand, instance_id) == ["pending"]
+
+    def test_of_a_running_instance_is_200_and_changes_nothing(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.launch()
+        before = stand.world.clone()
+        reply = functions.post("db", "start")
+
+        assert (reply.status, reply.body["state"]) == (200, "running")
+        assert judge.differences(before, stand.world, [instance_id]) == []
+
+    def test_of_a_pending_instance_is_202(self, stand: Stand, functions: Functions) -> None:
+        stand.parked()
+        first, second = functions.post("db", "start"), functions.post("db", "start")
+
+        assert (first.status, second.status, second.body["state"]) == (202, 202, "starting")
+
+    def test_that_takes_longer_than_a_request_is_202_and_goes_on(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        stand = Stand(World(durations=Durations(create=100)))
+        functions = Functions(stand, monkeypatch)
+        instance_id = stand.parked()
+        stand.world.take_events()
+        reply = functions.post("db", "start")
+
+        assert (reply.status, reply.body["state"]) == (202, "starting")
+        assert "the start goes on by itself" in reply.body["detail"]
+        functions.live(120)
+        assert states(stand, instance_id) == ["running"]
+
+    def test_of_a_stopping_instance_is_409_in_words(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.launch()
+        stand.owner.stop_instances(InstanceIds=[instance_id])
+        reply = functions.post("db", "start")
+
+        assert (reply.status, reply.code) == (409, "stopping")
+        assert reply.message.startswith(f"{instance_id} is still stopping: ask again when it has stopped")
+
+    def test_that_is_refused_is_409_with_the_reason(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.parked()
+        empty = stand.world.add_volume(DATA)
+        stand.owner.attach_volume(VolumeId=empty, InstanceId=instance_id, Device=DATA.device)
+        stand.after(10)
+        reply = functions.post("db", "start")
+
+        assert (reply.status, reply.code) == (409, "refused")
+        assert f"aws ec2 detach-volume --volume-id {empty}" in reply.message
+        assert states(stand, instance_id) == ["stopped"]
+
+    def test_that_ec2_refuses_is_502_and_says_what_failed(self, stand: Stand, functions: Functions) -> None:
+        stand.parked()
+        functions.faults = at_operation("CreateVolume", Fault.DENIED, 99)
+        reply = functions.post("db", "start")
+
+        assert (reply.status, reply.code) == (502, "ec2_refused")
+        assert "CreateVolume failed for snap-" in reply.message
+        assert "Nothing is lost; the sweep tries again" in reply.message
+
+    def test_without_capacity_is_502_with_the_words_of_ec2(self, stand: Stand, functions: Functions) -> None:
+        stand.stopped()
+        functions.faults = at_operation("StartInstances", Fault.NO_CAPACITY)
+
+        assert "InsufficientInstanceCapacity" in functions.post("db", "start").message
+
+    def test_of_a_snapshot_that_bears_no_mark_is_409(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.parked()
+        ids = [s.id for s in stand.world.snapshots.current()]
+        stand.owner.delete_tags(Resources=ids, Tags=[{"Key": records.MARK}])
+        reply = functions.post(instance_id, "start")
+
+        assert (reply.status, reply.code) == (409, "refused")
+        assert "are not those of its last stop" in reply.message
+
+    def test_asked_for_fifty_times_at_once_makes_one_set_of_volumes(self, stand: Stand, functions: Functions) -> None:
+        """Each request comes while the one before is about to create its volumes."""
+        instance_id = stand.parked()
+        others: list[int] = []
+
+        def another_request(operation: str, _: dict[str, Any]) -> None:
+            if operation == "CreateVolume" and len(others) < 49:
+                others.append(0)
+                stand.new_pass().start(instance_id)
+
+        stand.world.on_call = another_request
+        reply = functions.post("db", "start")
+
+        assert len(others) == 49
+        assert reply.status in (200, 202)
+        assert len(list(stand.world.volumes.current())) == 2
+        assert judge.problems(stand.world) == []
+
+
+class TestStop:
+    def test_of_a_running_instance_is_202_and_stops_it(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.launch()
+        reply = functions.post("db", "stop")
+
+        assert (reply.status, reply.body["id"], reply.body["state"]) == (202, instance_id, "stopping")
+        assert states(stand, instance_id) == ["stopping"]
+
+    def test_of_a_stopping_instance_is_202(self, stand: Stand, functions: Functions) -> None:
+        stand.launch()
+        functions.post("db", "stop")
+        reply = functions.post("db", "stop")
+
+        assert (reply.status, reply.body["state"]) == (202, "stopping")
+
+    def test_of_a_parked_instance_is_200_and_changes_nothing(self, stand: Stand, functions: Functions) -> None:
+        stand.parked()
+        reply = functions.post("db", "stop")
+
+        assert (reply.status, reply.body["state"]) == (200, "parked")
+
+    def test_of_a_stopped_instance_is_200(self, stand: Stand, functions: Functions) -> None:
+        stand.stopped()
+
+        assert functions.post("db", "stop").status == 200
+
+    def test_of_a_starting_instance_is_409_in_words(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.parked()
+        functions.post("db", "start")
+        reply = functions.post("db", "stop")
+
+        assert (reply.status, reply.code) == (409, "starting")
+        assert "ask again when it runs" in reply.message
+        assert states(stand, instance_id) == ["pending"]
+
+    def test_that_ec2_refuses_is_502(self, stand: Stand, functions: Functions) -> None:
+        stand.launch()
+        functions.faults = at_operation("StopInstances", Fault.DENIED)
+        reply = functions.post("db", "stop")
+
+        assert (reply.status, reply.code) == (502, "ec2_refused")
+        assert "StopInstances failed" in reply.message
+
+    def test_that_somebody_was_quicker_with_is_409(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.launch()
+
+        def it_is_terminated(operation: str, _: dict[str, Any]) -> None:
+            if operation == "StopInstances":
+                stand.world.on_call = None
+                stand.owner.terminate_instances(InstanceIds=[instance_id])
+
+        stand.world.on_call = it_is_terminated
+        reply = functions.post("db", "stop")
+
+        assert (reply.status, reply.code) == (409, "changed_meanwhile")
+        assert reply.message.endswith("Ask again.")
+
+
+class TestTerminated:
+    @pytest.mark.parametrize("seconds", [1, 60])
+    def test_an_instance_is_410(self, stand: Stand, functions: Functions, seconds: int) -> None:
+        instance_id = stand.launch()
+        stand.owner.terminate_instances(InstanceIds=[instance_id])
+        stand.after(seconds)
+
+        for reply in (functions.get(instance_id), functions.get("db"), functions.post("db", "start")):
+            assert (reply.status, reply.code) == (410, "terminated")
+            assert reply.message.endswith("Snapshots of it that are kept: none.")
+
+    def test_an_instance_that_was_parked_names_its_snapshots(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.parked()
+        stand.owner.terminate_instances(InstanceIds=[instance_id])
+        stand.after(60)
+
+        assert all(s.id in functions.post("db", "start").message for s in stand.world.snapshots.current())
+
+    def test_an_instance_that_has_lost_its_tags_is_still_410(self, stand: Stand, functions: Functions) -> None:
+        """EC2 takes the tags off a terminated instance while it can still be seen."""
+        instance_id = stand.parked()
+        stand.owner.terminate_instances(InstanceIds=[instance_id])
+        stand.owner.delete_tags(Resources=[instance_id])
+        stand.after(60)
+
+        assert functions.get(instance_id).code == "terminated"
+
+
+class TestLostTag:
+    @pytest.mark.parametrize("verb", ["start", "stop"])
+    def test_of_a_parked_instance_is_409_and_says_what_to_do(
+        self, stand: Stand, functions: Functions, verb: str
+    ) -> None:
+        instance_id = stand.parked()
+        stand.owner.delete_tags(Resources=[instance_id], Tags=[{"Key": "ParkVolumes"}])
+        reply = functions.post(instance_id, verb)
+
+        assert (reply.status, reply.code) == (409, "not_opted_in")
+        assert "put ParkVolumes=true back on it and ask again" in reply.message
+        assert list(stand.world.volumes.current()) == []
+
+    def test_of_an_instance_with_a_damaged_record_is_409_too(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.launch(opt_in="false")
+        tags = {records.DEPLOYMENT: SETTINGS.deployment, records.INSTANCE: instance_id}
+        stand.world.add_snapshot(tags=tags)
+
+        assert functions.get(instance_id).code == "not_opted_in"
+
+
+class TestRoutes:
+    @pytest.mark.parametrize(
+        "path",
+        ["/", "", "/instance", "/instances/", "/instances/db/", "/instances/db/start", "/favicon.ico"],
+    )
+    def test_an_unknown_address_is_404_and_says_what_there_is(self, functions: Functions, path: str) -> None:
+        reply = functions.request("GET", path)
+
+        assert (reply.status, reply.code) == (404, "unknown_route")
+        assert "POST /instances/{ref}/start" in reply.message
+
+    @pytest.mark.parametrize(
+        ("method", "path"),
+        [
+            ("POST", "/instances"),
+            ("DELETE", "/instances/db"),
+            ("PUT", "/instances/db/start"),
+            ("GET", "/instances/db/stop"),
+            ("HEAD", "/instances"),
+            ("OPTIONS", "/instances"),
+            ("PATCH", "/"),
+        ],
+    )
+    def test_a_wrong_method_is_404_and_says_what_there_is(
+        self, stand: Stand, functions: Functions, method: str, path: str
+    ) -> None:
+        instance_id = stand.launch()
+        reply = functions.request(method, path)
+
+        assert (reply.status, reply.code) == (404, "unknown_route")
+        assert states(stand, instance_id) == ["running"]
+
+    def test_one_segment_is_one_name(self, stand: Stand, functions: Functions) -> None:
+        """An encoded slash belongs to the name, another one does not."""
+        stand.launch(name="db/start")
+
+        assert functions.request("GET", "/instances/db%2Fstart").status == 200
+        assert functions.request("GET", "/instances/db/start").status == 404
+
+
+class TestAnswers:
+    def test_are_json_that_nobody_may_keep(self, stand: Stand, functions: Functions) -> None:
+        stand.launch()
+        for reply in (functions.get(), functions.get("db"), functions.get("nobody"), functions.request("GET", "/")):
+            assert reply.headers["Content-Type"] == "application/json"
+            assert reply.headers["Cache-Control"] == "no-store"
+
+    def test_of_a_failed_look_are_502(self, stand: Stand, functions: Functions) -> None:
+        stand.launch()
+        functions.faults = at_operation("DescribeInstances", Fault.THROTTLED)
+        reply = functions.get()
+
+        assert (reply.status, reply.code) == (502, "ec2_refused")
+        assert "DescribeInstances failed" in reply.message
+        assert reply.message.endswith("Ask again in a minute.")
+
+    def test_of_a_connection_that_failed_are_502(self, stand: Stand, functions: Functions) -> None:
+        stand.launch()
+        functions.faults = at_operation("DescribeVolumes", Fault.NOT_SENT)
+
+        assert functions.get("db").status == 502
+
+
+class TestLog:
+    def lines(self, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    def test_names_who_asked_for_what(self, functions: Functions, capsys: pytest.CaptureFixture[str]) -> None:
+        functions.request("POST", "/instances/my%20db/start")
+        (line,) = self.lines(capsys)
+
+        assert (line["caller"], line["method"], line["path"]) == (CALLER, "POST", "/instances/my%20db/start")
+
+    @pytest.mark.parametrize("authorizer", [None, {}, {"iam": None}])
+    def test_says_so_where_nobody_is_known(
+        self, functions: Functions, capsys: pytest.CaptureFixture[str], authorizer: Any
+    ) -> None:
+        event = url_event("GET", "/instances", caller=None)
+        event["requestContext"]["authorizer"] = authorizer
+        functions.start(event)
+
+        assert self.lines(capsys)[0]["caller"] == "unknown"
+
+    def test_of_an_anonymous_request_says_so(self, functions: Functions, capsys: pytest.CaptureFixture[str]) -> None:
+        assert functions.request("GET", "/instances", caller=None).status == 200
+        assert self.lines(capsys)[0]["caller"] == "unknown"

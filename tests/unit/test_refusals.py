@@ -1,0 +1,76 @@
+"""Who is not parked, and in which words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from park_volumes.decide.refusals import refusal
+from tests.unit.facts import OTHER, attachment, instance, root_volume
+
+TAGS = {"ParkVolumes": "true"}
+
+
+def test_a_plain_stopped_instance_may_be_parked() -> None:
+    assert refusal(instance(), [root_volume()]) == ""
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"lifecycle": "spot"}, "Spot Instance, which EC2 terminates"),
+        ({"lifecycle": "capacity-block"}, "lifecycle is capacity-block"),
+        ({"hibernation": True}, "Hibernation"),
+        ({"root_device_type": "instance-store"}, "instance-store, not ebs"),
+        ({"product_codes": ("abc123",)}, "Marketplace product code abc123"),
+        ({"outpost_arn": "arn:aws:outposts:eu-central-1:1:outpost/op-1"}, "op-1: Outposts"),
+        ({"zone": "us-west-2-lax-1a"}, "us-west-2-lax-1a: Outposts, Local Zones"),
+        ({"zone": "us-east-1-wl1-bos-wlz-1"}, "us-east-1-wl1-bos-wlz-1"),
+        ({"tags": TAGS | {"aws:autoscaling:groupName": "web"}}, "Auto Scaling group web"),
+        ({"tags": TAGS | {"aws:ec2:fleet-id": "fleet-1"}}, "EC2 Fleet"),
+        ({"tags": TAGS | {"aws:ec2spot:fleet-request-id": "sfr-1"}}, "EC2 Fleet"),
+        ({"managed_by": "eks.amazonaws.com"}, "managed by eks.amazonaws.com"),
+        ({"state_reason": "Client.InternalError"}, "stopped because of Client.InternalError"),
+        ({"state_reason": "Server.InsufficientInstanceCapacity"}, "Server.InsufficientInstanceCapacity"),
+    ],
+)
+def test_an_instance_is_refused_in_words(facts: dict[str, Any], words: str) -> None:
+    assert words in refusal(instance(**facts), [root_volume()])
+
+
+@pytest.mark.parametrize(
+    "reason", ["", "Client.UserInitiatedShutdown", "Client.InstanceInitiatedShutdown", "Server.ScheduledStop"]
+)
+def test_a_stop_that_somebody_asked_for_is_no_reason(reason: str) -> None:
+    assert refusal(instance(state_reason=reason), [root_volume()]) == ""
+
+
+@pytest.mark.parametrize("zone", ["us-east-1f", "ap-northeast-2a", "us-gov-west-1b", "eu-central-1c", "mx-central-1a"])
+def test_the_zones_of_regions_are_no_reason(zone: str) -> None:
+    assert refusal(instance(zone=zone), [root_volume()]) == ""
+
+
+def test_a_scheduled_instance_is_a_plain_one() -> None:
+    assert refusal(instance(lifecycle="scheduled"), [root_volume()]) == ""
+
+
+def test_a_volume_that_may_be_shared_is_refused_by_name() -> None:
+    assert "vol-root is one that several instances can share" in refusal(instance(), [root_volume(multi_attach=True)])
+
+
+def test_a_volume_at_two_instances_is_refused() -> None:
+    shared = replace(root_volume(), attachments=(attachment(), attachment(instance_id=OTHER)))
+
+    assert "vol-root" in refusal(instance(), [shared])
+
+
+def test_a_volume_with_too_many_tags_is_refused() -> None:
+    tags = {f"tag-{n}": "" for n in range(39)}
+
+    assert "vol-root has more than 38 tags" in refusal(instance(), [root_volume(tags=tags)])
+
+
+def test_the_instance_is_looked_at_before_its_volumes() -> None:
+    assert "Spot" in refusal(instance(lifecycle="spot"), [root_volume(multi_attach=True)])

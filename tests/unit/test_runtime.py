@@ -1,0 +1,65 @@
+"""What both Lambdas need of the place they run in."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+
+from park_volumes.handlers import runtime
+from park_volumes.reconcile import THREADS
+from tests.unit.facts import SETTINGS
+from tests.unit.functions import Context
+from tests.unit.passes import Stand, WorldClock
+
+
+def test_a_pass_ends_three_seconds_before_the_time_limit(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "SystemClock", lambda: WorldClock(stand.world))
+    this_pass = runtime.begin_pass(stand.ec2(), SETTINGS, cast("Any", Context(remaining_seconds=60)))
+
+    assert this_pass.began == stand.clock.now()
+    assert this_pass.deadline == stand.clock.now() + timedelta(seconds=57)
+
+
+def test_the_clock_of_the_system_tells_the_time_with_its_zone() -> None:
+    before = datetime.now(UTC)
+
+    assert before <= runtime.SystemClock().now() <= datetime.now(UTC)
+
+
+def test_the_clock_of_the_system_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    runtime.SystemClock().sleep(1.5)
+
+    assert slept == [1.5]
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        "arn:aws:ec2::us-west-2:snapshot/snap-1",
+        "arn:aws:ec2:us-west-2::snapshot/snap-1",
+        "arn:aws-cn:ec2:cn-north-1:123456789012:snapshot/snap-1",
+        "snap-1",
+    ],
+)
+def test_an_id_is_what_follows_the_last_slash_of_an_arn(arn: str) -> None:
+    assert runtime.id_in_arn(arn) == "snap-1"
+
+
+def test_calls_of_the_park_side_back_off_before_ec2_throttles_them() -> None:
+    assert cast("Any", runtime.patient()).retries["mode"] == "adaptive"
+
+
+def test_calls_for_somebody_who_waits_are_tried_three_times_within_a_minute() -> None:
+    config = cast("Any", runtime.prompt())
+
+    assert config.retries == {"mode": "standard", "max_attempts": 3}
+    assert 3 * (config.connect_timeout + config.read_timeout) < 60
+
+
+def test_parallel_steps_find_a_connection_each() -> None:
+    assert min(cast("Any", c).max_pool_connections for c in (runtime.patient(), runtime.prompt())) >= THREADS

@@ -1,0 +1,240 @@
+"""The start Lambda: the events it follows. Its Function URL has a file of its own."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from park_volumes import records
+from park_volumes.settings import MissingSetting
+from tests.model import judge
+from tests.model.faults import Fault, at_operation
+from tests.model.records import Rules
+from tests.unit.functions import ENVIRONMENT, SWEEP, Functions, state_change
+from tests.unit.passes import DATA, ROOT, Stand
+
+
+def volume_event(volume_id: str, event: str, result: str, **more: str) -> dict[str, Any]:
+    """An EBS volume event; those of failures name the key beside the volume."""
+    arns = [f"arn:aws:ec2:us-east-1:123456789012:volume/{volume_id}"]
+    if result == "failed":
+        arns.append("arn:aws:kms:us-east-1:123456789012:key/12345678-0000-4000-8000-000000000000")
+    return {
+        "source": "aws.ec2",
+        "detail-type": "EBS Volume Notification",
+        "resources": arns,
+        "detail": {"event": event, "result": result, "cause": "", "request-id": "", **more},
+    }
+
+
+def marked(stand: Stand) -> list[str]:
+    return [v.id for v in stand.world.volumes.current() if records.MARK in v.tags]
+
+
+def remember_start(stand: Stand, instance_id: str) -> None:
+    """A start that was asked for a minute ago, of which nothing came but its request."""
+    stand.new_pass(faults=at_operation("CreateVolume", Fault.DENIED, 99)).start(instance_id)
+    stand.after(61)
+
+
+class TestRunning:
+    def test_an_instance_that_runs_again_is_settled(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.parked()
+        stand.new_pass().start(instance_id)
+        stand.after(61)
+
+        assert functions.start(state_change(instance_id, "running")) == {}
+        assert marked(stand) == []
+        flags = {d.device: d.delete_on_termination for d in stand.instance(instance_id).devices}
+        assert flags == {ROOT.device: True, DATA.device: False}
+
+    def test_an_instance_that_is_not_opted_in_is_left_alone(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.launch(opt_in="false")
+        before = stand.world.clone()
+
+        assert functions.start(state_change(instance_id, "running")) == {}
+        assert judge.differences(before, stand.world, [instance_id]) == []
+
+    def test_an_instance_that_is_gone_is_done(self, functions: Functions) -> None:
+        assert functions.start(state_change("i-00000000", "running")) == {}
+
+
+class TestVolumeEvents:
+    def test_a_created_volume_carries_the_start_on(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.parked()
+        stand.new_pass(faults=at_operation("AttachVolume", Fault.DENIED, 99)).start(instance_id)
+        made = marked(stand)
+        stand.after(61)
+
+        assert functions.start(volume_event(made[0], "createVolume", "available")) == {}
+        assert stand.instance(instance_id).state == "pending"
+        assert len(list(stand.world.volumes.current())) == 2
+
+    def test_a_failed_volume_leads_to_the_next_attempt(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.parked(ROOT)
+        broken = at_operation("CreateVolume", Fault.VOLUME_FAILS)
+        stand.new_pass(faults=broken, lasts=timedelta(seconds=2)).start(instance_id)
+        (failed,) = marked(stand)
+        stand.after(61)
+
+        assert functions.start(volume_event(failed, "createVolume", "failed")) == {}
+        assert stand.instance(instance_id).state == "pending"
+
+    def test_a_deleted_volume_leads_to_the_instance_in_its_record(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.parked()
+        original = next(s.volume_id for s in stand.world.snapshots.current())
+        remember_start(stand, instance_id)
+
+        assert functions.start(volume_event(original, "deleteVolume", "deleted")) == {}
+        assert stand.instance(instance_id).state == "pending"
+
+    def test_a_failed_attachment_leads_to_the_instance_in_the_mark(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.rootless()
+        root = next(v.id for v in stand.world.volumes.current() if not v.attachments)
+        remember = [s.id for s in stand.world.snapshots.current()]
+        now = stand.clock.now().isoformat()
+        stand.owner.create_tags(Resources=remember, Tags=[{"Key": records.START_REQUESTED, "Value": now}])
+        stand.after(61)
+
+        assert functions.start(volume_event(root, "attachVolume", "failed")) == {}
+        assert stand.instance(instance_id).state == "pending"
+
+    def test_an_event_while_the_asked_pass_may_be_at_work_does_not_get_in_its_way(
+        self, stand: Stand, functions: Functions
+    ) -> None:
+        instance_id = stand.parked()
+        stand.new_pass(faults=at_operation("AttachVolume", Fault.DENIED, 99)).start(instance_id)
+        stand.after(10)
+
+        assert functions.start(volume_event(marked(stand)[0], "createVolume", "available")) == {}
+        assert stand.instance(instance_id).devices == ()
+
+    def test_a_volume_that_is_not_ours_leads_nowhere(self, stand: Stand, functions: Functions) -> None:
+        foreign = stand.world.add_volume()
+        before = stand.world.clone()
+
+        assert functions.start(volume_event(foreign, "createVolume", "available")) == {}
+        assert functions.start(volume_event("vol-00000000", "deleteVolume", "deleted")) == {}
+        assert judge.differences(before, stand.world, [foreign]) == []
+
+    def test_a_deleted_volume_starts_nothing_that_nobody_asked_for(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.parked()
+        original = next(s.volume_id for s in stand.world.snapshots.current())
+        functions.start(volume_event(original, "deleteVolume", "deleted"))
+
+        assert stand.instance(instance_id).state == "stopped"
+        assert list(stand.world.volumes.current()) == []
+
+
+class TestSchedule:
+    def test_carries_on_every_start_that_was_asked_for(self, stand: Stand, functions: Functions) -> None:
+        ids = [stand.parked(name="a"), stand.parked(name="b")]
+        for instance_id in ids:
+            remember_start(stand, instance_id)
+
+        assert functions.start(SWEEP) == {}
+        assert {stand.instance(i).state for i in ids} <= {"pending", "running"}
+
+    def test_settles_what_came_back(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.parked()
+        stand.new_pass().start(instance_id)
+        stand.after(300)
+        functions.start(SWEEP)
+
+        assert marked(stand) == []
+
+    def test_starts_nothing_that_nobody_asked_for(self, stand: Stand, functions: Functions) -> None:
+        parked, being_parked = stand.parked(name="a"), stand.rootless(name="b")
+        functions.start(SWEEP)
+
+        assert {stand.instance(i).state for i in (parked, being_parked)} == {"stopped"}
+
+    def test_has_nothing_to_do_in_an_empty_account(self, functions: Functions) -> None:
+        assert functions.start(SWEEP) == {}
+
+
+class TestErrors:
+    def test_an_unknown_event_fails_with_its_type(self, functions: Functions) -> None:
+        with pytest.raises(ValueError, match="knows no event of the type 'EBS Snapshot Notification'"):
+            functions.start({"source": "aws.ec2", "detail-type": "EBS Snapshot Notification", "detail": {}})
+
+    @pytest.mark.parametrize(
+        "event",
+        [{}, {"detail-type": "EC2 Instance State-change Notification"}, {"detail-type": "EBS Volume Notification"}],
+    )
+    def test_a_broken_event_fails(self, functions: Functions, event: dict[str, Any]) -> None:
+        with pytest.raises(KeyError):
+            functions.start(event)
+
+    def test_a_failed_pass_names_its_instances_and_logs_the_error(
+        self, stand: Stand, functions: Functions, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        instance_id = stand.parked()
+        remember_start(stand, instance_id)
+        functions.faults = at_operation("CreateVolume", Fault.DENIED, 99)
+
+        with pytest.raises(Exception, match=f"{instance_id} could not be brought further"):
+            functions.start(SWEEP)
+        (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert line["level"] == "ERROR"
+        assert "CreateVolume failed for snap-" in line["message"]
+        assert line["instance_id"] == instance_id
+
+    def test_a_failed_instance_does_not_stop_the_others(self, stand: Stand, functions: Functions) -> None:
+        ids = sorted([stand.parked(name="a"), stand.parked(name="b")])
+        for instance_id in ids:
+            remember_start(stand, instance_id)
+        of_first = {s.id for s in stand.world.snapshots.current() if s.tags[records.INSTANCE] == ids[0]}
+        functions.faults = lambda call: Fault.DENIED if call.params.get("SnapshotId") in of_first else None
+
+        with pytest.raises(Exception, match=f"^{ids[0]} could not"):
+            functions.start(SWEEP)
+        assert stand.instance(ids[1]).state == "pending"
+
+    @pytest.mark.parametrize(
+        "name", [n for n in ENVIRONMENT if not n.startswith("POWERTOOLS") and n != "PARK_QUEUE_URL"]
+    )
+    def test_a_missing_variable_fails_with_its_name(
+        self, functions: Functions, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        monkeypatch.delenv(name)
+
+        with pytest.raises(MissingSetting, match=name):
+            functions.load("start")
+
+    def test_the_queue_of_the_park_side_is_not_needed(
+        self, functions: Functions, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("PARK_QUEUE_URL")
+
+        assert functions.start(SWEEP) == {}
+
+
+def test_a_start_and_a_stop_by_events_alone_come_back_to_where_they_began(stand: Stand, functions: Functions) -> None:
+    instance_id = stand.launch()
+    before = judge.fittings(stand.world, instance_id)
+    for _ in range(2):
+        stand.owner.stop_instances(InstanceIds=[instance_id])
+        functions.live(600)
+        assert stand.instance(instance_id).devices == ()
+        assert functions.post("db", "start").status == 202
+        functions.live(120)
+
+        assert stand.instance(instance_id).state == "running"
+        assert judge.fittings(stand.world, instance_id) == before
+    assert judge.problems(stand.world) == []
+
+
+def test_a_start_with_a_broken_key_is_told_and_loses_nothing(stand: Stand, functions: Functions) -> None:
+    key = "arn:aws:kms:us-east-1:123456789012:key/broken"
+    instance_id = stand.parked(ROOT._replace(key=key))
+    stand.world.rules = Rules(broken_keys=frozenset({key}))
+    reply = functions.post("db", "start")
+    functions.live(120)
+
+    assert reply.status >= 202
+    assert stand.instance(instance_id).state == "stopped"
+    assert judge.problems(stand.world) == []

@@ -1,0 +1,564 @@
+# Every validation of variables.tf: values it accepts, and for each condition one value that only this condition rejects.
+
+mock_provider "aws" {
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+  mock_data "aws_service" {
+    defaults = { region = "ap-northeast-2", dns_name = "ec2.ap-northeast-2.amazonaws.com" }
+  }
+  mock_data "aws_iam_policy_document" {
+    defaults = { json = "{}" }
+  }
+}
+
+run "accepts_the_defaults" {
+  command = plan
+}
+
+run "accepts_the_least_values" {
+  command = plan
+
+  variables {
+    name                     = "p"
+    tags                     = {}
+    opt_in_tag_key           = "p"
+    function_url_auth        = "AWS_IAM"
+    grace_period_minutes     = 0
+    snapshot_retention_hours = 0
+    lock_snapshots           = false
+    quiet_period_seconds     = 55
+    function_timeout_seconds = 10
+    sweep_interval_minutes   = 1
+    log_retention_days       = 1
+    kms_key_arns             = []
+    permissions_boundary_arn = null
+    powertools_layer_arn     = null
+    lambda_architecture      = "arm64"
+    park_memory_size         = 128
+    start_memory_size        = 128
+    park_maximum_concurrency = 2
+  }
+}
+
+run "accepts_the_greatest_values" {
+  command = plan
+
+  variables {
+    name                     = "park-volumes-of-the-second-team2"
+    tags                     = { "Cost center/${join("", [for n in range(116) : "a"])}" = "${join("", [for n in range(256) : "b"])}", "팀" = "데이터: a_b.c/d=e+f-g@h" }
+    opt_in_tag_key           = "${join("", [for n in range(115) : "a"])}.b-c+d=e_f:@"
+    function_url_auth        = "AWS_IAM"
+    grace_period_minutes     = 43200
+    snapshot_retention_hours = 8760
+    lock_snapshots           = true
+    quiet_period_seconds     = 480
+    function_timeout_seconds = 420
+    sweep_interval_minutes   = 60
+    log_retention_days       = 3653
+    kms_key_arns = [
+      "arn:aws:kms:ap-northeast-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+      "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab",
+    ]
+    permissions_boundary_arn = "arn:aws-cn:iam::123456789012:policy/division/park-volumes_boundary"
+    powertools_layer_arn     = "arn:aws-cn:lambda:cn-north-1:123456789012:layer:Powertools_V3-arm64:27"
+    lambda_architecture      = "x86_64"
+    park_memory_size         = 10240
+    start_memory_size        = 10240
+    park_maximum_concurrency = 1000
+  }
+}
+
+run "name_rejects_a_capital_letter" {
+  command = plan
+
+  variables {
+    name = "ParkVolumes"
+  }
+
+  expect_failures = [var.name]
+}
+
+run "name_rejects_a_digit_first" {
+  command = plan
+
+  variables {
+    name = "2nd"
+  }
+
+  expect_failures = [var.name]
+}
+
+run "name_rejects_a_hyphen_last" {
+  command = plan
+
+  variables {
+    name = "park-"
+  }
+
+  expect_failures = [var.name]
+}
+
+run "name_rejects_33_characters" {
+  command = plan
+
+  variables {
+    name = "park-volumes-of-the-second-team-2"
+  }
+
+  expect_failures = [var.name]
+}
+
+run "name_rejects_nothing" {
+  command = plan
+
+  variables {
+    name = ""
+  }
+
+  expect_failures = [var.name]
+}
+
+run "tags_rejects_an_aws_key" {
+  command = plan
+
+  variables {
+    tags = { "AWS:team" = "data" }
+  }
+
+  expect_failures = [var.tags]
+}
+
+run "tags_rejects_an_empty_key" {
+  command = plan
+
+  variables {
+    tags = { "" = "data" }
+  }
+
+  expect_failures = [var.tags]
+}
+
+run "tags_rejects_a_key_of_129_characters" {
+  command = plan
+
+  variables {
+    tags = { "${join("", [for n in range(129) : "a"])}" = "data" }
+  }
+
+  expect_failures = [var.tags]
+}
+
+run "tags_rejects_a_value_of_257_characters" {
+  command = plan
+
+  variables {
+    tags = { Team = "${join("", [for n in range(257) : "b"])}" }
+  }
+
+  expect_failures = [var.tags]
+}
+
+run "tags_rejects_a_character_that_tags_cannot_hold" {
+  command = plan
+
+  variables {
+    tags = { Team = "a;b" }
+  }
+
+  expect_failures = [var.tags]
+}
+
+run "tags_rejects_51_tags" {
+  command = plan
+
+  variables {
+    tags = { for n in range(51) : "tag-${n}" => "" }
+  }
+
+  expect_failures = [var.tags]
+}
+
+run "opt_in_tag_key_rejects_a_slash" {
+  command = plan
+
+  variables {
+    opt_in_tag_key = "park/volumes"
+  }
+
+  expect_failures = [var.opt_in_tag_key]
+}
+
+run "opt_in_tag_key_rejects_a_space" {
+  command = plan
+
+  variables {
+    opt_in_tag_key = "Park Volumes"
+  }
+
+  expect_failures = [var.opt_in_tag_key]
+}
+
+run "opt_in_tag_key_rejects_128_characters" {
+  command = plan
+
+  variables {
+    opt_in_tag_key = join("", [for n in range(128) : "a"])
+  }
+
+  expect_failures = [var.opt_in_tag_key]
+}
+
+run "opt_in_tag_key_rejects_an_aws_key" {
+  command = plan
+
+  variables {
+    opt_in_tag_key = "aws:park"
+  }
+
+  expect_failures = [var.opt_in_tag_key]
+}
+
+run "opt_in_tag_key_rejects_a_key_of_our_own" {
+  command = plan
+
+  variables {
+    opt_in_tag_key = "park-volumes:mark"
+  }
+
+  expect_failures = [var.opt_in_tag_key]
+}
+
+run "opt_in_tag_key_rejects_a_key_that_metadata_reserves" {
+  command = plan
+
+  variables {
+    opt_in_tag_key = "_index"
+  }
+
+  expect_failures = [var.opt_in_tag_key]
+}
+
+run "function_url_auth_rejects_none" {
+  command = plan
+
+  variables {
+    function_url_auth = "NONE"
+  }
+
+  expect_failures = [var.function_url_auth]
+}
+
+run "grace_period_minutes_rejects_less_than_nothing" {
+  command = plan
+
+  variables {
+    grace_period_minutes = -1
+  }
+
+  expect_failures = [var.grace_period_minutes]
+}
+
+run "grace_period_minutes_rejects_half_a_minute" {
+  command = plan
+
+  variables {
+    grace_period_minutes = 0.5
+  }
+
+  expect_failures = [var.grace_period_minutes]
+}
+
+run "grace_period_minutes_rejects_more_than_30_days" {
+  command = plan
+
+  variables {
+    grace_period_minutes = 43201
+  }
+
+  expect_failures = [var.grace_period_minutes]
+}
+
+run "snapshot_retention_hours_rejects_less_than_nothing" {
+  command = plan
+
+  variables {
+    snapshot_retention_hours = -1
+  }
+
+  expect_failures = [var.snapshot_retention_hours]
+}
+
+run "snapshot_retention_hours_rejects_half_an_hour" {
+  command = plan
+
+  variables {
+    snapshot_retention_hours = 0.5
+  }
+
+  expect_failures = [var.snapshot_retention_hours]
+}
+
+run "snapshot_retention_hours_rejects_more_than_a_year" {
+  command = plan
+
+  variables {
+    snapshot_retention_hours = 8761
+  }
+
+  expect_failures = [var.snapshot_retention_hours]
+}
+
+run "quiet_period_seconds_rejects_half_a_second" {
+  command = plan
+
+  variables {
+    quiet_period_seconds = 120.5
+  }
+
+  expect_failures = [var.quiet_period_seconds]
+}
+
+run "quiet_period_seconds_rejects_less_than_the_timeout_and_45" {
+  command = plan
+
+  variables {
+    quiet_period_seconds = 104
+  }
+
+  expect_failures = [var.quiet_period_seconds]
+}
+
+run "quiet_period_seconds_rejects_more_than_a_message_can_be_delayed" {
+  command = plan
+
+  variables {
+    quiet_period_seconds = 841
+  }
+
+  expect_failures = [var.quiet_period_seconds]
+}
+
+run "function_timeout_seconds_rejects_less_than_10" {
+  command = plan
+
+  variables {
+    function_timeout_seconds = 9
+  }
+
+  expect_failures = [var.function_timeout_seconds]
+}
+
+run "function_timeout_seconds_rejects_half_a_second" {
+  command = plan
+
+  variables {
+    function_timeout_seconds = 59.5
+  }
+
+  expect_failures = [var.function_timeout_seconds]
+}
+
+run "sweep_interval_minutes_rejects_nothing" {
+  command = plan
+
+  variables {
+    sweep_interval_minutes = 0
+  }
+
+  expect_failures = [var.sweep_interval_minutes]
+}
+
+run "sweep_interval_minutes_rejects_half_a_minute" {
+  command = plan
+
+  variables {
+    sweep_interval_minutes = 1.5
+  }
+
+  expect_failures = [var.sweep_interval_minutes]
+}
+
+run "sweep_interval_minutes_rejects_more_than_an_hour" {
+  command = plan
+
+  variables {
+    sweep_interval_minutes = 61
+  }
+
+  expect_failures = [var.sweep_interval_minutes]
+}
+
+run "log_retention_days_rejects_what_cloudwatch_does_not_know" {
+  command = plan
+
+  variables {
+    log_retention_days = 31
+  }
+
+  expect_failures = [var.log_retention_days]
+}
+
+run "kms_key_arns_rejects_an_alias" {
+  command = plan
+
+  variables {
+    kms_key_arns = ["arn:aws:kms:ap-northeast-2:123456789012:alias/disks"]
+  }
+
+  expect_failures = [var.kms_key_arns]
+}
+
+run "kms_key_arns_rejects_a_wildcard" {
+  command = plan
+
+  variables {
+    kms_key_arns = ["arn:aws:kms:ap-northeast-2:123456789012:key/*"]
+  }
+
+  expect_failures = [var.kms_key_arns]
+}
+
+run "permissions_boundary_arn_rejects_a_name" {
+  command = plan
+
+  variables {
+    permissions_boundary_arn = "boundary"
+  }
+
+  expect_failures = [var.permissions_boundary_arn]
+}
+
+run "permissions_boundary_arn_rejects_a_role" {
+  command = plan
+
+  variables {
+    permissions_boundary_arn = "arn:aws:iam::123456789012:role/boundary"
+  }
+
+  expect_failures = [var.permissions_boundary_arn]
+}
+
+run "powertools_layer_arn_rejects_no_version" {
+  command = plan
+
+  variables {
+    powertools_layer_arn = "arn:aws:lambda:ap-northeast-2:017000801446:layer:AWSLambdaPowertoolsPythonV3-python313-arm64"
+  }
+
+  expect_failures = [var.powertools_layer_arn]
+}
+
+run "lambda_architecture_rejects_aarch64" {
+  command = plan
+
+  variables {
+    lambda_architecture = "aarch64"
+  }
+
+  expect_failures = [var.lambda_architecture]
+}
+
+run "park_memory_size_rejects_less_than_128" {
+  command = plan
+
+  variables {
+    park_memory_size = 127
+  }
+
+  expect_failures = [var.park_memory_size]
+}
+
+run "park_memory_size_rejects_half_a_megabyte" {
+  command = plan
+
+  variables {
+    park_memory_size = 128.5
+  }
+
+  expect_failures = [var.park_memory_size]
+}
+
+run "park_memory_size_rejects_more_than_10240" {
+  command = plan
+
+  variables {
+    park_memory_size = 10241
+  }
+
+  expect_failures = [var.park_memory_size]
+}
+
+run "start_memory_size_rejects_less_than_128" {
+  command = plan
+
+  variables {
+    start_memory_size = 127
+  }
+
+  expect_failures = [var.start_memory_size]
+}
+
+run "start_memory_size_rejects_half_a_megabyte" {
+  command = plan
+
+  variables {
+    start_memory_size = 128.5
+  }
+
+  expect_failures = [var.start_memory_size]
+}
+
+run "start_memory_size_rejects_more_than_10240" {
+  command = plan
+
+  variables {
+    start_memory_size = 10241
+  }
+
+  expect_failures = [var.start_memory_size]
+}
+
+run "park_maximum_concurrency_rejects_less_than_2" {
+  command = plan
+
+  variables {
+    park_maximum_concurrency = 1
+  }
+
+  expect_failures = [var.park_maximum_concurrency]
+}
+
+run "park_maximum_concurrency_rejects_half_a_function" {
+  command = plan
+
+  variables {
+    park_maximum_concurrency = 2.5
+  }
+
+  expect_failures = [var.park_maximum_concurrency]
+}
+
+run "park_maximum_concurrency_rejects_more_than_1000" {
+  command = plan
+
+  variables {
+    park_maximum_concurrency = 1001
+  }
+
+  expect_failures = [var.park_maximum_concurrency]
+}
+
+run "function_timeout_seconds_rejects_more_than_420" {
+  command = plan
+
+  variables {
+    function_timeout_seconds = 421
+    quiet_period_seconds     = 470
+  }
+
+  expect_failures = [var.function_timeout_seconds]
+}
