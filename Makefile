@@ -42,7 +42,7 @@ test: lint ## everything: static checks, unit, model, Terraform and deployed tes
 	@$(PY) -m pytest -n 2 --dist loadgroup --durations 10
 
 explore: setup ## random schedules against the model: SCHEDULES=1000000 SEED=1
-	@$(PY) -m tests.explore
+	@PYTHONPATH=lambda_src $(PY) -m tests.explore
 
 demo: setup ## park and start three instances on a local AWS, with a real terraform apply (KEEP=1: leave it running)
 	@$(PY) -m tests.demo

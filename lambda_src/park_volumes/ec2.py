@@ -192,7 +192,7 @@ class Ec2:
 
     @do.register
     def _detach_volume(self, step: DetachVolume) -> None:
-        """Detach a volume. Raises Raced, too late, where EC2 answers that it was attached at another time than meant."""
+        """Detach a volume. Raises Raced, too late, where EC2's answer names another attachment than was meant."""
         with _errors("DetachVolume", step.volume_id):
             answer = self._client.detach_volume(
                 VolumeId=step.volume_id, InstanceId=step.instance_id, Device=step.device

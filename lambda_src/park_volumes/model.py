@@ -150,8 +150,8 @@ class Record:
     """A snapshot of ours with all that is needed to rebuild the volume. It lives in the snapshot's tags.
 
     State: pending, completed, error, recoverable, recovering. ``launch_time`` is the instance's LaunchTime seen before
-    the snapshot was taken; ``part`` of ``parts`` numbers the devices of one generation from 1; ``source`` is the snapshot
-    that the volume itself was made from, if any.
+    the snapshot was taken; ``part`` of ``parts`` numbers the devices of one generation from 1; ``source`` is the
+    snapshot that the volume itself was made from, if any.
     """
 
     snapshot_id: str

@@ -47,6 +47,10 @@ class Ledger:
     def stopped(self, world: "World", instance: "Instance") -> None:
         """What is leaving the instance at that moment is its owner's, or was reported."""
         self.latest.setdefault(instance.id, {}).update(_held(world, instance, leaving=False))
+        for attachment in instance.devices:
+            volume: Volume | None = world.volumes.get(attachment.volume_id)
+            if volume is not None:
+                self.released(volume.id, world.content(volume))
 
     def terminating(self, instance: "Instance") -> None:
         """The owner gives up the disks that go with the instance, and only those."""
@@ -143,12 +147,21 @@ def lost(world: "World", instance_ids: Iterable[str] | None = None) -> list[str]
         for device, content in latest(world, instance_id).items()
     ]
     if instance_ids is None:
-        wanted += world.ledger.kept.items()
+        wanted += _kept(world)
     return [
         f"The latest bytes of {owner} ({content}) are gone; {_older(places, content)}."
         for owner, content in wanted
         if content not in world.ledger.waived and not any(copy.proof for copy in places.get(content, ()))
     ]
+
+
+def _kept(world: "World") -> list[tuple[str, "Content"]]:
+    """What owners took off; one that is still leaving a running instance is still written on."""
+    kept = []
+    for owner, content in world.ledger.kept.items():
+        volume: Volume | None = world.volumes.get(owner)
+        kept.append((owner, world.content(volume) if volume is not None and volume.attachments else content))
+    return kept
 
 
 def problems(world: "World") -> list[str]:

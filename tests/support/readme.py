@@ -19,7 +19,7 @@ def current(readme: str) -> str:
         begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
         if begin not in readme or end not in readme:
             raise ValueError(f"README.md lacks the marker {begin} or {end}.")
-        before, after = readme.split(begin)[0], readme.split(end)[1]
+        before, after = readme.split(begin, maxsplit=1)[0], readme.split(end, maxsplit=1)[1]
         readme = before + "\n".join((begin, *table, end)) + after
     return readme
 

@@ -131,6 +131,7 @@ class TestHold:
         decision = decide(seen(root_volume(), volume("vol-data", attachment(DATA, state=state))))
 
         assert (decision.steps, decision.look_again) == ((), timedelta(seconds=15))
+        assert decision.outcome is Outcome.GOING_ON
 
     def test_nothing_is_done_for_an_hour_after_a_start_was_asked_for(self) -> None:
         asked = records(mark=None, start_requested=NOW - 59 * MINUTE)

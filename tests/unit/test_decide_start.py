@@ -541,6 +541,12 @@ class TestRestoreRefused:
             "The tags of snapshot snap-9 are gone."
         )
 
+    def test_where_an_original_still_exists_that_no_mark_gives_up(self) -> None:
+        words = self.refused(seen(volume("vol-data"), records=records()))
+
+        assert words.startswith(f"vol-data of {ID} still exists, and no mark says that it may be replaced")
+        assert "attach it again, or delete it, and ask again" in words
+
     def test_where_another_volume_has_the_device_it_says_how_to_get_out(self) -> None:
         foreign = volume("vol-empty", attachment(DATA))
         words = self.refused(seen(foreign, records=records()))

@@ -263,9 +263,7 @@ def _lock(seen: Seen, settings: Settings, now: datetime, generation: str, parts:
 
 
 def _detach_step(volume: Volume, at: Attachment) -> DetachVolume:
-    return DetachVolume(
-        volume_id=volume.id, instance_id=at.instance_id, device=at.device, attach_time=at.attach_time
-    )
+    return DetachVolume(volume_id=volume.id, instance_id=at.instance_id, device=at.device, attach_time=at.attach_time)
 
 
 # Dismantle: the root volume is detached.
@@ -377,8 +375,8 @@ def superseded_since(r: Record, launch_time: datetime, every: Iterable[Record]) 
 
 def _superseded(seen: Seen) -> list[Record]:
     """The snapshots whose content a running volume carries on: of itself, of the volume that it was made from by way of
-    a snapshot, and so on. The furthest come first, and of each volume the snapshot that links it to the next comes last:
-    as long as anything is left of a chain, it can be followed."""
+    a snapshot, and so on. The furthest come first, and of each volume the snapshot that links it to the next comes
+    last: as long as anything is left of a chain, it can be followed."""
     by_id = {r.snapshot_id: r for r in seen.records}
     found: list[Record] = []
     for volume, at in attached(seen):

@@ -80,13 +80,13 @@ def marked(seen: Seen) -> list[Marked]:
 
 
 def displaced(seen: Seen) -> str:
-    """A sentence where a free volume in transit finds another one, of its owner's, at its device; empty where none does."""
+    """A sentence where a free volume in transit finds another one at its device, of its owner's; else empty."""
     for m in marked(seen):
         there = seen.instance.on(m.place.device)
         if m.at is None and there and there.volume_id != m.id and not m.elsewhere:
             return (
-                f"The device {m.place.device} of {seen.instance.id} is taken by {there.volume_id}, while its own volume "
-                f"{m.id} is free. Detach the one, or take the tag park-volumes:mark off the other."
+                f"The device {m.place.device} of {seen.instance.id} is taken by {there.volume_id}, while its own "
+                f"volume {m.id} is free. Detach the one, or take the tag park-volumes:mark off the other."
             )
     return ""
 

@@ -218,11 +218,13 @@ def _restore(seen: Seen, remember: Stage, *, wanted: bool) -> Decision:
     restored = [m for m in marked(seen) if m.restored]
     if leaving := [m.id for m in restored if m.at and m.at.state == "detaching"]:
         return _not_yet(f"{', '.join(leaving)} of {instance.id} is being detached.", remember)
-    made = {m.place.snapshot_id: m for m in restored if m.state in ("creating", "available", "in-use")}
+    attached_last = sorted(restored, key=lambda m: m.at is not None)
+    made = {m.place.snapshot_id: m for m in attached_last if m.state in ("creating", "available", "in-use")}
     attach = [(r.device, _attach_restored(r, seen, made)) for r in generation.parts if not _is_on(r, made)]
     begin: Stage = (StartInstance(instance_id=instance.id),) if wanted else ()
+    words = f"{instance.id} is restored from its {len(generation.parts)} snapshots"
     return Decision(
-        reason=f"{instance.id} is restored from its {len(generation.parts)} snapshots{' and started' if wanted else ''}.",
+        reason=f"{words} and started." if wanted else f"{words}.",
         steps=_stages(
             remember,
             *_create(seen, generation, made),

@@ -1,0 +1,512 @@
+"""One instance on the strict EC2 model, and the passes of both Lambdas that act on it, one API call at a time.
+
+A pass is the product's own code in a greenlet that stops before every call; whoever holds the stage says who goes on.
+The judge looks after every call that changes something, and after every moment that passes.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from greenlet import getcurrent, greenlet
+
+from park_volumes.decide.park import park
+from park_volumes.decide.start import start
+from park_volumes.ec2 import Ec2, Ec2Error
+from park_volumes.model import Decision, Outcome, Settings
+from park_volumes.reconcile import Pass, Result, look, one_by_one, sweep_park, sweep_start
+from tests.model import judge
+from tests.model.ec2_model import EC2Client
+from tests.model.faults import Call, Fault, ProcessDied
+from tests.model.records import Content, Instance, Volume
+from tests.model.world import World
+
+DEPLOYMENT = "pv"
+OPT_IN = "ParkVolumes"
+TIMEOUT = 60.0
+"""Seconds that a pass lives."""
+LAG = 60.0
+"""Seconds that describe calls lag behind, at most."""
+MARGIN = 3.0
+RETENTION = timedelta(hours=24)
+
+SETTINGS = Settings(
+    deployment=DEPLOYMENT,
+    opt_in_tag_key=OPT_IN,
+    function_timeout=timedelta(seconds=TIMEOUT),
+    quiet_period=timedelta(seconds=TIMEOUT + LAG),
+    grace_period=timedelta(0),
+    snapshot_retention=RETENTION,
+    lock_snapshots=True,
+)
+
+Kind = Literal["park", "sweep of park", "start", "settle", "sweep of start"]
+KINDS: Mapping[Kind, Callable[[Pass, Sequence[str]], Sequence[Result | None]]] = {
+    "park": lambda p, ids: p.park(ids),
+    "sweep of park": lambda p, _: p.park(sweep_park(p.ec2, p.settings, p.began)),
+    "start": lambda p, ids: [p.start(ids[0])],
+    "settle": lambda p, ids: p.settle(ids),
+    "sweep of start": lambda p, _: p.settle(sweep_start(p.ec2)),
+}
+PARK_SIDE = ("park", "sweep of park")
+
+DESCRIBES = frozenset(["DescribeInstances", "DescribeVolumes", "DescribeSnapshots", "DescribeLockedSnapshots"])
+STRIKES_AT: Mapping[Fault, str] = {
+    Fault.SNAPSHOT_FAILS: "CreateSnapshot",
+    Fault.VOLUME_FAILS: "CreateVolume",
+    Fault.NO_CAPACITY: "StartInstances",
+    Fault.START_FALLS_BACK: "StartInstances",
+}
+"""The faults that only one operation can have; any other strikes at whatever call comes next."""
+
+_ID = re.compile(r"\b(?:i|vol|snap)-[0-9a-f]{8}\b")
+_TICK = re.compile(r"written=\d+")
+
+DEADLY = (Fault.DIES_BEFORE, Fault.DIES_AFTER)
+
+
+class Finding(BaseException):
+    """What must never be so, and was. No Exception: no product code may catch it."""
+
+
+class Process:
+    """One pass: it stops before each of its calls, until it is told to go on; killed once it has lived TIMEOUT."""
+
+    def __init__(self, stage: "Stage", kind: Kind, name: str) -> None:
+        self.stage, self.kind, self.name = stage, kind, name
+        self.began = stage.world.clock.now
+        self.wakes = self.began
+        self.results: Sequence[Result] = ()
+        self.error = ""
+        self.done = False
+        self.alone = False
+        self.calls = 0
+        self.wrote = 0
+        self.next_call = ""
+        self.faults: list[Fault] = []
+        self.client = EC2Client(stage.world, name, faults=self._fault)
+        self._thread = greenlet(self._live)
+
+    # The clock of the pass.
+
+    def now(self) -> datetime:
+        return self.stage.world.clock.time()
+
+    def sleep(self, seconds: float) -> None:
+        self.wakes = self.stage.world.clock.now + seconds
+        if self.alone:
+            self.stage.wait(seconds)
+        else:
+            self.next_call = "sleep"
+            self._pause()
+
+    # What the stage tells it.
+
+    @property
+    def dies(self) -> float:
+        return self.began + TIMEOUT
+
+    def step(self) -> None:
+        """On to its next call, or its next sleep; a sleeper first lets the time pass that it sleeps."""
+        if self.stage.world.clock.now < self.wakes:
+            self.stage.wait(self.wakes - self.stage.world.clock.now)
+        if self.stage.world.clock.now >= self.dies:
+            self.kill()
+            return
+        self._thread.switch()
+
+    def finish(self) -> None:
+        """On to its end, alone."""
+        self.alone = True
+        if not self.done:
+            self.step()
+
+    def kill(self) -> None:
+        if not self.done:
+            self.stage.seen["a pass killed at its time limit" if self._overdue() else "a pass that dies"] += 1
+            self.client.dead = True
+            self.done = True
+            if self._thread:  # begun, and not ended
+                self._thread.throw(ProcessDied("killed"))
+
+    # Inside.
+
+    def _live(self) -> None:
+        clock = self.stage.world.clock
+        began = clock.time()
+        this = Pass(
+            ec2=Ec2(self.client, deployment=DEPLOYMENT),  # type: ignore[arg-type]  # shaped like boto3's
+            settings=SETTINGS,
+            clock=self,
+            began=began,
+            deadline=began + timedelta(seconds=TIMEOUT - MARGIN),
+            each=one_by_one,
+        )
+        try:
+            self.results = [r for r in KINDS[self.kind](this, self.stage.named) if r]
+            self.error = " ".join(r.error for r in self.results if r.error)
+        except ProcessDied:
+            self.error = "It died."
+        except Ec2Error as error:  # the handler lets it through, and the event comes back or the sweep does
+            self.error = str(error)
+        self.done = True
+
+    def before_call(self, operation: str) -> None:
+        self.next_call = operation
+        if not self.alone:
+            self._pause()
+        if self._overdue():
+            self.client.dead = True
+
+    def _pause(self) -> None:
+        main = getcurrent().parent
+        if main is None:
+            raise RuntimeError("A pass runs in its greenlet only.")
+        main.switch()
+
+    def _overdue(self) -> bool:
+        return self.stage.world.clock.now >= self.dies
+
+    def _fault(self, call: Call) -> Fault | None:
+        self.calls += 1
+        for fault in self.faults:
+            if STRIKES_AT.get(fault, call.operation) == call.operation:
+                self.faults.remove(fault)
+                self.stage.seen[f"fault: {fault.value}"] += 1
+                return fault
+        return None
+
+
+class Stage:
+    """A world with the instance under test, its bystanders, and whoever acts on it.
+
+    ``fittings`` is what each device must be like after a start. ``excuses`` are the deeds after which the product may
+    refuse to go on; without one, it must come to a rest in which nothing is refused. ``fixed`` are the volumes that are
+    not to be parked, by device. ``seen`` counts what was covered.
+    """
+
+    def __init__(self, world: World, instance_id: str, bystanders: Sequence[str], seen: Counter[str]) -> None:
+        self.world = world
+        self.instance_id = instance_id
+        self.bystanders = bystanders
+        self.named = (instance_id, *(b for b in bystanders if b.startswith("i-")))
+        self.before = {i: world.find(i) for i in bystanders}
+        self.fittings = judge.fittings(world, instance_id)
+        self.excuses: list[str] = []
+        self.free_to_change: set[str] = set()
+        self.fixed: dict[str, str] = {}
+        self.asked: tuple[float, str] | None = None
+        self.theirs: set[str] = {v.id for v in world.volumes.current() if v.id in bystanders}
+        self.withdrawn: float | None = None
+        self.seen = seen
+        self.processes: list[Process] = []
+        self.log: list[str] | None = None
+        self.person = EC2Client(world, "person", owner=True)
+        self.hand = EC2Client(world, "person")
+        self.listen()
+
+    def clone(self, seen: Counter[str] | None = None) -> "Stage":
+        """A copy that goes its own way. No pass may be under way."""
+        if any(not p.done for p in self.processes):
+            raise RuntimeError("A pass under way can not be copied.")
+        other: Stage = Stage.__new__(Stage)
+        other.world = self.world.clone()
+        other.instance_id, other.bystanders, other.before = self.instance_id, self.bystanders, self.before
+        other.named = self.named
+        other.fittings, other.excuses = self.fittings, self.excuses.copy()
+        other.free_to_change, other.theirs = self.free_to_change.copy(), self.theirs.copy()
+        other.withdrawn, other.fixed, other.asked = self.withdrawn, self.fixed, self.asked
+        other.seen = self.seen if seen is None else seen
+        other.processes = []
+        other.log = None if self.log is None else []
+        other.person = EC2Client(other.world, "person", owner=True)
+        other.hand = EC2Client(other.world, "person")
+        other.listen()
+        return other
+
+    def listen(self) -> None:
+        self.world.on_call, self.world.on_answer = self._before_call, self._after_call
+
+    # What there is.
+
+    @property
+    def instance(self) -> Instance | None:
+        return self.world.instances.get(self.instance_id)
+
+    @property
+    def state(self) -> str:
+        return self.instance.state if self.instance else "terminated"
+
+    @property
+    def opted_in(self) -> bool:
+        return self.instance is not None and self.instance.tags.get(OPT_IN) in ("true", "root")
+
+    @property
+    def live(self) -> list[Process]:
+        return [p for p in self.processes if not p.done]
+
+    def volumes(self) -> list[Volume]:
+        return list(self.world.volumes.current())
+
+    # What happens.
+
+    def begin(self, kind: Kind) -> Process:
+        process = Process(self, kind, f"{kind} {len(self.processes) + 1}")
+        self.processes.append(process)
+        self.seen[f"actor: {kind}"] += 1
+        return process
+
+    def run(self, kind: Kind, *faults: Fault) -> Process:
+        """A whole pass, undisturbed but for these faults."""
+        process = self.begin(kind)
+        process.faults += faults
+        process.finish()
+        return process
+
+    def wait(self, seconds: float) -> None:
+        self.world.clock.advance(seconds)
+        self.world.outbox.clear()
+        self.judge()
+
+    def tell(self, sentence: str) -> None:
+        if self.log is not None:
+            self.log.append(f"{self.world.clock.time():%d. %H:%M:%S} {sentence}")
+
+    def _before_call(self, operation: str, params: Mapping[str, Any]) -> None:
+        process = self._acting()
+        if process is not None:
+            process.before_call(operation)
+        if operation == "StartInstances":
+            self._take_up()
+        if process is None:
+            return
+        if operation not in DESCRIBES and not process.client.dead:
+            self._check_consent(process, operation, params)
+            self._check_start_request(process, operation, params)
+
+    def _after_call(self, operation: str, params: Mapping[str, Any]) -> None:
+        process = self._acting()
+        if self.log is not None and process is not None and operation not in DESCRIBES:
+            self.tell(f"{process.name}: {operation} {_brief(params)}")
+        if operation not in DESCRIBES:
+            if process is not None:
+                process.wrote += 1
+            self.judge()
+
+    def _acting(self) -> Process | None:
+        this = getcurrent()
+        return next((p for p in reversed(self.processes) if p._thread is this), None)
+
+    def _check_consent(self, process: Process, operation: str, params: Mapping[str, Any]) -> None:
+        """No pass that began after everybody could know that the instance is not opted in may change anything."""
+        if self.withdrawn is not None and process.began > self.withdrawn + LAG:
+            raise Finding(f"{process.name} calls {operation} for an instance that is not opted in: {_brief(params)}.")
+
+    def _check_start_request(self, process: Process, operation: str, params: Mapping[str, Any]) -> None:
+        """For an hour after a start was asked for, or until there was one, nobody takes the root volume away."""
+        now, instance = self.world.clock.now, self.instance
+        if instance is None:
+            return
+        if operation == "CreateTags" and any(t["Key"] == "park-volumes:start-requested" for t in params["Tags"]):
+            snapshot = self.world.snapshots.get(params["Resources"][0])
+            self.asked = (now, snapshot.tags["park-volumes:launch-time"]) if snapshot else None
+        if operation == "DetachVolume" and params["Device"] == instance.root_device and self.asked:
+            asked, launch_time = self.asked
+            pending = instance.launch_time.isoformat() == launch_time and asked + LAG < process.began < asked + 3600
+            if pending and not self.excuses:
+                raise Finding(f"{process.name} parks {instance.id}, which was asked to start and did not yet.")
+
+    # What people lay aside.
+
+    def lay_aside(self, device: str, content: Content) -> None:
+        """The device may be there at the next start, with exactly these bytes, or not; they must be kept anyway.
+
+        So may a volume that a person has just taken off, and that a pass still marks, because it looked before.
+        """
+        self.world.ledger.latest[self.instance_id].pop(device, None)
+        self.world.ledger.kept[f"{device}, laid aside"] = content
+        self.free_to_change.add(device)
+
+    def _take_up(self) -> None:
+        ledger = self.world.ledger
+        for item in self.instance.devices if self.instance and self.state == "stopped" else ():
+            volume = self.world.volumes.get(item.volume_id)
+            content = self.world.content(volume) if volume and item.state != "detaching" else None
+            if content is not None and content == ledger.kept.get(f"{item.device}, laid aside"):
+                ledger.latest[self.instance_id][item.device] = ledger.kept.pop(f"{item.device}, laid aside")
+                ledger.kept.pop(item.volume_id, None)
+            elif content is not None and item.device not in ledger.latest[self.instance_id]:
+                for name in [n for n, kept in ledger.kept.items() if kept == content]:
+                    ledger.latest[self.instance_id][item.device] = ledger.kept.pop(name)
+
+    # What must be so.
+
+    def judge(self) -> None:
+        if problems := judge.problems(self.world):
+            raise Finding(" ".join(problems))
+
+    def judge_bystanders(self) -> None:
+        for resource_id, before in self.before.items():
+            if (after := self.world.find(resource_id)) != before:
+                raise Finding(f"{resource_id} is nobody's business, and yet {before} has become {after}.")
+
+    def decisions(self) -> tuple[Decision, Decision]:
+        """What each side would decide, seeing everything as it is."""
+        lag, self.world.lag = self.world.lag, None
+        hooks, self.world.on_call, self.world.on_answer = (self.world.on_call, self.world.on_answer), None, None
+        seen = look(Ec2(self.hand, deployment=DEPLOYMENT), [self.instance_id], locks=True)[self.instance_id]  # type: ignore[arg-type]
+        now = self.world.clock.time()
+        found = park(seen, SETTINGS, now), start(seen, SETTINGS, now, asked=True)
+        self.world.lag = lag
+        self.world.on_call, self.world.on_answer = hooks
+        return found
+
+    def converge(self, *, most: int = 14, pause: float = 245.0) -> None:
+        """The sweeps alone lead to a rest: two rounds in a row in which nothing is left to be done."""
+        for process in self.live:
+            process.kill()
+        quiet = 0
+        for _ in range(most):
+            self.wait(pause)
+            passes = self.run("sweep of park"), self.run("sweep of start")
+            if errors := [p.error for p in passes if p.error]:
+                raise Finding(f"A sweep fails though nothing disturbs it: {' '.join(errors)}")
+            busy = any(p.wrote for p in passes) or any(
+                r.decision.look_again or r.decision.outcome is Outcome.GOING_ON for p in passes for r in p.results
+            )
+            moving = self.state not in ("running", "stopped", "terminated")
+            quiet = 0 if busy or moving else quiet + 1
+            if quiet == 1:
+                break
+        else:
+            raise Finding(f"The sweeps come to no rest. {self._situation()}")
+        self.judge_rest()
+
+    def judge_rest(self) -> None:
+        """At rest: running whole, parked whole, or refused in words with an excuse; nothing left over."""
+        self.judge_bystanders()
+        self._judge_fixed()
+        if not self.opted_in or self.state == "terminated":
+            self.seen["rest: terminated" if self.state == "terminated" else "rest: not opted in"] += 1
+            return
+        to_park, to_start = self.decisions()
+        rootless = self.instance is not None and self.state == "stopped" and self.instance.root is None
+        refusals = [d.reason for d in (to_park, to_start)[: 1 + rootless] if d.outcome is Outcome.REFUSED]
+        refused = bool(refusals)
+        if refused and not self.excuses:
+            raise Finding(f"Refused without a reason: {' '.join(refusals)} {self._situation()}")
+        self.seen["rest: refused" if refused else f"rest: {self._rest()}"] += 1
+        if not refused:
+            self._judge_leftovers()
+        if self.state == "running" and not refused:
+            self._judge_fittings()
+
+    def _rest(self) -> str:
+        instance = self.instance
+        if instance is None or instance.state == "running":
+            return "running"
+        if instance.root is not None:
+            raise Finding(f"Neither parked, nor running, nor refused. {self._situation()}")
+        if instance.state_reason == "Client.InternalError":
+            raise Finding(f"It is parked though its start failed. {self._situation()}")
+        safe = {s.content for s in self.world.snapshots.current() if s.state == "completed" and s.lock}
+        there = {item.device for item in instance.devices}
+        for device, content in judge.latest(self.world, instance.id).items():
+            if device not in there and content not in safe and content not in self.world.ledger.waived:
+                raise Finding(f"{device} is parked, and no locked snapshot holds {content}. {self._situation()}")
+        return "parked"
+
+    def _judge_fixed(self) -> None:
+        devices = {item.device: item.volume_id for item in self.instance.devices} if self.instance else {}
+        for device, volume_id in self.fixed.items():
+            if device not in self.free_to_change and self.state != "terminated" and devices.get(device) != volume_id:
+                raise Finding(f"{volume_id} at {device} is not to be parked, and is gone: {devices.get(device)}.")
+
+    def _judge_leftovers(self) -> None:
+        for v in self.volumes():
+            if v.id in self.theirs:
+                continue
+            if not v.attachments:
+                raise Finding(f"{v.id} ({v.state}) is left over, and nothing will clean it. {self._situation()}")
+            if "park-volumes:mark" in v.tags:
+                raise Finding(f"{v.id} keeps its mark for ever. {self._situation()}")
+
+    def _judge_fittings(self) -> None:
+        now = judge.fittings(self.world, self.instance_id)
+        for device, fitting in self.fittings.items():
+            if device not in self.free_to_change and now.get(device) != fitting:
+                raise Finding(f"{device} comes back as {now.get(device)}, and was {fitting}.")
+
+    def start_up(self) -> None:
+        """Somebody asks for a start: it brings everything back, or refuses in words and changes nothing."""
+        before = self.world.clone()
+        process = self.run("start")
+        result = process.results[0] if process.results else None
+        if result is None or process.error:
+            raise Finding(f"The start fails though nothing disturbs it: {process.error}")
+        if result.decision.outcome is Outcome.REFUSED:
+            if not self.excuses:
+                raise Finding(f"The start is refused without a reason: {result.decision.reason} {self._situation()}")
+            self._judge_unchanged(before, result.decision.reason)
+            self.seen["start: refused"] += 1
+            return
+        self.converge()
+        if self.state != "running":
+            raise Finding(f"It was started, and is {self.state}. {self._situation()}")
+        self.seen["start: running"] += 1
+
+    def _judge_unchanged(self, before: World, reason: str) -> None:
+        ids = [r.id for table in (self.world.instances, self.world.volumes) for r in table.current()]
+        if found := judge.differences(before, self.world, ids):
+            raise Finding(f"The start was refused ({reason}), and yet {' '.join(found)}")
+
+    def retire(self) -> None:
+        """A day later the superseded snapshots are discarded, and with that the traces are gone."""
+        self.wait(RETENTION.total_seconds() + LAG)
+        self.converge()
+        ours = [s.id for s in self.world.snapshots.current() if s.tags.get("park-volumes:deployment") == DEPLOYMENT]
+        if ours and not self.excuses and self.state == "running":
+            raise Finding(f"{', '.join(ours)} is superseded and never discarded. {self._situation()}")
+
+    def fingerprint(self) -> int:
+        """A hash of all that the future depends on. Ids and fingerprints of content count by their order only."""
+        world = self.world
+        kept = world.ledger
+        text = repr(
+            (
+                world.clock.now,
+                list(world.instances.current()),
+                sorted(world.volumes.current()),
+                sorted(world.snapshots.current()),
+                sorted((at, step, a, b) for at, _, step, a, b in world._due if step != "forget"),
+                sorted(world.tokens),
+                sorted(kept.latest.items()),
+                sorted(kept.kept.items()),
+                sorted(kept.waived),
+                self.excuses,
+            )
+        )
+        ids = {found: f"#{n}" for n, found in enumerate(sorted(set(_ID.findall(text))))}
+        ticks = {found: f"@{n}" for n, found in enumerate(sorted(set(_TICK.findall(text)), key=lambda t: int(t[8:])))}
+        return hash(_TICK.sub(lambda m: ticks[m.group()], _ID.sub(lambda m: ids[m.group()], text)))
+
+    def _situation(self) -> str:
+        if self.instance is None:
+            return "The instance is gone."
+        to_park, to_start = self.decisions()
+        volumes = ", ".join(f"{v.id} {v.state} {v.tags.get('park-volumes:mark', '')}" for v in self.volumes())
+        return (
+            f"{self.state}; park: {to_park.reason} {[len(s) for s in to_park.steps]}; "
+            f"start: {to_start.reason}; volumes: {volumes}; excuses: {self.excuses}"
+        )
+
+
+def _brief(params: Mapping[str, Any]) -> str:
+    """What a call is about, without the filters and tags."""
+    return " ".join(
+        " ".join(map(str, value)) if isinstance(value, list) else str(value)
+        for name, value in params.items()
+        if name in ("InstanceId", "InstanceIds", "VolumeId", "SnapshotId", "SnapshotIds", "Resources", "Device")
+    )

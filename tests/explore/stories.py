@@ -1,0 +1,269 @@
+"""What the explorer found on its way, mended in the product and kept: the schedule, by the name of what it taught."""
+
+from collections.abc import Mapping
+
+from tests.explore.walks import Deed, Story
+from tests.model.faults import Lag
+
+LAGGING = Lag(60.0, seed=1)
+
+
+def story(shape: str, phase: str, *deeds: str, lag: Lag | None = None) -> Story:
+    """Deeds as they are printed: "begin park", "go a 6", "wait 3700", "person detaches 0"."""
+    return Story(shape=shape, phase=phase, lag=lag, deeds=tuple(map(_deed, deeds)), seed=0)
+
+
+def _deed(text: str) -> Deed:
+    verb, _, rest = text.partition(" ")
+    words = rest.split(" ")
+    number = float(words.pop()) if words[-1].replace(".", "").isdigit() else 0.0
+    return Deed(verb, " ".join(words), number)
+
+
+STORIES: Mapping[str, Story] = {
+    "a restoration that nobody wants any more is finished all the same": story("two volumes", "rootless", "wait 3700"),
+    "a start that was asked for goes on though its pass died": story(
+        "two volumes", "parked", "begin start", "go a 6", "die a"
+    ),
+    "passes that overtake each other leave nothing behind": story(
+        "one volume",
+        "stopped",
+        "begin park",
+        "go a 6",
+        "person starts",
+        "wait 2",
+        "person stops",
+        "wait 3",
+        "begin park",
+        "finish b",
+        "wait 1",
+        "finish a",
+    ),
+    "a root volume of somebody else does not supersede the one that is parked": story(
+        "one volume", "parked", "person attaches another 2"
+    ),
+    "a root volume that finds another in its place is not forced on anybody": story(
+        "one volume", "rootless", "person attaches another 2"
+    ),
+    "a data volume that finds another in its place is not forced on anybody": story(
+        "two volumes",
+        "just locked",
+        "person detaches 0",
+        "wait 1",
+        "person attaches another 0",
+        "wait 1",
+        "begin start",
+        "finish a",
+    ),
+    "a restoration does not push another volume aside": story(
+        "two volumes", "half restored", "person attaches another 0"
+    ),
+    "nothing is attached to a running instance": story("two volumes", "started", "person detaches 0"),
+    "a volume that its owner takes off and stops on is the owner's": story(
+        "two volumes", "started", "person detaches 0", "person stops"
+    ),
+    "a root volume that left by another hand is not given up": story(
+        "one volume",
+        "copied",
+        "begin park",
+        "go a 6",
+        "person detaches 0",
+        "wait 1",
+        "person lends 0",
+        "wait 1",
+        "finish a",
+    ),
+    "a root volume that left and came back is not given up": story(
+        "one volume",
+        "copied",
+        "begin park",
+        "go a 6",
+        "person detaches 0",
+        "wait 1",
+        "person lends 0",
+        "wait 1",
+        "person attaches 8",
+        "wait 1",
+        "finish a",
+    ),
+    "a data volume that left and came back is not given up": story(
+        "two volumes",
+        "copied",
+        "begin park",
+        "go a 7",
+        "person detaches 1",
+        "wait 1",
+        "person lends 0",
+        "wait 1",
+        "person attaches 0",
+        "wait 1",
+        "finish a",
+    ),
+    "a data volume that left and stayed away is not given up": story(
+        "two volumes",
+        "copied",
+        "begin park",
+        "go a 7",
+        "person detaches 1",
+        "wait 1",
+        "person lends 0",
+        "wait 1",
+        "finish a",
+    ),
+    "a root volume that came back changed needs another snapshot": story(
+        "one volume",
+        "stopped",
+        "begin park",
+        "finish a",
+        "wait 20",
+        "person detaches 0",
+        "wait 1",
+        "person lends 0",
+        "wait 1",
+        "person attaches 8",
+    ),
+    "a pass that looked before somebody started and stopped gives nothing up": story(
+        "one volume",
+        "copied",
+        "begin park",
+        "go a 6",
+        "person starts",
+        "wait 2",
+        "person stops",
+        "wait 3",
+        "go a 3",
+        "wait 1",
+        "finish a",
+    ),
+    "a pass that looked before the volumes were put back is dead before their marks go": story(
+        "one volume",
+        "locked",
+        "begin park",
+        "go a 6",
+        "begin start",
+        "finish b",
+        "wait 2",
+        "person stops",
+        "wait 3",
+        "begin settle",
+        "finish b",
+        "person detaches 0",
+        "wait 1",
+        "finish a",
+    ),
+    "a pass that looked before somebody started and stopped is dead before the next lock": story(
+        "one volume",
+        "locked",
+        "begin park",
+        "go a 6",
+        "begin start",
+        "finish b",
+        "wait 2",
+        "person stops",
+        "wait 3",
+        "begin settle",
+        "finish b",
+        "begin park",
+        "finish b",
+        "wait 10",
+        "begin park",
+        "finish b",
+        "wait 1",
+        "finish a",
+    ),
+    "a root volume that was put back, and taken off by its owner, is the owner's": story(
+        "one volume",
+        "just locked",
+        "begin start",
+        "fault NO_CAPACITY",
+        "finish a",
+        "wait 3700",
+        "begin settle",
+        "finish a",
+        "person detaches 0",
+        "wait 1",
+        "person lends 0",
+        "wait 1",
+        "begin park",
+        "finish a",
+    ),
+    "a root volume that was put back by a pass that died is settled before it is parked": story(
+        "one volume",
+        "copied",
+        "begin park",
+        "go a 9",
+        "die a",
+        "wait 130",
+        "begin settle",
+        "go a 6",
+        "die a",
+        "wait 125",
+        "begin park",
+        "finish a",
+    ),
+    "a chain is discarded from its far end": story(
+        "one volume",
+        "running again",
+        "person stops",
+        "wait 125",
+        *("begin park", "finish a", "wait 185") * 4,
+        "begin start",
+        "finish a",
+        "wait 400",
+        "begin settle",
+        "finish a",
+        "wait 90000",
+        "begin park",
+        "go a 8",
+        "die a",
+    ),
+    "the snapshots of an earlier stop are no substitute for a volume that its owner deleted": story(
+        "one volume",
+        "running again",
+        "person stops",
+        "wait 3",
+        "person detaches 0",
+        "wait 1",
+        "person deletes a volume 0",
+    ),
+    "a late mark does not hide that DeleteOnTermination is wrong": story(
+        "two volumes",
+        "copied",
+        "begin park",
+        "go a 8",
+        "begin park",
+        "finish b",
+        "wait 6",
+        "begin start",
+        "finish b",
+        "person stops",
+        "finish a",
+        lag=LAGGING,
+    ),
+    "a volume being taken off is not counted as there": story(
+        "two volumes", "half restored", "person attaches 0", "wait 1", "person detaches 0", "begin start", "finish a"
+    ),
+    "a snapshot still running when the instance starts is kept without a word": story(
+        "two encrypted volumes, slowly", "stopped", "begin park", "go a 6", "person starts", "finish a"
+    ),
+    "an instance that is withdrawn while parked is left alone": story(
+        "two volumes", "parked", "person withdraws", "wait 61", "begin park", "finish a", "begin settle", "finish a"
+    ),
+    "an instance that is withdrawn while stopped is left alone": story(
+        "two volumes",
+        "stopped",
+        "person withdraws",
+        "wait 61",
+        "begin park",
+        "finish a",
+        "wait 61",
+        "begin park",
+        "finish a",
+    ),
+    "a part that somebody discarded on purpose is missed": story(
+        "two volumes", "parked", "person deletes a snapshot 0"
+    ),
+    "the other part that somebody discarded on purpose is missed": story(
+        "two volumes", "parked", "person deletes a snapshot 3"
+    ),
+}

@@ -1,0 +1,58 @@
+"""Every crash, every race, and random stories: nothing is lost, and everything comes to a rest."""
+
+from collections import Counter
+
+import pytest
+
+from tests.explore.crashes import crashes, suffer
+from tests.explore.races import PAIRS, races, schedules
+from tests.explore.scenarios import SHAPES
+from tests.explore.stories import STORIES
+from tests.explore.walks import tell, walk
+
+CHUNK, CHUNKS = 500, 40
+"""Random stories: 20,000 in all."""
+LAGS = (0.0, 60.0)
+"""Seconds that every describe call may lag behind: nothing, and as much as the quiet period allows for."""
+PHASES = sorted({phase for phases in PAIRS.values() for phase in phases})
+
+
+@pytest.mark.parametrize("lag", LAGS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_whatever_call_a_pass_dies_at_the_sweeps_alone_put_right(shape: str, lag: float) -> None:
+    seen: Counter[str] = Counter()
+    known: set[int] = set()
+    suffered = 0
+    for crash in crashes(shape, lag):
+        suffer(crash, seen, known)
+        suffered += 1
+    assert suffered > 500
+    assert seen["rest: parked"]
+    assert seen["rest: running"]
+
+
+@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize("shape", ["one volume", "two volumes"])
+def test_of_two_at_once_whoever_overtakes_whom_nothing_is_lost(shape: str, phase: str) -> None:
+    seen: Counter[str] = Counter()
+    run = 0
+    for race in races((shape,), PAIRS):
+        if race.phase == phase and len(race.actors) == 2:
+            known: set[int] = set()
+            run += sum(1 for _ in schedules(race, seen, known))
+    assert run > 5
+
+
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_random_stories_end_well(chunk: int) -> None:
+    seen: Counter[str] = Counter()
+    walk(range(chunk * CHUNK, (chunk + 1) * CHUNK), seen)
+    assert seen["rest: parked"]
+    assert seen["rest: running"]
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_what_once_went_wrong_ends_well(name: str) -> None:
+    seen: Counter[str] = Counter()
+    tell(STORIES[name], seen)
+    assert seen
