@@ -39,7 +39,8 @@ lint: setup ## static checks: ruff, mypy, import-linter, terraform fmt
 	@terraform fmt -check -recursive -diff
 
 test: lint ## everything: static checks, unit, model, Terraform and deployed tests
-	@$(PY) -m pytest -n 2 --dist loadgroup --durations 10
+	@$(PY) -m pytest -n 2 --durations 10 tests/unit tests/explore
+	@$(PY) -m pytest --durations 10 tests/demo tests/deployed
 
 explore: setup ## random schedules against the model: SCHEDULES=1000000 SEED=1
 	@PYTHONPATH=lambda_src $(PY) -m tests.explore

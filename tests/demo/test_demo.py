@@ -11,8 +11,6 @@ import pytest
 
 from tests.support.terraform import ROOT
 
-pytestmark = pytest.mark.xdist_group("demo")
-
 
 @pytest.fixture(scope="module")
 def shown() -> str:

@@ -15,8 +15,6 @@ from pytest_terraform.tf import TerraformTestApi
 from tests.deployed.stops import Stops
 from tests.local_aws.client import LocalAws
 
-pytestmark = pytest.mark.xdist_group("deployed")
-
 
 @pytest.mark.usefixtures("stopped")
 def test_another_plan_finds_nothing_to_change(complete: TerraformTestApi) -> None:

@@ -7,8 +7,6 @@ import pytest
 from tests.deployed.stops import Stops
 from tests.support.url import FunctionUrl
 
-pytestmark = pytest.mark.xdist_group("deployed")
-
 
 def test_a_request_without_a_signature_gets_nowhere(url: FunctionUrl) -> None:
     answer = url.send("GET", "instances", signed=False)

@@ -10,8 +10,6 @@ from tests.deployed.stops import Stops
 from tests.support.fleet import differences
 from tests.support.url import FunctionUrl
 
-pytestmark = pytest.mark.xdist_group("deployed")
-
 PARKED = ["shop", "guest", "excluded", "unheard", "doubled"]
 UNTOUCHED = ["stranger", "refuser"]
 

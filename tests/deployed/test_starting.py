@@ -13,8 +13,6 @@ from tests.local_aws.client import LocalAws
 from tests.support.fleet import differences
 from tests.support.url import FunctionUrl
 
-pytestmark = pytest.mark.xdist_group("deployed")
-
 
 @pytest.fixture(scope="module")
 def started(stopped: Stops, url: FunctionUrl, outputs: dict[str, Any]) -> Stops:

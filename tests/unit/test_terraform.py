@@ -12,8 +12,6 @@ import pytest
 from tests.support.terraform import ROOT, copy_module
 from tests.support.terraform_mirror import terraform_environment
 
-pytestmark = pytest.mark.xdist_group("terraform")
-
 EXAMPLES = sorted(path.name for path in (ROOT / "examples").iterdir() if path.is_dir())
 
 
