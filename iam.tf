@@ -12,6 +12,8 @@ locals {
   mark_values    = ["${var.name} *"] # a mark is this deployment's name, a space, the instance and more
   deployment_tag = "aws:ResourceTag/park-volumes:deployment"
 
+  tokens_parameter_arn = "arn:${local.partition}:ssm:${local.region}:${local.account}:parameter/${trimprefix(coalesce(var.start_tokens_parameter, "none"), "/")}"
+
   kms_key_arns = length(var.kms_key_arns) > 0 ? var.kms_key_arns : ["arn:${local.partition}:kms:${local.region}:${local.account}:key/*"]
 }
 
@@ -212,7 +214,7 @@ data "aws_iam_policy_document" "park" {
 # ---------------------------------------------------------------------------------------------------------------------
 
 data "aws_iam_policy_document" "start" {
-  source_policy_documents = [data.aws_iam_policy_document.common["start"].json]
+  source_policy_documents = [data.aws_iam_policy_document.common["start"].json, data.aws_iam_policy_document.tokens.json]
 
   # Lambda delivers failed asynchronous invocations as this role.
   statement {
@@ -399,6 +401,40 @@ data "aws_iam_policy_document" "start" {
       test     = "StringEquals"
       variable = "kms:ViaService"
       values   = [data.aws_service.ec2.dns_name]
+    }
+  }
+}
+
+# The tokens of those who may start: this one parameter, through SSM only. Without TOKEN nothing is allowed.
+data "aws_iam_policy_document" "tokens" {
+  dynamic "statement" {
+    for_each = local.with_tokens ? [local.tokens_parameter_arn] : []
+
+    content {
+      sid       = "ReadTokens"
+      actions   = ["ssm:GetParameter"]
+      resources = [statement.value]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = local.with_tokens ? [local.tokens_parameter_arn] : []
+
+    content {
+      sid       = "DecryptTokens"
+      actions   = ["kms:Decrypt"]
+      resources = ["arn:${local.partition}:kms:${local.region}:${local.account}:key/*"]
+
+      condition {
+        test     = "StringEquals"
+        variable = "kms:ViaService"
+        values   = [replace(data.aws_service.ec2.dns_name, "/^ec2/", "ssm")]
+      }
+      condition {
+        test     = "StringEquals"
+        variable = "kms:EncryptionContext:PARAMETER_ARN"
+        values   = [statement.value]
+      }
     }
   }
 }

@@ -34,7 +34,10 @@ locals {
     start = {
       description = "ParkVolumes: recreates the volumes of parked instances, attaches them and starts the instances."
       memory_size = var.start_memory_size
-      environment = {}
+      environment = merge(
+        { FUNCTION_URL_AUTH = var.function_url_auth },
+        local.with_tokens ? { START_TOKENS_PARAMETER = var.start_tokens_parameter } : {}
+      )
     }
   }
 
@@ -45,6 +48,8 @@ locals {
   )
 
   batching_window_seconds = 5
+
+  with_tokens = var.function_url_auth == "TOKEN"
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -163,6 +168,15 @@ resource "aws_lambda_function_event_invoke_config" "start" {
 
 resource "aws_lambda_function_url" "start" {
   function_name      = aws_lambda_function.function["start"].function_name
-  authorization_type = var.function_url_auth
+  authorization_type = local.with_tokens ? "NONE" : "AWS_IAM"
   invoke_mode        = "BUFFERED"
+
+  # The provider opens a URL of the type NONE to everybody (the function asks for a token) when it creates it, not when it changes it.
+  lifecycle {
+    replace_triggered_by = [terraform_data.function_url_auth]
+  }
+}
+
+resource "terraform_data" "function_url_auth" {
+  input = var.function_url_auth
 }

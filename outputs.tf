@@ -1,5 +1,5 @@
 output "function_url" {
-  description = "HTTPS address of the start function, with a slash at its end: GET instances, GET instances/{id or Name}, POST instances/{id or Name}/start and /stop."
+  description = "HTTPS address of the start function, with a slash at its end, which is a page for browsers with function_url_auth TOKEN: GET instances, GET instances/{id or Name}, POST instances/{id or Name}/start and /stop."
   value       = aws_lambda_function_url.start.function_url
 }
 
@@ -49,8 +49,11 @@ output "start_policy_json" {
 }
 
 output "start_command" {
-  description = "A curl command that starts an instance: put its id or Name in the place of INSTANCE. It takes the credentials from the usual AWS environment variables."
-  value = join(" ", [
+  description = "A curl command that starts an instance: put its id or Name in the place of INSTANCE. It takes the credentials from the usual AWS environment variables; with function_url_auth TOKEN, the token from PARK_VOLUMES_TOKEN."
+  value = join(" ", local.with_tokens ? [
+    "curl --fail-with-body --header \"Authorization: Bearer $PARK_VOLUMES_TOKEN\"",
+    "--request POST \"${trimsuffix(aws_lambda_function_url.start.function_url, "/")}/instances/INSTANCE/start\"",
+    ] : [
     "curl --fail-with-body --aws-sigv4 \"aws:amz:${local.region}:lambda\"",
     "--user \"$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY\"",
     # Two expansions, because zsh does not split one into two words; none without a session, because curl would sign the empty header.

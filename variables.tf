@@ -44,14 +44,30 @@ variable "opt_in_tag_key" {
 }
 
 variable "function_url_auth" {
-  description = "Who may call the Function URL. AWS_IAM: callers sign their requests and hold the permissions of the output start_policy_json."
+  description = "Who may call the Function URL. AWS_IAM: callers sign their requests and hold the permissions of the output start_policy_json. TOKEN: the URL is open to the internet, and whoever holds a token of start_tokens_parameter may call it, also with a browser; on AWS this takes provider 6.28 or newer, the first that gives such a URL both of the permission statements it needs."
   type        = string
   default     = "AWS_IAM"
   nullable    = false
 
   validation {
-    condition     = var.function_url_auth == "AWS_IAM"
-    error_message = "function_url_auth must be \"AWS_IAM\", the only kind of authentication there is so far, for example \"AWS_IAM\"."
+    condition     = contains(["AWS_IAM", "TOKEN"], var.function_url_auth)
+    error_message = "function_url_auth must be \"AWS_IAM\" or \"TOKEN\", for example \"AWS_IAM\"."
+  }
+}
+
+variable "start_tokens_parameter" {
+  description = "Name of an SSM parameter (SecureString) that you create, with the tokens of function_url_auth TOKEN: lines of name:token or name:token:pattern, where a token has at least 32 characters and a pattern, such as web-*, says by Name which instances its holder sees and may start. Read again every 5 minutes. Null with AWS_IAM."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.start_tokens_parameter == null || can(regex("^(/[A-Za-z0-9_.-]+)+$|^[A-Za-z0-9_.-]+$", var.start_tokens_parameter))
+    error_message = "start_tokens_parameter must be the name of an SSM parameter, not its ARN and not a token, for example \"/park-volumes/tokens\"."
+  }
+
+  validation {
+    condition     = (var.function_url_auth == "TOKEN") == (var.start_tokens_parameter != null)
+    error_message = "start_tokens_parameter must be set with function_url_auth = \"TOKEN\" and only then: it names the SSM parameter that holds the tokens, for example \"/park-volumes/tokens\"."
   }
 }
 

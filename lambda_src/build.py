@@ -11,6 +11,8 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parent
 PACKAGE = "park_volumes"
+SHIPPED = {".py", ".html", ".json"}
+"""What belongs to the package: its modules, the page and the OpenAPI document."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a zip file can hold."""
 UNIX = 3
@@ -21,7 +23,7 @@ def build(target: Path) -> None:
     """Write the zip that both functions are deployed from."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(target, "w", compression=zipfile.ZIP_STORED) as archive:
-        for path in sorted((SOURCE / PACKAGE).rglob("*.py")):
+        for path in sorted(p for p in (SOURCE / PACKAGE).rglob("*") if p.suffix in SHIPPED):
             entry = zipfile.ZipInfo(path.relative_to(SOURCE).as_posix(), date_time=EPOCH)
             entry.create_system, entry.external_attr = UNIX, READABLE
             archive.writestr(entry, path.read_bytes())

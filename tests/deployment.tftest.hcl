@@ -223,3 +223,45 @@ run "in_china_without_a_layer" {
 
   expect_failures = [aws_lambda_function.function]
 }
+
+run "with_tokens" {
+  command = plan
+
+  variables {
+    function_url_auth      = "TOKEN"
+    start_tokens_parameter = "/park-volumes/tokens"
+  }
+
+  assert {
+    condition     = aws_lambda_function_url.start.authorization_type == "NONE"
+    error_message = "Browsers do not sign their requests: the function asks for the token."
+  }
+  assert {
+    condition     = aws_lambda_function.function["start"].environment[0].variables["FUNCTION_URL_AUTH"] == "TOKEN"
+    error_message = "The function has to know that nobody else checks who calls."
+  }
+  assert {
+    condition = [
+      for statement in jsondecode(data.aws_iam_policy_document.start.json).Statement : statement.Resource
+      if contains(flatten([statement.Action]), "ssm:GetParameter")
+    ] == ["arn:aws:ssm:ap-northeast-2:123456789012:parameter/park-volumes/tokens"]
+    error_message = "The start function reads the parameter with the tokens, and no other."
+  }
+  assert {
+    condition     = !strcontains(data.aws_iam_policy_document.park.json, "ssm:")
+    error_message = "The park function needs no tokens."
+  }
+}
+
+run "without_tokens" {
+  command = plan
+
+  assert {
+    condition     = aws_lambda_function_url.start.authorization_type == "AWS_IAM"
+    error_message = "By default callers sign their requests."
+  }
+  assert {
+    condition     = !strcontains(data.aws_iam_policy_document.start.json, "ssm:")
+    error_message = "Without tokens there is no parameter to read."
+  }
+}

@@ -252,6 +252,46 @@ run "function_url_auth_rejects_none" {
   expect_failures = [var.function_url_auth]
 }
 
+run "accepts_tokens" {
+  command = plan
+
+  variables {
+    function_url_auth      = "TOKEN"
+    start_tokens_parameter = "/park-volumes/tokens"
+  }
+}
+
+run "start_tokens_parameter_is_needed_with_tokens" {
+  command = plan
+
+  variables {
+    function_url_auth = "TOKEN"
+  }
+
+  expect_failures = [var.start_tokens_parameter]
+}
+
+run "start_tokens_parameter_is_not_taken_without_tokens" {
+  command = plan
+
+  variables {
+    start_tokens_parameter = "/park-volumes/tokens"
+  }
+
+  expect_failures = [var.start_tokens_parameter]
+}
+
+run "start_tokens_parameter_rejects_an_arn" {
+  command = plan
+
+  variables {
+    function_url_auth      = "TOKEN"
+    start_tokens_parameter = "arn:aws:ssm:ap-northeast-2:123456789012:parameter/park-volumes/tokens"
+  }
+
+  expect_failures = [var.start_tokens_parameter]
+}
+
 run "grace_period_minutes_rejects_less_than_nothing" {
   command = plan
 

@@ -23,8 +23,9 @@ module "park_volumes" {
   function_timeout_seconds = var.function_timeout_seconds
   sweep_interval_minutes   = var.sweep_interval_minutes
 
-  # Who may start: whoever holds the policy below.
-  function_url_auth = "AWS_IAM"
+  # Who may start: whoever holds the policy below (AWS_IAM), or a token of a parameter (TOKEN).
+  function_url_auth      = var.function_url_auth
+  start_tokens_parameter = var.start_tokens_parameter
 
   # How the functions run.
   lambda_architecture      = "arm64"

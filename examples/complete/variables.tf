@@ -45,3 +45,16 @@ variable "permissions_boundary_arn" {
   type        = string
   default     = null
 }
+
+variable "function_url_auth" {
+  description = "Who may call the Function URL: AWS_IAM (signed requests) or TOKEN (a browser and a token will do)."
+  type        = string
+  default     = "AWS_IAM"
+  nullable    = false
+}
+
+variable "start_tokens_parameter" {
+  description = "Name of the SSM parameter with the tokens, for TOKEN only."
+  type        = string
+  default     = null
+}

@@ -40,7 +40,9 @@ class Terraform:
         copy_module(module)
         self._folder = module / "examples" / example
         self._environment = terraform_environment(workspace, environment) | {"TF_IN_AUTOMATION": "1"}
-        self._variables = [f"-var={name}={json.dumps(value)}" for name, value in variables.items()]
+        # Terraform takes the value of a string variable as it stands, and any other as an expression.
+        texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in variables.items()}
+        self._variables = [f"-var={name}={text}" for name, text in texts.items()]
 
     def apply(self, report: Callable[[Progress], None] = lambda _: None) -> dict[str, Any]:
         """``terraform init`` and ``apply``; answers the outputs. Raises TerraformError."""

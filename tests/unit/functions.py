@@ -21,7 +21,7 @@ from tests.model.sqs_model import SQSClient
 from tests.unit.passes import OneAtATime, Stand, WorldClock
 
 QUEUE_URL = "https://sqs.us-east-1.amazonaws.com/123456789012/park-volumes"
-ENVIRONMENT: Mapping[str, str] = {
+ENVIRONMENT = {
     "DEPLOYMENT": "park-volumes",
     "OPT_IN_TAG_KEY": "ParkVolumes",
     "QUIET_PERIOD_SECONDS": "120",
@@ -33,6 +33,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "POWERTOOLS_LOG_LEVEL": "INFO",
     "POWERTOOLS_METRICS_NAMESPACE": "ParkVolumes",
 }
+START_ENVIRONMENT = {"FUNCTION_URL_AUTH": "AWS_IAM"}
 SWEEP = {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}, "resources": ["arn:aws:events:::rule"]}
 CALLER = "arn:aws:iam::123456789012:user/ada"
 _serial = count()
@@ -134,7 +135,7 @@ class Functions:
         self.stand = stand
         self.faults: FaultPlan | None = None
         self._monkeypatch = monkeypatch
-        for name, value in ENVIRONMENT.items():
+        for name, value in (ENVIRONMENT | START_ENVIRONMENT).items():
             monkeypatch.setenv(name, value)
         # Powertools keeps one logger per service, which writes to the standard output of its day.
         monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", f"park-volumes-{next(_serial)}")
@@ -179,6 +180,12 @@ class Functions:
 
     def post(self, *words: str) -> Reply:
         return self.request("POST", path_of(*words))
+
+    def waiting(self, ref: str, wait: str) -> Reply:
+        """Ask for a start, and for the answer to be held."""
+        event = url_event("POST", path_of(ref, "start")) | {"queryStringParameters": {"wait": wait}}
+        answer = self.start(event)
+        return Reply(answer["statusCode"], answer["headers"], json.loads(answer["body"]))
 
     def sent(self) -> list[tuple[float, dict[str, Any]]]:
         """The messages waiting in the queue: seconds until they come, and what they say."""

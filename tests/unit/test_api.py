@@ -13,7 +13,7 @@ from tests.model.faults import Fault, at_operation
 from tests.model.records import Durations
 from tests.model.world import World
 from tests.unit.facts import SETTINGS
-from tests.unit.functions import CALLER, Functions, url_event
+from tests.unit.functions import CALLER, Functions
 from tests.unit.passes import DATA, ROOT, Stand
 
 UNKNOWN = "i-0000000000000000f"
@@ -306,6 +306,42 @@ class TestStart:
         assert len(list(stand.world.volumes.current())) == 2
         assert judge.problems(stand.world) == []
 
+    def test_with_wait_is_answered_when_it_runs(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.parked()
+        reply = functions.waiting("db", "30")
+
+        assert (reply.status, reply.body["state"]) == (200, "running")
+        assert states(stand, instance_id) == ["running"]
+
+    def test_with_a_wait_that_is_too_short_is_202(self, stand: Stand, functions: Functions) -> None:
+        stand.parked()
+        functions.post("db", "start")
+        began = stand.clock.now()
+        reply = functions.waiting("db", "5")
+
+        assert 3 <= (stand.clock.now() - began).total_seconds() <= 5
+        assert (reply.status, reply.body["state"]) == (202, "starting")
+
+    def test_waits_no_longer_than_the_function_may_run(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        stand = Stand(World(durations=Durations(start=500)))
+        functions = Functions(stand, monkeypatch)
+        stand.stopped()
+        began = stand.clock.now()
+        reply = functions.waiting("db", "999")
+
+        assert (reply.status, reply.body["state"]) == (202, "starting")
+        assert (stand.clock.now() - began).total_seconds() <= 57
+
+    @pytest.mark.parametrize("wait", ["", "soon", "-1", "1.5", "1000", "\uff11"])
+    def test_with_a_wait_that_is_no_number_is_400_and_starts_nothing(
+        self, stand: Stand, functions: Functions, wait: str
+    ) -> None:
+        instance_id = stand.stopped()
+        reply = functions.waiting("db", wait)
+
+        assert (reply.status, reply.code) == (400, "bad_wait")
+        assert states(stand, instance_id) == ["stopped"]
+
 
 class TestStop:
     def test_of_a_running_instance_is_202_and_stops_it(self, stand: Stand, functions: Functions) -> None:
@@ -417,7 +453,7 @@ class TestLostTag:
 class TestRoutes:
     @pytest.mark.parametrize(
         "path",
-        ["/", "", "/instance", "/instances/", "/instances/db/", "/instances/db/start", "/favicon.ico"],
+        ["", "/instance", "/instances/", "/instances/db/", "/instances/db/restart", "/favicon.ico"],
     )
     def test_an_unknown_address_is_404_and_says_what_there_is(self, functions: Functions, path: str) -> None:
         reply = functions.request("GET", path)
@@ -437,13 +473,14 @@ class TestRoutes:
             ("PATCH", "/"),
         ],
     )
-    def test_a_wrong_method_is_404_and_says_what_there_is(
+    def test_a_wrong_method_is_405_and_says_what_there_is(
         self, stand: Stand, functions: Functions, method: str, path: str
     ) -> None:
         instance_id = stand.launch()
         reply = functions.request(method, path)
 
-        assert (reply.status, reply.code) == (404, "unknown_route")
+        assert (reply.status, reply.code) == (405, "wrong_method")
+        assert reply.headers["Allow"] in ("GET", "POST")
         assert states(stand, instance_id) == ["running"]
 
     def test_one_segment_is_one_name(self, stand: Stand, functions: Functions) -> None:
@@ -451,13 +488,18 @@ class TestRoutes:
         stand.launch(name="db/start")
 
         assert functions.request("GET", "/instances/db%2Fstart").status == 200
-        assert functions.request("GET", "/instances/db/start").status == 404
+        assert functions.request("GET", "/instances/db/start").status == 405
 
 
 class TestAnswers:
     def test_are_json_that_nobody_may_keep(self, stand: Stand, functions: Functions) -> None:
         stand.launch()
-        for reply in (functions.get(), functions.get("db"), functions.get("nobody"), functions.request("GET", "/")):
+        for reply in (
+            functions.get(),
+            functions.get("db"),
+            functions.get("nobody"),
+            functions.request("GET", "/nothing"),
+        ):
             assert reply.headers["Content-Type"] == "application/json"
             assert reply.headers["Cache-Control"] == "no-store"
 
@@ -487,16 +529,11 @@ class TestLog:
 
         assert (line["caller"], line["method"], line["path"]) == (CALLER, "POST", "/instances/my%20db/start")
 
-    @pytest.mark.parametrize("authorizer", [None, {}, {"iam": None}])
-    def test_says_so_where_nobody_is_known(
-        self, functions: Functions, capsys: pytest.CaptureFixture[str], authorizer: Any
+    def test_of_a_request_that_nobody_signed_says_so(
+        self, functions: Functions, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        event = url_event("GET", "/instances", caller=None)
-        event["requestContext"]["authorizer"] = authorizer
-        functions.start(event)
+        assert functions.request("GET", "/instances", caller=None).status == 403
+        (line,) = self.lines(capsys)
 
-        assert self.lines(capsys)[0]["caller"] == "unknown"
-
-    def test_of_an_anonymous_request_says_so(self, functions: Functions, capsys: pytest.CaptureFixture[str]) -> None:
-        assert functions.request("GET", "/instances", caller=None).status == 200
-        assert self.lines(capsys)[0]["caller"] == "unknown"
+        assert line["caller"] == "unknown"
+        assert "The function was invoked directly" in line["message"]

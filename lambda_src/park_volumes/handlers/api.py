@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
@@ -13,17 +14,23 @@ from urllib.parse import unquote
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import LambdaFunctionUrlResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from park_volumes import records
 from park_volumes.decide.situation import opted_in
 from park_volumes.decide.status import status
 from park_volumes.ec2 import Ec2Error, Raced
+from park_volumes.handlers import page
+from park_volumes.handlers.sign_in import Caller, InvokedDirectly, NotSignedIn, SignIn, TokensUnreadable
 from park_volumes.model import OPTED_IN, Instance, Outcome, Seen
-from park_volumes.reconcile import Pass, Result, look
+from park_volumes.reconcile import POLL, Pass, Result, look
 
 INSTANCE_ID = re.compile(r"i-[0-9a-f]{8,17}")
 CLOSEST = 3
+SECONDS = re.compile(r"[0-9]{1,3}")
+WITHOUT_SIGNING_IN = {("GET", "/"), ("GET", "/openapi.json")}
+"""What holds no data: whoever may not sign in learns nothing from it."""
 
 app = LambdaFunctionUrlResolver()
 
@@ -36,14 +43,14 @@ class Problem(Exception):
         self.http_status, self.code, self.message = http_status, code, message
 
 
-def answer(event: dict[str, Any], context: LambdaContext, this_pass: Pass, logger: Logger) -> dict[str, Any]:
-    """Answer one request. Who asks, as the Function URL has verified it, is logged with what is asked for."""
-    http = event["requestContext"].get("http", {})
-    iam = (event["requestContext"].get("authorizer") or {}).get("iam") or {}
-    logger.info(
-        "A request came.", caller=iam.get("userArn", "unknown"), method=http.get("method"), path=http.get("path")
-    )
-    app.append_context(this_pass=this_pass)  # type: ignore[no-untyped-call]  # Powertools types it not
+def answer(
+    event: dict[str, Any], context: LambdaContext, *, this_pass: Pass, sign_in: SignIn, logger: Logger
+) -> dict[str, Any]:
+    """Answer one request of the Function URL. Raises ValueError for what can not have come from there."""
+    context_of_request = event["requestContext"]
+    if not isinstance(context_of_request, dict) or not {"http", "stage"} <= context_of_request.keys():
+        raise ValueError("The function was invoked directly, and not with a request of a Function URL.")
+    app.append_context(this_pass=this_pass, sign_in=sign_in, logger=logger)  # type: ignore[no-untyped-call]  # Powertools types it not
     return app.resolve(event, context)
 
 
@@ -52,10 +59,51 @@ def _this_pass() -> Pass:
     return this_pass
 
 
+def _caller() -> Caller:
+    caller: Caller = app.context["caller"]
+    return caller
+
+
+def _sign_in(_: LambdaFunctionUrlResolver, next_middleware: NextMiddleware) -> Response[Any]:
+    """Before every route, also those that do not exist. Who asks is logged with what is asked for."""
+    request = app.current_event
+    asked = {"method": request.http_method, "path": request.path}
+    logger: Logger = app.context["logger"]
+    if (request.http_method, request.path) in WITHOUT_SIGNING_IN:
+        return next_middleware(app)
+    try:
+        caller = app.context["sign_in"].caller(request.raw_event)
+    except NotSignedIn as problem:
+        logger.warning(f"A request was refused. {problem}", extra=asked | {"caller": "unknown"})
+        raise
+    logger.info("A request came.", extra=asked | {"caller": caller.name})
+    app.append_context(caller=caller)  # type: ignore[no-untyped-call]
+    return next_middleware(app)
+
+
+app.use([_sign_in])
+
+
+@app.get("/")
+def show_page() -> Response[Any]:
+    """The page has no data in it: it asks for the instances as any other client does."""
+    return Response(
+        status_code=HTTPStatus.OK.value,
+        content_type="text/html; charset=utf-8",
+        body=page.page(),
+        headers={**page.SECURITY_HEADERS, "Content-Security-Policy": page.page_policy()},
+    )
+
+
+@app.get("/openapi.json")
+def show_openapi() -> Response[Any]:
+    return _answer(HTTPStatus.OK, page.openapi())
+
+
 @app.get("/instances")
 def list_instances() -> Response[Any]:
     this_pass = _this_pass()
-    found = this_pass.ec2.instances_tagged({this_pass.settings.opt_in_tag_key: OPTED_IN})
+    found = _visible(this_pass.ec2.instances_tagged({this_pass.settings.opt_in_tag_key: OPTED_IN}))
     seen = look(this_pass.ec2, (i.id for i in found), locks=True)
     shown = sorted((_shown(s) for s in seen.values()), key=lambda one: (one["name"], one["id"]))
     return _json(HTTPStatus.OK, {"instances": shown})
@@ -68,6 +116,7 @@ def show_instance(ref: str) -> Response[Any]:
 
 @app.post("/instances/<ref>/start")
 def start_instance(ref: str) -> Response[Any]:
+    wait = _wait()
     seen = _find(ref)
     instance = seen.instance
     if instance.state == "stopping":
@@ -76,6 +125,9 @@ def start_instance(ref: str) -> Response[Any]:
     result = _this_pass().start(instance.id)
     if result is None:
         raise _unknown(ref)
+    _must_have_worked(result)
+    if wait and (later := _running_within(wait, instance.id)):
+        return _json(HTTPStatus.OK, _shown(later))
     return _started(result)
 
 
@@ -93,11 +145,36 @@ def stop_instance(ref: str) -> Response[Any]:
     return _json(HTTPStatus.ACCEPTED, _shown(replace(seen, instance=replace(instance, state="stopping"))))
 
 
-def _started(result: Result) -> Response[Any]:
+def _wait() -> timedelta:
+    """The query parameter ``wait``: the seconds that the caller wants to wait for the instance to run."""
+    value = app.current_event.get_query_string_value("wait", "0")
+    if not SECONDS.fullmatch(value):
+        message = f"wait is {value!r}: it takes the seconds to wait until the instance runs, for example ?wait=30."
+        raise Problem(HTTPStatus.BAD_REQUEST, "bad_wait", message)
+    return timedelta(seconds=int(value))
+
+
+def _running_within(wait: timedelta, instance_id: str) -> Seen | None:
+    """The instance once it runs; None if it does not within that time or the function's own."""
+    this_pass = _this_pass()
+    until = min(this_pass.began + wait, this_pass.deadline)
+    while True:
+        seen = look(this_pass.ec2, [instance_id], locks=False).get(instance_id)
+        if seen and seen.instance.state == "running":
+            return seen
+        if this_pass.clock.now() + timedelta(seconds=POLL) > until:
+            return None
+        this_pass.clock.sleep(POLL)
+
+
+def _must_have_worked(result: Result) -> None:
     if result.error:
         raise Problem(HTTPStatus.BAD_GATEWAY, "ec2_refused", f"{result.error} Nothing is lost; the sweep tries again.")
     if result.decision.outcome is Outcome.REFUSED:
         raise Problem(HTTPStatus.CONFLICT, "refused", result.decision.reason)
+
+
+def _started(result: Result) -> Response[Any]:
     instance = result.seen.instance
     if instance.state == "running":
         return _json(HTTPStatus.OK, _shown(result.seen))
@@ -119,6 +196,7 @@ def _find(ref: str) -> Seen:
     else:
         candidates = this_pass.ec2.instances_tagged({"Name": (_literally(ref),), key: OPTED_IN})
         candidates = [i for i in candidates if i.state not in ("shutting-down", "terminated")] or candidates
+    candidates = _visible(candidates)
     if len(candidates) > 1:
         ids = ", ".join(sorted(i.id for i in candidates))
         message = f"{len(candidates)} instances have the Name {ref!r}: {ids}. Use the id of the one you mean."
@@ -146,6 +224,12 @@ def _must_be_ours(seen: Seen, ref: str, key: str) -> None:
         raise Problem(HTTPStatus.CONFLICT, "not_opted_in", message)
 
 
+def _visible(instances: Iterable[Instance]) -> list[Instance]:
+    """Those that the caller may know of. To a caller with a pattern the others do not exist."""
+    caller = _caller()
+    return [i for i in instances if caller.may_see(i.name)]
+
+
 def _literally(ref: str) -> str:
     """EC2 filters take * and ? for wildcards, and a backslash before one for the character itself."""
     return re.sub(r"([*?\\])", r"\\\1", ref)
@@ -154,7 +238,7 @@ def _literally(ref: str) -> str:
 def _unknown(ref: str) -> Problem:
     this_pass = _this_pass()
     key = this_pass.settings.opt_in_tag_key
-    every = this_pass.ec2.instances_tagged({key: OPTED_IN})
+    every = _visible(this_pass.ec2.instances_tagged({key: OPTED_IN}))
     near = _closest(ref, every)
     hint = f" Did you mean {', '.join(near)}?" if near else f" Opt an instance in with the tag {key}=true."
     return Problem(HTTPStatus.NOT_FOUND, "unknown_instance", f"No instance is called {ref!r} here.{hint}")
@@ -175,11 +259,15 @@ def _shown(seen: Seen) -> dict[str, Any]:
 
 
 def _json(http_status: HTTPStatus, body: Any) -> Response[Any]:
+    return _answer(http_status, app._serializer(body))
+
+
+def _answer(http_status: HTTPStatus, text: str) -> Response[Any]:
     return Response(
         status_code=http_status.value,
         content_type="application/json",
-        body=app._serializer(body),
-        headers={"Cache-Control": "no-store"},
+        body=text,
+        headers={**page.SECURITY_HEADERS, "Content-Security-Policy": page.NOTHING},
     )
 
 
@@ -190,6 +278,20 @@ def _problem(http_status: HTTPStatus, code: str, message: str) -> Response[Any]:
 @app.exception_handler(Problem)
 def _on_problem(problem: Problem) -> Response[Any]:
     return _problem(problem.http_status, problem.code, problem.message)
+
+
+@app.exception_handler(NotSignedIn)
+def _on_stranger(problem: NotSignedIn) -> Response[Any]:
+    if isinstance(problem, InvokedDirectly):
+        return _problem(HTTPStatus.FORBIDDEN, "invoked_directly", str(problem))
+    refused = _problem(HTTPStatus.UNAUTHORIZED, "not_signed_in", str(problem))
+    refused.headers["WWW-Authenticate"] = "Bearer"
+    return refused
+
+
+@app.exception_handler(TokensUnreadable)
+def _on_unreadable_tokens(problem: TokensUnreadable) -> Response[Any]:
+    return _problem(HTTPStatus.SERVICE_UNAVAILABLE, "tokens_unreadable", str(problem))
 
 
 @app.exception_handler(Raced)
@@ -207,7 +309,21 @@ def _on_damage(error: records.DamagedRecord) -> Response[Any]:
     return _problem(HTTPStatus.CONFLICT, "damaged_record", str(error))
 
 
+def _methods_for(path: str) -> str:
+    """The methods of the routes at a path, for the header Allow; empty where there are none."""
+    return ", ".join(sorted(r.method for r in app._static_routes + app._dynamic_routes if r.rule.match(path)))
+
+
 @app.not_found
 def _on_unknown_route(_: NotFoundError) -> Response[Any]:
-    routes = "GET /instances, GET /instances/{ref}, POST /instances/{ref}/start and POST /instances/{ref}/stop"
+    routes = (
+        "GET / (a page), GET /openapi.json, GET /instances, GET /instances/{ref}, POST /instances/{ref}/start "
+        "and POST /instances/{ref}/stop"
+    )
+    request = app.current_event
+    if methods := _methods_for(request.path):
+        message = f"{request.http_method} is not possible here, {methods} is. There is {routes}."
+        wrong = _problem(HTTPStatus.METHOD_NOT_ALLOWED, "wrong_method", message)
+        wrong.headers["Allow"] = methods
+        return wrong
     return _problem(HTTPStatus.NOT_FOUND, "unknown_route", f"There is nothing at this address. There is {routes}.")

@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from park_volumes import settings as environment
 from park_volumes.ec2 import Ec2
-from park_volumes.handlers import api, runtime
+from park_volumes.handlers import api, runtime, sign_in
 from park_volumes.reconcile import sweep_start
 
 SETTINGS = environment.from_environment(os.environ)
@@ -20,16 +20,25 @@ logger = Logger()
 ec2 = Ec2(boto3.client("ec2", config=runtime.prompt()), deployment=SETTINGS.deployment)
 
 
+def _parameter(name: str) -> str:
+    """The value of an SSM parameter, decrypted. The client is made here: most deployments need none."""
+    ssm = boto3.client("ssm", config=runtime.prompt())
+    return str(ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"])
+
+
+callers = sign_in.from_environment(os.environ, _parameter, logger)
+
+
 class FailedPass(Exception):
     """Some instances could not be brought further: Lambda tries again, and then tells the dead-letter queue."""
 
 
-@logger.inject_lambda_context
+@logger.inject_lambda_context(log_event=False)  # whatever the environment says: events hold tokens
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer a request of the Function URL (payload format 2.0), or follow an event of EventBridge."""
     this_pass = runtime.begin_pass(ec2, SETTINGS, context)
     if "requestContext" in event:
-        return api.answer(event, context, this_pass, logger)
+        return api.answer(event, context, this_pass=this_pass, sign_in=callers, logger=logger)
     results = this_pass.settle(_named(event))
     for result in results:
         runtime.log(logger, result)

@@ -1,0 +1,52 @@
+"""The two answers without data: the page for people and the OpenAPI document, and the headers that go with answers."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Mapping
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from types import MappingProxyType
+
+FOLDER = Path(__file__).parent
+INLINE = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
+
+SECURITY_HEADERS: Mapping[str, str] = MappingProxyType(
+    {
+        "Strict-Transport-Security": "max-age=63072000",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "Referrer-Policy": "no-referrer",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Cache-Control": "no-store",
+    }
+)
+"""On every answer (OWASP Secure Headers Project)."""
+
+NOTHING = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+"""The Content-Security-Policy of an answer that is not a page."""
+
+
+@cache
+def page() -> str:
+    return (FOLDER / "page.html").read_text(encoding="utf-8")
+
+
+@cache
+def openapi() -> str:
+    return (FOLDER / "openapi.json").read_text(encoding="utf-8")
+
+
+@cache
+def page_policy() -> str:
+    """The Content-Security-Policy of the page: its own script and style by their hashes, this origin, nothing else."""
+    hashes: dict[str, list[str]] = {"script": [], "style": []}
+    for kind, content in INLINE.findall(page()):
+        hashes[kind].append(f"'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'")
+    return (
+        f"{NOTHING}; script-src {' '.join(hashes['script'])}; style-src {' '.join(hashes['style'])}; "
+        "connect-src 'self'; img-src data:"
+    )
