@@ -1,0 +1,111 @@
+"""What a person does in a browser, and what they see there; nothing else of the page is known here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from playwright.sync_api import sync_playwright
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Dialog, Locator, Page
+
+QUIET_BROWSER = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-default-apps",
+    "--disable-sync",
+    "--no-first-run",
+)
+STATES = ("Running", "Stopped", "Parking", "Parked", "Starting", "Stopping", "Needs attention")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Person:
+    """Somebody with the page open. ``complaints`` is what the browser's console and the page's script say is wrong."""
+
+    page: Page
+    url: str
+    pictures: Path
+    complaints: list[str] = field(default_factory=list)
+
+    @classmethod
+    @contextmanager
+    def at(
+        cls,
+        chromium: str,
+        url: str,
+        pictures: Path,
+        *,
+        language: str = "en-US",
+        width: int = 1100,
+        scheme: Literal["light", "dark"] = "light",
+    ) -> Iterator[Person]:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=chromium, args=list(QUIET_BROWSER))
+            context = browser.new_context(
+                locale=language, color_scheme=scheme, viewport={"width": width, "height": 860}, reduced_motion="reduce"
+            )
+            page = context.new_page()
+            page.set_default_timeout(20_000)
+            someone = cls(page=page, url=url, pictures=pictures)
+            page.on("console", lambda m: someone._complain(m.text) if m.type == "error" else None)
+            page.on("pageerror", lambda e: someone._complain(str(e)))
+            page.on("dialog", lambda d: someone._dismiss(d))  # noqa: PLW0108  (Playwright writes an attribute on the object of a bound method)
+            page.goto(url)
+            try:
+                yield someone
+            finally:
+                browser.close()
+
+    def _complain(self, words: str) -> None:
+        self.complaints.append(words)
+
+    def _dismiss(self, dialog: Dialog) -> None:
+        """The page opens no alert(): whatever does is somebody else's script."""
+        self._complain(f"A dialog opened: {dialog.message}")
+        dialog.dismiss()
+
+    def sign_in(self, token: str) -> None:
+        self.page.get_by_label("Token").fill(token)
+        self.page.get_by_role("button", name="Sign in").click()
+
+    def signed_in(self, token: str) -> Person:
+        self.sign_in(token)
+        self.page.get_by_role("searchbox").wait_for()
+        return self
+
+    def row(self, name: str) -> Locator:
+        return self.page.get_by_role("listitem").filter(has=self.page.get_by_role("heading", name=name, exact=True))
+
+    def names(self) -> list[str]:
+        """The Names of the instances that are shown."""
+        return self.page.get_by_role("listitem").get_by_role("heading").all_inner_texts()
+
+    def button(self, words: str) -> Locator:
+        return self.page.get_by_role("button", name=words, exact=True)
+
+    def see(self, name: str, words: str, seconds: float = 30) -> None:
+        """Wait until the instance's entry holds these words."""
+        self.row(name).filter(has_text=words).wait_for(timeout=seconds * 1000)
+
+    def alert(self) -> str:
+        """The words of the problem that is shown."""
+        shown = self.page.get_by_role("alert")
+        shown.filter(has_text=".").wait_for()
+        return shown.inner_text()
+
+    def picture(self, name: str) -> None:
+        """A screenshot, into the folder that PICTURES names; for the README and for looking at."""
+        folder = Path(os.environ.get("PICTURES") or self.pictures)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=str(folder / f"{name}.png"))
+
+    def measure(self, script: str) -> Any:
+        return self.page.evaluate(script)
