@@ -232,7 +232,8 @@ class Pass:
         while True:
             found = {v.id: v for v in self.ec2.volumes(ids)}
             if failed := [v.id for v in found.values() if v.state == "error"]:
-                raise TooSlow(f"{', '.join(failed)} could not be created: look at its KMS key and the volume quota.")
+                words = "the volume could not be created: look at its KMS key and the volume quota."
+                raise Ec2Error("CreateVolume", ", ".join(failed), "error", words)
             if all(i in found and ready(found[i]) for i in ids):
                 return
             if self.clock.now() + timedelta(seconds=POLL) >= self.deadline:
@@ -250,15 +251,19 @@ class Pass:
                 self.ec2.do(step)
 
     def _create(self, step: CreateVolume, work: _Work) -> None:
-        """Create a volume, and raise the attempt where the token answers with one that no longer exists.
+        """Create a volume, and raise the attempt where the token answers with one that is dead: in error, or gone.
 
-        A volume younger than the quiet period may only not be visible yet; an older one that is not there is dead.
+        A volume younger than the quiet period may only not be visible yet; an older one that is not there is gone.
         """
         volume_id, created = self.ec2.create_volume(step)
         work.made[step.record.snapshot_id] = volume_id
-        if created + self.settings.quiet_period < self.began and not self.ec2.volumes([volume_id]):
+        if created < self.began and self._dead(volume_id, created):
             self.ec2.do(CountAttempt(snapshot_id=step.record.snapshot_id, attempt=step.record.attempt + 1))
             raise TooSlow(f"The volume {volume_id} made from {step.record.snapshot_id} is gone; another one is made.")
+
+    def _dead(self, volume_id: str, created: datetime) -> bool:
+        found = self.ec2.volumes([volume_id])
+        return found[0].state == "error" if found else created + self.settings.quiet_period < self.began
 
 
 # The sweep.

@@ -86,6 +86,9 @@ STORIES: Mapping[str, Story] = {
         "wait 1",
         "finish a",
     ),
+    "a root volume that left before it was marked is not waited for": story(
+        "two volumes", "copied", "begin park", "go a 6", "person detaches 0", "go a 3"
+    ),
     "a data volume that left and came back is not given up": story(
         "two volumes",
         "copied",

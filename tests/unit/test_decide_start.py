@@ -95,11 +95,17 @@ class TestWhatIsNotStarted:
     def test_a_stopped_instance_that_nobody_asked_for(self) -> None:
         assert decide(seen(root_volume()), asked=False).steps == ()
 
-    def test_an_instance_that_another_pass_was_asked_to_start_this_minute(self) -> None:
-        decision = decide(asked_before(parked(), 0), asked=False)
+    def test_an_instance_that_another_pass_was_asked_to_start_and_began_to_restore_this_minute(self) -> None:
+        s = asked_before(parked(), 0)
+        decision = decide(replace(s, volumes=(restored(s.records[0]),)), asked=False)
 
         assert (decision.outcome, decision.steps) == (Outcome.GOING_ON, ())
         assert decision.reason == f"{ID} is being started."
+
+    def test_a_start_that_waited_for_a_deletion_is_carried_on_by_the_event_of_it(self) -> None:
+        decision = decide(asked_before(parked(), 0), asked=False)
+
+        assert decision.reason == f"{ID} is restored from its 2 snapshots and started."
 
     def test_an_instance_being_parked_that_nobody_asked_for(self) -> None:
         decision = decide(given_up(), asked=False)
@@ -304,8 +310,34 @@ class TestPutBack:
         decision = decide(seen(s.volumes[1], records=s.records))
 
         assert kinds(decision) == [{"RememberStart"}]
-        assert decision.look_again == SOON
+        assert (decision.outcome, decision.look_again) == (Outcome.GOING_ON, None)
         assert "are being deleted; then it is restored" in decision.reason
+
+    def test_volumes_left_of_a_parking_that_nobody_asked_to_start_are_the_park_sides(self) -> None:
+        s = given_up()
+        decision = decide(seen(s.volumes[1], records=s.records), asked=False)
+
+        assert (decision.outcome, decision.look_again, decision.steps) == (Outcome.DONE, None, ())
+        assert decision.reason == f"{ID} is being parked."
+
+    @pytest.mark.parametrize("asked", [True, False])
+    def test_a_root_volume_that_left_without_being_parked_is_told(self, asked: bool) -> None:
+        s = given_up()
+        unmarked = tuple(replace(r, mark=None) for r in s.records)
+        decision = decide(seen(s.volumes[1], records=unmarked), asked=asked)
+
+        assert (decision.outcome, decision.steps) == (Outcome.REFUSED, ())
+        assert decision.reason == (
+            f"{ID} has no root volume, and its snapshots do not say that it was parked. "
+            "Nothing was changed; attach its root volume at /dev/xvda, and ask again."
+        )
+
+    def test_a_snapshot_missing_while_volumes_are_left_is_named(self) -> None:
+        s = given_up()
+        decision = decide(seen(s.volumes[1], records=s.records[:1]))
+
+        assert (decision.outcome, decision.steps) == (Outcome.REFUSED, ())
+        assert "is missing" in decision.reason
 
     def test_a_volume_that_another_instance_has_is_told(self) -> None:
         s = given_up()
@@ -330,7 +362,7 @@ class TestPutBack:
         decision = decide(seen(s.volumes[0], records=s.records))
 
         assert "vol-data is gone or has lost its mark" in decision.reason
-        assert (decision.look_again, kinds(decision)) == (SOON, [{"RememberStart"}])
+        assert (decision.look_again, kinds(decision)) == (None, [{"RememberStart"}])
 
     def test_an_original_that_is_attached_without_a_mark_is_not_lost(self) -> None:
         s = given_up()

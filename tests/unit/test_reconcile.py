@@ -186,17 +186,18 @@ class TestAStart:
         assert len(list(stand.world.volumes.current())) == 2
         nothing_is_wrong(stand)
 
-    def test_loops_while_the_last_volumes_are_being_deleted(self, stand: Stand) -> None:
+    def test_ends_while_volumes_wait_to_be_deleted_and_the_event_of_that_goes_on(self, stand: Stand) -> None:
         instance_id = stand.rootless()
         stand.after(180)
         stand.step(instance_id)
+        asked = stand.world.clock.now
         result = stand.new_pass().start(instance_id)
         assert result is not None
         assert "are being deleted; then it is restored" in result.decision.reason
+        assert stand.world.clock.now < asked + 1
         stand.step(instance_id)
-        result = stand.new_pass().start(instance_id)
+        (result,) = stand.new_pass().settle([instance_id])
 
-        assert result is not None
         assert result.decision.outcome is Outcome.DONE
         assert stand.instance(instance_id).state == "pending"
         nothing_is_wrong(stand)
@@ -290,7 +291,9 @@ class TestAStart:
         result = stand.new_pass().start(instance_id)
 
         assert result is not None
-        assert result.decision.outcome is not Outcome.DONE
+        assert result.error.startswith("CreateVolume failed for vol-")
+        assert result.error.endswith("look at its KMS key and the volume quota.")
+        assert Counter(v.state for v in stand.world.volumes.current())["error"] == 1
         assert stand.instance(instance_id).state == "stopped"
         assert len(list(stand.world.snapshots.current())) == 2
         nothing_is_wrong(stand)
@@ -348,7 +351,8 @@ class TestAttempts:
 
     def test_a_volume_in_error_is_replaced_by_the_next_attempt(self, stand: Stand) -> None:
         instance_id = stand.parked(ROOT)
-        result = stand.new_pass(faults=at_operation("CreateVolume", Fault.VOLUME_FAILS)).start(instance_id)
+        stand.new_pass(faults=at_operation("CreateVolume", Fault.VOLUME_FAILS)).start(instance_id)
+        result = stand.new_pass().start(instance_id)
 
         assert result is not None
         assert result.decision.outcome is Outcome.DONE
@@ -359,6 +363,8 @@ class TestAttempts:
     def test_the_volume_in_error_is_deleted_by_the_park_side(self, stand: Stand) -> None:
         instance_id = stand.parked(ROOT)
         stand.new_pass(faults=at_operation("CreateVolume", Fault.VOLUME_FAILS)).start(instance_id)
+        assert [v.state for v in stand.world.volumes.current()] == ["error"]
+        stand.new_pass().start(instance_id)
         assert Counter(v.state for v in stand.world.volumes.current()) == {"error": 1, "in-use": 1}
         stand.step(*sweep_park(stand.ec2(), SETTINGS, stand.clock.now()))
         stand.after(10)

@@ -64,7 +64,7 @@ def start(seen: Seen, settings: Settings, now: datetime, *, asked: bool) -> Deci
         return _settle(seen, settings, now)
     if instance.state != "stopped":
         return _refuse(f"{instance.id} is {instance.state}.")
-    if not asked and start_under_way(seen, settings, now):
+    if not asked and start_under_way(seen, settings, now) and _begun(seen):
         return Decision(reason=f"{instance.id} is being started.", outcome=Outcome.GOING_ON)
     wanted = asked or start_pending(seen, settings, now)
     remember = _remember(seen, now) if asked else ()
@@ -83,6 +83,16 @@ def _refuse(reason: str, *steps: Stage) -> Decision:
 
 def _not_yet(reason: str, remember: Stage) -> Decision:
     return Decision(reason=reason, outcome=Outcome.GOING_ON, steps=_stages(remember), look_again=SOON)
+
+
+def _begun(seen: Seen) -> bool:
+    """Whether a start has put something back or restored it; one that waits for a deletion has not, and has ended."""
+    return not root_detached(seen) or any(m.restored for m in marked(seen))
+
+
+def _after_deletion(reason: str, remember: Stage) -> Decision:
+    """What waits for the park side to delete volumes: the events of their deletion come back here, or the sweep."""
+    return Decision(reason=reason, outcome=Outcome.GOING_ON, steps=_stages(remember))
 
 
 def _stages(*stages: Stage) -> tuple[Stage, ...]:
@@ -167,7 +177,7 @@ def _put_back(
     instance = seen.instance
     root = root_in_transit(seen)
     if root is None:
-        return _not_yet(f"The last volumes of {instance.id} are being deleted; then it is restored.", remember)
+        return _without_root(seen, originals, remember, wanted=wanted)
     void = root.mark.launch_time != instance.launch_time or unconfirmed(seen, given_up(seen))
     if not (wanted or (void and now > root.mark.at + settings.quiet_period)):
         return Decision(reason=f"{instance.id} is being parked.")
@@ -182,11 +192,27 @@ def _put_back(
         words = f"Of the original volumes of {instance.id}, {', '.join(lost)} is gone or has lost its mark"
         if void:
             return _refuse(f"{words}. Nothing was changed; attach the others by hand.", remember)
-        return _not_yet(f"{words}: it is restored from its snapshots once the others are deleted.", remember)
+        return _after_deletion(f"{words}: it is restored from its snapshots once the others are deleted.", remember)
     data = tuple(_attach(m, seen) for m in attempt if m.at is None and m.id != root.id)
     begin: Stage = (StartInstance(instance_id=instance.id),) if wanted else ()
     steps = _stages(remember, data, (_attach(root, seen),), _deletion_flags(seen, attempt), begin)
     return Decision(reason=f"The volumes of {instance.id} are put back.", steps=steps)
+
+
+def _without_root(seen: Seen, originals: Sequence[Marked], remember: Stage, *, wanted: bool) -> Decision:
+    """The root volume is gone, others are left: they are deleted next, if it went the way that the snapshots tell."""
+    instance = seen.instance
+    generation = given_up(seen)
+    if generation is None or all(m.mark.generation != generation.name for m in originals):
+        words = (
+            f"{instance.id} has no root volume, and its snapshots do not say that it was parked. Nothing was changed"
+        )
+        return _refuse(f"{words}; attach its root volume at {instance.root_device}, and ask again.")
+    if generation.missing:
+        return _refuse(_nothing_whole(seen, generation))
+    if not wanted:
+        return Decision(reason=f"{instance.id} is being parked.")
+    return _after_deletion(f"The last volumes of {instance.id} are being deleted; then it is restored.", remember)
 
 
 def _lost(seen: Seen, root: Marked, attempt: Sequence[Marked]) -> list[str]:

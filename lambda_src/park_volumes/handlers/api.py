@@ -17,7 +17,6 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from park_volumes import records
 from park_volumes.decide.situation import opted_in
 from park_volumes.decide.status import status
 from park_volumes.ec2 import Ec2Error, Raced
@@ -302,11 +301,6 @@ def _on_race(error: Raced) -> Response[Any]:
 @app.exception_handler(Ec2Error)
 def _on_ec2_error(error: Ec2Error) -> Response[Any]:
     return _problem(HTTPStatus.BAD_GATEWAY, "ec2_refused", f"{error} Ask again in a minute.")
-
-
-@app.exception_handler(records.DamagedRecord)
-def _on_damage(error: records.DamagedRecord) -> Response[Any]:
-    return _problem(HTTPStatus.CONFLICT, "damaged_record", str(error))
 
 
 def _methods_for(path: str) -> str:
