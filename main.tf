@@ -118,6 +118,7 @@ resource "aws_lambda_function" "function" {
       GRACE_PERIOD_MINUTES         = tostring(var.grace_period_minutes)
       SNAPSHOT_RETENTION_HOURS     = tostring(var.snapshot_retention_hours)
       LOCK_SNAPSHOTS               = tostring(var.lock_snapshots)
+      ALLOWED_PRODUCT_CODES        = join(" ", sort(var.allowed_product_codes))
       POWERTOOLS_SERVICE_NAME      = "park-volumes"
       POWERTOOLS_LOG_LEVEL         = "INFO"
       POWERTOOLS_METRICS_NAMESPACE = "ParkVolumes"

@@ -102,6 +102,23 @@ variable "lock_snapshots" {
   nullable    = false
 }
 
+variable "allowed_product_codes" {
+  description = "AWS Marketplace product codes whose instances are parked all the same. A volume with a product code may never attach again to an instance, so name only those that you have tried."
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for code in var.allowed_product_codes : can(regex("^[0-9a-z]{8,40}$", code))])
+    error_message = "allowed_product_codes must hold product codes of 8 to 40 lower-case letters and digits, as aws ec2 describe-instances shows them, for example [\"abcdefghijklmnopqrstuvwxy\"]."
+  }
+
+  validation {
+    condition     = length(var.allowed_product_codes) <= 20
+    error_message = "allowed_product_codes must hold at most 20 product codes, for example one: they are part of the function's environment, which AWS limits to 4 KB."
+  }
+}
+
 variable "quiet_period_seconds" {
   description = "Seconds between detaching the root volume and dismantling the rest: longer than any function may live plus what EC2's descriptions may lag."
   type        = number

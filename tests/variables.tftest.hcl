@@ -30,6 +30,7 @@ run "accepts_the_least_values" {
     grace_period_minutes     = 0
     snapshot_retention_hours = 0
     lock_snapshots           = false
+    allowed_product_codes    = []
     quiet_period_seconds     = 55
     function_timeout_seconds = 10
     sweep_interval_minutes   = 1
@@ -55,6 +56,7 @@ run "accepts_the_greatest_values" {
     grace_period_minutes     = 43200
     snapshot_retention_hours = 8760
     lock_snapshots           = true
+    allowed_product_codes    = [for n in range(20) : format("%s%02d", join("", [for m in range(38) : "a"]), n)]
     quiet_period_seconds     = 480
     function_timeout_seconds = 420
     sweep_interval_minutes   = 60
@@ -80,6 +82,26 @@ run "name_rejects_a_capital_letter" {
   }
 
   expect_failures = [var.name]
+}
+
+run "allowed_product_codes_rejects_capital_letters" {
+  command = plan
+
+  variables {
+    allowed_product_codes = ["ABCDEFGHIJ"]
+  }
+
+  expect_failures = [var.allowed_product_codes]
+}
+
+run "allowed_product_codes_rejects_more_than_twenty" {
+  command = plan
+
+  variables {
+    allowed_product_codes = [for n in range(21) : format("abcdefgh%02d", n)]
+  }
+
+  expect_failures = [var.allowed_product_codes]
 }
 
 run "name_rejects_a_digit_first" {

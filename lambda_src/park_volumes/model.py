@@ -27,6 +27,7 @@ class Settings:
     grace_period: timedelta
     snapshot_retention: timedelta
     lock_snapshots: bool
+    allowed_product_codes: frozenset[str] = frozenset()
     start_hold: timedelta = timedelta(hours=1)
 
     @property

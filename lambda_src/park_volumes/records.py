@@ -40,6 +40,11 @@ def user_tags(tags: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in tags.items() if not key.startswith((PREFIX, "aws:"))}
 
 
+def lost_tags(tags: Mapping[str, str]) -> list[str]:
+    """The keys of the tags that AWS gave a volume and that nobody can write back."""
+    return [key for key in tags if key.startswith("aws:")]
+
+
 def too_many_tags(volume: Volume) -> bool:
     """Whether a volume has more tags than fit beside ours on its snapshot."""
     return len(user_tags(volume.tags)) + OUR_TAGS > TAGS_PER_RESOURCE

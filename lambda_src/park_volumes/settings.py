@@ -22,6 +22,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         grace_period=timedelta(minutes=_number(environment, "GRACE_PERIOD_MINUTES")),
         snapshot_retention=timedelta(hours=_number(environment, "SNAPSHOT_RETENTION_HOURS")),
         lock_snapshots=_boolean(environment, "LOCK_SNAPSHOTS"),
+        allowed_product_codes=frozenset(environment.get("ALLOWED_PRODUCT_CODES", "").split()),
     )
 
 

@@ -265,6 +265,15 @@ class TestCopy:
         assert [s.volume_id for s in steps_of(decision, CreateSnapshot)] == ["vol-root"]
         assert decision.reason == f"{ID} is stopped: 1 of its 2 volumes need a snapshot."
 
+    def test_tags_that_only_aws_can_write_are_told_to_be_lost(self) -> None:
+        tagged = root_volume(tags={"a": "1", "aws:cloudformation:stack-name": "web"})
+        decision = decide(seen(tagged))
+
+        assert decision.reason.endswith(
+            "Tags that only AWS can write will not come back: aws:cloudformation:stack-name."
+        )
+        assert [key for s in steps_of(decision, CreateSnapshot) for key in s.tags if key.startswith("aws:")] == []
+
     @pytest.mark.parametrize("state", ["pending", "recoverable", "recovering"])
     def test_running_snapshots_are_waited_for_without_a_message(self, state: str) -> None:
         decision = decide(with_snapshots(stopped(), state=state, progress="40%"))

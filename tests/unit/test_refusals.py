@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from park_volumes.decide.refusals import refusal
-from tests.unit.facts import OTHER, attachment, instance, root_volume
+from park_volumes.decide.refusals import refusal as refusal_with
+from park_volumes.model import Instance, Volume
+from tests.unit.facts import OTHER, SETTINGS, attachment, instance, root_volume
 
 TAGS = {"ParkVolumes": "true"}
+
+
+def refusal(i: Instance, volumes: Iterable[Volume]) -> str:
+    return refusal_with(i, volumes, SETTINGS)
 
 
 def test_a_plain_stopped_instance_may_be_parked() -> None:
@@ -74,3 +80,10 @@ def test_a_volume_with_too_many_tags_is_refused() -> None:
 
 def test_the_instance_is_looked_at_before_its_volumes() -> None:
     assert "Spot" in refusal(instance(lifecycle="spot"), [root_volume(multi_attach=True)])
+
+
+def test_a_product_code_that_was_allowed_is_no_reason() -> None:
+    allowing = replace(SETTINGS, allowed_product_codes=frozenset({"abc123", "def456"}))
+
+    assert refusal_with(instance(product_codes=("abc123",)), [root_volume()], allowing) == ""
+    assert "code xyz789" in refusal_with(instance(product_codes=("abc123", "xyz789")), [root_volume()], allowing)

@@ -35,6 +35,11 @@ def test_locks_can_be_switched_off() -> None:
     assert not from_environment({**ENVIRONMENT, "LOCK_SNAPSHOTS": "false"}).lock_snapshots
 
 
+def test_product_codes_are_separated_by_spaces() -> None:
+    assert from_environment(ENVIRONMENT).allowed_product_codes == frozenset()
+    assert from_environment({**ENVIRONMENT, "ALLOWED_PRODUCT_CODES": "a1 b2"}).allowed_product_codes == {"a1", "b2"}
+
+
 def test_the_lock_period_is_a_time_out_and_a_quiet_period() -> None:
     assert SETTINGS.lock_period == timedelta(seconds=180)
 

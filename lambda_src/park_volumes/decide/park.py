@@ -131,7 +131,7 @@ def _copy(seen: Seen, settings: Settings, now: datetime) -> Decision:
         reason = f"Volumes of {instance.id} are being attached or detached."
         return _wait(reason, again=DETACHING, outcome=Outcome.GOING_ON)
     volumes = _volumes_to_park(seen, settings)
-    if words := refusal(instance, (v for v, _ in volumes)):
+    if words := refusal(instance, (v for v, _ in volumes), settings):
         return _refuse(f"{instance.id} is not parked. {words}")
     if all(at.device != instance.root_device for _, at in volumes):
         excluded = f"{settings.opt_in_tag_key}={LEAVE_ATTACHED}"
@@ -206,6 +206,8 @@ def _take_snapshots(
             create.append(_snapshot_step(seen, settings, generation, part, f"{number}/{len(parts)}"))
     if create:
         reason = f"{instance.id} is stopped: {len(create)} of its {len(parts)} volumes need a snapshot."
+        if lost := sorted({key for part in parts for key in records.lost_tags(part.volume.tags)}):
+            reason = f"{reason} Tags that only AWS can write will not come back: {', '.join(lost)}."
         steps = tuple(tuple(stage) for stage in (discard, create) if stage)
         return Decision(reason=reason, outcome=Outcome.GOING_ON, steps=steps)
     if running:

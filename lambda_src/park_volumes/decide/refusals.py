@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from park_volumes import records
-from park_volumes.model import Instance, Volume
+from park_volumes.model import Instance, Settings, Volume
 
 STOPPED_ON_PURPOSE = ("", "Client.UserInitiatedShutdown", "Client.InstanceInitiatedShutdown", "Server.ScheduledStop")
 """The StateReason codes of a stop that a person, the guest or AWS maintenance asked for; absent counts as asked for."""
@@ -15,13 +15,10 @@ REGION_ZONE = re.compile(r"[a-z]{2}(-[a-z]+)+-\d[a-z]")
 """The zones of a region itself: not Local Zones (us-west-2-lax-1a), not Wavelength (us-east-1-wl1-bos-wlz-1)."""
 
 
-def refusal(instance: Instance, volumes: Iterable[Volume]) -> str:
+def refusal(instance: Instance, volumes: Iterable[Volume], settings: Settings) -> str:
     """Why this stopped instance, with these volumes to be parked, must not be, as a sentence; empty where it may."""
-    return _of_instance(instance) or next((words for v in volumes if (words := _of_volume(v))), "")
-
-
-def _of_instance(i: Instance) -> str:
-    return _by_kind(i) or _by_owner(i) or _by_stop(i)
+    of_instance = _by_kind(instance) or _by_place(instance) or _by_product(instance, settings) or _by_owner(instance)
+    return of_instance or _by_stop(instance) or next((words for v in volumes if (words := _of_volume(v))), "")
 
 
 def _by_kind(i: Instance) -> str:
@@ -33,8 +30,20 @@ def _by_kind(i: Instance) -> str:
         return "Hibernation is enabled for it, and a hibernated memory lives on its root volume."
     if i.root_device_type != "ebs":
         return f"Its root device is of the type {i.root_device_type}, not ebs: it can not be stopped and started."
-    if i.product_codes:
-        return f"It bears the Marketplace product code {i.product_codes[0]}, and such a volume may never attach again."
+    return ""
+
+
+def _by_product(i: Instance, settings: Settings) -> str:
+    for code in i.product_codes:
+        if code not in settings.allowed_product_codes:
+            return (
+                f"It bears the Marketplace product code {code}, and such a volume may never attach again. If you have "
+                "tried that this product's does, add the code to allowed_product_codes."
+            )
+    return ""
+
+
+def _by_place(i: Instance) -> str:
     if i.outpost_arn or not REGION_ZONE.fullmatch(i.zone):
         return f"It runs in {i.outpost_arn or i.zone}: Outposts, Local Zones and Wavelength Zones are not supported."
     return ""
