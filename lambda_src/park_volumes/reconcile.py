@@ -251,7 +251,7 @@ class Pass:
                 self.ec2.do(step)
 
     def _create(self, step: CreateVolume, work: _Work) -> None:
-        """Create a volume, and raise the attempt where the token answers with one that is dead: in error, or gone.
+        """Create a volume; raise the attempt where the token answers with one that is dead: in error, going or gone.
 
         A volume younger than the quiet period may only not be visible yet; an older one that is not there is gone.
         """
@@ -263,7 +263,9 @@ class Pass:
 
     def _dead(self, volume_id: str, created: datetime) -> bool:
         found = self.ec2.volumes([volume_id])
-        return found[0].state == "error" if found else created + self.settings.quiet_period < self.began
+        if found:
+            return found[0].state not in ("creating", "available", "in-use")
+        return created + self.settings.quiet_period < self.began
 
 
 # The sweep.

@@ -86,6 +86,14 @@ STORIES: Mapping[str, Story] = {
         "wait 1",
         "finish a",
     ),
+    "a volume in error that the park side is deleting is replaced without a complaint": story(
+        "one volume",
+        "parked",
+        "begin start",
+        "fault VOLUME_FAILS",
+        "finish a",
+        lag=Lag(60.0, seed=10008660, share=20),
+    ),
     "a root volume that left before it was marked is not waited for": story(
         "two volumes", "copied", "begin park", "go a 6", "person detaches 0", "go a 3"
     ),
