@@ -156,6 +156,7 @@ def lends(stage: Stage, which: int) -> bool:
     instance = stage.world.instances.get(helper)
     stage.theirs |= {item.volume_id for item in instance.devices} if instance else set()
     volume = free[which % len(free)]
+    _take_back(stage, volume)
     stage.person.attach_volume(VolumeId=volume.id, InstanceId=helper, Device="/dev/sdf")
     stage.wait(3)
     stage.person.detach_volume(VolumeId=volume.id, InstanceId=helper, Device="/dev/sdf")
@@ -170,9 +171,7 @@ def _attach(stage: Stage, volume: Volume, device: str) -> bool:
     _by(stage, volume).attach_volume(VolumeId=volume.id, InstanceId=stage.instance_id, Device=device)
     theirs = not _in_transit(stage, volume)
     if theirs:
-        kept = stage.world.ledger.kept
-        for name in [n for n in kept if n.endswith("laid aside") and kept[n] == volume.content]:
-            del kept[name]
+        _take_back(stage, volume)
     mine = latest.get(device)
     there = {item.device for item in instance.devices if item.state != "detaching"}
     missing = before.keys() - there if device == instance.root_device else set()
@@ -184,6 +183,13 @@ def _attach(stage: Stage, volume: Volume, device: str) -> bool:
     stage.free_to_change.add(device)
     stage.excuses.append(f"{device} got another volume")
     return True
+
+
+def _take_back(stage: Stage, volume: Volume) -> None:
+    """What was laid aside is its owner's again, who may write on it."""
+    kept = stage.world.ledger.kept
+    for name in [n for n in kept if n.endswith("laid aside") and kept[n] == volume.content]:
+        del kept[name]
 
 
 def _ran_with(stage: Stage, volume: Volume) -> bool:
