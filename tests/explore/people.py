@@ -110,11 +110,12 @@ def detaches(stage: Stage, which: int) -> bool:
 
     The owner takes it away; but one that is in transit may come back: a mark says that it belongs to the instance.
     Not promised, and left out: to take off by hand an original that was put back while its mark is still on it, after
-    the instance has run with it; a pass that looked before may be about to delete it.
+    the instance has run with it; a pass that looked before may be about to delete it. Left out, too: to take something
+    off that the termination under way is about to delete.
     """
     item = _attached(stage, which)
     volume = stage.world.volumes.get(item.volume_id) if item else None
-    if item is None or volume is None or _ran_with(stage, volume):
+    if item is None or volume is None or _ran_with(stage, volume) or stage.state == "shutting-down":
         return False
     _by(stage, volume).detach_volume(VolumeId=volume.id, InstanceId=stage.instance_id, Device=item.device)
     if MARK in volume.tags:
