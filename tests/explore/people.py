@@ -109,13 +109,15 @@ def detaches(stage: Stage, which: int) -> bool:
     """A volume, the root volume too.
 
     The owner takes it away; but one that is in transit may come back: a mark says that it belongs to the instance.
-    Not promised, and left out: to take off by hand an original that was put back while its mark is still on it, after
-    the instance has run with it; a pass that looked before may be about to delete it. Left out, too: to take something
-    off that the termination under way is about to delete.
+    Not promised, and left out: to take off by hand what is in transit from an instance only just started, where
+    a pass may still see it stopped; or an original that was put back while its mark is still on it, after the instance
+    has run with it, where a pass that looked before may be about to delete it; or what a termination is deleting.
     """
     item = _attached(stage, which)
     volume = stage.world.volumes.get(item.volume_id) if item else None
-    if item is None or volume is None or _ran_with(stage, volume) or stage.state == "shutting-down":
+    if item is None or volume is None or stage.state == "shutting-down":
+        return False
+    if _ran_with(stage, volume) or (MARK in volume.tags and _may_look_stopped(stage)):
         return False
     _by(stage, volume).detach_volume(VolumeId=volume.id, InstanceId=stage.instance_id, Device=item.device)
     if MARK in volume.tags:
@@ -199,6 +201,14 @@ def _ran_with(stage: Stage, volume: Volume) -> bool:
     if MARK not in tags or PLACE not in tags or instance is None or volume.snapshot_id == tags[PLACE].split(" ")[2]:
         return False
     return tags[MARK].split(" ")[3] != instance.launch_time.isoformat()
+
+
+def _may_look_stopped(stage: Stage) -> bool:
+    """Whether it was started so lately that a describe call which lags answers what was before."""
+    lag, instance = stage.world.lag, stage.instance
+    if lag is None or instance is None or stage.state == "stopped":
+        return False
+    return stage.world.clock.now <= instance.launch_time.timestamp() + lag.seconds
 
 
 def _in_transit(stage: Stage, volume: Volume) -> bool:
