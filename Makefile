@@ -46,7 +46,7 @@ explore: setup ## random schedules against the model: SCHEDULES=1000000 SEED=1
 	@PYTHONPATH=lambda_src $(PY) -m tests.explore
 
 demo: setup ## park and start three instances on a local AWS, with a real terraform apply (KEEP=1: leave it running)
-	@$(PY) -m tests.demo
+	@PYTHONPATH=lambda_src $(PY) -m tests.demo
 
 clean: ## remove environments and caches
 	rm -rf $(VENV) $(LAMBDA_VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

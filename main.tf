@@ -47,6 +47,9 @@ locals {
     "arn:${local.partition}:lambda:${local.region}:017000801446:layer:AWSLambdaPowertoolsPythonV3-python313-${var.lambda_architecture}:27"
   )
 
+  # Absent, not empty, where the deployment has no prices of its own.
+  prices = length(var.prices) == 0 ? {} : { PRICES = jsonencode(var.prices) }
+
   batching_window_seconds = 5
 
   with_tokens = var.function_url_auth == "TOKEN"
@@ -110,7 +113,7 @@ resource "aws_lambda_function" "function" {
   tags             = var.tags
 
   environment {
-    variables = merge(each.value.environment, {
+    variables = merge(each.value.environment, local.prices, {
       DEPLOYMENT                   = var.name
       OPT_IN_TAG_KEY               = var.opt_in_tag_key
       QUIET_PERIOD_SECONDS         = tostring(var.quiet_period_seconds)

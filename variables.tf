@@ -119,6 +119,23 @@ variable "allowed_product_codes" {
   }
 }
 
+variable "prices" {
+  description = "Your own prices, in USD a month and for the region of this deployment, in place of those that the module knows (us-east-1 and ap-northeast-2; elsewhere what is saved is not known): for a GiB of a volume type (gp3, gp2, io1, io2, st1, sc1, standard), for an IOPS (gp3-iops above 3,000, io1-iops, io2-iops), for a MiB/s above 125 (gp3-throughput), for a GiB of written blocks (snapshot, archive)."
+  type        = map(number)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition = alltrue([
+      for name, price in var.prices : price >= 0 && price <= 100 && contains(
+        ["gp3", "gp3-iops", "gp3-throughput", "gp2", "io1", "io1-iops", "io2", "io2-iops", "st1", "sc1", "standard", "snapshot", "archive"],
+        name
+      )
+    ])
+    error_message = "prices must be USD a month from 0 to 100 under the names gp3, gp3-iops, gp3-throughput, gp2, io1, io1-iops, io2, io2-iops, st1, sc1, standard, snapshot and archive, for example { gp3 = 0.0912, snapshot = 0.05 }."
+  }
+}
+
 variable "quiet_period_seconds" {
   description = "Seconds between detaching the root volume and dismantling the rest: longer than any function may live plus what EC2's descriptions may lag."
   type        = number

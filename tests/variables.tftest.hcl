@@ -42,6 +42,7 @@ run "accepts_the_least_values" {
     park_memory_size         = 128
     start_memory_size        = 128
     park_maximum_concurrency = 2
+    prices                   = {}
   }
 }
 
@@ -71,6 +72,7 @@ run "accepts_the_greatest_values" {
     park_memory_size         = 10240
     start_memory_size        = 10240
     park_maximum_concurrency = 1000
+    prices                   = { for name in ["gp3", "gp3-iops", "gp3-throughput", "gp2", "io1", "io1-iops", "io2", "io2-iops", "st1", "sc1", "standard", "snapshot", "archive"] : name => 100 }
   }
 }
 
@@ -623,4 +625,34 @@ run "function_timeout_seconds_rejects_more_than_420" {
   }
 
   expect_failures = [var.function_timeout_seconds]
+}
+
+run "prices_rejects_a_name_that_is_no_price" {
+  command = plan
+
+  variables {
+    prices = { gp4 = 0.08 }
+  }
+
+  expect_failures = [var.prices]
+}
+
+run "prices_rejects_less_than_0" {
+  command = plan
+
+  variables {
+    prices = { gp3 = -0.01 }
+  }
+
+  expect_failures = [var.prices]
+}
+
+run "prices_rejects_more_than_100" {
+  command = plan
+
+  variables {
+    prices = { gp3 = 100.01 }
+  }
+
+  expect_failures = [var.prices]
 }

@@ -410,6 +410,7 @@ def _read(described: Iterable[Any]) -> Snapshots:
                 started=s["StartTime"],
                 progress=s.get("Progress", ""),
                 encrypted=s.get("Encrypted", False),
+                written=s.get("FullSnapshotSizeInBytes"),
             )
         except records.DamagedRecord as error:
             instance_id = tags.get(records.INSTANCE, "")

@@ -18,7 +18,10 @@ LEAVE_ATTACHED = "false"
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What the deployment was configured with; see ``variables.tf`` for the meaning of each."""
+    """What the deployment was configured with; see ``variables.tf`` for the meaning of each.
+
+    ``prices``: USD a month by the names of ``prices.py``; empty where those of the region are not known.
+    """
 
     deployment: str
     opt_in_tag_key: str
@@ -28,6 +31,7 @@ class Settings:
     snapshot_retention: timedelta
     lock_snapshots: bool
     allowed_product_codes: frozenset[str] = frozenset()
+    prices: Mapping[str, float] = field(default_factory=dict)
     start_hold: timedelta = timedelta(hours=1)
 
     @property
@@ -152,7 +156,8 @@ class Record:
 
     State: pending, completed, error, recoverable, recovering. ``launch_time`` is the instance's LaunchTime seen before
     the snapshot was taken; ``part`` of ``parts`` numbers the devices of one generation from 1; ``source`` is the
-    snapshot that the volume itself was made from, if any.
+    snapshot that the volume itself was made from, if any; ``written`` is the size of all written blocks in bytes, None
+    where EC2 does not say.
     """
 
     snapshot_id: str
@@ -180,6 +185,7 @@ class Record:
     mark: Mark | None = None
     start_requested: datetime | None = None
     attempt: int = 1
+    written: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

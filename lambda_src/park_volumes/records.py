@@ -85,6 +85,7 @@ def record(
     started: datetime,
     progress: str,
     encrypted: bool,
+    written: int | None = None,
 ) -> Record:
     """A snapshot's record. Raises DamagedRecord, which names what can not be read."""
     try:
@@ -116,6 +117,7 @@ def record(
             mark=mark(tags),
             start_requested=datetime.fromisoformat(tags[START_REQUESTED]) if START_REQUESTED in tags else None,
             attempt=int(tags.get(ATTEMPT, "1")),
+            written=written,
         )
     except (KeyError, ValueError) as error:
         raise DamagedRecord(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import timedelta
 
 from park_volumes.model import Settings
+from park_volumes.prices import prices_of
 
 
 class MissingSetting(Exception):
@@ -23,6 +25,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         snapshot_retention=timedelta(hours=_number(environment, "SNAPSHOT_RETENTION_HOURS")),
         lock_snapshots=_boolean(environment, "LOCK_SNAPSHOTS"),
         allowed_product_codes=frozenset(environment.get("ALLOWED_PRODUCT_CODES", "").split()),
+        prices=prices_of(environment.get("AWS_REGION", ""), _prices(environment)),
     )
 
 
@@ -40,6 +43,15 @@ def _number(environment: Mapping[str, str], name: str) -> float:
         return float(text(environment, name))
     except ValueError as error:
         raise MissingSetting(f"The environment variable {name} is {environment[name]!r}, not a number.") from error
+
+
+def _prices(environment: Mapping[str, str]) -> dict[str, float]:
+    """The deployment's own prices: a JSON object of numbers; absent where there are none."""
+    value = environment.get("PRICES") or "{}"
+    try:
+        return {str(name): float(price) for name, price in json.loads(value).items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise MissingSetting(f"The environment variable PRICES is {value!r}, not an object of numbers.") from error
 
 
 def _boolean(environment: Mapping[str, str], name: str) -> bool:

@@ -17,10 +17,10 @@ from typing import Any
 
 import boto3
 
-from tests.demo import prices
+from park_volumes.prices import GIB, prices_of, snapshot_price, volume_price
 from tests.demo.screen import Board, Screen
 from tests.local_aws.client import ADMIN_KEY, ADMIN_SECRET, LocalAws
-from tests.support.fleet import Disk, Fleet, Picture, differences
+from tests.support.fleet import DevicePicture, Disk, Fleet, Picture, differences
 from tests.support.terraform import ROOT, Progress, Terraform
 from tests.support.url import FunctionUrl
 
@@ -142,7 +142,7 @@ class Demo:
                 + [f"{d} has no snapshot" for d in machines.before[instance_id].keys() - left.keys()],
             )
             for device, disk in sorted(machines.before[instance_id].items()):
-                before, after = prices.as_volume(disk), prices.as_snapshot_at_most(disk.size)
+                before, after = _costs(disk)
                 volumes, snapshots = volumes + before, snapshots + after
                 kind = f"{disk.size} GiB {disk.type}"
                 rows.append((name, device, kind, f"{before:.2f} USD", f"at most {after:.2f} USD"))
@@ -228,6 +228,16 @@ class Demo:
         ours = ("lambda", "sqs", "events", "iam", "logs", "snapshot")
         left = {kind: ids for kind, ids in self.aws.resources().items() if ids and any(word in kind for word in ours)}
         self.screen.check("nothing is left of the module", [f"{kind}: {', '.join(ids)}" for kind, ids in left.items()])
+
+
+def _costs(disk: DevicePicture) -> tuple[float, float]:
+    """What a disk costs as a volume, and as a snapshot at most: what was never written costs nothing there."""
+    prices = prices_of(REGION, {})
+    volume = volume_price(prices, disk.type, disk.size, iops=disk.iops, throughput=disk.throughput)
+    snapshot = snapshot_price(prices, disk.size * GIB)
+    assert volume is not None
+    assert snapshot is not None
+    return volume, snapshot
 
 
 def _show_terraform(board: Board, name: str, p: Progress) -> None:

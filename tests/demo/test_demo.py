@@ -19,7 +19,7 @@ def shown() -> str:
     done = subprocess.run(
         [sys.executable, "-m", "tests.demo"],
         cwd=ROOT,
-        env=environment,
+        env=environment | {"PYTHONPATH": "lambda_src"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

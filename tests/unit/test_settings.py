@@ -72,3 +72,16 @@ def test_a_switch_is_true_or_false(value: str) -> None:
 
 def test_a_text_is_read_as_it_is() -> None:
     assert text(ENVIRONMENT, "OPT_IN_TAG_KEY") == "ParkVolumes"
+
+
+def test_the_prices_are_those_of_the_region_and_the_deployment_s_own() -> None:
+    settings = from_environment({**ENVIRONMENT, "AWS_REGION": "us-east-1", "PRICES": '{"gp3": 0.07}'})
+
+    assert settings.prices["gp3"] == 0.07
+    assert settings.prices["gp2"] == 0.10
+
+
+@pytest.mark.parametrize("value", ["cheap", "[1]", '{"gp3": "cheap"}', '{"gp3": null}'])
+def test_prices_that_are_none_are_named_with_what_they_say(value: str) -> None:
+    with pytest.raises(MissingSetting, match=r"PRICES is .*, not an object of numbers"):
+        from_environment({**ENVIRONMENT, "PRICES": value})

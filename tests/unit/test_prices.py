@@ -1,0 +1,180 @@
+"""What volumes and snapshots cost: known to the cent, or not known, and never guessed."""
+
+from __future__ import annotations
+
+import pytest
+
+from park_volumes.prices import (
+    BY_REGION,
+    GIB,
+    NAMES,
+    archive_price,
+    prices_of,
+    savings,
+    snapshot_price,
+    total,
+    volume_price,
+)
+from tests.unit.facts import (
+    DATA,
+    LAUNCHED,
+    ROOT,
+    attachment,
+    data_volume,
+    given_up,
+    parked,
+    record,
+    records,
+    restored,
+    root_volume,
+    seen,
+    volume,
+)
+
+SEOUL = prices_of("ap-northeast-2", {})
+VIRGINIA = prices_of("us-east-1", {})
+
+
+def price(kind: str, size: int, iops: int | None = None, throughput: int | None = None) -> float | None:
+    return volume_price(VIRGINIA, kind, size, iops=iops, throughput=throughput)
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "iops", "throughput", "expected"),
+    [
+        ("gp3", 100, 3000, 125, 8.0),
+        ("gp3", 100, 4000, 225, 8.0 + 5.0 + 4.0),
+        ("gp3", 100, None, None, 8.0),
+        ("gp2", 100, 300, None, 10.0),
+        ("io1", 100, 1000, None, 12.5 + 65.0),
+        ("io2", 100, 32_000, None, 12.5 + 2080.0),
+        ("st1", 500, None, None, 22.5),
+        ("sc1", 500, None, None, 7.5),
+        ("standard", 100, None, None, 5.0),
+    ],
+)
+def test_a_volume_costs_its_size_and_what_was_provisioned(
+    kind: str, size: int, iops: int | None, throughput: int | None, expected: float
+) -> None:
+    assert price(kind, size, iops, throughput) == pytest.approx(expected)
+
+
+def test_iops_of_gp2_cost_nothing_though_ec2_reports_them() -> None:
+    assert price("gp2", 1000, 3000) == price("gp2", 1000)
+
+
+def test_the_cheaper_tiers_of_io2_are_not_guessed() -> None:
+    assert price("io2", 100, 32_001) is None
+
+
+def test_a_type_without_a_price_costs_nothing_known() -> None:
+    assert price("gp4", 100) is None
+
+
+def test_a_snapshot_costs_what_is_written_in_it() -> None:
+    assert snapshot_price(SEOUL, 16 * GIB) == pytest.approx(0.80)
+    assert snapshot_price(SEOUL, 0) == 0.0
+    assert archive_price(SEOUL, 16 * GIB) == pytest.approx(0.20)
+
+
+def test_a_region_that_is_not_in_the_table_has_no_prices() -> None:
+    nowhere = prices_of("eu-central-1", {})
+
+    assert snapshot_price(nowhere, GIB) is None
+    assert savings(parked(), nowhere).saved is None
+
+
+def test_a_price_of_the_deployment_stands_in_for_the_table_s() -> None:
+    ours = prices_of("us-east-1", {"gp3": 0.07})
+
+    assert volume_price(ours, "gp3", 100, iops=None, throughput=None) == pytest.approx(7.0)
+    assert volume_price(ours, "gp2", 100, iops=None, throughput=None) == pytest.approx(10.0)
+
+
+def test_every_region_of_the_table_has_every_price() -> None:
+    assert all(tuple(table) == NAMES for table in BY_REGION.values())
+
+
+def test_a_parked_instance_saves_its_volumes_less_what_is_written() -> None:
+    written = tuple(record(d, mark=records()[0].mark, size=100, written=10 * GIB) for d in (DATA, ROOT))
+
+    found = savings(seen(records=written), VIRGINIA)
+
+    assert found.as_volumes == pytest.approx(16.0)
+    assert found.now == found.as_snapshots == pytest.approx(1.0)
+    assert found.saved == pytest.approx(15.0)
+    assert not found.at_most
+
+
+def test_without_a_word_about_what_is_written_every_block_counts() -> None:
+    found = savings(parked(), VIRGINIA)
+
+    assert found.as_snapshots == pytest.approx(2 * 8 * 0.05)
+    assert found.at_most
+
+
+def test_a_full_volume_of_the_cheapest_kind_costs_more_as_a_snapshot() -> None:
+    full = record(ROOT, mark=records()[0].mark, type="sc1", size=500, iops=None, throughput=None, written=500 * GIB)
+
+    assert savings(seen(records=[full]), VIRGINIA).saved == pytest.approx(500 * (0.015 - 0.05))
+
+
+def test_while_volumes_and_snapshots_are_both_there_both_are_paid() -> None:
+    found = savings(given_up(), VIRGINIA)
+
+    assert found.as_volumes == pytest.approx(2 * 8 * 0.08)
+    assert found.now == pytest.approx(2 * 8 * (0.08 + 0.05))
+    assert found.saved == pytest.approx(-2 * 8 * 0.05)
+
+
+def test_an_instance_that_was_never_parked_saves_nothing_and_shows_what_it_would() -> None:
+    found = savings(seen(root_volume(), data_volume()), VIRGINIA)
+
+    assert found.saved == 0.0
+    assert found.as_snapshots == pytest.approx(2 * 8 * 0.05)
+    assert found.at_most
+
+
+def test_what_it_would_cost_as_snapshots_goes_by_the_last_snapshots() -> None:
+    last = tuple(record(d, written=GIB) for d in (DATA, ROOT))
+
+    found = savings(seen(root_volume(), data_volume(), records=last), VIRGINIA)
+
+    assert found.as_snapshots == pytest.approx(2 * 0.05)
+    assert not found.at_most
+
+
+def test_the_snapshots_of_one_device_share_their_blocks() -> None:
+    chain = (record(ROOT, written=4 * GIB), record(ROOT, snapshot_id="snap-2", written=5 * GIB))
+
+    assert savings(seen(root_volume(), records=chain), VIRGINIA).now == pytest.approx(8 * 0.08 + 5 * 0.05)
+
+
+def test_a_snapshot_that_is_not_completed_is_not_counted() -> None:
+    pending = record(ROOT, state="pending", written=None)
+
+    assert savings(seen(root_volume(), records=[pending]), VIRGINIA).now == pytest.approx(8 * 0.08)
+
+
+def test_restored_volumes_on_their_way_back_are_volumes_again() -> None:
+    of_data, of_root = (record(d, mark=records()[0].mark, written=GIB) for d in (DATA, ROOT))
+    back = (restored(of_root), restored(of_data, attachment(DATA, attach_time=LAUNCHED)))
+
+    found = savings(seen(*back, records=(of_data, of_root)), VIRGINIA)
+
+    assert found.as_volumes == pytest.approx(2 * 8 * 0.08)
+    assert found.now == pytest.approx(2 * 8 * 0.08 + 2 * 0.05)
+
+
+def test_a_volume_that_is_being_deleted_costs_nothing_any_more() -> None:
+    going = (volume("vol-root", state="deleting"), volume("vol-data", state="deleting"))
+
+    assert savings(seen(*going, records=records()), VIRGINIA).now == pytest.approx(2 * 8 * 0.05)
+
+
+def test_a_total_is_known_only_where_every_part_is() -> None:
+    known, unknown = savings(parked(), VIRGINIA), savings(parked(), {})
+
+    assert total([known, known]).saved == pytest.approx(2 * (known.saved or 0))
+    assert total([known, unknown]).saved is None
+    assert total([]).saved == 0.0
