@@ -119,6 +119,13 @@ variable "allowed_product_codes" {
   }
 }
 
+variable "park_even_if_dearer" {
+  description = "Whether instances are parked whose snapshots could cost more than their volumes do (sc1, st1) if every block were written. False: they are refused, with the figures, where the prices of the region are known."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "prices" {
   description = "Your own prices, in USD a month and for the region of this deployment, in place of those that the module knows (us-east-1 and ap-northeast-2; elsewhere what is saved is not known): for a GiB of a volume type (gp3, gp2, io1, io2, st1, sc1, standard), for an IOPS (gp3-iops above 3,000, io1-iops, io2-iops), for a MiB/s above 125 (gp3-throughput), for a GiB of written blocks (snapshot, archive)."
   type        = map(number)

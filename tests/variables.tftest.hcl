@@ -31,6 +31,7 @@ run "accepts_the_least_values" {
     snapshot_retention_hours = 0
     lock_snapshots           = false
     allowed_product_codes    = []
+    park_even_if_dearer      = false
     quiet_period_seconds     = 55
     function_timeout_seconds = 10
     sweep_interval_minutes   = 1
@@ -58,6 +59,7 @@ run "accepts_the_greatest_values" {
     snapshot_retention_hours = 8760
     lock_snapshots           = true
     allowed_product_codes    = [for n in range(20) : format("%s%02d", join("", [for m in range(38) : "a"]), n)]
+    park_even_if_dearer      = true
     quiet_period_seconds     = 480
     function_timeout_seconds = 420
     sweep_interval_minutes   = 60

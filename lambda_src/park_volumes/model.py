@@ -32,6 +32,7 @@ class Settings:
     lock_snapshots: bool
     allowed_product_codes: frozenset[str] = frozenset()
     prices: Mapping[str, float] = field(default_factory=dict)
+    park_even_if_dearer: bool = False
     start_hold: timedelta = timedelta(hours=1)
 
     @property

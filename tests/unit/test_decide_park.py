@@ -25,6 +25,7 @@ from park_volumes.model import (
     Settings,
     Volume,
 )
+from park_volumes.prices import prices_of
 from tests.unit.facts import (
     DATA,
     GENERATION,
@@ -66,6 +67,9 @@ DAY = timedelta(days=1)
 LOCK_PERIOD = timedelta(seconds=180)
 
 
+IN_SEOUL = replace(SETTINGS, prices=prices_of("ap-northeast-2", {}))
+
+
 def decide(s: Seen, now: datetime = NOW, settings: Settings = SETTINGS) -> Decision:
     return park(s, settings, now)
 
@@ -96,6 +100,20 @@ class TestWhatIsNotTouched:
         decision = decide(seen(root_volume(), data_volume(multi_attach=True)))
 
         assert (decision.outcome, decision.steps) == (Outcome.REFUSED, ())
+
+    def test_an_instance_that_could_cost_more_parked(self) -> None:
+        stopped = seen(root_volume(), data_volume(type="sc1", size=500))
+
+        decision = decide(stopped, settings=IN_SEOUL)
+
+        assert decision.outcome is Outcome.REFUSED
+        assert not decision.steps
+        assert "as snapshots up to 25.40 USD" in decision.reason
+
+    def test_a_dear_volume_that_stays_anyway_costs_nothing_more(self) -> None:
+        stays = data_volume(type="sc1", size=500, tags=opted("false"))
+
+        assert steps_of(decide(seen(root_volume(), stays), settings=IN_SEOUL), CreateSnapshot)
 
     def test_an_instance_whose_refused_volume_stays_anyway_is_parked(self) -> None:
         shared = data_volume(multi_attach=True, tags=opted("false"))

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from park_volumes.decide.refusals import dearer
 from park_volumes.decide.refusals import refusal as refusal_with
 from park_volumes.model import Instance, Volume
-from tests.unit.facts import OTHER, SETTINGS, attachment, instance, root_volume
+from park_volumes.prices import prices_of
+from tests.unit.facts import OTHER, SETTINGS, attachment, data_volume, instance, root_volume
 
 TAGS = {"ParkVolumes": "true"}
 
@@ -87,3 +89,35 @@ def test_a_product_code_that_was_allowed_is_no_reason() -> None:
 
     assert refusal_with(instance(product_codes=("abc123",)), [root_volume()], allowing) == ""
     assert "code xyz789" in refusal_with(instance(product_codes=("abc123", "xyz789")), [root_volume()], allowing)
+
+
+IN_VIRGINIA = replace(SETTINGS, prices=prices_of("us-east-1", {}))
+
+
+@pytest.mark.parametrize("kind", ["gp3", "gp2", "standard"])
+def test_volumes_that_cost_no_less_than_full_snapshots_may_be_parked(kind: str) -> None:
+    assert dearer([root_volume(type=kind)], IN_VIRGINIA) == ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("sc1", "cost 8.14 USD a month, and as snapshots up to 25.40 USD, because of vol-data (500 GiB sc1)"),
+        ("st1", "cost 23.14 USD a month, and as snapshots up to 25.40 USD, because of vol-data (500 GiB st1)"),
+    ],
+)
+def test_volumes_that_could_cost_more_as_snapshots_are_refused_with_the_figures(kind: str, words: str) -> None:
+    assert words in dearer([root_volume(), data_volume(type=kind, size=500)], IN_VIRGINIA)
+
+
+def test_a_dear_volume_makes_up_for_a_cheap_one() -> None:
+    assert dearer([root_volume(size=1000), data_volume(type="sc1", size=500)], IN_VIRGINIA) == ""
+
+
+def test_where_one_price_is_unknown_nothing_is_refused_for_it() -> None:
+    assert dearer([root_volume(type="gp9"), data_volume(type="sc1", size=500)], IN_VIRGINIA) == ""
+    assert dearer([data_volume(type="sc1", size=500)], SETTINGS) == ""
+
+
+def test_whoever_wants_it_parked_even_if_dearer_gets_it_parked() -> None:
+    assert dearer([data_volume(type="sc1", size=500)], replace(IN_VIRGINIA, park_even_if_dearer=True)) == ""

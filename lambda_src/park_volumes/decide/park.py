@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from park_volumes import records
-from park_volumes.decide.refusals import refusal
+from park_volumes.decide.refusals import dearer, refusal
 from park_volumes.decide.situation import (
     Generation,
     Marked,
@@ -136,6 +136,8 @@ def _copy(seen: Seen, settings: Settings, now: datetime) -> Decision:
     if all(at.device != instance.root_device for _, at in volumes):
         excluded = f"{settings.opt_in_tag_key}={LEAVE_ATTACHED}"
         return _refuse(f"{instance.id} is not parked. Its root volume is excluded by the tag {excluded}.")
+    if words := dearer((v for v, _ in volumes), settings):
+        return _refuse(f"{instance.id} is not parked. {words}")
     if hold := _hold(seen, settings, now):
         return hold
     generation = _name(instance.launch_time, volumes)

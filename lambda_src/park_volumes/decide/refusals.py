@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable
 
 from park_volumes import records
-from park_volumes.model import Instance, Settings, Volume
+from park_volumes.model import LEAVE_ATTACHED, Instance, Settings, Volume
+from park_volumes.prices import GIB, snapshot_price, volume_price
 
 STOPPED_ON_PURPOSE = ("", "Client.UserInitiatedShutdown", "Client.InstanceInitiatedShutdown", "Server.ScheduledStop")
 """The StateReason codes of a stop that a person, the guest or AWS maintenance asked for; absent counts as asked for."""
@@ -19,6 +20,27 @@ def refusal(instance: Instance, volumes: Iterable[Volume], settings: Settings) -
     """Why this stopped instance, with these volumes to be parked, must not be, as a sentence; empty where it may."""
     of_instance = _by_kind(instance) or _by_place(instance) or _by_product(instance, settings) or _by_owner(instance)
     return of_instance or _by_stop(instance) or next((words for v in volumes if (words := _of_volume(v))), "")
+
+
+def dearer(volumes: Iterable[Volume], settings: Settings) -> str:
+    """Why these volumes must not become snapshots for what that costs, with the figures; empty where it pays.
+
+    What is written shows only in a finished snapshot, which costs too: so every block counts. Where a price is not
+    known, nothing is refused.
+    """
+    every = list(volumes)
+    before = [volume_price(settings.prices, v.type, v.size, iops=v.iops, throughput=v.throughput) for v in every]
+    after = [snapshot_price(settings.prices, v.size * GIB) for v in every]
+    costs = [(v, b, a) for v, b, a in zip(every, before, after, strict=True) if b is not None and a is not None]
+    volumes_cost, snapshots_cost = sum(b for _, b, _ in costs), sum(a for _, _, a in costs)
+    if settings.park_even_if_dearer or len(costs) < len(every) or snapshots_cost <= volumes_cost:
+        return ""
+    cheap = ", ".join(f"{v.id} ({v.size} GiB {v.type})" for v, b, a in costs if a > b)
+    return (
+        f"Its volumes cost {volumes_cost:.2f} USD a month, and as snapshots up to {snapshots_cost:.2f} USD, because of "
+        f"{cheap}: tag it {settings.opt_in_tag_key}={LEAVE_ATTACHED} to leave it attached, or set park_even_if_dearer if "
+        "little is written on it."
+    )
 
 
 def _by_kind(i: Instance) -> str:
