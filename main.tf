@@ -122,6 +122,7 @@ resource "aws_lambda_function" "function" {
       SNAPSHOT_RETENTION_HOURS     = tostring(var.snapshot_retention_hours)
       LOCK_SNAPSHOTS               = tostring(var.lock_snapshots)
       ALLOWED_PRODUCT_CODES        = join(" ", sort(var.allowed_product_codes))
+      OBSERVE_ONLY                 = tostring(var.observe_only)
       PARK_EVEN_IF_DEARER          = tostring(var.park_even_if_dearer)
       POWERTOOLS_SERVICE_NAME      = "park-volumes"
       POWERTOOLS_LOG_LEVEL         = "INFO"

@@ -71,6 +71,13 @@ variable "start_tokens_parameter" {
   }
 }
 
+variable "observe_only" {
+  description = "Whether the module only looks: it decides and reports, in the log and at the Function URL, what would be parked and what that would save, and changes nothing. Nothing is started or stopped through it either."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "grace_period_minutes" {
   description = "Minutes an instance must have been stopped before its volumes are detached. The snapshots are taken meanwhile."
   type        = number

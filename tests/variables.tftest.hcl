@@ -32,6 +32,7 @@ run "accepts_the_least_values" {
     lock_snapshots           = false
     allowed_product_codes    = []
     park_even_if_dearer      = false
+    observe_only             = false
     quiet_period_seconds     = 55
     function_timeout_seconds = 10
     sweep_interval_minutes   = 1
@@ -60,6 +61,7 @@ run "accepts_the_greatest_values" {
     lock_snapshots           = true
     allowed_product_codes    = [for n in range(20) : format("%s%02d", join("", [for m in range(38) : "a"]), n)]
     park_even_if_dearer      = true
+    observe_only             = true
     quiet_period_seconds     = 480
     function_timeout_seconds = 420
     sweep_interval_minutes   = 60

@@ -33,6 +33,7 @@ class Settings:
     allowed_product_codes: frozenset[str] = frozenset()
     prices: Mapping[str, float] = field(default_factory=dict)
     park_even_if_dearer: bool = False
+    observe_only: bool = False
     start_hold: timedelta = timedelta(hours=1)
 
     @property
@@ -331,6 +332,7 @@ class Outcome(StrEnum):
     DONE = "done"
     GOING_ON = "going on"
     REFUSED = "refused"
+    OBSERVED = "observed"
 
 
 @dataclass(frozen=True, kw_only=True)

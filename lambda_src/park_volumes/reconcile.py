@@ -15,6 +15,7 @@ from functools import partial
 from typing import Protocol
 
 from park_volumes import records
+from park_volumes.decide.observe import observed
 from park_volumes.decide.park import park, worth_a_look
 from park_volumes.decide.start import start
 from park_volumes.ec2 import Ec2, Ec2Error, Raced, Snapshots
@@ -207,6 +208,7 @@ class Pass:
 
     def _do(self, seen: Seen, decision: Decision, each: Each) -> Result:
         """Do the steps, stage by stage. Whoever lost a race, or ran out of time, stops where it is and looks again."""
+        decision = observed(decision, seen, self.settings)
         work = _Work()
         try:
             for stage in decision.steps:

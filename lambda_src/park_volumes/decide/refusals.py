@@ -38,8 +38,8 @@ def dearer(volumes: Iterable[Volume], settings: Settings) -> str:
     cheap = ", ".join(f"{v.id} ({v.size} GiB {v.type})" for v, b, a in costs if a > b)
     return (
         f"Its volumes cost {volumes_cost:.2f} USD a month, and as snapshots up to {snapshots_cost:.2f} USD, because of "
-        f"{cheap}: tag it {settings.opt_in_tag_key}={LEAVE_ATTACHED} to leave it attached, or set park_even_if_dearer if "
-        "little is written on it."
+        f"{cheap}. Leave it attached by its tag {settings.opt_in_tag_key}={LEAVE_ATTACHED}, or set park_even_if_dearer "
+        "if little is written on it."
     )
 
 

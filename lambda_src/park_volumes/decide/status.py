@@ -5,10 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from park_volumes.decide.observe import observed
 from park_volumes.decide.park import park
 from park_volumes.decide.situation import given_up, root_detached, start_pending
 from park_volumes.decide.start import start
 from park_volumes.model import Outcome, Record, Seen, Settings, Volume
+
+STUCK = (Outcome.REFUSED, Outcome.OBSERVED)
+"""What does not go on by itself."""
 
 
 def status(seen: Seen, settings: Settings, now: datetime) -> dict[str, Any]:
@@ -28,17 +32,18 @@ def status(seen: Seen, settings: Settings, now: datetime) -> dict[str, Any]:
 def _state(seen: Seen, settings: Settings, now: datetime) -> tuple[str, str]:
     instance = seen.instance
     if instance.state != "stopped":
-        reason = park(seen, settings, now).reason
+        reason = observed(park(seen, settings, now), seen, settings).reason
         return ("starting" if instance.state == "pending" else instance.state), reason
-    to_start = start(seen, settings, now, asked=True)
-    to_park = park(seen, settings, now)
+    to_start = observed(start(seen, settings, now, asked=True), seen, settings)
+    to_park = observed(park(seen, settings, now), seen, settings)
     if start_pending(seen, settings, now):
-        return ("needs attention" if to_start.outcome == Outcome.REFUSED else "starting"), to_start.reason
+        return ("needs attention" if to_start.outcome in STUCK else "starting"), to_start.reason
     if not root_detached(seen):
         return ("parking" if to_park.outcome == Outcome.GOING_ON else "stopped"), to_park.reason
-    refused = next((d for d in (to_park, to_start) if d.outcome == Outcome.REFUSED), None)
-    if refused:
-        return "needs attention", refused.reason
+    if to_park.outcome in STUCK:
+        return "needs attention", to_park.reason
+    if to_start.outcome is Outcome.REFUSED:
+        return "needs attention", to_start.reason
     return ("parking" if to_park.outcome == Outcome.GOING_ON else "parked"), to_park.reason
 
 

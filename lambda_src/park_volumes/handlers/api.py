@@ -20,7 +20,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from park_volumes.decide.situation import opted_in
 from park_volumes.decide.status import status
 from park_volumes.ec2 import Ec2Error, Raced
-from park_volumes.handlers import page
+from park_volumes.handlers import page, savings
 from park_volumes.handlers.sign_in import Caller, InvokedDirectly, NotSignedIn, SignIn, TokensUnreadable
 from park_volumes.model import OPTED_IN, Instance, Outcome, Seen
 from park_volumes.reconcile import POLL, Pass, Result, look
@@ -101,11 +101,26 @@ def show_openapi() -> Response[Any]:
 
 @app.get("/instances")
 def list_instances() -> Response[Any]:
+    shown = sorted((_shown(s) for s in _every(locks=True)), key=lambda one: (one["name"], one["id"]))
+    return _json(HTTPStatus.OK, {"instances": shown})
+
+
+@app.get("/savings")
+def show_savings() -> Response[Any]:
+    report = savings.report(_every(locks=False), _this_pass().settings)
+    kind = app.current_event.get_query_string_value("format", "")
+    if kind not in ("", "csv", "json"):
+        raise Problem(HTTPStatus.BAD_REQUEST, "bad_format", f"format is {kind!r}: it is csv or json.")
+    if kind == "csv" or (not kind and app.current_event.headers.get("accept", "").startswith("text/csv")):
+        return _answer(HTTPStatus.OK, savings.as_csv(report), content_type="text/csv; charset=utf-8")
+    return _json(HTTPStatus.OK, report)
+
+
+def _every(*, locks: bool) -> list[Seen]:
+    """The opted-in instances that the caller may see."""
     this_pass = _this_pass()
     found = _visible(this_pass.ec2.instances_tagged({this_pass.settings.opt_in_tag_key: OPTED_IN}))
-    seen = look(this_pass.ec2, (i.id for i in found), locks=True)
-    shown = sorted((_shown(s) for s in seen.values()), key=lambda one: (one["name"], one["id"]))
-    return _json(HTTPStatus.OK, {"instances": shown})
+    return list(look(this_pass.ec2, (i.id for i in found), locks=locks).values())
 
 
 @app.get("/instances/<ref>")
@@ -140,6 +155,9 @@ def stop_instance(ref: str) -> Response[Any]:
     if instance.state != "running":
         going_on = instance.state == "stopping"
         return _json(HTTPStatus.ACCEPTED if going_on else HTTPStatus.OK, _shown(seen))
+    if _this_pass().settings.observe_only:
+        message = f"{instance.id} is running. Nothing was changed: observe_only is set."
+        raise Problem(HTTPStatus.CONFLICT, "observe_only", message)
     _this_pass().ec2.stop_instance(instance.id)
     return _json(HTTPStatus.ACCEPTED, _shown(replace(seen, instance=replace(instance, state="stopping"))))
 
@@ -171,6 +189,8 @@ def _must_have_worked(result: Result) -> None:
         raise Problem(HTTPStatus.BAD_GATEWAY, "ec2_refused", f"{result.error} Nothing is lost; the sweep tries again.")
     if result.decision.outcome is Outcome.REFUSED:
         raise Problem(HTTPStatus.CONFLICT, "refused", result.decision.reason)
+    if result.decision.outcome is Outcome.OBSERVED:
+        raise Problem(HTTPStatus.CONFLICT, "observe_only", result.decision.reason)
 
 
 def _started(result: Result) -> Response[Any]:
@@ -261,10 +281,10 @@ def _json(http_status: HTTPStatus, body: Any) -> Response[Any]:
     return _answer(http_status, app._serializer(body))
 
 
-def _answer(http_status: HTTPStatus, text: str) -> Response[Any]:
+def _answer(http_status: HTTPStatus, text: str, *, content_type: str = "application/json") -> Response[Any]:
     return Response(
         status_code=http_status.value,
-        content_type="application/json",
+        content_type=content_type,
         body=text,
         headers={**page.SECURITY_HEADERS, "Content-Security-Policy": page.NOTHING},
     )
@@ -311,8 +331,8 @@ def _methods_for(path: str) -> str:
 @app.not_found
 def _on_unknown_route(_: NotFoundError) -> Response[Any]:
     routes = (
-        "GET / (a page), GET /openapi.json, GET /instances, GET /instances/{ref}, POST /instances/{ref}/start "
-        "and POST /instances/{ref}/stop"
+        "GET / (a page), GET /openapi.json, GET /instances, GET /instances/{ref}, GET /savings, "
+        "POST /instances/{ref}/start and POST /instances/{ref}/stop"
     )
     request = app.current_event
     if methods := _methods_for(request.path):

@@ -1,0 +1,103 @@
+"""GET /savings: what the storage of each instance costs, for programs and for spreadsheets."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+import pytest
+
+from park_volumes.handlers import page
+from tests.unit.functions import Functions, url_event
+from tests.unit.passes import Stand
+
+AS_VOLUMES = 32 * 0.08 + 1000 * 0.005 + 125 * 0.04 + 100 * 0.10
+AS_SNAPSHOTS = 132 * 0.05
+
+
+@pytest.fixture(autouse=True)
+def in_virginia(monkeypatch: pytest.MonkeyPatch, functions: Functions) -> None:
+    del functions  # it sets the rest of the environment
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+
+
+def asked(functions: Functions, accept: str = "*/*", **query: str) -> dict[str, Any]:
+    event = url_event("GET", "/savings") | {"queryStringParameters": query}
+    event["headers"]["accept"] = accept
+    answer: dict[str, Any] = functions.start(event)
+    return answer
+
+
+def rows(answer: dict[str, Any]) -> list[dict[str, str]]:
+    assert answer["headers"]["Content-Type"] == "text/csv; charset=utf-8"
+    return list(csv.DictReader(io.StringIO(answer["body"])))
+
+
+def test_every_opted_in_instance_and_the_total(functions: Functions, stand: Stand) -> None:
+    parked, running = stand.parked(name="db"), stand.launch(name="web")
+    stand.launch(name="other", opt_in="false")
+
+    body = json.loads(asked(functions)["body"])
+
+    assert [i["id"] for i in body["instances"]] == [parked, running]
+    db, web = body["instances"]
+    assert db["as_volumes"] == web["as_volumes"] == web["now"] == round(AS_VOLUMES, 2)
+    assert db["now"] == db["as_snapshots"] == round(AS_SNAPSHOTS, 2)
+    assert (db["saved"], db["at_most"]) == (round(AS_VOLUMES - AS_SNAPSHOTS, 2), False)
+    assert (web["saved"], web["at_most"]) == (0, True)
+    assert body["total"]["saved"] == db["saved"]
+    assert body["total"]["as_volumes"] == round(2 * AS_VOLUMES, 2)
+    assert body["prices"]["of"]["gp3"] == 0.08
+
+
+def test_where_prices_are_unknown_the_figures_are_too(
+    functions: Functions, stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    stand.parked()
+
+    assert json.loads(asked(functions)["body"])["total"]["saved"] is None
+    assert {row["saved"] for row in rows(asked(functions, format="csv"))} == {"n/a"}
+
+
+@pytest.mark.parametrize(
+    ("accept", "query"), [("*/*", {"format": "csv"}), ("text/csv", {}), ("application/json", {"format": "csv"})]
+)
+def test_a_spreadsheet_has_a_line_for_each_and_the_total(
+    functions: Functions, stand: Stand, accept: str, query: dict[str, str]
+) -> None:
+    instance_id = stand.parked(name="db")
+
+    lines = rows(asked(functions, accept, **query))
+
+    assert [line["id"] for line in lines] == [instance_id, "total"]
+    assert lines[0]["name"] == "db"
+    assert lines[0]["as_volumes"] == f"{AS_VOLUMES:.2f}"
+    assert lines[0]["saved"] == lines[1]["saved"] == f"{AS_VOLUMES - AS_SNAPSHOTS:.2f}"
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@sum", "\tx"])
+def test_a_name_is_no_formula_in_a_spreadsheet(functions: Functions, stand: Stand, name: str) -> None:
+    stand.launch(name=name)
+
+    assert rows(asked(functions, format="csv"))[0]["name"] == f"'{name}"
+
+
+def test_another_format_is_refused_in_words(functions: Functions) -> None:
+    answer = asked(functions, format="xml")
+
+    assert answer["statusCode"] == 400
+    assert json.loads(answer["body"])["error"]["message"] == "format is 'xml': it is csv or json."
+
+
+def test_the_document_describes_what_is_answered(functions: Functions, stand: Stand) -> None:
+    stand.launch()
+    schema = json.loads(page.openapi())["components"]["schemas"]["Savings"]
+    body = json.loads(asked(functions)["body"])
+
+    assert set(schema["required"]) == set(schema["properties"]) == body.keys()
+    one = schema["properties"]["instances"]["items"]
+    assert set(one["required"]) == set(one["properties"]) == body["instances"][0].keys()
+    assert schema["properties"]["total"]["properties"].keys() == body["total"].keys()
