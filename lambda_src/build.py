@@ -13,6 +13,8 @@ SOURCE = Path(__file__).parent
 PACKAGE = "park_volumes"
 SHIPPED = {".py", ".html", ".json"}
 """What belongs to the package: its modules, the page and the OpenAPI document."""
+LEFT_OUT = {"cli", "__main__.py"}
+"""What people run, and no function."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a zip file can hold."""
 UNIX = 3
@@ -24,6 +26,8 @@ def build(target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(target, "w", compression=zipfile.ZIP_STORED) as archive:
         for path in sorted(p for p in (SOURCE / PACKAGE).rglob("*") if p.suffix in SHIPPED):
+            if LEFT_OUT & set(path.relative_to(SOURCE / PACKAGE).parts):
+                continue
             entry = zipfile.ZipInfo(path.relative_to(SOURCE).as_posix(), date_time=EPOCH)
             entry.create_system, entry.external_attr = UNIX, READABLE
             archive.writestr(entry, path.read_bytes())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -44,6 +45,8 @@ FILTER_VALUES: Final = 200
 PAGE: Final = 1000
 LOCK_DAYS: Final = 36_500
 """The longest that LockSnapshot takes. In governance mode UnlockSnapshot ends it earlier."""
+
+INSTANCE_ID: Final = re.compile(r"i-[0-9a-f]{8,17}")
 
 GONE: Final = frozenset({"InvalidVolume.NotFound", "InvalidSnapshot.NotFound", "InvalidInstanceID.NotFound"})
 RACED: Final = GONE | {
@@ -324,6 +327,11 @@ def _chunks(values: Iterable[str]) -> Iterator[list[str]]:
     every = sorted(set(values))
     for start in range(0, len(every), FILTER_VALUES):
         yield every[start : start + FILTER_VALUES]
+
+
+def literally(text: str) -> str:
+    """EC2 filters take * and ? for wildcards, and a backslash before one for the character itself."""
+    return re.sub(r"([*?\\])", r"\\\1", text)
 
 
 def _filters(filters: Mapping[str, Sequence[str]]) -> list[Any]:

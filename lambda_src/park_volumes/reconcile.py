@@ -6,18 +6,19 @@ that can not go on says when another look is worth while, and an event, a delaye
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Protocol
 
 from park_volumes import records
 from park_volumes.decide.observe import observed
 from park_volumes.decide.park import park, worth_a_look
-from park_volumes.decide.start import start
+from park_volumes.decide.start import restore, start
 from park_volumes.ec2 import Ec2, Ec2Error, Raced, Snapshots
 from park_volumes.model import (
     OPTED_IN,
@@ -50,6 +51,14 @@ class Clock(Protocol):
     def now(self) -> datetime: ...
 
     def sleep(self, seconds: float) -> None: ...
+
+
+class SystemClock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
 
 
 class TooSlow(Exception):
@@ -186,17 +195,22 @@ class Pass:
 
     def settle(self, ids: Iterable[str]) -> list[Result]:
         """What came back is settled, and starts that were asked for earlier go on."""
-        return [self._start(s, asked=False) for s in look(self.ec2, ids, locks=False).values()]
+        return [self._start(s, partial(start, asked=False)) for s in look(self.ec2, ids, locks=False).values()]
 
     def start(self, instance_id: str) -> Result | None:
         """Bring an instance up, as far as this pass gets; None where there is no such instance."""
         seen = look(self.ec2, [instance_id], locks=False).get(instance_id)
-        return self._start(seen, asked=True) if seen else None
+        return self._start(seen, partial(start, asked=True)) if seen else None
 
-    def _start(self, seen: Seen, *, asked: bool) -> Result:
+    def restore(self, instance_id: str) -> Result | None:
+        """Bring the volumes of an instance back, and leave it as it is; None where there is no such instance."""
+        seen = look(self.ec2, [instance_id], locks=False).get(instance_id)
+        return self._start(seen, restore) if seen else None
+
+    def _start(self, seen: Seen, decide: Callable[[Seen, Settings, datetime], Decision]) -> Result:
         """Decide and do, again and again while others interfere or EC2 needs seconds, until there is no more time."""
         while True:
-            result = self._do(seen, start(seen, self.settings, self.began, asked=asked), self.each)
+            result = self._do(seen, decide(seen, self.settings, self.began), self.each)
             again = result.decision.look_again
             if again is None or self.clock.now() + again >= self.deadline:
                 return result

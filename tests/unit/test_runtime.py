@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from park_volumes.handlers import runtime
-from park_volumes.reconcile import THREADS
+from park_volumes.reconcile import THREADS, SystemClock
 from tests.unit.facts import SETTINGS
 from tests.unit.functions import Context
 from tests.unit.passes import Stand, WorldClock
@@ -26,13 +26,13 @@ def test_a_pass_ends_three_seconds_before_the_time_limit(stand: Stand, monkeypat
 def test_the_clock_of_the_system_tells_the_time_with_its_zone() -> None:
     before = datetime.now(UTC)
 
-    assert before <= runtime.SystemClock().now() <= datetime.now(UTC)
+    assert before <= SystemClock().now() <= datetime.now(UTC)
 
 
 def test_the_clock_of_the_system_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
     monkeypatch.setattr(time, "sleep", slept.append)
-    runtime.SystemClock().sleep(1.5)
+    SystemClock().sleep(1.5)
 
     assert slept == [1.5]
 

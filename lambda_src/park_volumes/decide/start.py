@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from park_volumes.decide.situation import (
@@ -75,6 +76,17 @@ def start(seen: Seen, settings: Settings, now: datetime, *, asked: bool) -> Deci
     if wanted or any(m.restored for m in marked(seen)):
         return _restore(seen, remember, wanted=wanted)
     return Decision(reason=f"{instance.id} is parked.")
+
+
+def restore(seen: Seen, settings: Settings, now: datetime) -> Decision:
+    """The next steps towards this instance having its volumes back, as for a start, and staying stopped."""
+    decision = start(seen, settings, now, asked=True)
+    of_a_start = [s for stage in decision.steps for s in stage if isinstance(s, StartInstance | RememberStart)]
+    rest = _stages(*(tuple(s for s in stage if s not in of_a_start) for stage in decision.steps))
+    if not any(isinstance(s, StartInstance) for s in of_a_start):
+        return replace(decision, steps=rest)
+    words = f"The volumes of {seen.instance.id} are brought back" if rest else f"{seen.instance.id} has its volumes"
+    return replace(decision, reason=f"{words}; it is not started.", steps=rest)
 
 
 def _refuse(reason: str, *steps: Stage) -> Decision:

@@ -19,13 +19,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from park_volumes.decide.situation import opted_in
 from park_volumes.decide.status import status
-from park_volumes.ec2 import Ec2Error, Raced
+from park_volumes.ec2 import INSTANCE_ID, Ec2Error, Raced, literally
 from park_volumes.handlers import page, savings
 from park_volumes.handlers.sign_in import Caller, InvokedDirectly, NotSignedIn, SignIn, TokensUnreadable
 from park_volumes.model import OPTED_IN, Instance, Outcome, Seen
 from park_volumes.reconcile import POLL, Pass, Result, look
 
-INSTANCE_ID = re.compile(r"i-[0-9a-f]{8,17}")
 CLOSEST = 3
 SECONDS = re.compile(r"[0-9]{1,3}")
 WITHOUT_SIGNING_IN = {("GET", "/"), ("GET", "/openapi.json")}
@@ -213,7 +212,7 @@ def _find(ref: str) -> Seen:
     if INSTANCE_ID.fullmatch(ref):
         candidates = this_pass.ec2.instances([ref])
     else:
-        candidates = this_pass.ec2.instances_tagged({"Name": (_literally(ref),), key: OPTED_IN})
+        candidates = this_pass.ec2.instances_tagged({"Name": (literally(ref),), key: OPTED_IN})
         candidates = [i for i in candidates if i.state not in ("shutting-down", "terminated")] or candidates
     candidates = _visible(candidates)
     if len(candidates) > 1:
@@ -247,11 +246,6 @@ def _visible(instances: Iterable[Instance]) -> list[Instance]:
     """Those that the caller may know of. To a caller with a pattern the others do not exist."""
     caller = _caller()
     return [i for i in instances if caller.may_see(i.name)]
-
-
-def _literally(ref: str) -> str:
-    """EC2 filters take * and ? for wildcards, and a backslash before one for the character itself."""
-    return re.sub(r"([*?\\])", r"\\\1", ref)
 
 
 def _unknown(ref: str) -> Problem:

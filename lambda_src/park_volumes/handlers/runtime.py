@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -11,18 +10,10 @@ from botocore.config import Config
 
 from park_volumes.ec2 import Ec2
 from park_volumes.model import Outcome, Settings
-from park_volumes.reconcile import Pass, Result
+from park_volumes.reconcile import Pass, Result, SystemClock
 
 MARGIN = timedelta(seconds=3)
 """What is left of the time limit for writing the answer."""
-
-
-class SystemClock:
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
 
 
 def begin_pass(ec2: Ec2, settings: Settings, context: LambdaContext) -> Pass:

@@ -1,0 +1,18 @@
+"""``python -m park_volumes``, or ``park-volumes`` once it is installed: see docs/cli.md."""
+
+from __future__ import annotations
+
+import sys
+
+
+def run() -> int:
+    try:
+        from park_volumes.cli.command import main  # noqa: PLC0415  # its absence is told in words
+    except ModuleNotFoundError as missing:
+        print(f"The package {missing.name} is missing: python -m pip install boto3", file=sys.stderr)
+        return 2
+    return main(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(run())

@@ -1,0 +1,1 @@
+"""The command line: the decisions of the functions, made on a laptop, with nothing of the module deployed."""
