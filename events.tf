@@ -1,7 +1,9 @@
 # Which events reach which function. Events are only hints where to look: what one missed, the sweep finds.
 
 locals {
-  rules = {
+  rules = merge(local.rules_always, { for key, rule in local.rules_of_failed_starts : key => rule if var.start_on_failed_start })
+
+  rules_always = {
     instance-stopped = {
       description = "An instance has stopped: look whether it is to be parked."
       schedule    = null
@@ -47,6 +49,24 @@ locals {
       schedule    = "rate(${var.sweep_interval_minutes} ${var.sweep_interval_minutes == 1 ? "minute" : "minutes"})"
       targets     = ["park", "start"]
       pattern     = null
+    }
+  }
+
+  # CloudTrail tells of it only where a trail logs management events. The function reads the message, and who called.
+  rules_of_failed_starts = {
+    start-refused = {
+      description = "A start was refused by EC2: look whether an instance of it is parked."
+      schedule    = null
+      targets     = ["start"]
+      pattern = {
+        source      = ["aws.ec2"]
+        detail-type = ["AWS API Call via CloudTrail"]
+        detail = {
+          eventSource = ["ec2.amazonaws.com"]
+          eventName   = ["StartInstances"]
+          errorCode   = ["Client.InvalidParameterValue"]
+        }
+      }
     }
   }
 

@@ -2,6 +2,9 @@
 # Which conditions an action knows: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
 
 locals {
+  # Roles are global: the same deployment may stand in several regions.
+  role_names = { for key, name in local.function_names : key => "${name}-${local.region}" }
+
   instance_arns = "arn:${local.partition}:ec2:${local.region}:${local.account}:instance/*"
   volume_arns   = "arn:${local.partition}:ec2:${local.region}:${local.account}:volume/*"
   snapshot_arns = "arn:${local.partition}:ec2:${local.region}::snapshot/*" # a snapshot's ARN names no account
@@ -18,10 +21,10 @@ locals {
 }
 
 resource "aws_iam_role" "function" {
-  for_each = local.function_names
+  for_each = local.role_names
 
-  name                 = "${each.value}-${local.region}" # roles are global: the same deployment may stand in several regions
-  description          = "ParkVolumes: role of the function ${each.value} in ${local.region}."
+  name                 = each.value
+  description          = "ParkVolumes: role of the function ${local.function_names[each.key]} in ${local.region}."
   assume_role_policy   = data.aws_iam_policy_document.assume_role.json
   permissions_boundary = var.permissions_boundary_arn
   tags                 = var.tags

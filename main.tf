@@ -25,6 +25,8 @@ locals {
     start = "${var.name}-start"
   }
 
+  start_role_arn = "arn:${local.partition}:iam::${local.account}:role/${local.role_names["start"]}"
+
   functions = {
     park = {
       description = "ParkVolumes: turns the volumes of stopped instances into snapshots and deletes them."
@@ -35,7 +37,7 @@ locals {
       description = "ParkVolumes: recreates the volumes of parked instances, attaches them and starts the instances."
       memory_size = var.start_memory_size
       environment = merge(
-        { FUNCTION_URL_AUTH = var.function_url_auth },
+        { FUNCTION_URL_AUTH = var.function_url_auth, START_ROLE_ARN = local.start_role_arn },
         local.with_tokens ? { START_TOKENS_PARAMETER = var.start_tokens_parameter } : {}
       )
     }

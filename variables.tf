@@ -78,6 +78,13 @@ variable "observe_only" {
   nullable    = false
 }
 
+variable "start_on_failed_start" {
+  description = "Whether a parked instance is also restored and started when somebody tries to start it elsewhere (console, CLI, SDK, a scheduler) and EC2 refuses, because its root volume is parked. The refusal is learnt from CloudTrail: it needs a trail that logs management events in this region; without one, nothing is noticed and nothing tells so."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
 variable "grace_period_minutes" {
   description = "Minutes an instance must have been stopped before its volumes are detached. The snapshots are taken meanwhile."
   type        = number

@@ -70,12 +70,12 @@ run "by_default" {
   }
   assert {
     condition = toset(keys(aws_cloudwatch_event_target.target)) == toset([
-      "instance-stopped/park", "snapshot-done/park", "instance-running/start", "volume-changed/start", "sweep/park", "sweep/start",
+      "instance-stopped/park", "snapshot-done/park", "instance-running/start", "volume-changed/start", "start-refused/start", "sweep/park", "sweep/start",
     ])
     error_message = "Each rule reaches the side that acts on it, and the sweep reaches both."
   }
   assert {
-    condition     = toset(keys(aws_lambda_permission.rule)) == toset(["instance-running", "volume-changed", "sweep"])
+    condition     = toset(keys(aws_lambda_permission.rule)) == toset(["instance-running", "volume-changed", "start-refused", "sweep"])
     error_message = "Exactly the rules that lead to the start function may invoke it."
   }
   assert {
@@ -102,6 +102,19 @@ run "by_default" {
       )) : !strcontains(action, "*")
     ])
     error_message = "Every action is named in full."
+  }
+}
+
+run "without_starts_from_anywhere" {
+  command = plan
+
+  variables {
+    start_on_failed_start = false
+  }
+
+  assert {
+    condition     = !contains(keys(aws_cloudwatch_event_rule.rule), "start-refused") && !contains(keys(aws_lambda_permission.rule), "start-refused")
+    error_message = "Without start_on_failed_start no record of CloudTrail reaches the module."
   }
 }
 

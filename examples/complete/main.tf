@@ -28,6 +28,9 @@ module "park_volumes" {
   function_url_auth      = var.function_url_auth
   start_tokens_parameter = var.start_tokens_parameter
 
+  # Starts that EC2 refuses because an instance is parked are made up for. Takes a trail with management events.
+  start_on_failed_start = true
+
   # How the functions run.
   lambda_architecture      = "arm64"
   park_memory_size         = 512

@@ -18,7 +18,8 @@ from typing import Protocol
 from park_volumes import records
 from park_volumes.decide.observe import observed
 from park_volumes.decide.park import park, worth_a_look
-from park_volumes.decide.start import restore, start
+from park_volumes.decide.situation import opted_in, start_refused
+from park_volumes.decide.start import remembering, restore, start
 from park_volumes.ec2 import Ec2, Ec2Error, Raced, Snapshots
 from park_volumes.model import (
     OPTED_IN,
@@ -206,6 +207,26 @@ class Pass:
         """Bring the volumes of an instance back, and leave it as it is; None where there is no such instance."""
         seen = look(self.ec2, [instance_id], locks=False).get(instance_id)
         return self._start(seen, restore) if seen else None
+
+    def start_refused(self, ids: Iterable[str], tried: datetime) -> list[Result]:
+        """Start those of these instances that EC2 refused to start, at that time, because their volumes are parked.
+
+        Every request is remembered first: what this pass has no time for, the sweep carries on.
+        """
+        parked = [s for s in look(self.ec2, ids, locks=False).values() if start_refused(s, tried)]
+        self.each([partial(self.ec2.do, step) for s in parked for step in self._remember(s)])
+        results: dict[str, Result] = {}
+
+        def one(s: Seen) -> None:
+            results[s.instance.id] = self._start(s, partial(start, asked=True))
+
+        self.each([partial(one, s) for s in parked])
+        return [results[s.instance.id] for s in parked]
+
+    def _remember(self, seen: Seen) -> tuple[Step, ...]:
+        if self.settings.observe_only or not opted_in(seen.instance, self.settings):
+            return ()
+        return remembering(seen, self.began)
 
     def _start(self, seen: Seen, decide: Callable[[Seen, Settings, datetime], Decision]) -> Result:
         """Decide and do, again and again while others interfere or EC2 needs seconds, until there is no more time."""

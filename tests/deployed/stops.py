@@ -130,6 +130,8 @@ def _kinds(key: str) -> dict[str, Kind]:
         "doubled": Kind(disks=BOTH),
         "crowd": Kind(disks=BOTH),
         "keyless": Kind(disks=BOTH),
+        "by cli": Kind(disks=BOTH),
+        "in a batch": Kind(disks=BOTH),
         "twin 1": Kind(disks=(Disk(),)),
         "twin 2": Kind(disks=(Disk(),)),
         "hasty": Kind(disks=(Disk(),)),

@@ -11,19 +11,22 @@ import time
 from collections import deque
 from collections.abc import Callable
 from datetime import datetime
+from html import unescape
 from typing import Any
 
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, BaseResponse
 from moto.ec2.models import ec2_backends
 
-from tests.local_aws.credentials import caller_of
+from tests.local_aws.cloudtrail import CloudTrail
+from tests.local_aws.credentials import Caller, caller_of
 from tests.local_aws.world import ACCOUNT, World
 
 log = logging.getLogger(__name__)
 
 EC2_ID = re.compile(r"\b(?:i|vol|snap|ami|subnet|sg)-[0-9a-f]{8,17}\b")
 ACCESS_KEY = re.compile(r"Credential=([^/,\s]+)/")
+ERROR_MESSAGE = re.compile(r"<Message>(.*?)</Message>", re.DOTALL)
 ERROR_CODE = re.compile(r"<Code>([^<]+)</Code>|\"__type\": *\"(?:[^\"#]*#)?([^\"]+)\"")
 KEPT = 100_000
 ERROR_STATUS = 400
@@ -53,6 +56,7 @@ class CallLog:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._trail = CloudTrail(world)
         self._numbers = itertools.count(1)
         self._calls: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self._lock = threading.Lock()
@@ -74,7 +78,9 @@ class CallLog:
 
     def answered(self, response: BaseResponse, answer: Callable[[BaseResponse], Any]) -> Any:
         """Answers one call, or refuses it if a failure was ordered, and writes it down."""
-        call = self.begun(response)
+        key = ACCESS_KEY.search(str(response.headers.get("Authorization", "")))
+        caller = caller_of(key[1]) if key else None
+        call = self.begun(response, caller, key[1] if key else "anonymous")
         order = self._world.faults.take("api", operation=call["operation"], caller=call["caller"])
         status, headers, body = 500, {}, ""
         try:
@@ -92,6 +98,8 @@ class CallLog:
                 named = str(headers.get("x-amzn-errortype") or headers.get("X-Amzn-ErrorType") or "InternalError")
                 call["error"] = next(filter(None, found.groups())) if found else named.split(":", maxsplit=1)[0]
             call["status"] = int(status)
+        said = ERROR_MESSAGE.search(body if isinstance(body, str) else "")
+        self._trail.record(call, caller, unescape(said[1]) if said else "")
         return status, headers, body
 
     @staticmethod
@@ -100,10 +108,8 @@ class CallLog:
         _, headers, body = response.serialized(ActionResult(Refused(code, message)))
         return status, {**headers, "status": str(status)}, body
 
-    def begun(self, response: BaseResponse) -> dict[str, Any]:
-        """Enters a call with what is known before it is answered."""
-        key = ACCESS_KEY.search(str(response.headers.get("Authorization", "")))
-        caller = caller_of(key[1]) if key else None
+    def begun(self, response: BaseResponse, caller: Caller | None, key: str) -> dict[str, Any]:
+        """Enters a call with what is known before it is answered; the access key stands for an unknown caller."""
         operation = str(response._get_action() or "")
         parameters = self.parameters(response)
         call = {
@@ -112,7 +118,7 @@ class CallLog:
             "service": {"awslambda": "lambda"}.get(str(response.service_name), str(response.service_name)),
             "operation": operation,
             "region": response.region,
-            "caller": caller.arn if caller else (key[1] if key else "anonymous"),
+            "caller": caller.arn if caller else key,
             "role": caller.role_arn if caller else None,
             "parameters": parameters,
             "resources": self.tags_of(parameters, response.region) if response.service_name == "ec2" else {},

@@ -77,7 +77,7 @@ class EventBridge:
         }
         facts = {
             "detail_type": detail_type,
-            "event": str(detail.get("event") or detail.get("state")),
+            "event": str(detail.get("event") or detail.get("state") or detail.get("eventName")),
             "resource": resources[0].rsplit("/", 1)[-1] if resources else "",
         }
         take = self._world.faults.take

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import count
 from types import ModuleType
 from typing import Any
@@ -35,7 +36,8 @@ ENVIRONMENT = {
     "POWERTOOLS_LOG_LEVEL": "INFO",
     "POWERTOOLS_METRICS_NAMESPACE": "ParkVolumes",
 }
-START_ENVIRONMENT = {"FUNCTION_URL_AUTH": "AWS_IAM"}
+START_ROLE = "arn:aws:iam::123456789012:role/park-volumes-start-us-east-1"
+START_ENVIRONMENT = {"FUNCTION_URL_AUTH": "AWS_IAM", "START_ROLE_ARN": START_ROLE}
 SWEEP = {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}, "resources": ["arn:aws:events:::rule"]}
 CALLER = "arn:aws:iam::123456789012:user/ada"
 _serial = count()
@@ -62,6 +64,30 @@ def state_change(instance_id: str, state: str) -> dict[str, Any]:
         "resources": [f"arn:aws:ec2:us-east-1:123456789012:instance/{instance_id}"],
         "detail": {"instance-id": instance_id, "state": state},
     }
+
+
+def failed_start(*ids: str, at: datetime, role: str | None = None, **changes: Any) -> dict[str, Any]:
+    """CloudTrail's record of a StartInstances call, refused because the first of these instances has no root volume."""
+    who: dict[str, Any] = {"type": "IAMUser", "arn": CALLER, "accountId": "123456789012", "userName": "ada"}
+    if role:
+        issuer = {"type": "Role", "arn": role, "accountId": "123456789012"}
+        arn = f"arn:aws:sts::123456789012:assumed-role/{role.rsplit('/', 1)[-1]}/session"
+        who = {"type": "AssumedRole", "arn": arn, "sessionContext": {"sessionIssuer": issuer}}
+    words = f"Invalid value '{ids[0]}' for instanceId. Instance does not have a volume attached at root (/dev/xvda)"
+    detail = {
+        "eventVersion": "1.11",
+        "userIdentity": who,
+        "eventTime": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "eventSource": "ec2.amazonaws.com",
+        "eventName": "StartInstances",
+        "awsRegion": "us-east-1",
+        "errorCode": "Client.InvalidParameterValue",
+        "errorMessage": words,
+        "requestParameters": {"instancesSet": {"items": [{"instanceId": i} for i in ids]}},
+        "responseElements": None,
+    }
+    kind = "AWS API Call via CloudTrail"
+    return {"source": "aws.ec2", "detail-type": kind, "resources": [], "detail": detail | changes}
 
 
 def sqs_record(message_id: str, body: object) -> dict[str, Any]:

@@ -316,6 +316,39 @@ def test_a_schedule_matches_no_event_fires_on_demand_and_by_its_rate(deployed: D
     deployed.aws.wait_until_quiet()
 
 
+def test_a_refused_start_is_told_only_where_a_trail_logs_it(deployed: Deployment) -> None:
+    instance_id = deployed.launch()
+    deployed.ec2.stop_instances(InstanceIds=[instance_id])
+    deployed.aws.wait_until_quiet()
+    deployed.ec2.detach_volume(VolumeId=deployed.root_of(instance_id), InstanceId=instance_id)
+    deployed.aws.wait_until_quiet()
+    whole = deployed.launch()
+
+    def refused() -> list[Any]:
+        with pytest.raises(ClientError, match="does not have a volume attached at root"):
+            deployed.ec2.start_instances(InstanceIds=[whole, instance_id])
+        deployed.aws.wait_until_quiet()
+        events = [entry["event"] for entry in deployed.aws.events()]
+        return [e for e in events if e["detail-type"] == "AWS API Call via CloudTrail" and "errorCode" in e["detail"]]
+
+    assert refused() == []
+    deployed.client("s3").create_bucket(Bucket="trail")
+    trail = deployed.client("cloudtrail")
+    trail.create_trail(Name="management", S3BucketName="trail")
+    assert refused() == []
+    trail.start_logging(Name="management")
+    (told,) = refused()
+    trail.delete_trail(Name="management")
+
+    detail = told["detail"]
+    assert (told["source"], detail["eventSource"]) == ("aws.ec2", "ec2.amazonaws.com")
+    assert (detail["eventName"], detail["errorCode"]) == ("StartInstances", "Client.InvalidParameterValue")
+    assert f"Invalid value '{instance_id}' for instanceId. Instance does not have a volume" in detail["errorMessage"]
+    named = [item["instanceId"] for item in detail["requestParameters"]["instancesSet"]["items"]]
+    assert named == [whole, instance_id]
+    assert detail["userIdentity"]["arn"] == f"arn:aws:iam::{ACCOUNT}:user/admin"
+
+
 def test_events_can_be_lost_and_doubled(deployed: Deployment) -> None:
     instance_id = deployed.launch()
     deployed.aws.drop_events(event="stopping", resource=instance_id)

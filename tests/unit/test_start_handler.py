@@ -13,7 +13,7 @@ from park_volumes.settings import MissingSetting
 from tests.model import judge
 from tests.model.faults import Fault, at_operation
 from tests.model.records import Rules
-from tests.unit.functions import ENVIRONMENT, SWEEP, Functions, state_change
+from tests.unit.functions import ENVIRONMENT, START_ROLE, SWEEP, Functions, failed_start, state_change
 from tests.unit.passes import DATA, ROOT, Stand
 
 
@@ -127,6 +127,108 @@ class TestVolumeEvents:
 
         assert stand.instance(instance_id).state == "stopped"
         assert list(stand.world.volumes.current()) == []
+
+
+class TestAStartFromAnywhere:
+    """Somebody else than this module calls StartInstances for a parked instance, and EC2 refuses."""
+
+    def test_of_a_parked_instance_restores_and_starts_it(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.parked()
+
+        assert functions.start(failed_start(instance_id, at=stand.clock.now())) == {}
+        assert stand.instance(instance_id).state == "pending"
+        assert judge.problems(stand.world) == []
+
+    def test_while_its_root_volume_is_only_detached_puts_the_very_volumes_back(
+        self, stand: Stand, functions: Functions
+    ) -> None:
+        instance_id = stand.rootless()
+        there = {v.id for v in stand.world.volumes.current()}
+        functions.start(failed_start(instance_id, at=stand.clock.now()))
+
+        assert stand.instance(instance_id).state == "pending"
+        assert {v.id for v in stand.world.volumes.current()} == there
+
+    def test_starts_every_parked_instance_of_the_call_and_no_other(
+        self, stand: Stand, functions: Functions, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        parked = [stand.parked(name=f"parked {n}") for n in range(3)]
+        whole, foreign = stand.stopped(name="whole"), stand.stopped(name="foreign", opt_in="false")
+        functions.start(failed_start(whole, *parked, foreign, at=stand.clock.now()))
+
+        assert {stand.instance(i).state for i in parked} == {"pending"}
+        assert {stand.instance(i).state for i in (whole, foreign)} == {"stopped"}
+        (line, *_) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert (line["instances"], line["others"]) == (sorted(parked), sorted((whole, foreign)))
+        assert line["caller"].endswith("user/ada")
+
+    def test_of_our_own_is_not_answered(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.parked()
+        functions.start(failed_start(instance_id, at=stand.clock.now(), role=START_ROLE))
+
+        assert stand.instance(instance_id).state == "stopped"
+        assert marked(stand) == []
+
+    def test_by_another_role_is_answered(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.parked()
+        role = "arn:aws:iam::123456789012:role/scheduler"
+        functions.start(failed_start(instance_id, at=stand.clock.now(), role=role))
+
+        assert stand.instance(instance_id).state == "pending"
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"errorCode": "Client.UnauthorizedOperation"},
+            {"errorMessage": "Invalid value 'x' for additionalInfo"},
+            {"errorCode": None, "errorMessage": ""},
+        ],
+    )
+    def test_that_failed_for_another_reason_starts_nothing(
+        self, stand: Stand, functions: Functions, changes: dict[str, Any]
+    ) -> None:
+        instance_id = stand.parked()
+        functions.start(failed_start(instance_id, at=stand.clock.now(), **changes))
+
+        assert stand.instance(instance_id).state == "stopped"
+
+    def test_that_is_told_after_the_instance_ran_and_was_stopped_again_starts_nothing(
+        self, stand: Stand, functions: Functions
+    ) -> None:
+        instance_id = stand.parked()
+        late = failed_start(instance_id, at=stand.clock.now())
+        functions.post("db", "start")
+        functions.live(300)
+        stand.stop(instance_id)
+        functions.live(600)
+        assert stand.instance(instance_id).devices == ()
+
+        functions.start(late)
+        assert stand.instance(instance_id).state == "stopped"
+
+    def test_of_an_instance_that_lost_its_opt_in_tag_is_refused_in_words(
+        self, stand: Stand, functions: Functions, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        instance_id = stand.parked()
+        stand.owner.delete_tags(Resources=[instance_id], Tags=[{"Key": "ParkVolumes"}])
+        before = stand.world.clone()
+        functions.start(failed_start(instance_id, at=stand.clock.now()))
+
+        assert judge.differences(before, stand.world, [instance_id]) == []
+        assert f"{instance_id} is not opted in" in capsys.readouterr().out
+
+    def test_of_many_that_can_not_all_be_started_in_time_is_carried_on_by_the_sweep(
+        self, stand: Stand, functions: Functions
+    ) -> None:
+        ids = [stand.parked(name=f"db {n}") for n in range(3)]
+        functions.faults = at_operation("CreateVolume", Fault.DENIED, 99)
+        with pytest.raises(Exception, match="could not be brought further"):
+            functions.start(failed_start(*ids, at=stand.clock.now()))
+        functions.faults = None
+        stand.after(61)
+        functions.start(SWEEP)
+
+        assert {stand.instance(i).state for i in ids} <= {"pending", "running"}
 
 
 class TestSchedule:

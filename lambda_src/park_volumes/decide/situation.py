@@ -149,6 +149,16 @@ def _one_per_part(records: Iterable[Record]) -> dict[int, Record]:
     return parts
 
 
+def start_refused(seen: Seen, tried: datetime) -> bool:
+    """Whether EC2 must have refused a start at that time because of us: no root volume since, and records of this stop.
+
+    An instance launched later has been started by somebody meanwhile, and may have been stopped again on purpose.
+    """
+    instance = seen.instance
+    of_this_stop = any(r.launch_time == instance.launch_time for r in seen.records)
+    return instance.state == "stopped" and root_detached(seen) and of_this_stop and instance.launch_time < tried
+
+
 def start_pending(seen: Seen, settings: Settings, now: datetime) -> bool:
     """Whether a start was asked for within the last hour that has not moved the launch time yet."""
     return any(now < at + settings.start_hold for at in _requests(seen))

@@ -68,7 +68,7 @@ def start(seen: Seen, settings: Settings, now: datetime, *, asked: bool) -> Deci
     if not asked and start_under_way(seen, settings, now) and _begun(seen):
         return Decision(reason=f"{instance.id} is being started.", outcome=Outcome.GOING_ON)
     wanted = asked or start_pending(seen, settings, now)
-    remember = _remember(seen, now) if asked else ()
+    remember = remembering(seen, now) if asked else ()
     if not root_detached(seen):
         return _start_as_it_is(seen, remember) if wanted else _settle(seen, settings, now)
     if originals := [m for m in marked(seen) if not m.restored and m.state != "deleting"]:
@@ -111,7 +111,7 @@ def _stages(*stages: Stage) -> tuple[Stage, ...]:
     return tuple(stage for stage in stages if stage)
 
 
-def _remember(seen: Seen, now: datetime) -> Stage:
+def remembering(seen: Seen, now: datetime) -> Stage:
     """The request is written on the snapshots of this stop, so that it outlives the pass that took it."""
     of_this_stop = [r for r in seen.records if r.launch_time == seen.instance.launch_time]
     if not of_this_stop or any(r.start_requested and now < r.start_requested + REMEMBERED for r in of_this_stop):

@@ -11,10 +11,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from park_volumes import settings as environment
 from park_volumes.ec2 import Ec2
-from park_volumes.handlers import api, runtime, sign_in
-from park_volumes.reconcile import sweep_start
+from park_volumes.handlers import api, failed_start, runtime, sign_in
+from park_volumes.reconcile import Pass, Result, sweep_start
 
 SETTINGS = environment.from_environment(os.environ)
+OUR_ROLE = environment.text(os.environ, "START_ROLE_ARN")
 
 logger = Logger()
 ec2 = Ec2(boto3.client("ec2", config=runtime.prompt()), deployment=SETTINGS.deployment)
@@ -39,12 +40,30 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     this_pass = runtime.begin_pass(ec2, SETTINGS, context)
     if "requestContext" in event:
         return api.answer(event, context, this_pass=this_pass, sign_in=callers, logger=logger)
-    results = this_pass.settle(_named(event))
+    results = _follow(event, this_pass)
     for result in results:
         runtime.log(logger, result)
     if failed := [r.seen.instance.id for r in results if r.error]:
         raise FailedPass(f"{', '.join(failed)} could not be brought further; see the errors logged before.")
     return {}
+
+
+def _follow(event: dict[str, Any], this_pass: Pass) -> list[Result]:
+    if event["detail-type"] == "AWS API Call via CloudTrail":
+        return _start_from_anywhere(event, this_pass)
+    return this_pass.settle(_named(event))
+
+
+def _start_from_anywhere(event: dict[str, Any], this_pass: Pass) -> list[Result]:
+    """Start what somebody tried to start while its volumes were parked; and say which others that call left stopped."""
+    tried = failed_start.read(event, our_role=OUR_ROLE)
+    if tried is None:
+        return []
+    results = this_pass.start_refused(tried.instance_ids, tried.at)
+    ours = {r.seen.instance.id for r in results}
+    who = {"caller": tried.caller, "instances": sorted(ours), "others": sorted(tried.instance_ids - ours)}
+    logger.info("EC2 refused a start because of a missing root volume; what is parked of it is started.", extra=who)
+    return results
 
 
 def _named(event: dict[str, Any]) -> list[str]:

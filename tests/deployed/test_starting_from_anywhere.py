@@ -1,0 +1,70 @@
+"""What becomes of a parked instance when somebody starts it as always, here with the AWS CLI."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import boto3
+import pytest
+
+from tests.deployed.stops import Stops
+from tests.local_aws.client import LocalAws
+from tests.support.fleet import differences
+
+AWS_CLI = Path(sys.executable).with_name("aws")
+
+
+@pytest.fixture(scope="module")
+def trail(aws: LocalAws) -> None:
+    """A trail that logs management events: without one, EventBridge hears of no call."""
+    boto3.client("s3", **aws.boto3_arguments()).create_bucket(  # type: ignore[call-overload]  # a mapping
+        Bucket="trail", CreateBucketConfiguration={"LocationConstraint": aws.region}
+    )
+    cloudtrail = boto3.client("cloudtrail", **aws.boto3_arguments())  # type: ignore[call-overload]  # the same
+    cloudtrail.create_trail(Name="management", S3BucketName="trail", IsMultiRegionTrail=True)
+    cloudtrail.start_logging(Name="management")
+
+
+def _start(aws: LocalAws, *ids: str) -> subprocess.CompletedProcess[str]:
+    command = [str(AWS_CLI), "ec2", "start-instances", "--instance-ids", *ids]
+    return subprocess.run(command, env=aws.environment(), capture_output=True, text=True, check=False)
+
+
+@pytest.mark.usefixtures("trail")
+def test_a_parked_instance_that_the_cli_could_not_start_starts(stopped: Stops, aws: LocalAws) -> None:
+    done = _start(aws, stopped.ids["by cli"])
+
+    assert done.returncode != 0
+    assert "does not have a volume attached at root" in done.stderr
+    stopped.fleet.wait_for_state(stopped.ids["by cli"], "running", 60)
+    stopped.wait_until_settled("by cli")
+    assert differences(stopped.before["by cli"], stopped.fleet.picture(stopped.ids["by cli"])) == []
+
+
+@pytest.mark.usefixtures("trail")
+def test_of_a_batch_that_failed_the_parked_start_and_the_same_command_then_starts_the_others(
+    stopped: Stops, aws: LocalAws
+) -> None:
+    parked, whole, refused = (stopped.ids[name] for name in ("in a batch", "stranger", "spot"))
+    assert _start(aws, whole, parked, refused).returncode != 0
+    stopped.fleet.wait_for_state(parked, "running", 60)
+    stopped.wait_until_settled("in a batch")
+    assert differences(stopped.before["in a batch"], stopped.fleet.picture(parked)) == []
+    assert (stopped.fleet.state(whole), stopped.fleet.state(refused)) == ("stopped", "stopped")
+
+    again = _start(aws, whole, parked, refused)
+    assert again.returncode == 0, again.stderr
+    for instance_id in (whole, refused):
+        stopped.fleet.wait_for_state(instance_id, "running", 60)
+
+
+@pytest.mark.usefixtures("trail")
+def test_no_start_of_our_own_is_answered(stopped: Stops, aws: LocalAws) -> None:
+    """A start that the function tries too early is refused like anybody's, and its record changes nothing."""
+    seen = [e["event"] for e in aws.events() if e["event"]["detail-type"] == "AWS API Call via CloudTrail"]
+    by_us = [e for e in seen if e["detail"]["userIdentity"]["arn"].endswith("/park-volumes-start")]
+    assert by_us
+    assert stopped.ids["by cli"] in str(by_us)
+    assert not [e for e in by_us if "errorCode" in e["detail"]]
