@@ -50,6 +50,12 @@ locals {
       targets     = ["park", "start"]
       pattern     = null
     }
+    reminder = {
+      description = "The sweep that tells again, once a day, of what lasts: refusals, failures, snapshots that nobody uses."
+      schedule    = "rate(1 day)"
+      targets     = ["park", "start"]
+      pattern     = null
+    }
   }
 
   # CloudTrail tells of it only where a trail logs management events. The function reads the message, and who called.

@@ -52,7 +52,7 @@ data "aws_iam_policy_document" "assume_role" {
   }
 }
 
-# What both functions may do: look, and write their own log.
+# What both functions may do: look, write their own log, and tell what happened.
 data "aws_iam_policy_document" "common" {
   for_each = local.function_names
 
@@ -72,6 +72,30 @@ data "aws_iam_policy_document" "common" {
     sid       = "WriteLog"
     actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
     resources = ["arn:${local.partition}:logs:${local.region}:${local.account}:log-group:/aws/lambda/${each.value}:*"]
+  }
+
+  # What happened is told on the default bus, in our own name only ...
+  statement {
+    sid       = "TellOnTheBus"
+    actions   = ["events:PutEvents"]
+    resources = ["arn:${local.partition}:events:${local.region}:${local.account}:event-bus/default"]
+
+    condition {
+      test     = "StringEquals"
+      variable = "events:source"
+      values   = ["park-volumes"]
+    }
+  }
+
+  # ... and to the one topic, if there is one.
+  dynamic "statement" {
+    for_each = var.notification_topic_arn == null ? [] : [var.notification_topic_arn]
+
+    content {
+      sid       = "TellPeople"
+      actions   = ["sns:Publish"]
+      resources = [statement.value]
+    }
   }
 }
 

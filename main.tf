@@ -54,6 +54,8 @@ locals {
 
   batching_window_seconds = 5
 
+  notification = var.notification_topic_arn == null ? {} : { NOTIFICATION_TOPIC_ARN = var.notification_topic_arn }
+
   with_tokens = var.function_url_auth == "TOKEN"
 }
 
@@ -115,7 +117,7 @@ resource "aws_lambda_function" "function" {
   tags             = var.tags
 
   environment {
-    variables = merge(each.value.environment, local.prices, {
+    variables = merge(each.value.environment, local.prices, local.notification, {
       DEPLOYMENT                   = var.name
       OPT_IN_TAG_KEY               = var.opt_in_tag_key
       QUIET_PERIOD_SECONDS         = tostring(var.quiet_period_seconds)

@@ -218,6 +218,17 @@ variable "log_retention_days" {
   }
 }
 
+variable "notification_topic_arn" {
+  description = "ARN of an SNS topic that gets a message for people whenever an instance was parked, started, refused, failed, or left snapshots behind. Its policy, and that of the key it is encrypted with, must let the roles of both functions publish if they are not of this account. Null: events on the default bus only."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.notification_topic_arn == null || can(regex("^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$", var.notification_topic_arn))
+    error_message = "notification_topic_arn must be the ARN of a standard SNS topic, for example \"arn:aws:sns:ap-northeast-2:123456789012:park-volumes\"."
+  }
+}
+
 variable "kms_key_arns" {
   description = "ARNs of the customer managed KMS keys that encrypt volumes. Empty: any key of this account and region. Either way the keys can be used through EC2 only."
   type        = set(string)

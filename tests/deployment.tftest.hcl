@@ -71,11 +71,12 @@ run "by_default" {
   assert {
     condition = toset(keys(aws_cloudwatch_event_target.target)) == toset([
       "instance-stopped/park", "snapshot-done/park", "instance-running/start", "volume-changed/start", "start-refused/start", "sweep/park", "sweep/start",
+      "reminder/park", "reminder/start",
     ])
     error_message = "Each rule reaches the side that acts on it, and the sweep reaches both."
   }
   assert {
-    condition     = toset(keys(aws_lambda_permission.rule)) == toset(["instance-running", "volume-changed", "start-refused", "sweep"])
+    condition     = toset(keys(aws_lambda_permission.rule)) == toset(["instance-running", "volume-changed", "start-refused", "sweep", "reminder"])
     error_message = "Exactly the rules that lead to the start function may invoke it."
   }
   assert {
@@ -115,6 +116,41 @@ run "without_starts_from_anywhere" {
   assert {
     condition     = !contains(keys(aws_cloudwatch_event_rule.rule), "start-refused") && !contains(keys(aws_lambda_permission.rule), "start-refused")
     error_message = "Without start_on_failed_start no record of CloudTrail reaches the module."
+  }
+}
+
+run "with_a_topic" {
+  command = plan
+
+  variables {
+    notification_topic_arn = "arn:aws:sns:ap-northeast-2:123456789012:people"
+  }
+
+  assert {
+    condition = alltrue([
+      for document in [data.aws_iam_policy_document.park, data.aws_iam_policy_document.start] : [
+        for statement in jsondecode(document.json).Statement : statement.Resource if contains(flatten([statement.Action]), "sns:Publish")
+      ] == ["arn:aws:sns:ap-northeast-2:123456789012:people"]
+    ])
+    error_message = "Both functions may publish to the topic, and to no other."
+  }
+  assert {
+    condition = alltrue([
+      for document in [data.aws_iam_policy_document.park, data.aws_iam_policy_document.start] : [
+        for statement in jsondecode(document.json).Statement : statement.Condition.StringEquals["events:source"]
+        if contains(flatten([statement.Action]), "events:PutEvents")
+      ] == ["park-volumes"]
+    ])
+    error_message = "Both functions may put events on the bus in their own name only."
+  }
+}
+
+run "without_a_topic" {
+  command = plan
+
+  assert {
+    condition     = !strcontains(data.aws_iam_policy_document.park.json, "sns:") && !strcontains(data.aws_iam_policy_document.start.json, "sns:")
+    error_message = "Without a topic nobody may publish."
   }
 }
 
@@ -188,8 +224,10 @@ run "of_another_team" {
   }
   assert {
     condition = alltrue([
-      for document in [data.aws_iam_policy_document.park, data.aws_iam_policy_document.start] :
-      !can(regex("ParkVolumes|park-volumes([^:]|$)", document.json)) && strcontains(document.json, "aws:ResourceTag/Nightly")
+      for document in [data.aws_iam_policy_document.park, data.aws_iam_policy_document.start] : alltrue([
+        for statement in jsondecode(document.json).Statement : # all but the name under which every deployment tells what happened
+        statement.Sid == "TellOnTheBus" || !can(regex("ParkVolumes|park-volumes([^:]|$)", jsonencode(statement)))
+      ]) && strcontains(document.json, "aws:ResourceTag/Nightly")
     ])
     error_message = "The roles reach only what this deployment tagged and what is opted in by its own tag."
   }

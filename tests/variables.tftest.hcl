@@ -37,6 +37,8 @@ run "accepts_the_least_values" {
     function_timeout_seconds = 10
     sweep_interval_minutes   = 1
     log_retention_days       = 1
+    start_on_failed_start    = false
+    notification_topic_arn   = null
     kms_key_arns             = []
     permissions_boundary_arn = null
     powertools_layer_arn     = null
@@ -66,6 +68,8 @@ run "accepts_the_greatest_values" {
     function_timeout_seconds = 420
     sweep_interval_minutes   = 60
     log_retention_days       = 3653
+    start_on_failed_start    = true
+    notification_topic_arn   = "arn:aws-us-gov:sns:us-gov-west-1:123456789012:Park_Volumes-1"
     kms_key_arns = [
       "arn:aws:kms:ap-northeast-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
       "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab",
@@ -598,6 +602,26 @@ run "park_maximum_concurrency_rejects_less_than_2" {
   }
 
   expect_failures = [var.park_maximum_concurrency]
+}
+
+run "notification_topic_arn_rejects_a_name" {
+  command = plan
+
+  variables {
+    notification_topic_arn = "park-volumes"
+  }
+
+  expect_failures = [var.notification_topic_arn]
+}
+
+run "notification_topic_arn_rejects_a_fifo_topic" {
+  command = plan
+
+  variables {
+    notification_topic_arn = "arn:aws:sns:ap-northeast-2:123456789012:park-volumes.fifo"
+  }
+
+  expect_failures = [var.notification_topic_arn]
 }
 
 run "park_maximum_concurrency_rejects_half_a_function" {

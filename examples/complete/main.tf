@@ -31,6 +31,9 @@ module "park_volumes" {
   # Starts that EC2 refuses because an instance is parked are made up for. Takes a trail with management events.
   start_on_failed_start = true
 
+  # Who is told what happens: events on the default bus always, and messages for people where a topic is named.
+  notification_topic_arn = aws_sns_topic.park_volumes.arn
+
   # How the functions run.
   lambda_architecture      = "arm64"
   park_memory_size         = 512
@@ -41,6 +44,11 @@ module "park_volumes" {
   # What a security review may ask for: the customer keys by name, and a boundary for both roles.
   kms_key_arns             = var.kms_key_arns
   permissions_boundary_arn = var.permissions_boundary_arn
+}
+
+# Subscribe whoever wants to know: an address, a chat.
+resource "aws_sns_topic" "park_volumes" {
+  name = "park-volumes"
 }
 
 # For the people, roles and schedulers that start instances. Attach it to them.

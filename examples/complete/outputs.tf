@@ -43,6 +43,11 @@ output "dead_letter_queue_url" {
   value       = module.park_volumes.dead_letter_queue_url
 }
 
+output "notification_topic_arn" {
+  description = "ARN of the topic that tells what happens, to subscribe to."
+  value       = aws_sns_topic.park_volumes.arn
+}
+
 output "start_policy_json" {
   description = "The IAM policy, as JSON, that a caller of the Function URL needs."
   value       = module.park_volumes.start_policy_json

@@ -362,6 +362,7 @@ def _instance(i: Any) -> Instance:
         ),
         tags=_tag_map(i),
         state_reason=i.get("StateReason", {}).get("Code", ""),
+        state_message=i.get("StateReason", {}).get("Message", ""),
         lifecycle=i.get("InstanceLifecycle", ""),
         hibernation=i.get("HibernationOptions", {}).get("Configured", False),
         product_codes=tuple(code["ProductCodeId"] for code in i.get("ProductCodes", ())),

@@ -76,6 +76,7 @@ class Instance:
     tags: Mapping[str, str]
     root_device_type: str = "ebs"
     state_reason: str = ""
+    state_message: str = ""
     lifecycle: str = ""
     hibernation: bool = False
     product_codes: tuple[str, ...] = ()

@@ -68,11 +68,15 @@ class TooSlow(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What became of one instance in this pass: the decision, and the sentence of the error that stopped its steps."""
+    """What became of one instance in this pass: the decision, and the sentence of the error that stopped its steps.
+
+    ``finished`` is False where the steps were not all done: of an error, a lost race, or for want of time.
+    """
 
     seen: Seen
     decision: Decision
     error: str = ""
+    finished: bool = True
 
 
 Each = Callable[[Sequence[Callable[[], None]]], None]
@@ -187,7 +191,8 @@ class Pass:
         def one(s: Seen) -> None:
             decision = park(s, self.settings, self.began)
             if decision.steps and self.clock.now() >= self.deadline:
-                results[s.instance.id] = Result(seen=s, decision=decision, error="There was no time left for it.")
+                late = "There was no time left for it."
+                results[s.instance.id] = Result(seen=s, decision=decision, error=late, finished=False)
             else:
                 results[s.instance.id] = self._do(s, decision, one_by_one)
 
@@ -252,8 +257,9 @@ class Pass:
         except (Raced, TooSlow) as interruption:
             reason = f"{decision.reason} {interruption}"
             decision = replace(decision, reason=reason, outcome=Outcome.GOING_ON, look_again=AFTER_RACE)
+            return Result(seen=seen, decision=decision, finished=False)
         except Ec2Error as error:
-            return Result(seen=seen, decision=decision, error=str(error))
+            return Result(seen=seen, decision=decision, error=str(error), finished=False)
         return Result(seen=seen, decision=decision)
 
     def _wait_for(self, stage: Sequence[Step], work: _Work) -> None:
@@ -308,11 +314,15 @@ class Pass:
 # The sweep.
 
 
-def sweep_park(ec2: Ec2, settings: Settings, now: datetime) -> list[str]:
-    """The ids of the instances that the park side may have something to do for, found with few calls."""
+def survey(ec2: Ec2, settings: Settings) -> list[Seen]:
+    """Every opted-in instance, in three calls. Of all volumes only the marked ones are seen, and no lock."""
     instances = ec2.instances_tagged({settings.opt_in_tag_key: OPTED_IN})
-    seen = assemble(instances, ec2.every_snapshot(), ec2.every_marked_volume(), frozenset())
-    return [i for i, s in seen.items() if worth_a_look(s, settings, now)]
+    return list(assemble(instances, ec2.every_snapshot(), ec2.every_marked_volume(), frozenset()).values())
+
+
+def sweep_park(fleet: Iterable[Seen], settings: Settings, now: datetime) -> list[str]:
+    """The ids of those instances of a survey that the park side may have something to do for."""
+    return [s.instance.id for s in fleet if worth_a_look(s, settings, now)]
 
 
 def sweep_start(ec2: Ec2) -> list[str]:

@@ -10,6 +10,7 @@ import boto3
 import pytest
 from pytest_terraform.tf import TerraformTestApi
 
+from tests.deployed.post import Post
 from tests.deployed.stops import Stops
 from tests.local_aws.client import ADMIN_KEY, ADMIN_SECRET, LocalAws
 from tests.local_aws.settings import QUICK
@@ -73,7 +74,14 @@ def url(outputs: dict[str, Any]) -> FunctionUrl:
 
 
 @pytest.fixture(scope="session")
-def stopped(stops: Stops, url: FunctionUrl) -> Stops:
+def post(aws: LocalAws, outputs: dict[str, Any]) -> Post:
+    """Somebody who listens to what is told, from before anything happens."""
+    return Post(aws=aws, topic_arn=outputs["notification_topic_arn"])
+
+
+@pytest.fixture(scope="session")
+def stopped(stops: Stops, url: FunctionUrl, post: Post) -> Stops:
     """The fleet, stopped in every way, after the module has done what it does about each."""
+    assert post.messages() == []
     stops.stop_all(url)
     return stops

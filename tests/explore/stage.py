@@ -16,7 +16,7 @@ from park_volumes.decide.park import park
 from park_volumes.decide.start import start
 from park_volumes.ec2 import Ec2, Ec2Error
 from park_volumes.model import Decision, Outcome, Settings
-from park_volumes.reconcile import Pass, Result, look, one_by_one, sweep_park, sweep_start
+from park_volumes.reconcile import Pass, Result, look, one_by_one, survey, sweep_park, sweep_start
 from tests.model import judge
 from tests.model.ec2_model import EC2Client
 from tests.model.faults import Call, Fault, ProcessDied
@@ -45,7 +45,7 @@ SETTINGS = Settings(
 Kind = Literal["park", "sweep of park", "start", "settle", "sweep of start"]
 KINDS: Mapping[Kind, Callable[[Pass, Sequence[str]], Sequence[Result | None]]] = {
     "park": lambda p, ids: p.park(ids),
-    "sweep of park": lambda p, _: p.park(sweep_park(p.ec2, p.settings, p.began)),
+    "sweep of park": lambda p, _: p.park(sweep_park(survey(p.ec2, p.settings), p.settings, p.began)),
     "start": lambda p, ids: [p.start(ids[0])],
     "settle": lambda p, ids: p.settle(ids),
     "sweep of start": lambda p, _: p.settle(sweep_start(p.ec2)),

@@ -38,7 +38,14 @@ ENVIRONMENT = {
 }
 START_ROLE = "arn:aws:iam::123456789012:role/park-volumes-start-us-east-1"
 START_ENVIRONMENT = {"FUNCTION_URL_AUTH": "AWS_IAM", "START_ROLE_ARN": START_ROLE}
-SWEEP = {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}, "resources": ["arn:aws:events:::rule"]}
+RULES = "arn:aws:events:us-east-1:123456789012:rule/park-volumes"
+SWEEP = {
+    "source": "aws.events",
+    "detail-type": "Scheduled Event",
+    "detail": {},
+    "resources": [f"{RULES}-sweep"],
+}
+REMINDER = SWEEP | {"resources": [f"{RULES}-reminder"]}
 CALLER = "arn:aws:iam::123456789012:user/ada"
 _serial = count()
 
@@ -156,12 +163,43 @@ class Reply:
         return str(self.body["error"]["message"])
 
 
+class Bus:
+    """EventBridge, as far as the functions use it."""
+
+    def __init__(self, taken: list[dict[str, Any]]) -> None:
+        self._taken = taken
+
+    def put_events(self, *, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803  (the name in the API)
+        assert 1 <= len(Entries) <= 10
+        self._taken += Entries
+        return {"FailedEntryCount": 0, "Entries": [{"EventId": str(n)} for n, _ in enumerate(Entries)]}
+
+
+class Topics:
+    """SNS of one region, as far as the functions use it."""
+
+    def __init__(self, published: list[dict[str, Any]], region: str) -> None:
+        self._published, self._region = published, region
+
+    def publish(self, *, TopicArn: str, Subject: str, Message: str) -> dict[str, Any]:  # noqa: N803  (the same)
+        assert TopicArn.split(":")[3] == self._region
+        assert len(Subject) < 100
+        assert Subject.isascii()
+        assert Subject.isprintable()
+        self._published.append({"topic": TopicArn, "subject": Subject, "message": Message})
+        return {"MessageId": "1"}
+
+
 class Functions:
     """The handlers, loaded anew as a Lambda runtime does, and what one may do with them."""
 
     def __init__(self, stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
         self.stand = stand
         self.faults: FaultPlan | None = None
+        self.events: list[dict[str, Any]] = []
+        """What was put on the bus, oldest first; the detail as text."""
+        self.messages: list[dict[str, Any]] = []
+        """What was published to topics."""
         self._monkeypatch = monkeypatch
         for name, value in (ENVIRONMENT | START_ENVIRONMENT).items():
             monkeypatch.setenv(name, value)
@@ -170,9 +208,13 @@ class Functions:
         monkeypatch.setattr(boto3, "client", self._client)
         monkeypatch.setattr(runtime, "SystemClock", lambda: WorldClock(stand.world))
 
-    def _client(self, service: str, **_: Any) -> Any:
+    def _client(self, service: str, **options: Any) -> Any:
         if service == "sqs":
             return SQSClient(self.stand.world, "park")
+        if service == "events":
+            return Bus(self.events)
+        if service == "sns":
+            return Topics(self.messages, options["region_name"])
         return OneAtATime(self.stand.world, service, faults=self._fault_at)
 
     def _fault_at(self, call: Call) -> Fault | None:
@@ -214,6 +256,10 @@ class Functions:
         event = url_event("POST", path_of(ref, "start")) | {"queryStringParameters": {"wait": wait}}
         answer = self.start(event)
         return Reply(answer["statusCode"], answer["headers"], json.loads(answer["body"]))
+
+    def told(self) -> list[tuple[str, str]]:
+        """The events on the bus: what happened, and to which instance."""
+        return [(e["DetailType"], json.loads(e["Detail"])["instance-id"]) for e in self.events]
 
     def sent(self) -> list[tuple[float, dict[str, Any]]]:
         """The messages waiting in the queue: seconds until they come, and what they say."""

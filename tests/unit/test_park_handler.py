@@ -37,7 +37,9 @@ def snapshots(stand: Stand) -> list[str]:
 
 
 def logged(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    """The lines of the log; those with metrics have a file of their own."""
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return [line for line in lines if "_aws" not in line]
 
 
 def levels(lines: Iterable[dict[str, Any]]) -> set[str]:

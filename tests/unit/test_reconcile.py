@@ -14,7 +14,7 @@ import pytest
 from park_volumes import records
 from park_volumes.ec2 import Ec2
 from park_volumes.model import CreateVolume, Outcome
-from park_volumes.reconcile import assemble, in_parallel, look, one_by_one, sweep_park, sweep_start
+from park_volumes.reconcile import assemble, in_parallel, look, one_by_one, survey, sweep_park, sweep_start
 from tests.model import judge
 from tests.model.faults import Fault, ProcessDied, at_operation
 from tests.model.records import Disk, Durations, Rules
@@ -366,7 +366,7 @@ class TestAttempts:
         assert [v.state for v in stand.world.volumes.current()] == ["error"]
         stand.new_pass().start(instance_id)
         assert Counter(v.state for v in stand.world.volumes.current()) == {"error": 1, "in-use": 1}
-        stand.step(*sweep_park(stand.ec2(), SETTINGS, stand.clock.now()))
+        stand.step(*sweep_park(survey(stand.ec2(), SETTINGS), SETTINGS, stand.clock.now()))
         stand.after(10)
 
         assert [v.state for v in stand.world.volumes.current()] == ["in-use"]
@@ -543,23 +543,23 @@ class TestSweep:
     def test_finds_what_was_stopped(self, stand: Stand) -> None:
         stopped, _ = stand.stopped(), stand.launch(name="running")
 
-        assert sweep_park(stand.ec2(), SETTINGS, stand.clock.now()) == [stopped]
+        assert sweep_park(survey(stand.ec2(), SETTINGS), SETTINGS, stand.clock.now()) == [stopped]
 
     def test_leaves_out_what_is_parked(self, stand: Stand) -> None:
         stand.parked()
 
-        assert sweep_park(stand.ec2(), SETTINGS, stand.clock.now()) == []
+        assert sweep_park(survey(stand.ec2(), SETTINGS), SETTINGS, stand.clock.now()) == []
 
     def test_leaves_out_what_is_not_opted_in(self, stand: Stand) -> None:
         stand.stopped(opt_in="false")
 
-        assert sweep_park(stand.ec2(), SETTINGS, stand.clock.now()) == []
+        assert sweep_park(survey(stand.ec2(), SETTINGS), SETTINGS, stand.clock.now()) == []
 
     def test_takes_three_calls_however_many_instances_there_are(self, stand: Stand) -> None:
         for n in range(20):
             stand.launch(name=f"n{n}")
         before = stand.world.calls
-        sweep_park(stand.ec2(), SETTINGS, stand.clock.now())
+        sweep_park(survey(stand.ec2(), SETTINGS), SETTINGS, stand.clock.now())
 
         assert stand.world.calls - before == 3
 
@@ -574,7 +574,7 @@ class TestSweep:
         for _ in range(8):
             stand.after(300)
             current = stand.new_pass()
-            current.park(sweep_park(current.ec2, SETTINGS, current.began))
+            current.park(sweep_park(survey(current.ec2, SETTINGS), SETTINGS, current.began))
             current = stand.new_pass()
             current.settle(sweep_start(current.ec2))
 

@@ -6,11 +6,9 @@ import re
 from collections.abc import Iterable
 
 from park_volumes import records
+from park_volumes.decide.situation import STOPPED_ON_PURPOSE
 from park_volumes.model import LEAVE_ATTACHED, Instance, Settings, Volume
 from park_volumes.prices import GIB, snapshot_price, volume_price
-
-STOPPED_ON_PURPOSE = ("", "Client.UserInitiatedShutdown", "Client.InstanceInitiatedShutdown", "Server.ScheduledStop")
-"""The StateReason codes of a stop that a person, the guest or AWS maintenance asked for; absent counts as asked for."""
 
 REGION_ZONE = re.compile(r"[a-z]{2}(-[a-z]+)+-\d[a-z]")
 """The zones of a region itself: not Local Zones (us-west-2-lax-1a), not Wavelength (us-east-1-wl1-bos-wlz-1)."""

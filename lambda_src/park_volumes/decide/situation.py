@@ -8,6 +8,12 @@ from datetime import datetime
 
 from park_volumes.model import OPTED_IN, Attachment, Instance, Mark, Place, Record, Seen, Settings, Volume
 
+STOPPED_ON_PURPOSE = ("", "Client.UserInitiatedShutdown", "Client.InstanceInitiatedShutdown", "Server.ScheduledStop")
+"""The StateReason codes of a stop that a person, the guest or AWS maintenance asked for; absent counts as asked for."""
+
+CAPACITY = "Server.InsufficientInstanceCapacity"
+"""The StateReason code of a start that EC2 had no room for."""
+
 
 def opted_in(instance: Instance, settings: Settings) -> bool:
     return instance.tags.get(settings.opt_in_tag_key) in OPTED_IN
@@ -149,6 +155,20 @@ def _one_per_part(records: Iterable[Record]) -> dict[int, Record]:
     return parts
 
 
+def asked_to_start(seen: Seen, settings: Settings) -> datetime | None:
+    """When the latest launch was asked for here; None where it was not, or too long before it."""
+    launched = seen.instance.launch_time
+    requests = (r.start_requested for r in seen.records if r.start_requested and r.launch_time < launched)
+    return max((at for at in requests if at <= launched < at + settings.start_hold), default=None)
+
+
+def fell_back(seen: Seen, settings: Settings) -> bool:
+    """Whether the instance was started here and stopped again though nobody asked for that: EC2 took the start back."""
+    i = seen.instance
+    on_purpose = i.state_reason in STOPPED_ON_PURPOSE
+    return i.state == "stopped" and not on_purpose and asked_to_start(seen, settings) is not None
+
+
 def start_refused(seen: Seen, tried: datetime) -> bool:
     """Whether EC2 must have refused a start at that time because of us: no root volume since, and records of this stop.
 
@@ -167,6 +187,11 @@ def start_pending(seen: Seen, settings: Settings, now: datetime) -> bool:
 def start_under_way(seen: Seen, settings: Settings, now: datetime) -> bool:
     """Whether the pass that was asked for the start may still be at work: others would only get in its way."""
     return any(now < at + settings.function_timeout for at in _requests(seen))
+
+
+def last_request(seen: Seen) -> datetime | None:
+    """When the last start of this stop was asked for."""
+    return max(_requests(seen), default=None)
 
 
 def _requests(seen: Seen) -> list[datetime]:

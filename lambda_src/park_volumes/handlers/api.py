@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
@@ -42,13 +42,19 @@ class Problem(Exception):
 
 
 def answer(
-    event: dict[str, Any], context: LambdaContext, *, this_pass: Pass, sign_in: SignIn, logger: Logger
+    event: dict[str, Any],
+    context: LambdaContext,
+    *,
+    this_pass: Pass,
+    sign_in: SignIn,
+    logger: Logger,
+    tell: Callable[[list[Result]], None],
 ) -> dict[str, Any]:
-    """Answer one request of the Function URL. Raises ValueError for what can not have come from there."""
+    """Answer one request of the Function URL, and ``tell`` of starts. Raises ValueError for what is no such request."""
     context_of_request = event["requestContext"]
     if not isinstance(context_of_request, dict) or not {"http", "stage"} <= context_of_request.keys():
         raise ValueError("The function was invoked directly, and not with a request of a Function URL.")
-    app.append_context(this_pass=this_pass, sign_in=sign_in, logger=logger)  # type: ignore[no-untyped-call]  # Powertools types it not
+    app.append_context(this_pass=this_pass, sign_in=sign_in, logger=logger, tell=tell)  # type: ignore[no-untyped-call]  # Powertools types it not
     return app.resolve(event, context)
 
 
@@ -138,6 +144,7 @@ def start_instance(ref: str) -> Response[Any]:
     result = _this_pass().start(instance.id)
     if result is None:
         raise _unknown(ref)
+    app.context["tell"]([result])
     _must_have_worked(result)
     if wait and (later := _running_within(wait, instance.id)):
         return _json(HTTPStatus.OK, _shown(later))

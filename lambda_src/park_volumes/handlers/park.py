@@ -7,6 +7,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,9 @@ from botocore.config import Config
 from park_volumes import settings as environment
 from park_volumes.ec2 import Ec2
 from park_volumes.handlers import runtime
-from park_volumes.reconcile import Result, sweep_park
+from park_volumes.handlers.notices import Notices, Place
+from park_volumes.reconcile import Result, survey, sweep_park
+from park_volumes.report import gauges, of_parking
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
@@ -37,23 +40,37 @@ MESSAGES_PER_CALL = 10
 
 logger = Logger()
 ec2 = Ec2(boto3.client("ec2", config=runtime.patient()), deployment=SETTINGS.deployment)
+notices = Notices(
+    deployment=SETTINGS.deployment,
+    topic_arn=os.environ.get("NOTIFICATION_TOPIC_ARN", ""),
+    client=boto3.client,
+    logger=logger,
+)
 sqs = boto3.client("sqs", config=Config(retries={"mode": "standard"}))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class _Batch:
     """What a batch of messages asks for: the ids (or SWEEP) that each message names, by message id.
 
-    ``looks`` counts, by instance, the delayed messages in a row that led here. ``broken`` messages can not be read.
+    ``looks`` counts, by instance, the delayed messages in a row that led here. ``silent`` messages, those of a sweep
+    and those that come back, are no reason to tell once more what lasts. ``broken`` messages can not be read.
     """
 
     ids_of: dict[str, set[str]] = field(default_factory=dict)
     looks: dict[str, int] = field(default_factory=dict)
+    silent: set[str] = field(default_factory=set)
+    reminder: bool = False
     broken: set[str] = field(default_factory=set)
 
     @property
     def ids(self) -> set[str]:
         return {i for ids in self.ids_of.values() for i in ids}
+
+    @property
+    def telling(self) -> set[str]:
+        """The instances of which is told what lasts."""
+        return {i for message, ids in self.ids_of.items() if message not in self.silent for i in ids}
 
 
 @logger.inject_lambda_context
@@ -62,14 +79,23 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     this_pass = runtime.begin_pass(ec2, SETTINGS, context)
     batch = _read(event["Records"])
     if SWEEP in batch.ids:
-        _send(sweep_park(ec2, SETTINGS, this_pass.began), delay=0, looks=0)
+        fleet = survey(ec2, SETTINGS)
+        notices.measure(gauges(fleet, SETTINGS, this_pass.began))
+        _send(sweep_park(fleet, SETTINGS, this_pass.began), delay=0, looks=0, reminder=batch.reminder)
     results = this_pass.park(batch.ids - {SWEEP})
     for result in results:
         runtime.log(logger, result)
+    _tell(results, batch, this_pass.began, context)
     _look_again(results, batch.looks)
     failed = {r.seen.instance.id for r in results if r.error}
     unfinished = batch.broken | {message for message, ids in batch.ids_of.items() if ids & failed}
     return {"batchItemFailures": [{"itemIdentifier": message} for message in sorted(unfinished)]}
+
+
+def _tell(results: Iterable[Result], batch: _Batch, now: datetime, context: LambdaContext) -> None:
+    telling = batch.telling
+    reports = [of_parking(r, SETTINGS, now, telling=r.seen.instance.id in telling) for r in results]
+    notices.send(reports, Place.of_function(context.invoked_function_arn))
 
 
 def _read(messages: Iterable[dict[str, Any]]) -> _Batch:
@@ -78,6 +104,8 @@ def _read(messages: Iterable[dict[str, Any]]) -> _Batch:
     for message in messages:
         try:
             _read_one(message["messageId"], json.loads(message["body"]), batch, snapshots)
+            if message.get("attributes", {}).get("ApproximateReceiveCount", "1") != "1":
+                batch.silent.add(message["messageId"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             logger.error(
                 f"A message of the park queue can not be read: {error!r}.", body=message.get("body", "")[:1000]
@@ -99,9 +127,12 @@ def _read_one(message_id: str, body: Any, batch: _Batch, snapshots: dict[str, st
             snapshots[message_id] = runtime.id_in_arn(detail["snapshot_id"])
         case "Scheduled Event":
             batch.ids_of[message_id] = {SWEEP}
+            batch.reminder |= runtime.is_reminder(body)
         case str(kind) if kind == LOOK_AGAIN:
             ids, looks = _ids(detail["instance-ids"]), int(detail.get("looks", 0))
             batch.ids_of[message_id] = ids
+            if not looks and not detail.get("reminder"):
+                batch.silent.add(message_id)
             batch.looks.update({i: max(looks, batch.looks.get(i, 0)) for i in ids})
         case kind:
             raise ValueError(f"unknown detail-type {kind!r}")
@@ -126,8 +157,9 @@ def _look_again(results: Iterable[Result], looks: Mapping[str, int]) -> None:
             _send(ids, delay=delay, looks=count)
 
 
-def _send(ids: list[str], *, delay: int, looks: int) -> None:
-    bodies = [_look_again_message(ids[n : n + IDS_PER_MESSAGE], looks) for n in range(0, len(ids), IDS_PER_MESSAGE)]
+def _send(ids: list[str], *, delay: int, looks: int, reminder: bool = False) -> None:
+    groups = [ids[n : n + IDS_PER_MESSAGE] for n in range(0, len(ids), IDS_PER_MESSAGE)]
+    bodies = [_look_again_message(group, looks, reminder) for group in groups]
     for n in range(0, len(bodies), MESSAGES_PER_CALL):
         entries: list[SendMessageBatchRequestEntryTypeDef] = [
             {"Id": str(k), "MessageBody": body, "DelaySeconds": delay}
@@ -138,6 +170,6 @@ def _send(ids: list[str], *, delay: int, looks: int) -> None:
             raise RuntimeError(f"The park queue refused {len(answer['Failed'])} messages: {answer['Failed'][0]}.")
 
 
-def _look_again_message(ids: list[str], looks: int) -> str:
-    detail = {"instance-ids": ids, "looks": looks}
+def _look_again_message(ids: list[str], looks: int, reminder: bool) -> str:
+    detail = {"instance-ids": ids, "looks": looks} | ({"reminder": True} if reminder else {})
     return json.dumps({"source": "park-volumes", "detail-type": LOOK_AGAIN, "detail": detail})

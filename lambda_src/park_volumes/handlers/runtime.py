@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -36,6 +37,11 @@ def patient() -> Config:
 def id_in_arn(arn: str) -> str:
     """The resource id in an ARN: what follows the last slash. On the rest of it the EBS events disagree."""
     return arn.rsplit("/", 1)[-1]
+
+
+def is_reminder(event: dict[str, Any]) -> bool:
+    """Whether a scheduled event is the daily one, at which what lasts is told again."""
+    return any(arn.endswith("-reminder") for arn in event["resources"])
 
 
 def prompt() -> Config:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import boto3
@@ -12,13 +14,24 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from park_volumes import settings as environment
 from park_volumes.ec2 import Ec2
 from park_volumes.handlers import api, failed_start, runtime, sign_in
+from park_volumes.handlers.notices import Notices, Place
 from park_volumes.reconcile import Pass, Result, sweep_start
+from park_volumes.report import of_start
 
 SETTINGS = environment.from_environment(os.environ)
+CALL = "AWS API Call via CloudTrail"
+SCHEDULE = "Scheduled Event"
 OUR_ROLE = environment.text(os.environ, "START_ROLE_ARN")
 
 logger = Logger()
 ec2 = Ec2(boto3.client("ec2", config=runtime.prompt()), deployment=SETTINGS.deployment)
+
+notices = Notices(
+    deployment=SETTINGS.deployment,
+    topic_arn=os.environ.get("NOTIFICATION_TOPIC_ARN", ""),
+    client=boto3.client,
+    logger=logger,
+)
 
 
 def _parameter(name: str) -> str:
@@ -38,20 +51,22 @@ class FailedPass(Exception):
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer a request of the Function URL (payload format 2.0), or follow an event of EventBridge."""
     this_pass = runtime.begin_pass(ec2, SETTINGS, context)
+    place = Place.of_function(context.invoked_function_arn)
+
+    def tell(results: Iterable[Result], *, asked: bool, telling: bool) -> None:
+        notices.send([of_start(r, SETTINGS, this_pass.began, asked=asked, telling=telling) for r in results], place)
+
     if "requestContext" in event:
-        return api.answer(event, context, this_pass=this_pass, sign_in=callers, logger=logger)
-    results = _follow(event, this_pass)
+        tell_one = partial(tell, asked=True, telling=True)
+        return api.answer(event, context, this_pass=this_pass, sign_in=callers, logger=logger, tell=tell_one)
+    asked = event["detail-type"] == CALL
+    results = _start_from_anywhere(event, this_pass) if asked else this_pass.settle(_named(event))
     for result in results:
         runtime.log(logger, result)
+    tell(results, asked=asked, telling=event["detail-type"] != SCHEDULE or runtime.is_reminder(event))
     if failed := [r.seen.instance.id for r in results if r.error]:
         raise FailedPass(f"{', '.join(failed)} could not be brought further; see the errors logged before.")
     return {}
-
-
-def _follow(event: dict[str, Any], this_pass: Pass) -> list[Result]:
-    if event["detail-type"] == "AWS API Call via CloudTrail":
-        return _start_from_anywhere(event, this_pass)
-    return this_pass.settle(_named(event))
 
 
 def _start_from_anywhere(event: dict[str, Any], this_pass: Pass) -> list[Result]:
@@ -73,7 +88,7 @@ def _named(event: dict[str, Any]) -> list[str]:
             return [event["detail"]["instance-id"]]
         case "EBS Volume Notification":
             return _of_volumes({runtime.id_in_arn(arn) for arn in event["resources"] if ":volume/" in arn})
-        case "Scheduled Event":
+        case str(kind) if kind == SCHEDULE:
             return sweep_start(ec2)
         case kind:
             raise ValueError(f"The start function knows no event of the type {kind!r}.")

@@ -1,0 +1,375 @@
+"""What is told of a pass, to whom, and how often."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from park_volumes.handlers.notices import Place
+from park_volumes.reconcile import survey
+from park_volumes.report import Kind, gauges
+from tests.model.faults import Call, Fault, at_operation
+from tests.unit.facts import SETTINGS
+from tests.unit.functions import REMINDER, SWEEP, Bus, Functions, failed_start, sqs_record, state_change
+from tests.unit.passes import DATA, ROOT, Stand
+
+TOPIC = "arn:aws:sns:eu-central-1:123456789012:park-volumes"
+
+
+def parked_by_events(stand: Stand, functions: Functions, **facts: Any) -> str:
+    instance_id = stand.launch(**facts)
+    stand.owner.stop_instances(InstanceIds=[instance_id])
+    functions.live(600)
+    assert stand.instance(instance_id).devices == ()
+    return instance_id
+
+
+def detail(event: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(event["Detail"])
+    return found
+
+
+def metrics(capsys: pytest.CaptureFixture[str]) -> dict[str, list[float]]:
+    """The metrics in the log, by name; every line must be one that CloudWatch understands."""
+    found: dict[str, list[float]] = {}
+    for line in map(json.loads, capsys.readouterr().out.splitlines()):
+        if "_aws" not in line:
+            continue
+        (directive,) = line["_aws"]["CloudWatchMetrics"]
+        assert directive["Namespace"] == "ParkVolumes"
+        assert set(directive["Dimensions"][0]) == {"deployment", "service"}
+        assert line["deployment"] == "park-volumes"
+        for metric in directive["Metrics"]:
+            found.setdefault(metric["Name"], []).extend(line[metric["Name"]])
+    return found
+
+
+class TestParking:
+    @pytest.mark.parametrize("disks", [(ROOT,), (ROOT, DATA), (ROOT, DATA, DATA._replace(device="/dev/sdg"))])
+    def test_is_told_once_when_the_last_volume_is_deleted(
+        self, stand: Stand, functions: Functions, disks: tuple[Any, ...]
+    ) -> None:
+        instance_id = stand.launch(*disks)
+        stand.owner.stop_instances(InstanceIds=[instance_id])
+        functions.live(1200)
+
+        assert functions.told() == [(Kind.PARKED, instance_id)]
+
+    def test_is_told_with_what_became_of_the_volumes(self, stand: Stand, functions: Functions) -> None:
+        instance_id = parked_by_events(stand, functions, name="db")
+        (event,) = functions.events
+        told = detail(event)
+
+        assert event["Source"] == "park-volumes"
+        assert event["Resources"] == [f"arn:aws:ec2:us-east-1:123456789012:instance/{instance_id}"]
+        assert (told["version"], told["deployment"], told["name"]) == ("1", "park-volumes", "db")
+        assert told["what"] == f"{instance_id} is parked: its 2 volumes (132 GiB) became snapshots."
+        assert told["gib"] == 132
+        assert told["snapshot-ids"] == sorted(s.id for s in stand.world.snapshots.current())
+        assert 180 <= told["seconds"] <= 600
+        assert told["console"].endswith(f"#InstanceDetails:instanceId={instance_id}")
+
+    def test_is_not_told_again_by_whatever_looks_later(self, stand: Stand, functions: Functions) -> None:
+        instance_id = parked_by_events(stand, functions)
+        for body in (state_change(instance_id, "stopped"), SWEEP, REMINDER):
+            functions.park(body)
+        functions.start(SWEEP)
+        functions.start(REMINDER)
+
+        assert functions.told() == [(Kind.PARKED, instance_id)]
+
+    def test_that_lost_a_race_for_the_last_volume_is_not_told_yet(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.rootless(ROOT)
+        stand.after(200)
+        (root,) = (v.id for v in stand.world.volumes.current())
+
+        def somebody_is_quicker(call: Call) -> None:
+            if call.operation == "DeleteVolume":
+                stand.owner.attach_volume(VolumeId=root, InstanceId=instance_id, Device=ROOT.device)
+
+        functions.faults = somebody_is_quicker
+        functions.park(state_change(instance_id, "stopped"))
+
+        assert functions.told() == []
+        assert [v.id for v in stand.world.volumes.current()] == [root]
+
+
+class TestARefusal:
+    def test_is_told_when_the_instance_stops(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.launch(state="stopped", facts={"InstanceLifecycle": "spot"})
+        functions.park(state_change(instance_id, "stopped"))
+        (event,) = functions.events
+
+        assert event["DetailType"] == Kind.PARKING_REFUSED
+        assert "It is a Spot Instance" in detail(event)["what"]
+        assert "take the tag ParkVolumes off the instance" in detail(event)["advice"]
+
+    def test_is_not_told_by_sweeps_and_once_a_day_by_the_reminder(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.launch(state="stopped", facts={"InstanceLifecycle": "spot"})
+        for _ in range(5):
+            functions.park(SWEEP)
+            functions.live(300)
+        assert functions.told() == []
+        functions.park(REMINDER)
+        functions.live(300)
+
+        assert functions.told() == [(Kind.PARKING_REFUSED, instance_id)]
+
+    def test_of_a_start_is_told(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.parked()
+        lost = next(s.id for s in stand.world.snapshots.current())
+        stand.owner.unlock_snapshot(SnapshotId=lost)
+        stand.owner.delete_snapshot(SnapshotId=lost)
+        functions.post("db", "start")
+
+        assert functions.told() == [(Kind.START_REFUSED, instance_id)]
+        assert "is missing" in detail(functions.events[0])["what"]
+
+    def test_of_a_start_from_elsewhere_is_told(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.parked()
+        stand.owner.delete_tags(Resources=[instance_id], Tags=[{"Key": "ParkVolumes"}])
+        functions.start(failed_start(instance_id, at=stand.clock.now()))
+
+        assert functions.told() == [(Kind.START_REFUSED, instance_id)]
+
+    def test_of_what_nobody_asked_for_is_none(self, stand: Stand, functions: Functions) -> None:
+        strangers = [stand.launch(opt_in="false"), stand.stopped(name="other", opt_in="false")]
+        for instance_id in strangers:
+            functions.start(state_change(instance_id, "running"))
+            functions.park(state_change(instance_id, "stopped"))
+        functions.start(REMINDER)
+
+        assert functions.told() == []
+
+
+class TestAFailure:
+    def test_is_told_at_the_first_try_and_not_when_the_message_comes_back(
+        self, stand: Stand, functions: Functions
+    ) -> None:
+        instance_id = stand.stopped()
+        stand.after(121)
+        functions.faults = at_operation("CreateSnapshot", Fault.DENIED, 99)
+        message = sqs_record("m", state_change(instance_id, "stopped"))
+        for count in range(1, 6):
+            functions.park_batch(message | {"attributes": {"ApproximateReceiveCount": str(count)}})
+
+        assert functions.told() == [(Kind.PARKING_FAILED, instance_id)]
+        assert "CreateSnapshot failed" in detail(functions.events[0])["what"]
+
+    def test_of_a_snapshot_is_told(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.launch(ROOT)
+        functions.faults = at_operation("CreateSnapshot", Fault.SNAPSHOT_FAILS)
+        stand.owner.stop_instances(InstanceIds=[instance_id])
+        functions.live(400)
+
+        assert (Kind.PARKING_FAILED, instance_id) in functions.told()
+        assert f"A snapshot of {ROOT.device} failed" in detail(functions.events[0])["what"]
+
+    def test_of_a_start_is_told(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.parked()
+        functions.faults = at_operation("CreateVolume", Fault.DENIED, 99)
+        assert functions.post("db", "start").status == 502
+
+        assert functions.told() == [(Kind.START_FAILED, instance_id)]
+
+    def test_of_a_start_that_ec2_took_back_is_told_with_its_reason(self, stand: Stand, functions: Functions) -> None:
+        instance_id = parked_by_events(stand, functions, name="db")
+        functions.events.clear()
+        functions.faults = at_operation("StartInstances", Fault.START_FALLS_BACK)
+        functions.post("db", "start")
+        functions.live(300)
+        (event,) = functions.events
+
+        assert event["DetailType"] == Kind.START_FAILED
+        assert "Client.InternalError" in detail(event)["what"]
+        assert "KMS key" in detail(event)["advice"]
+        assert stand.instance(instance_id).state == "stopped"
+
+
+class TestAStart:
+    def test_is_told_once_when_the_instance_runs(self, stand: Stand, functions: Functions) -> None:
+        instance_id = parked_by_events(stand, functions, name="db")
+        functions.events.clear()
+        functions.post("db", "start")
+        assert functions.told() == []
+        functions.live(300)
+        functions.start(SWEEP)
+        (event,) = functions.events
+
+        assert event["DetailType"] == Kind.STARTED
+        what = f"{instance_id} runs: 2 volumes (132 GiB) were restored from its snapshots."
+        assert detail(event)["what"] == what
+        assert 0 <= detail(event)["seconds"] <= 60
+
+    def test_whose_event_was_lost_is_told_by_the_sweep(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.parked()
+        functions.post("db", "start")
+        stand.after(300)
+        stand.world.take_events()
+        functions.start(SWEEP)
+
+        assert functions.told() == [(Kind.STARTED, instance_id)]
+
+    def test_that_put_the_volumes_back_is_told(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.rootless()
+        functions.post("db", "start")
+        functions.live(600)
+        functions.start(SWEEP)
+
+        assert functions.told() == [(Kind.STARTED, instance_id)]
+        assert "were put back" in detail(functions.events[0])["what"]
+
+
+class TestSnapshotsThatNobodyUses:
+    def test_are_told_once_a_day_for_as_long_as_they_are_kept(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.parked()
+        functions.post("db", "start")
+        functions.live(300)
+        data = next(v.id for v in stand.world.volumes.current() if v.size == DATA.size)
+        stand.owner.detach_volume(VolumeId=data, InstanceId=instance_id)
+        functions.live(25 * 3600)
+        functions.events.clear()
+        functions.park(SWEEP)
+        functions.live(10)
+        assert functions.told() == []
+        functions.park(REMINDER)
+        functions.live(10)
+
+        assert functions.told() == [(Kind.ORPHANED, instance_id)]
+        assert "aws ec2 delete-snapshot" in detail(functions.events[0])["advice"]
+
+
+class TestMessages:
+    def test_are_not_sent_without_a_topic(self, stand: Stand, functions: Functions) -> None:
+        parked_by_events(stand, functions)
+
+        assert functions.messages == []
+
+    def test_say_what_happened_to_whom_and_where_to_look(
+        self, stand: Stand, functions: Functions, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("NOTIFICATION_TOPIC_ARN", TOPIC)
+        instance_id = parked_by_events(stand, functions, name="db")
+        (message,) = functions.messages
+
+        assert message["topic"] == TOPIC
+        assert message["subject"] == f"ParkVolumes: Instance Parked: {instance_id} (db)"
+        assert message["message"] == (
+            f"{instance_id} (db): Instance Parked\n"
+            f"{instance_id} is parked: its 2 volumes (132 GiB) became snapshots.\n"
+            "Nothing is to be done. Start it as you always have, or at the Function URL.\n"
+            "https://us-east-1.console.aws.amazon.com/ec2/home?region=us-east-1"
+            f"#InstanceDetails:instanceId={instance_id}\n\n"
+            "ParkVolumes, deployment park-volumes, us-east-1, account 123456789012."
+        )
+
+    def test_of_one_pass_are_one(self, stand: Stand, functions: Functions, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("NOTIFICATION_TOPIC_ARN", TOPIC)
+        ids = [stand.launch(state="stopped", facts={"InstanceLifecycle": "spot"}, name="ü" * 99) for _ in range(12)]
+        functions.park(*(state_change(i, "stopped") for i in ids))
+        (message,) = functions.messages
+
+        assert message["subject"].endswith("???, and 11 more")
+        assert all(i in message["message"] for i in ids)
+        assert len(functions.events) == 12
+
+
+class TestNumbers:
+    def test_of_a_sweep_are_the_parked_size_and_the_oldest_things_under_way(
+        self, stand: Stand, functions: Functions, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        stand.parked(name="parked")
+        stand.stopped(name="whole")
+        stand.rootless(name="locked")
+        functions.park(SWEEP)
+        found = metrics(capsys)
+
+        assert found["ParkedGiB"] == [132]
+        assert 0 < found["TransitAge"][0] <= 120
+        assert found["StartAge"] == [0]
+
+    def test_of_an_empty_account_are_zero(self, functions: Functions, capsys: pytest.CaptureFixture[str]) -> None:
+        functions.park(SWEEP)
+
+        assert metrics(capsys) == {"ParkedGiB": [0], "TransitAge": [0], "StartAge": [0]}
+
+    def test_of_a_start_that_does_not_get_on_grow(self, stand: Stand) -> None:
+        instance_id = stand.parked()
+        stand.new_pass(faults=at_operation("CreateVolume", Fault.DENIED, 99)).start(instance_id)
+        stand.after(1200)
+
+        assert gauges(survey(stand.ec2(), SETTINGS), SETTINGS, stand.clock.now())["StartAge"] == pytest.approx(1200, 1)
+
+    def test_of_a_restored_volume_count_from_the_request_and_not_from_the_parking(self, stand: Stand) -> None:
+        instance_id = stand.parked()
+        stand.after(90 * 24 * 3600)
+        stand.new_pass(faults=at_operation("AttachVolume", Fault.DENIED, 99)).start(instance_id)
+        stand.after(600)
+        found = gauges(survey(stand.ec2(), SETTINGS), SETTINGS, stand.clock.now())
+
+        assert found["TransitAge"] == pytest.approx(600, 1)
+        assert found["ParkedGiB"] == 132
+
+    def test_of_parking_and_starting_tell_how_long_it_took(
+        self, stand: Stand, functions: Functions, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        parked_by_events(stand, functions)
+        functions.post("db", "start")
+        functions.live(300)
+        found = metrics(capsys)
+
+        assert found.keys() == {"ParkDuration", "StartDuration"}
+        assert found["ParkDuration"][0] > 180
+        assert found["StartDuration"][0] < 60
+
+    def test_count_refusals_and_failures(
+        self, stand: Stand, functions: Functions, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        spot = stand.launch(state="stopped", facts={"InstanceLifecycle": "spot"}, name="spot")
+        functions.park(state_change(spot, "stopped"))
+        stand.parked()
+        functions.faults = at_operation("CreateVolume", Fault.DENIED, 99)
+        functions.post("db", "start")
+
+        assert metrics(capsys) == {"Refusals": [1], "Failures": [1]}
+
+
+class TestWhatCanNotBeSent:
+    def test_is_an_error_in_the_log_and_stops_nothing(
+        self, stand: Stand, functions: Functions, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def denied(*_: Any, **__: Any) -> Any:
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "No."}}, "PutEvents")
+
+        monkeypatch.setattr(Bus, "put_events", denied)
+        instance_id = parked_by_events(stand, functions)
+
+        assert stand.instance(instance_id).devices == ()
+        assert "PutEvents failed, and something was not told that should have been" in capsys.readouterr().out
+
+    def test_because_the_bus_refuses_an_entry_is_logged_with_it(
+        self, stand: Stand, functions: Functions, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        refusal = {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "InternalFailure", "ErrorMessage": "No."}]}
+        monkeypatch.setattr(Bus, "put_events", lambda *_, **__: refusal)
+        parked_by_events(stand, functions)
+
+        assert "EventBridge did not take an event: InternalFailure." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("partition", "region", "host"),
+    [
+        ("aws", "eu-west-1", "eu-west-1.console.aws.amazon.com"),
+        ("aws-cn", "cn-north-1", "cn-north-1.console.amazonaws.cn"),
+        ("aws-us-gov", "us-gov-west-1", "us-gov-west-1.console.amazonaws-us-gov.com"),
+    ],
+)
+def test_a_console_link_leads_to_the_console_of_the_partition(partition: str, region: str, host: str) -> None:
+    place = Place.of_function(f"arn:{partition}:lambda:{region}:123456789012:function:park-volumes-park")
+
+    assert place.console("i-1") == f"https://{host}/ec2/home?region={region}#InstanceDetails:instanceId=i-1"
+    assert place.arn("i-1") == f"arn:{partition}:ec2:{region}:123456789012:instance/i-1"
