@@ -10,8 +10,7 @@ from functools import partial
 from typing import Any
 
 from park_volumes.cli.screen import Board, Screen
-from park_volumes.decide.refusals import STOPPED_ON_PURPOSE
-from park_volumes.decide.situation import marked
+from park_volumes.decide.situation import STOPPED_ON_PURPOSE, marked
 from park_volumes.decide.status import status
 from park_volumes.ec2 import INSTANCE_ID, Ec2, literally
 from park_volumes.model import OPTED_IN, Decision, Instance, Outcome, Seen, Settings
