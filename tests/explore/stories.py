@@ -94,6 +94,16 @@ STORIES: Mapping[str, Story] = {
         "finish a",
         lag=Lag(60.0, seed=10008660, share=20),
     ),
+    "a root volume that its owner attached as another disk is not waited for": story(
+        "one volume",
+        "copied",
+        "person detaches 0",
+        "wait 1",
+        "person attaches 7",
+        "begin park",
+        "go c 8",
+        lag=Lag(60.0, seed=30011497, share=100),
+    ),
     "a root volume that left before it was marked is not waited for": story(
         "two volumes", "copied", "begin park", "go a 6", "person detaches 0", "go a 3"
     ),

@@ -348,6 +348,14 @@ class TestPutBack:
         assert decision.reason == f"vol-data of {ID} is attached elsewhere: detach it and ask again."
         assert kinds(decision) == [{"RememberStart"}]
 
+    def test_a_volume_that_its_owner_attached_as_another_disk_is_told(self) -> None:
+        s = given_up()
+        moved = replace(s.volumes[0], attachments=(attachment("/dev/sdq"),))
+        decision = decide(seen(moved, s.volumes[1], records=s.records))
+
+        assert decision.outcome is Outcome.REFUSED
+        assert decision.reason == f"{ID} has vol-root at /dev/sdq instead of /dev/xvda: detach it and ask again."
+
     def test_a_volume_whose_device_another_has_is_told(self) -> None:
         s = given_up()
         foreign = volume("vol-else", attachment(DATA))

@@ -21,6 +21,7 @@ from park_volumes.decide.situation import (
     displaced,
     given_up,
     marked,
+    misplaced,
     opted_in,
     root_detached,
     settled,
@@ -278,6 +279,8 @@ def _dismantle(seen: Seen, settings: Settings, now: datetime) -> Decision:
     instance = seen.instance
     generation = given_up(seen)
     if unconfirmed(seen, generation):
+        if words := misplaced(seen):
+            return _refuse(words)
         reason = f"Nobody confirmed that the root volume of {instance.id} was detached to park it: it is put back."
         return _wait(reason, outcome=Outcome.GOING_ON)
     if generation is None:

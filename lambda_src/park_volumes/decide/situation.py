@@ -85,6 +85,13 @@ def marked(seen: Seen) -> list[Marked]:
     ]
 
 
+def misplaced(seen: Seen) -> str:
+    """A sentence where a volume in transit is attached to the instance at another device than its own; else empty."""
+    moved = [(m, m.at) for m in marked(seen) if m.at and m.at.device != m.place.device]
+    words = ", ".join(f"{m.id} at {at.device} instead of {m.place.device}" for m, at in moved)
+    return f"{seen.instance.id} has {words}: detach it and ask again." if words else ""
+
+
 def displaced(seen: Seen) -> str:
     """A sentence where a free volume in transit finds another one at its device, of its owner's; else empty."""
     for m in marked(seen):

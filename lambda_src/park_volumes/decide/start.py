@@ -18,6 +18,7 @@ from park_volumes.decide.situation import (
     displaced,
     given_up,
     marked,
+    misplaced,
     opted_in,
     root_detached,
     root_in_transit,
@@ -196,7 +197,7 @@ def _put_back(
     attempt = [m for m in originals if m.mark.generation == root.mark.generation]
     if taken := [m.id for m in attempt if m.elsewhere]:
         return _refuse(f"{', '.join(taken)} of {instance.id} is attached elsewhere: detach it and ask again.", remember)
-    if words := displaced(seen):
+    if words := misplaced(seen) or displaced(seen):
         return _refuse(words, remember)
     if any(m.state not in ("available", "in-use") or (m.at and m.at.state != "attached") for m in attempt):
         return _not_yet(f"Volumes of {instance.id} are still being detached.", remember)
