@@ -5,13 +5,13 @@ locals {
 
   rules_always = {
     instance-stopped = {
-      description = "An instance has stopped: look whether it is to be parked."
+      description = "An instance has stopped or was terminated: look whether it is to be parked, or has left snapshots."
       schedule    = null
       targets     = ["park"]
       pattern = {
         source      = ["aws.ec2"]
         detail-type = ["EC2 Instance State-change Notification"]
-        detail      = { state = ["stopped"] }
+        detail      = { state = ["stopped", "terminated"] }
       }
     }
     snapshot-done = {

@@ -188,7 +188,7 @@ data "aws_iam_policy_document" "park" {
     condition {
       test     = "ForAllValues:StringEquals"
       variable = "aws:TagKeys"
-      values   = ["park-volumes:mark", "park-volumes:place"]
+      values   = ["park-volumes:mark", "park-volumes:place", "park-volumes:terminated"]
     }
     condition {
       test     = "Null"

@@ -109,6 +109,18 @@ variable "snapshot_retention_hours" {
   }
 }
 
+variable "orphan_retention_days" {
+  description = "Days that the snapshots of an instance that is terminated while parked are kept, if their volume would have been deleted with it (DeleteOnTermination). The others are kept until somebody deletes them. Both are reported."
+  type        = number
+  default     = 30
+  nullable    = false
+
+  validation {
+    condition     = floor(var.orphan_retention_days) == var.orphan_retention_days && var.orphan_retention_days >= 1 && var.orphan_retention_days <= 3650
+    error_message = "orphan_retention_days must be a whole number of days from 1 to 3650, for example 30."
+  }
+}
+
 variable "lock_snapshots" {
   description = "Whether the snapshots of a parked instance are locked (governance mode, free), so that nothing else in the account deletes the only copy of the data."
   type        = bool

@@ -33,6 +33,7 @@ run "accepts_the_least_values" {
     allowed_product_codes    = []
     park_even_if_dearer      = false
     observe_only             = false
+    orphan_retention_days    = 1
     quiet_period_seconds     = 55
     function_timeout_seconds = 10
     sweep_interval_minutes   = 1
@@ -64,6 +65,7 @@ run "accepts_the_greatest_values" {
     allowed_product_codes    = [for n in range(20) : format("%s%02d", join("", [for m in range(38) : "a"]), n)]
     park_even_if_dearer      = true
     observe_only             = true
+    orphan_retention_days    = 3650
     quiet_period_seconds     = 480
     function_timeout_seconds = 420
     sweep_interval_minutes   = 60
@@ -683,4 +685,34 @@ run "prices_rejects_more_than_100" {
   }
 
   expect_failures = [var.prices]
+}
+
+run "orphan_retention_days_rejects_less_than_1" {
+  command = plan
+
+  variables {
+    orphan_retention_days = 0
+  }
+
+  expect_failures = [var.orphan_retention_days]
+}
+
+run "orphan_retention_days_rejects_half_a_day" {
+  command = plan
+
+  variables {
+    orphan_retention_days = 1.5
+  }
+
+  expect_failures = [var.orphan_retention_days]
+}
+
+run "orphan_retention_days_rejects_more_than_3650" {
+  command = plan
+
+  variables {
+    orphan_retention_days = 3651
+  }
+
+  expect_failures = [var.orphan_retention_days]
 }

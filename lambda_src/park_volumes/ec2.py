@@ -29,6 +29,7 @@ from park_volumes.model import (
     MarkVolume,
     Record,
     RememberStart,
+    RememberTermination,
     SetDeleteOnTermination,
     StartInstance,
     Step,
@@ -229,6 +230,12 @@ class Ec2:
     def _remember_start(self, step: RememberStart) -> None:
         with _errors("CreateTags", ", ".join(step.snapshot_ids)):
             tags = _tags({records.START_REQUESTED: step.at.isoformat()})
+            self._client.create_tags(Resources=list(step.snapshot_ids), Tags=tags)
+
+    @do.register
+    def _remember_termination(self, step: RememberTermination) -> None:
+        with _errors("CreateTags", ", ".join(step.snapshot_ids)):
+            tags = _tags({records.TERMINATED: records.termination_value(step.instance_id, step.at)})
             self._client.create_tags(Resources=list(step.snapshot_ids), Tags=tags)
 
     @do.register

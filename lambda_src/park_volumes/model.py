@@ -34,6 +34,7 @@ class Settings:
     prices: Mapping[str, float] = field(default_factory=dict)
     park_even_if_dearer: bool = False
     observe_only: bool = False
+    orphan_retention: timedelta = timedelta(days=30)
     start_hold: timedelta = timedelta(hours=1)
 
     @property
@@ -160,7 +161,7 @@ class Record:
     State: pending, completed, error, recoverable, recovering. ``launch_time`` is the instance's LaunchTime seen before
     the snapshot was taken; ``part`` of ``parts`` numbers the devices of one generation from 1; ``source`` is the
     snapshot that the volume itself was made from, if any; ``written`` is the size of all written blocks in bytes, None
-    where EC2 does not say.
+    where EC2 does not say; ``terminated`` is when the instance was first seen terminated.
     """
 
     snapshot_id: str
@@ -189,6 +190,7 @@ class Record:
     start_requested: datetime | None = None
     attempt: int = 1
     written: int | None = None
+    terminated: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,6 +268,15 @@ class RememberStart:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RememberTermination:
+    """Tag the snapshots of an instance that was seen terminated."""
+
+    snapshot_ids: tuple[str, ...]
+    instance_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class CountAttempt:
     snapshot_id: str
     attempt: int
@@ -318,6 +329,7 @@ Step = (
     | DeleteVolume
     | DiscardSnapshot
     | RememberStart
+    | RememberTermination
     | CountAttempt
     | CreateVolume
     | AttachVolume

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from park_volumes import records
 from park_volumes.decide.observe import observed
+from park_volumes.decide.orphans import GONE, TERMINATED
 from park_volumes.decide.park import park, worth_a_look
 from park_volumes.decide.situation import opted_in, start_refused
 from park_volumes.decide.start import remembering, restore, start
@@ -112,6 +113,32 @@ def look(ec2: Ec2, ids: Iterable[str], *, locks: bool) -> dict[str, Seen]:
     return assemble(instances, snapshots, volumes, locked)
 
 
+def left_behind(ec2: Ec2, ids: Iterable[str]) -> dict[str, Seen]:
+    """What there is of instances that EC2 does not show: their snapshots."""
+    snapshots = ec2.snapshots_of(ids)
+    completed = [r.snapshot_id for r in snapshots.records if r.state == "completed"]
+    locked = ec2.locked(completed) if completed else frozenset[str]()
+    return assemble(map(_gone, {r.instance_id for r in snapshots.records}), snapshots, (), locked)
+
+
+def every_orphan(ec2: Ec2) -> list[Seen]:
+    """The instances that are terminated or gone, with the snapshots that are left of them."""
+    snapshots = ec2.every_snapshot()
+    return list(assemble(_ended(ec2, snapshots, known=set()), snapshots, (), frozenset()).values())
+
+
+def _ended(ec2: Ec2, snapshots: Snapshots, *, known: set[str]) -> list[Instance]:
+    """The instances with snapshots of ours, beside those known, that are terminated or that EC2 does not show."""
+    ids = {r.instance_id for r in snapshots.records} - known
+    shown = {i.id: i for i in ec2.instances(ids)}
+    return [i for i in shown.values() if i.state == TERMINATED] + [_gone(i) for i in sorted(ids - shown.keys())]
+
+
+def _gone(instance_id: str) -> Instance:
+    never = datetime.fromtimestamp(0, UTC)
+    return Instance(id=instance_id, state=GONE, launch_time=never, zone="", root_device="", mappings=(), tags={})
+
+
 def _volumes(ec2: Ec2, instances: Sequence[Instance], every: Iterable[Record]) -> list[Volume]:
     """The volumes attached, those that records of the last stop name, and those that are marked, each once."""
     launch = {i.id: i.launch_time for i in instances}
@@ -185,7 +212,9 @@ class Pass:
 
     def park(self, ids: Iterable[str]) -> list[Result]:
         """One look at all of these instances, and the next steps of each."""
+        ids = set(ids)
         seen = look(self.ec2, ids, locks=True)
+        seen |= left_behind(self.ec2, ids - seen.keys())
         results: dict[str, Result] = {}
 
         def one(s: Seen) -> None:
@@ -315,9 +344,14 @@ class Pass:
 
 
 def survey(ec2: Ec2, settings: Settings) -> list[Seen]:
-    """Every opted-in instance, in three calls. Of all volumes only the marked ones are seen, and no lock."""
+    """Every opted-in instance, and every one that is no more and has left snapshots, in three or four calls.
+
+    Of all volumes only the marked ones are seen, and no lock.
+    """
     instances = ec2.instances_tagged({settings.opt_in_tag_key: OPTED_IN})
-    return list(assemble(instances, ec2.every_snapshot(), ec2.every_marked_volume(), frozenset()).values())
+    snapshots = ec2.every_snapshot()
+    instances += _ended(ec2, snapshots, known={i.id for i in instances})
+    return list(assemble(instances, snapshots, ec2.every_marked_volume(), frozenset()).values())
 
 
 def sweep_park(fleet: Iterable[Seen], settings: Settings, now: datetime) -> list[str]:

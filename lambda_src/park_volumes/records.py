@@ -25,6 +25,7 @@ MARK = PREFIX + "mark"
 PLACE = PREFIX + "place"
 START_REQUESTED = PREFIX + "start-requested"
 ATTEMPT = PREFIX + "attempt"
+TERMINATED = PREFIX + "terminated"
 
 TAGS_PER_RESOURCE = 50
 OUR_TAGS = 12
@@ -118,12 +119,23 @@ def record(
             start_requested=datetime.fromisoformat(tags[START_REQUESTED]) if START_REQUESTED in tags else None,
             attempt=int(tags.get(ATTEMPT, "1")),
             written=written,
+            terminated=_terminated(tags),
         )
     except (KeyError, ValueError) as error:
         raise DamagedRecord(
             f"The tags of snapshot {snapshot_id} do not say how to rebuild its volume ({error!r}). "
             "The snapshot is kept; correct its park-volumes: tags."
         ) from error
+
+
+def termination_value(instance_id: str, at: datetime) -> str:
+    return f"{instance_id} {at.isoformat()}"
+
+
+def _terminated(tags: Mapping[str, str]) -> datetime | None:
+    """When the instance of this record was seen terminated; a word about another instance is none about this one."""
+    instance_id, _, at = tags.get(TERMINATED, "").partition(" ")
+    return datetime.fromisoformat(at) if instance_id == tags[INSTANCE] and at else None
 
 
 def mark_value(mark: Mark) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from park_volumes.decide.orphans import GONE, TERMINATED
 from park_volumes.decide.situation import (
     CAPACITY,
     asked_to_start,
@@ -22,7 +23,7 @@ from park_volumes.decide.situation import (
     root_detached,
     start_pending,
 )
-from park_volumes.model import DeleteVolume, Outcome, Record, Seen, Settings, UnmarkVolumes
+from park_volumes.model import DeleteVolume, Outcome, Record, RememberTermination, Seen, Settings, UnmarkVolumes
 from park_volumes.reconcile import Result
 
 AGAIN = "Nothing is lost, and it is tried again by itself. The log of the function has every step."
@@ -76,6 +77,9 @@ def of_parking(result: Result, settings: Settings, now: datetime, *, telling: bo
     seen, decision = result.seen, result.decision
     if result.finished and (parts := _given_up_now(result)):
         return _parked(seen, parts, now)
+    if result.finished and any(isinstance(s, RememberTermination) for stage in decision.steps for s in stage):
+        ids = tuple(r.snapshot_id for r in seen.records)
+        return Report(kind=Kind.ORPHANED, seen=seen, what=decision.reason, advice=ORPHANS, snapshot_ids=ids)
     if not telling:
         return None
     if result.error:
@@ -174,7 +178,7 @@ def _not_parked(seen: Seen, reason: str, settings: Settings) -> Report:
 
 def gauges(fleet: Iterable[Seen], settings: Settings, now: datetime) -> Mapping[str, float]:
     """The size in GiB of all that is parked; the age in seconds of the oldest transit and the oldest undone start."""
-    every = list(fleet)
+    every = [s for s in fleet if s.instance.state not in (TERMINATED, GONE)]
     oldest_transit = min((t for s in every if (t := _in_transit_since(s))), default=now)
     oldest_start = min((t for s in every if (t := _unfinished_start(s, settings, now))), default=now)
     return {

@@ -26,6 +26,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         lock_snapshots=_boolean(environment, "LOCK_SNAPSHOTS"),
         allowed_product_codes=frozenset(environment.get("ALLOWED_PRODUCT_CODES", "").split()),
         park_even_if_dearer=_boolean(environment, "PARK_EVEN_IF_DEARER"),
+        orphan_retention=timedelta(days=_number(environment, "ORPHAN_RETENTION_DAYS")),
         observe_only=_boolean(environment, "OBSERVE_ONLY"),
         prices=prices_of(environment.get("AWS_REGION", ""), _prices(environment)),
     )

@@ -39,6 +39,19 @@ def mutant(name: str, *edits: tuple[str, str, str]) -> Mutant:
 
 
 MUTANTS = (
+    # What a terminated instance leaves.
+    mutant(
+        "discards what would have outlived a terminated instance",
+        ("orphans:kept_until", "or not r.delete_on_termination", ""),
+    ),
+    mutant(
+        "discards at once what a terminated instance leaves", ("orphans:kept_until", " + settings.orphan_retention", "")
+    ),
+    mutant(
+        "takes an instance that it does not see for one that was terminated",
+        ("orphans:kept_until", "if r.terminated is None or", "if"),
+        ("orphans:kept_until", "r.terminated + settings", "(r.terminated or r.launch_time) + 0 * settings"),
+    ),
     # Copy and lock.
     mutant("locks before a snapshot is completed", ("park:_Part.completed", 'state == "completed"', 'state != "gone"')),
     mutant(
@@ -223,7 +236,7 @@ MUTANTS = (
     mutant("the sweep of start overlooks what is marked", ("reconcile:sweep_start", "marked | {", "{")),
 )
 
-ROOMS = {"park": "decide.park", "start": "decide.start", "situation": "decide.situation", "refusals": "decide.refusals"}
+ROOMS = {room: f"decide.{room}" for room in ("park", "start", "situation", "refusals", "orphans")}
 
 
 @contextmanager

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 WRITING = frozenset(["pending", "running", "stopping"])
 """In these states an instance changes its volumes. Pending too: how far a start that falls back got, nobody knows."""
 
+ORPHANS_ARE_KEPT = 30 * 86400
+"""Seconds that a deployment keeps what would have died with a terminated instance (orphan_retention_days)."""
+
 
 class Copy(NamedTuple):
     """One place that holds certain bytes. proof: an attached or available volume, or a completed snapshot."""
@@ -29,17 +32,21 @@ class Ledger:
     """What the owners of the data have a right to.
 
     latest: per instance, what each device last held. kept: volumes that their owner detached. waived: bytes of which
-    the owner deleted the last copy. incidents: what must never happen and did, in words.
+    the owner deleted the last copy. mortal: per instance, the devices off it that would have died with it. ended: when
+    an instance was terminated. incidents: what must never happen and did, in words.
     """
 
     latest: dict[str, "dict[str, Content]"] = field(default_factory=dict)
     kept: dict[str, "Content"] = field(default_factory=dict)
     waived: set["Content"] = field(default_factory=set)
+    mortal: dict[str, set[str]] = field(default_factory=dict)
+    ended: dict[str, float] = field(default_factory=dict)
     incidents: list[str] = field(default_factory=list)
 
     def clone(self) -> "Ledger":
         latest = {instance_id: devices.copy() for instance_id, devices in self.latest.items()}
-        return Ledger(latest, self.kept.copy(), self.waived.copy(), self.incidents.copy())
+        mortal = {instance_id: devices.copy() for instance_id, devices in self.mortal.items()}
+        return Ledger(latest, self.kept.copy(), self.waived.copy(), mortal, self.ended.copy(), self.incidents.copy())
 
     def launched(self, world: "World", instance: "Instance") -> None:
         self.latest[instance.id] = _held(world, instance)
@@ -52,12 +59,20 @@ class Ledger:
             if volume is not None:
                 self.released(volume.id, world.content(volume))
 
-    def terminating(self, instance: "Instance") -> None:
-        """The owner gives up the disks that go with the instance, and only those."""
+    def terminating(self, world: "World", instance: "Instance") -> None:
+        """The owner gives up the disks that go with the instance, and only those; the parked ones a month later."""
         devices = self.latest.get(instance.id, {})
         for attachment in instance.devices:
             if attachment.delete_on_termination:
                 devices.pop(attachment.device, None)
+            self.mortal.get(instance.id, set()).discard(attachment.device)
+        self.ended[instance.id] = world.clock.now
+
+    def given_up(self, world: "World", instance_id: str) -> set[str]:
+        """The devices whose bytes nobody has a right to any more."""
+        ended = self.ended.get(instance_id)
+        over = ended is not None and world.clock.now >= ended + ORPHANS_ARE_KEPT
+        return self.mortal.get(instance_id, set()) if over else set()
 
     def booting(self, world: "World", instance: "Instance") -> None:
         """A start must find exactly the latest bytes on exactly the old devices."""
@@ -87,6 +102,9 @@ class Ledger:
             self.kept[attachment.volume_id] = content
         elif instance is not None and instance.state in WRITING:
             self._report(world, f"{instance.id} loses {attachment.device} while it is {instance.state}")
+        if not owner:
+            mortal = self.mortal.setdefault(attachment.instance_id, set())
+            (mortal.add if attachment.delete_on_termination else mortal.discard)(attachment.device)
 
     def released(self, volume_id: str, content: "Content") -> None:
         """A running instance wrote on a volume until it had gone."""
@@ -145,6 +163,7 @@ def lost(world: "World", instance_ids: Iterable[str] | None = None) -> list[str]
         (f"{instance_id} {device}", content)
         for instance_id in ids
         for device, content in latest(world, instance_id).items()
+        if device not in world.ledger.given_up(world, instance_id)
     ]
     if instance_ids is None:
         wanted += _kept(world)

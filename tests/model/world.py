@@ -378,7 +378,7 @@ class World:
         instance = self.instances.get(instance_id)
         if instance is None or instance.state != "shutting-down":
             return
-        self.ledger.terminating(instance)
+        self.ledger.terminating(self, instance)
         for attachment in instance.devices:
             self._let_go(attachment)
             volume = self.volumes.get(attachment.volume_id)

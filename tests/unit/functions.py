@@ -32,6 +32,7 @@ ENVIRONMENT = {
     "LOCK_SNAPSHOTS": "true",
     "PARK_EVEN_IF_DEARER": "false",
     "OBSERVE_ONLY": "false",
+    "ORPHAN_RETENTION_DAYS": "30",
     "PARK_QUEUE_URL": QUEUE_URL,
     "POWERTOOLS_LOG_LEVEL": "INFO",
     "POWERTOOLS_METRICS_NAMESPACE": "ParkVolumes",
@@ -273,7 +274,9 @@ class Functions:
         """Carry events to the functions as the deployed rules do, and due messages; how many there were."""
         events = [event.body for event in self.stand.world.take_events()]
         due = [json.loads(message.body) for message in self.stand.world.take_messages()]
-        for_park = [e for e in events if e["detail"].get("state") == "stopped" or "snapshot_id" in e["detail"]]
+        for_park = [
+            e for e in events if e["detail"].get("state") in ("stopped", "terminated") or "snapshot_id" in e["detail"]
+        ]
         for_start = [
             e
             for e in events

@@ -321,6 +321,16 @@ class TestTelling:
         (listed,) = json.loads(laptop.said)["instances"]
         assert (listed["id"], listed["opted_in"]) == (instance_id, False)
 
+    def test_the_list_has_what_terminated_instances_left(self, laptop: Laptop, stand: Stand) -> None:
+        instance_id = stand.parked()
+        stand.owner.terminate_instances(InstanceIds=[instance_id])
+        stand.after(4000)
+
+        assert laptop.run("list") is Ending.DONE
+        assert f"{instance_id} is gone. snap-" in laptop.said
+        assert "kept until somebody deletes it" in laptop.said
+        assert laptop.run("check") is Ending.DONE
+
     def test_an_explanation_says_what_was_seen_decided_and_why(self, laptop: Laptop, stand: Stand) -> None:
         instance_id = stand.rootless(name="db")
 

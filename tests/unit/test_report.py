@@ -242,6 +242,28 @@ class TestSnapshotsThatNobodyUses:
         assert "aws ec2 delete-snapshot" in detail(functions.events[0])["advice"]
 
 
+class TestTermination:
+    def test_is_told_once_with_what_is_left_and_for_how_long(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.parked()
+        functions.events.clear()
+        stand.owner.terminate_instances(InstanceIds=[instance_id])
+        functions.live(120)
+        functions.park(SWEEP)
+        functions.live(10)
+
+        assert functions.told() == [(Kind.ORPHANED, instance_id)]
+        told = detail(functions.events[0])
+        assert "would have died with it: kept until" in told["what"]
+        assert len(told["snapshot-ids"]) == 2
+
+    def test_leaves_nothing_in_transit_that_an_alarm_waits_for(self, stand: Stand) -> None:
+        instance_id = stand.rootless()
+        stand.owner.terminate_instances(InstanceIds=[instance_id])
+        stand.after(4000)
+
+        assert gauges(survey(stand.ec2(), SETTINGS), SETTINGS, stand.clock.now())["TransitAge"] == 0
+
+
 class TestMessages:
     def test_are_not_sent_without_a_topic(self, stand: Stand, functions: Functions) -> None:
         parked_by_events(stand, functions)

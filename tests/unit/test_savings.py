@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from park_volumes.handlers import page
-from tests.unit.functions import Functions, url_event
-from tests.unit.passes import Stand
+from tests.unit.functions import Functions, state_change, url_event
+from tests.unit.passes import DATA, ROOT, Stand
 
 AS_VOLUMES = 32 * 0.08 + 1000 * 0.005 + 125 * 0.04 + 100 * 0.10
 AS_SNAPSHOTS = 132 * 0.05
@@ -78,6 +78,21 @@ def test_a_spreadsheet_has_a_line_for_each_and_the_total(
     assert lines[0]["saved"] == lines[1]["saved"] == f"{AS_VOLUMES - AS_SNAPSHOTS:.2f}"
 
 
+def test_what_terminated_instances_left_is_listed_with_its_end(functions: Functions, stand: Stand) -> None:
+    instance_id = stand.parked(name="db")
+    stand.owner.terminate_instances(InstanceIds=[instance_id])
+    stand.after(60)
+    functions.park(state_change(instance_id, "terminated"))
+    stand.after(4000)
+
+    left = {o["device"]: o for o in json.loads(asked(functions)["body"])["orphans"]}
+
+    assert left[ROOT.device]["kept_until"] is not None
+    assert left[DATA.device]["kept_until"] is None
+    assert left[DATA.device]["cost"] == 5.0
+    assert {o["instance_id"] for o in left.values()} == {instance_id}
+
+
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@sum", "\tx"])
 def test_a_name_is_no_formula_in_a_spreadsheet(functions: Functions, stand: Stand, name: str) -> None:
     stand.launch(name=name)
@@ -94,6 +109,8 @@ def test_another_format_is_refused_in_words(functions: Functions) -> None:
 
 def test_the_document_describes_what_is_answered(functions: Functions, stand: Stand) -> None:
     stand.launch()
+    stand.owner.terminate_instances(InstanceIds=[stand.parked()])
+    stand.after(60)
     schema = json.loads(page.openapi())["components"]["schemas"]["Savings"]
     body = json.loads(asked(functions)["body"])
 
@@ -101,3 +118,5 @@ def test_the_document_describes_what_is_answered(functions: Functions, stand: St
     one = schema["properties"]["instances"]["items"]
     assert set(one["required"]) == set(one["properties"]) == body["instances"][0].keys()
     assert schema["properties"]["total"]["properties"].keys() == body["total"].keys()
+    orphan = schema["properties"]["orphans"]["items"]
+    assert set(orphan["required"]) == set(orphan["properties"]) == body["orphans"][0].keys()

@@ -20,6 +20,7 @@ READ_BY_BOTH = [
     "LOCK_SNAPSHOTS",
     "PARK_EVEN_IF_DEARER",
     "OBSERVE_ONLY",
+    "ORPHAN_RETENTION_DAYS",
 ]
 
 
@@ -60,7 +61,9 @@ def test_an_empty_variable_is_a_missing_one(name: str) -> None:
         from_environment({**ENVIRONMENT, name: ""})
 
 
-@pytest.mark.parametrize("name", [name for name in READ_BY_BOTH if name.endswith(("SECONDS", "MINUTES", "HOURS"))])
+@pytest.mark.parametrize(
+    "name", [name for name in READ_BY_BOTH if name.endswith(("SECONDS", "MINUTES", "HOURS", "DAYS"))]
+)
 def test_a_number_that_is_none_is_named_with_what_it_says(name: str) -> None:
     with pytest.raises(MissingSetting, match=f"{name} is 'soon', not a number"):
         from_environment({**ENVIRONMENT, name: "soon"})

@@ -21,6 +21,7 @@ from park_volumes.cli.explain import costs, decided, explain, money, title
 from park_volumes.cli.lease import Lease
 from park_volumes.cli.relay import Relay
 from park_volumes.cli.screen import Screen
+from park_volumes.decide.orphans import GONE, TERMINATED
 from park_volumes.decide.park import park
 from park_volumes.decide.situation import opted_in, root_detached
 from park_volumes.decide.start import restore, start
@@ -233,7 +234,7 @@ def _do(desk: Desk, options: argparse.Namespace) -> Ending:
 
 def _without_volumes(desk: Desk) -> list[Seen]:
     """The instances that are parked, or on their way there or back."""
-    ended = ("shutting-down", "terminated")
+    ended = ("shutting-down", TERMINATED, GONE)
     return [s for s in desk.every() if root_detached(s) and s.instance.state not in ended and s.records]
 
 

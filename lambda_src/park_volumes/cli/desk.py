@@ -14,7 +14,7 @@ from park_volumes.decide.situation import STOPPED_ON_PURPOSE, marked
 from park_volumes.decide.status import status
 from park_volumes.ec2 import INSTANCE_ID, Ec2, literally
 from park_volumes.model import OPTED_IN, Decision, Instance, Outcome, Seen, Settings
-from park_volumes.reconcile import Clock, Each, Pass, Result, in_parallel, look
+from park_volumes.reconcile import Clock, Each, Pass, Result, every_orphan, in_parallel, look
 
 MARGIN = timedelta(seconds=3)
 """What a pass leaves of its time limit."""
@@ -99,7 +99,8 @@ class Desk:
         opted = {i.id for i in self.ec2.instances_tagged({self.settings.opt_in_tag_key: OPTED_IN})}
         snapshots = self.ec2.every_snapshot()
         ids = opted | {r.instance_id for r in snapshots.records} | {i for i in snapshots.damaged if i}
-        return sorted(self.look(ids), key=lambda s: (s.instance.name, s.instance.id))
+        seen = {s.instance.id: s for s in (*every_orphan(self.ec2), *self.look(ids))}
+        return sorted(seen.values(), key=lambda s: (s.instance.name, s.instance.id))
 
     def look(self, ids: Iterable[str]) -> list[Seen]:
         return list(look(self.ec2, ids, locks=True).values())

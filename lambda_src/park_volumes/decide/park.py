@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from park_volumes import records
+from park_volumes.decide.orphans import GONE, TERMINATED, orphans
 from park_volumes.decide.refusals import dearer, refusal
 from park_volumes.decide.situation import (
     Generation,
@@ -59,6 +60,8 @@ RETRY_SNAPSHOT = timedelta(minutes=5)
 def park(seen: Seen, settings: Settings, now: datetime) -> Decision:
     """The next steps towards this instance being parked, or the reason why there are none."""
     instance = seen.instance
+    if instance.state in (TERMINATED, GONE):
+        return orphans(seen, settings, now)
     if not opted_in(instance, settings):
         return Decision(reason=f"{instance.id} is not opted in.")
     if dead := [m.id for m in marked(seen) if m.restored and m.state == "error"]:
@@ -77,6 +80,8 @@ def park(seen: Seen, settings: Settings, now: datetime) -> Decision:
 def worth_a_look(seen: Seen, settings: Settings, now: datetime) -> bool:
     """Whether the sweep, which sees of all volumes only the marked ones, should have a closer look at this instance."""
     instance = seen.instance
+    if instance.state in (TERMINATED, GONE):
+        return bool(orphans(seen, settings, now).steps)
     if marked(seen):
         return True
     if instance.state == "running":

@@ -23,7 +23,7 @@ from park_volumes.ec2 import INSTANCE_ID, Ec2Error, Raced, literally
 from park_volumes.handlers import page, savings
 from park_volumes.handlers.sign_in import Caller, InvokedDirectly, NotSignedIn, SignIn, TokensUnreadable
 from park_volumes.model import OPTED_IN, Instance, Outcome, Seen
-from park_volumes.reconcile import POLL, Pass, Result, look
+from park_volumes.reconcile import POLL, Pass, Result, every_orphan, look
 
 CLOSEST = 3
 SECONDS = re.compile(r"[0-9]{1,3}")
@@ -112,7 +112,9 @@ def list_instances() -> Response[Any]:
 
 @app.get("/savings")
 def show_savings() -> Response[Any]:
-    report = savings.report(_every(locks=False), _this_pass().settings)
+    this_pass = _this_pass()
+    left = every_orphan(this_pass.ec2) if _caller().may_see("") else []
+    report = savings.report(_every(locks=False), left, this_pass.settings)
     kind = app.current_event.get_query_string_value("format", "")
     if kind not in ("", "csv", "json"):
         raise Problem(HTTPStatus.BAD_REQUEST, "bad_format", f"format is {kind!r}: it is csv or json.")

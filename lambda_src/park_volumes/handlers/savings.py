@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from park_volumes import prices
-from park_volumes.model import Seen, Settings
+from park_volumes.decide.orphans import kept_until
+from park_volumes.model import Record, Seen, Settings
 from park_volumes.prices import Savings
 
 COLUMNS = ("id", "name", "as_volumes", "now", "saved", "as_snapshots", "at_most")
@@ -17,14 +18,18 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What makes a formula of a cell's text in spreadsheets."""
 
 
-def report(every: Iterable[Seen], settings: Settings) -> dict[str, Any]:
-    """The storage of each instance and of all, in USD a month rounded to cents; null where a price is unknown."""
+def report(every: Iterable[Seen], left: Iterable[Seen], settings: Settings) -> dict[str, Any]:
+    """The storage of each instance and of all, in USD a month rounded to cents; null where a price is unknown.
+
+    ``left``: the instances that are no more, of which snapshots are left. They are no part of the total.
+    """
     found = sorted(((s, prices.savings(s, settings.prices)) for s in every), key=_by_name)
     return {
         "currency": "USD",
         "per": "month",
         "instances": [{"id": s.instance.id, "name": s.instance.name} | _figures(costs) for s, costs in found],
         "total": _figures(prices.total(costs for _, costs in found)),
+        "orphans": [_orphan(r, settings) for s in left for r in s.records],
         "prices": {"source": prices.SOURCE, "read_in": prices.READ_IN, "of": dict(settings.prices)},
     }
 
@@ -37,6 +42,19 @@ def as_csv(report: dict[str, Any]) -> str:
     for row in (*report["instances"], {"id": "total", "name": ""} | report["total"]):
         lines.writerow(_cell(row[column]) for column in COLUMNS)
     return text.getvalue()
+
+
+def _orphan(r: Record, settings: Settings) -> dict[str, Any]:
+    """A snapshot of which the instance is no more; ``kept_until`` is null where nothing but a person deletes it."""
+    until = kept_until(r, settings)
+    cost = prices.snapshot_price(settings.prices, r.size * prices.GIB if r.written is None else r.written)
+    return {
+        "snapshot_id": r.snapshot_id,
+        "instance_id": r.instance_id,
+        "device": r.device,
+        "kept_until": until.isoformat() if until else None,
+        "cost": _cents(cost),
+    }
 
 
 def _by_name(pair: tuple[Seen, Savings]) -> tuple[str, str]:
