@@ -191,3 +191,26 @@ resource "aws_lambda_function_url" "start" {
 resource "terraform_data" "function_url_auth" {
   input = var.function_url_auth
 }
+
+# ---------------------------------------------------------------------------------------------------------------------
+# A way back for snapshots that somebody deletes
+# ---------------------------------------------------------------------------------------------------------------------
+
+# By tag: no other snapshot of the account is kept, and billed, for it.
+resource "aws_rbin_rule" "snapshots" {
+  count = var.recycle_bin_days == 0 ? 0 : 1
+
+  description   = "ParkVolumes: deleted snapshots of ${var.name}."
+  resource_type = "EBS_SNAPSHOT"
+  tags          = var.tags
+
+  resource_tags {
+    resource_tag_key   = "park-volumes:deployment"
+    resource_tag_value = var.name
+  }
+
+  retention_period {
+    retention_period_value = var.recycle_bin_days
+    retention_period_unit  = "DAYS"
+  }
+}

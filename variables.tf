@@ -121,6 +121,18 @@ variable "orphan_retention_days" {
   }
 }
 
+variable "recycle_bin_days" {
+  description = "Days that the Recycle Bin keeps a deleted snapshot of this deployment, whoever deleted it: a way back that costs what the snapshot cost. 0: this module makes no rule for it."
+  type        = number
+  default     = 0
+  nullable    = false
+
+  validation {
+    condition     = floor(var.recycle_bin_days) == var.recycle_bin_days && var.recycle_bin_days >= 0 && var.recycle_bin_days <= 365
+    error_message = "recycle_bin_days must be a whole number of days from 0 to 365, for example 7."
+  }
+}
+
 variable "lock_snapshots" {
   description = "Whether the snapshots of a parked instance are locked (governance mode, free), so that nothing else in the account deletes the only copy of the data."
   type        = bool

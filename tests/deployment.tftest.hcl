@@ -38,6 +38,10 @@ run "by_default" {
   command = plan
 
   assert {
+    condition     = length(aws_rbin_rule.snapshots) == 0
+    error_message = "Nothing is kept, and billed, that nobody asked for."
+  }
+  assert {
     condition     = aws_sqs_queue.park.visibility_timeout_seconds >= 6 * aws_lambda_function.function["park"].timeout
     error_message = "A message has to stay invisible for six times the time-out of the function that handles it."
   }
@@ -314,5 +318,26 @@ run "without_tokens" {
   assert {
     condition     = !strcontains(data.aws_iam_policy_document.start.json, "ssm:")
     error_message = "Without tokens there is no parameter to read."
+  }
+}
+
+run "with_a_recycle_bin" {
+  command = plan
+
+  variables {
+    recycle_bin_days = 7
+  }
+
+  assert {
+    condition     = length(aws_rbin_rule.snapshots) == 1 && aws_rbin_rule.snapshots[0].resource_type == "EBS_SNAPSHOT"
+    error_message = "The rule is for snapshots."
+  }
+  assert {
+    condition     = one(aws_rbin_rule.snapshots[0].resource_tags).resource_tag_key == "park-volumes:deployment" && one(aws_rbin_rule.snapshots[0].resource_tags).resource_tag_value == "park-volumes"
+    error_message = "Only the snapshots of this deployment are kept, and billed."
+  }
+  assert {
+    condition     = aws_rbin_rule.snapshots[0].retention_period[0].retention_period_value == 7
+    error_message = "They are kept for as long as was asked for."
   }
 }

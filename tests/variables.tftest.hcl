@@ -34,6 +34,7 @@ run "accepts_the_least_values" {
     park_even_if_dearer      = false
     observe_only             = false
     orphan_retention_days    = 1
+    recycle_bin_days         = 0
     quiet_period_seconds     = 55
     function_timeout_seconds = 10
     sweep_interval_minutes   = 1
@@ -66,6 +67,7 @@ run "accepts_the_greatest_values" {
     park_even_if_dearer      = true
     observe_only             = true
     orphan_retention_days    = 3650
+    recycle_bin_days         = 365
     quiet_period_seconds     = 480
     function_timeout_seconds = 420
     sweep_interval_minutes   = 60
@@ -715,4 +717,34 @@ run "orphan_retention_days_rejects_more_than_3650" {
   }
 
   expect_failures = [var.orphan_retention_days]
+}
+
+run "recycle_bin_days_rejects_less_than_0" {
+  command = plan
+
+  variables {
+    recycle_bin_days = -1
+  }
+
+  expect_failures = [var.recycle_bin_days]
+}
+
+run "recycle_bin_days_rejects_half_a_day" {
+  command = plan
+
+  variables {
+    recycle_bin_days = 1.5
+  }
+
+  expect_failures = [var.recycle_bin_days]
+}
+
+run "recycle_bin_days_rejects_more_than_365" {
+  command = plan
+
+  variables {
+    recycle_bin_days = 366
+  }
+
+  expect_failures = [var.recycle_bin_days]
 }

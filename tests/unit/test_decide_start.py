@@ -568,7 +568,11 @@ class TestRestoreRefused:
         assert "list-snapshots-in-recycle-bin" in words
 
     def test_where_there_are_no_snapshots(self) -> None:
-        assert self.refused(seen()) == f"{ID} has no root volume and no snapshots of ParkVolumes to make one from."
+        words = self.refused(seen())
+
+        assert words.startswith(f"{ID} has no root volume and no snapshots of ParkVolumes to make one from.")
+        assert f"described as ParkVolumes: ... of {ID}" in words
+        assert "restore-snapshot-from-recycle-bin" in words
 
     def test_where_the_snapshots_are_of_another_stop(self) -> None:
         words = self.refused(change(parked(), launch_time=LAUNCHED + timedelta(days=1)))

@@ -298,8 +298,8 @@ def _nothing_whole(seen: Seen, generation: Generation | None) -> str:
     instance = seen.instance
     if generation:
         words = (
-            f"Of the snapshots of {instance.id}, {', '.join(generation.missing)} is missing. Nothing was changed; "
-            "look for the snapshot in the Recycle Bin (aws ec2 list-snapshots-in-recycle-bin)."
+            f"Of the snapshots of {instance.id}, {', '.join(generation.missing)} is missing. Nothing was changed. "
+            f"{_recycle_bin(instance.id)}"
         )
     elif seen.records:
         ids = ", ".join(sorted(r.snapshot_id for r in seen.records))
@@ -308,8 +308,17 @@ def _nothing_whole(seen: Seen, generation: Generation | None) -> str:
             "changed; make a volume from the snapshot that you want and attach it by hand."
         )
     else:
-        words = f"{instance.id} has no root volume and no snapshots of ParkVolumes to make one from."
+        words = f"{instance.id} has no root volume and no snapshots of ParkVolumes to make one from. "
+        words += _recycle_bin(instance.id)
     return " ".join((words, *seen.damaged))
+
+
+def _recycle_bin(instance_id: str) -> str:
+    """How to get back a snapshot that somebody deleted; the bin shows descriptions, and keeps tags."""
+    return (
+        f"Look in the Recycle Bin (aws ec2 list-snapshots-in-recycle-bin) for those described as ParkVolumes: ... of "
+        f"{instance_id}, bring them back (aws ec2 restore-snapshot-from-recycle-bin --snapshot-id ...), and ask again."
+    )
 
 
 def _in_the_way(seen: Seen, generation: Generation) -> str:
