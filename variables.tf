@@ -253,6 +253,42 @@ variable "notification_topic_arn" {
   }
 }
 
+variable "alarm_topic_arns" {
+  description = "ARNs of the SNS topics of this region that the alarms notify, when something is wrong and when it is over: messages in the dead-letter queue, errors and throttles of the functions, an instance too long in transit, a start not done in 15 minutes, sweeps that do not run. Empty: no alarms."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.alarm_topic_arns : can(regex("^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$", arn))])
+    error_message = "alarm_topic_arns must be ARNs of standard SNS topics, for example [\"arn:aws:sns:ap-northeast-2:123456789012:on-call\"]."
+  }
+
+  validation {
+    condition     = length(var.alarm_topic_arns) <= 5
+    error_message = "alarm_topic_arns must be at most 5 ARNs, the most actions that an alarm takes, for example [\"arn:aws:sns:ap-northeast-2:123456789012:on-call\"]."
+  }
+}
+
+variable "transit_alarm_hours" {
+  description = "Hours that an instance may have volumes in transit, neither parked nor whole, before the alarm for it goes off."
+  type        = number
+  default     = 6
+  nullable    = false
+
+  validation {
+    condition     = floor(var.transit_alarm_hours) == var.transit_alarm_hours && var.transit_alarm_hours >= 1 && var.transit_alarm_hours <= 720
+    error_message = "transit_alarm_hours must be a whole number of hours from 1 to 720 (30 days), for example 6."
+  }
+}
+
+variable "dashboard" {
+  description = "Whether a CloudWatch dashboard shows the numbers of docs/events.md. The first three dashboards of an account are free."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "kms_key_arns" {
   description = "ARNs of the customer managed KMS keys that encrypt volumes. Empty: any key of this account and region. Either way the keys can be used through EC2 only."
   type        = set(string)

@@ -158,6 +158,61 @@ run "without_a_topic" {
   }
 }
 
+run "with_alarms" {
+  command = plan
+
+  variables {
+    alarm_topic_arns       = ["arn:aws:sns:ap-northeast-2:123456789012:on-call"]
+    transit_alarm_hours    = 2
+    sweep_interval_minutes = 10
+    dashboard              = true
+  }
+
+  assert {
+    condition = toset(keys(aws_cloudwatch_metric_alarm.alarm)) == toset([
+      "dead-letter", "park-errors", "start-errors", "park-throttles", "start-throttles", "transit", "start", "park-sweep", "start-sweep",
+    ])
+    error_message = "There is an alarm for everything that somebody has to look at, and CloudWatch charges for the eleventh."
+  }
+  assert {
+    condition = alltrue([
+      for alarm in aws_cloudwatch_metric_alarm.alarm :
+      alarm.alarm_actions == toset(["arn:aws:sns:ap-northeast-2:123456789012:on-call"]) && alarm.ok_actions == alarm.alarm_actions
+    ])
+    error_message = "Every alarm tells the topics when it goes off and when it is over."
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.alarm["transit"].threshold == 7200 && aws_cloudwatch_metric_alarm.alarm["start"].threshold == 900
+    error_message = "Transit may take the hours that were set, a start 15 minutes."
+  }
+  assert {
+    condition = alltrue([
+      for key in ["park-sweep", "start-sweep"] : aws_cloudwatch_metric_alarm.alarm[key].treat_missing_data == "breaching" &&
+      aws_cloudwatch_metric_alarm.alarm[key].period * aws_cloudwatch_metric_alarm.alarm[key].evaluation_periods == 1800
+    ])
+    error_message = "Three sweeps that left no number are a matter for an alarm."
+  }
+  assert {
+    condition = alltrue([
+      for key, alarm in aws_cloudwatch_metric_alarm.alarm : alarm.treat_missing_data == "notBreaching" if !endswith(key, "-sweep")
+    ])
+    error_message = "No number is no error, except of the sweeps."
+  }
+  assert {
+    condition     = length(jsondecode(aws_cloudwatch_dashboard.dashboard[0].dashboard_body).widgets) == 5
+    error_message = "The dashboard shows the numbers."
+  }
+}
+
+run "without_alarms" {
+  command = plan
+
+  assert {
+    condition     = length(aws_cloudwatch_metric_alarm.alarm) + length(aws_cloudwatch_dashboard.dashboard) == 0
+    error_message = "Alarms that tell nobody and a dashboard that nobody wants are not made."
+  }
+}
+
 run "every_minute" {
   command = plan
 

@@ -41,6 +41,9 @@ run "accepts_the_least_values" {
     log_retention_days       = 1
     start_on_failed_start    = false
     notification_topic_arn   = null
+    alarm_topic_arns         = []
+    transit_alarm_hours      = 1
+    dashboard                = false
     kms_key_arns             = []
     permissions_boundary_arn = null
     powertools_layer_arn     = null
@@ -74,6 +77,9 @@ run "accepts_the_greatest_values" {
     log_retention_days       = 3653
     start_on_failed_start    = true
     notification_topic_arn   = "arn:aws-us-gov:sns:us-gov-west-1:123456789012:Park_Volumes-1"
+    alarm_topic_arns         = [for n in range(5) : "arn:aws-cn:sns:cn-north-1:123456789012:on-call-${n}"]
+    transit_alarm_hours      = 720
+    dashboard                = true
     kms_key_arns = [
       "arn:aws:kms:ap-northeast-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
       "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab",
@@ -626,6 +632,56 @@ run "notification_topic_arn_rejects_a_fifo_topic" {
   }
 
   expect_failures = [var.notification_topic_arn]
+}
+
+run "alarm_topic_arns_rejects_an_address" {
+  command = plan
+
+  variables {
+    alarm_topic_arns = ["ada@example.com"]
+  }
+
+  expect_failures = [var.alarm_topic_arns]
+}
+
+run "alarm_topic_arns_rejects_six" {
+  command = plan
+
+  variables {
+    alarm_topic_arns = [for n in range(6) : "arn:aws:sns:ap-northeast-2:123456789012:on-call-${n}"]
+  }
+
+  expect_failures = [var.alarm_topic_arns]
+}
+
+run "transit_alarm_hours_rejects_no_time" {
+  command = plan
+
+  variables {
+    transit_alarm_hours = 0
+  }
+
+  expect_failures = [var.transit_alarm_hours]
+}
+
+run "transit_alarm_hours_rejects_more_than_a_month" {
+  command = plan
+
+  variables {
+    transit_alarm_hours = 721
+  }
+
+  expect_failures = [var.transit_alarm_hours]
+}
+
+run "transit_alarm_hours_rejects_half_an_hour" {
+  command = plan
+
+  variables {
+    transit_alarm_hours = 1.5
+  }
+
+  expect_failures = [var.transit_alarm_hours]
 }
 
 run "park_maximum_concurrency_rejects_half_a_function" {

@@ -34,6 +34,11 @@ module "park_volumes" {
   # Who is told what happens: events on the default bus always, and messages for people where a topic is named.
   notification_topic_arn = aws_sns_topic.park_volumes.arn
 
+  # Who is woken when something is wrong, and where the numbers are shown.
+  alarm_topic_arns    = [aws_sns_topic.park_volumes.arn]
+  transit_alarm_hours = 6
+  dashboard           = true
+
   # How the functions run.
   lambda_architecture      = "arm64"
   park_memory_size         = 512
