@@ -61,6 +61,9 @@ RACED: Final = GONE | {
 }
 """Codes that say: the resource is not, or no longer, in the state that was seen. Look again."""
 
+NO_CAPACITY: Final = "InsufficientInstanceCapacity"
+"""The code of a start for which EC2 has no room at the moment."""
+
 
 class Ec2Error(Exception):
     """A call that EC2 refused or that did not come through, in a sentence."""
@@ -229,7 +232,7 @@ class Ec2:
     @do.register
     def _remember_start(self, step: RememberStart) -> None:
         with _errors("CreateTags", ", ".join(step.snapshot_ids)):
-            tags = _tags({records.START_REQUESTED: step.at.isoformat()})
+            tags = _tags({records.START_REQUESTED: records.request_value(step.at, step.refused)})
             self._client.create_tags(Resources=list(step.snapshot_ids), Tags=tags)
 
     @do.register

@@ -160,8 +160,9 @@ class Record:
 
     State: pending, completed, error, recoverable, recovering. ``launch_time`` is the instance's LaunchTime seen before
     the snapshot was taken; ``part`` of ``parts`` numbers the devices of one generation from 1; ``source`` is the
-    snapshot that the volume itself was made from, if any; ``written`` is the size of all written blocks in bytes, None
-    where EC2 does not say; ``terminated`` is when the instance was first seen terminated.
+    snapshot that the volume itself was made from, if any; ``start_refused`` is when EC2 last had no capacity for the
+    start that was asked for at ``start_requested``; ``written`` is the size of all written blocks in bytes, None where
+    EC2 does not say; ``terminated`` is when the instance was first seen terminated.
     """
 
     snapshot_id: str
@@ -188,6 +189,7 @@ class Record:
     source: str = ""
     mark: Mark | None = None
     start_requested: datetime | None = None
+    start_refused: datetime | None = None
     attempt: int = 1
     written: int | None = None
     terminated: datetime | None = None
@@ -263,8 +265,11 @@ class DiscardSnapshot:
 
 @dataclass(frozen=True, kw_only=True)
 class RememberStart:
+    """Tag the snapshots of a stop: when a start was asked for, and when EC2 last had no capacity for it."""
+
     snapshot_ids: tuple[str, ...]
     at: datetime
+    refused: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -20,8 +21,8 @@ from park_volumes.decide.observe import observed
 from park_volumes.decide.orphans import GONE, TERMINATED
 from park_volumes.decide.park import park, worth_a_look
 from park_volumes.decide.situation import opted_in, start_refused
-from park_volumes.decide.start import remembering, restore, start
-from park_volumes.ec2 import Ec2, Ec2Error, Raced, Snapshots
+from park_volumes.decide.start import remembering, restore, start, without_capacity
+from park_volumes.ec2 import NO_CAPACITY, Ec2, Ec2Error, Raced, Snapshots
 from park_volumes.model import (
     OPTED_IN,
     AttachVolume,
@@ -288,8 +289,16 @@ class Pass:
             decision = replace(decision, reason=reason, outcome=Outcome.GOING_ON, look_again=AFTER_RACE)
             return Result(seen=seen, decision=decision, finished=False)
         except Ec2Error as error:
+            self._note(seen, decision, error)
             return Result(seen=seen, decision=decision, error=str(error), finished=False)
         return Result(seen=seen, decision=decision)
+
+    def _note(self, seen: Seen, decision: Decision, error: Ec2Error) -> None:
+        """A start that EC2 had no capacity for is tried again later and later: that it was tried is remembered."""
+        if error.code == NO_CAPACITY:
+            with suppress(Ec2Error):
+                for step in without_capacity(seen, decision, self.clock.now()):
+                    self.ec2.do(step)
 
     def _wait_for(self, stage: Sequence[Step], work: _Work) -> None:
         """Wait the seconds that EC2 takes until the volumes are as a stage needs them."""

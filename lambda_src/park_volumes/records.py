@@ -92,6 +92,7 @@ def record(
     try:
         spec = dict(word.split("=", 1) for word in tags[VOLUME].split())
         part, parts = tags[PART].split("/")
+        requested, refused = _request(tags.get(START_REQUESTED, ""))
         return Record(
             snapshot_id=snapshot_id,
             volume_id=volume_id,
@@ -116,7 +117,8 @@ def record(
             user_tags=user_tags(tags),
             source=spec.get("from", ""),
             mark=mark(tags),
-            start_requested=datetime.fromisoformat(tags[START_REQUESTED]) if START_REQUESTED in tags else None,
+            start_requested=requested,
+            start_refused=refused,
             attempt=int(tags.get(ATTEMPT, "1")),
             written=written,
             terminated=_terminated(tags),
@@ -136,6 +138,16 @@ def _terminated(tags: Mapping[str, str]) -> datetime | None:
     """When the instance of this record was seen terminated; a word about another instance is none about this one."""
     instance_id, _, at = tags.get(TERMINATED, "").partition(" ")
     return datetime.fromisoformat(at) if instance_id == tags[INSTANCE] and at else None
+
+
+def request_value(at: datetime, refused: datetime | None) -> str:
+    """A request to start: when it came, and when EC2 last had no capacity for it, if that happened."""
+    return " ".join(time.isoformat() for time in (at, refused) if time)
+
+
+def _request(value: str) -> tuple[datetime | None, datetime | None]:
+    times = [datetime.fromisoformat(word) for word in value.split(" ")] if value else []
+    return (times[0] if times else None, times[1] if len(times) > 1 else None)
 
 
 def mark_value(mark: Mark) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from park_volumes.decide.orphans import GONE, TERMINATED
@@ -22,7 +22,9 @@ from park_volumes.decide.situation import (
     marked,
     root_detached,
     start_pending,
+    taken_back,
 )
+from park_volumes.ec2 import NO_CAPACITY
 from park_volumes.model import DeleteVolume, Outcome, Record, RememberTermination, Seen, Settings, UnmarkVolumes
 from park_volumes.reconcile import Result
 
@@ -37,6 +39,9 @@ OTHER_CAUSE = (
     "Its volumes are attached, cost what they did, and are not parked again. Often the cause is a KMS key: its policy "
     "must let the role of the start function create grants. Then start it again."
 )
+
+AT_ONCE = timedelta(minutes=4)
+"""A launch within this time after the request is the first one that was tried."""
 
 
 class Kind(StrEnum):
@@ -85,7 +90,7 @@ def of_parking(result: Result, settings: Settings, now: datetime, *, telling: bo
     if result.error:
         return Report(kind=Kind.PARKING_FAILED, seen=seen, what=result.error, advice=AGAIN)
     if fell_back(seen, settings):
-        return _fell_back(seen)
+        return _fell_back(seen, settings)
     if decision.outcome is Outcome.REFUSED:
         return _not_parked(seen, decision.reason, settings)
     if failed := [r.device for r in seen.records if r.state == "error" and r.launch_time == seen.instance.launch_time]:
@@ -103,7 +108,8 @@ def of_start(result: Result, settings: Settings, now: datetime, *, asked: bool, 
     if not telling:
         return None
     if result.error:
-        return Report(kind=Kind.START_FAILED, seen=seen, what=result.error, advice=AGAIN)
+        advice = SHORT_OF_CAPACITY if NO_CAPACITY in result.error else AGAIN
+        return Report(kind=Kind.START_FAILED, seen=seen, what=result.error, advice=advice)
     wanted = asked or start_pending(seen, settings, now)
     if wanted and decision.outcome is Outcome.REFUSED and seen.instance.state == "stopped":
         return Report(kind=Kind.START_REFUSED, seen=seen, what=decision.reason, advice="Put that right, and ask again.")
@@ -153,11 +159,15 @@ def _started(seen: Seen, settings: Settings) -> Report:
     )
 
 
-def _fell_back(seen: Seen) -> Report:
+def _fell_back(seen: Seen, settings: Settings) -> Report | None:
+    """That EC2 took a start back. Of one that is tried again and again for want of capacity, the first time is told."""
     instance = seen.instance
+    asked = asked_to_start(seen, settings)
     short = instance.state_reason == CAPACITY
-    what = f"EC2 took the start of {instance.id} back: {instance.state_message or instance.state_reason}."
-    return Report(kind=Kind.START_FAILED, seen=seen, what=what, advice=SHORT_OF_CAPACITY if short else OTHER_CAUSE)
+    if short and asked and instance.launch_time - asked > AT_ONCE:
+        return None
+    advice = SHORT_OF_CAPACITY if short else OTHER_CAUSE
+    return Report(kind=Kind.START_FAILED, seen=seen, what=taken_back(seen), advice=advice)
 
 
 def _not_parked(seen: Seen, reason: str, settings: Settings) -> Report:

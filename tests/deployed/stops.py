@@ -130,6 +130,7 @@ def _kinds(key: str) -> dict[str, Kind]:
         "doubled": Kind(disks=BOTH),
         "crowd": Kind(disks=BOTH),
         "keyless": Kind(disks=BOTH),
+        "crowded out": Kind(disks=(Disk(),)),
         "by cli": Kind(disks=BOTH),
         "in a batch": Kind(disks=BOTH),
         "twin 1": Kind(disks=(Disk(),)),

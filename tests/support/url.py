@@ -42,8 +42,8 @@ class FunctionUrl:
         assert answer.status == 200, answer
         return str(answer.body["state"])
 
-    def start(self, ref: str) -> Answer:
-        return self.send("POST", f"instances/{quote(ref, safe='')}/start")
+    def start(self, ref: str, *, wait: int = 0) -> Answer:
+        return self.send("POST", f"instances/{quote(ref, safe='')}/start" + (f"?wait={wait}" if wait else ""))
 
     def stop(self, ref: str) -> Answer:
         return self.send("POST", f"instances/{quote(ref, safe='')}/stop")

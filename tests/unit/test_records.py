@@ -12,7 +12,19 @@ from hypothesis import strategies as st
 
 from park_volumes import records
 from park_volumes.model import Attachment, Mark, Place, Record, Volume
-from tests.unit.facts import DATA, GENERATION, LAUNCHED, MARK, ROOT, attachment, place, record, root_volume, volume
+from tests.unit.facts import (
+    DATA,
+    GENERATION,
+    LAUNCHED,
+    MARK,
+    ROOT,
+    TAKEN,
+    attachment,
+    place,
+    record,
+    root_volume,
+    volume,
+)
 
 LONGEST_INSTANCE = "i-" + "f" * 17
 LONGEST_SNAPSHOT = "snap-" + "f" * 17
@@ -117,6 +129,12 @@ class TestRecord:
 
         assert (r.attempt, r.start_requested, r.mark) == (3, LAUNCHED, MARK)
 
+    def test_reads_when_ec2_last_had_no_capacity_for_the_start(self) -> None:
+        added = {records.START_REQUESTED: records.request_value(LAUNCHED, TAKEN)}
+        r = read(written(root_volume(), attachment()) | added)
+
+        assert (r.start_requested, r.start_refused) == (LAUNCHED, TAKEN)
+
     def test_names_the_key_of_an_encrypted_volume(self) -> None:
         r = read(written(root_volume(encrypted=True, kms_key=LONGEST_KEY), attachment()), encrypted=True)
 
@@ -216,7 +234,7 @@ class TestLimits:
         born = records.tags_of_record(
             v, at, deployment=LONGEST_DEPLOYMENT, launch_time=LONGEST_TIME, generation=GENERATION, part="127/128"
         )
-        later = {records.START_REQUESTED: LONGEST_TIME.isoformat(), records.ATTEMPT: "999"}
+        later = {records.START_REQUESTED: records.request_value(LONGEST_TIME, LONGEST_TIME), records.ATTEMPT: "999"}
         return born | later | records.tags_of_mark(mark, where)
 
     def test_all_our_tags_fit_beside_as_many_of_the_owner_as_are_allowed(self) -> None:

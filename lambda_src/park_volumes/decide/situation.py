@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from park_volumes.model import OPTED_IN, Attachment, Instance, Mark, Place, Record, Seen, Settings, Volume
 
@@ -13,6 +13,9 @@ STOPPED_ON_PURPOSE = ("", "Client.UserInitiatedShutdown", "Client.InstanceInitia
 
 CAPACITY = "Server.InsufficientInstanceCapacity"
 """The StateReason code of a start that EC2 had no room for."""
+
+SHORTEST_WAIT = timedelta(minutes=1)
+"""Before a start is tried again that EC2 had no capacity for."""
 
 
 def opted_in(instance: Instance, settings: Settings) -> bool:
@@ -174,6 +177,36 @@ def fell_back(seen: Seen, settings: Settings) -> bool:
     i = seen.instance
     on_purpose = i.state_reason in STOPPED_ON_PURPOSE
     return i.state == "stopped" and not on_purpose and asked_to_start(seen, settings) is not None
+
+
+def taken_back(seen: Seen) -> str:
+    """EC2's own reason for a start that it accepted and then did not do, as a sentence."""
+    i = seen.instance
+    return f"EC2 took the start of {i.id} back: {(i.state_message or i.state_reason).rstrip('.')}."
+
+
+def next_try(seen: Seen, settings: Settings, now: datetime) -> datetime | None:
+    """When a start is tried again that EC2 had no capacity for: after as long again as it has been waited for already.
+
+    None where the last try did not end like that, or the hour is over. EC2 says so to the call, or it accepts the call,
+    moves the launch time, and lets the instance fall back to stopped.
+    """
+    last = _without_capacity(seen, settings)
+    if last is None or now >= last[0] + settings.start_hold:
+        return None
+    asked, tried = last
+    return tried + max(SHORTEST_WAIT, tried - asked)
+
+
+def _without_capacity(seen: Seen, settings: Settings) -> tuple[datetime, datetime] | None:
+    """When the start was asked for, and last tried, that EC2 had no capacity for."""
+    instance = seen.instance
+    asked = asked_to_start(seen, settings) if fell_back(seen, settings) else None
+    if asked and instance.state_reason == CAPACITY:
+        return asked, instance.launch_time
+    of_this_stop = (r for r in seen.records if r.launch_time == instance.launch_time)
+    tries = ((r.start_requested, r.start_refused) for r in of_this_stop if r.start_requested and r.start_refused)
+    return max(tries, default=None)
 
 
 def start_refused(seen: Seen, tried: datetime) -> bool:

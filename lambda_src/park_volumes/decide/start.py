@@ -17,8 +17,10 @@ from park_volumes.decide.situation import (
     attached,
     displaced,
     given_up,
+    last_request,
     marked,
     misplaced,
+    next_try,
     opted_in,
     root_detached,
     root_in_transit,
@@ -68,7 +70,11 @@ def start(seen: Seen, settings: Settings, now: datetime, *, asked: bool) -> Deci
         return _refuse(f"{instance.id} is {instance.state}.")
     if not asked and start_under_way(seen, settings, now) and _begun(seen):
         return Decision(reason=f"{instance.id} is being started.", outcome=Outcome.GOING_ON)
-    wanted = asked or start_pending(seen, settings, now)
+    again = next_try(seen, settings, now)
+    if not asked and again and now < again:
+        reason = f"EC2 had no capacity for {instance.id}; its start is tried again at {again:%H:%M} UTC."
+        return Decision(reason=reason, outcome=Outcome.GOING_ON)
+    wanted = asked or again is not None or start_pending(seen, settings, now)
     remember = remembering(seen, now) if asked else ()
     if not root_detached(seen):
         return _start_as_it_is(seen, remember) if wanted else _settle(seen, settings, now)
@@ -118,6 +124,14 @@ def remembering(seen: Seen, now: datetime) -> Stage:
     if not of_this_stop or any(r.start_requested and now < r.start_requested + REMEMBERED for r in of_this_stop):
         return ()
     return (RememberStart(snapshot_ids=tuple(r.snapshot_id for r in of_this_stop), at=now),)
+
+
+def without_capacity(seen: Seen, decision: Decision, now: datetime) -> Stage:
+    """What is written down of a start for which EC2 had no capacity; nothing where no request is remembered."""
+    written = (step.at for stage in decision.steps for step in stage if isinstance(step, RememberStart))
+    requested = next(written, last_request(seen))
+    ids = tuple(r.snapshot_id for r in seen.records if r.launch_time == seen.instance.launch_time)
+    return (RememberStart(snapshot_ids=ids, at=requested, refused=now),) if ids and requested else ()
 
 
 # The root volume is attached.

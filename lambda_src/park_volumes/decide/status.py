@@ -7,7 +7,7 @@ from typing import Any
 
 from park_volumes.decide.observe import observed
 from park_volumes.decide.park import park
-from park_volumes.decide.situation import given_up, root_detached, start_pending
+from park_volumes.decide.situation import fell_back, given_up, next_try, root_detached, start_pending, taken_back
 from park_volumes.decide.start import start
 from park_volumes.model import Outcome, Record, Seen, Settings, Volume
 
@@ -34,6 +34,10 @@ def _state(seen: Seen, settings: Settings, now: datetime) -> tuple[str, str]:
     if instance.state != "stopped":
         reason = observed(park(seen, settings, now), seen, settings).reason
         return ("starting" if instance.state == "pending" else instance.state), reason
+    if next_try(seen, settings, now):
+        return "starting", start(seen, settings, now, asked=False).reason
+    if fell_back(seen, settings):
+        return "needs attention", taken_back(seen)
     to_start = observed(start(seen, settings, now, asked=True), seen, settings)
     to_park = observed(park(seen, settings, now), seen, settings)
     if start_pending(seen, settings, now):

@@ -17,7 +17,7 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from park_volumes.decide.situation import opted_in
+from park_volumes.decide.situation import opted_in, taken_back
 from park_volumes.decide.status import status
 from park_volumes.ec2 import INSTANCE_ID, Ec2Error, Raced, literally
 from park_volumes.handlers import page, savings
@@ -148,7 +148,9 @@ def start_instance(ref: str) -> Response[Any]:
         raise _unknown(ref)
     app.context["tell"]([result])
     _must_have_worked(result)
-    if wait and (later := _running_within(wait, instance.id)):
+    if wait and (later := _at_rest_within(wait, result.seen)):
+        if later.instance.state != "running":
+            raise Problem(HTTPStatus.BAD_GATEWAY, "start_taken_back", taken_back(later))
         return _json(HTTPStatus.OK, _shown(later))
     return _started(result)
 
@@ -179,13 +181,15 @@ def _wait() -> timedelta:
     return timedelta(seconds=int(value))
 
 
-def _running_within(wait: timedelta, instance_id: str) -> Seen | None:
-    """The instance once it runs; None if it does not within that time or the function's own."""
+def _at_rest_within(wait: timedelta, before: Seen) -> Seen | None:
+    """The instance once it runs, or once EC2 has taken its start back; None if neither is so within that time or the
+    function's own."""
     this_pass = _this_pass()
     until = min(this_pass.began + wait, this_pass.deadline)
     while True:
-        seen = look(this_pass.ec2, [instance_id], locks=False).get(instance_id)
-        if seen and seen.instance.state == "running":
+        seen = look(this_pass.ec2, [before.instance.id], locks=False).get(before.instance.id)
+        launched = seen is not None and seen.instance.launch_time > before.instance.launch_time
+        if seen and (seen.instance.state == "running" or (seen.instance.state == "stopped" and launched)):
             return seen
         if this_pass.clock.now() + timedelta(seconds=POLL) > until:
             return None
