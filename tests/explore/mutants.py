@@ -205,7 +205,7 @@ MUTANTS = (
     ),
     mutant("leaves a void lock as it is", ("start:_put_back", "(void and", "(False and")),
     mutant(
-        "forgets the request to start", ("start:_remember", "return (RememberStart(", "return () and (RememberStart(")
+        "forgets the request to start", ("start:remembering", "return (RememberStart(", "return () and (RememberStart(")
     ),
     # What a record says.
     mutant(
