@@ -51,7 +51,9 @@ def plain(tmp_path: Path) -> bytes:
 
 
 def test_the_checked_in_zip_is_the_one_that_the_sources_make(plain: bytes) -> None:
-    assert entries(CHECKED_IN.read_bytes()) == entries(plain), "dist/park_volumes.zip is not built from these sources: run make package"
+    assert entries(CHECKED_IN.read_bytes()) == entries(plain), (
+        "dist/park_volumes.zip is not built from these sources: run make package"
+    )
 
 
 def test_two_builds_make_the_same_bytes(tmp_path: Path, plain: bytes) -> None:
