@@ -104,7 +104,10 @@ resource "aws_cloudwatch_dashboard" "dashboard" {
   dashboard_body = jsonencode({
     widgets = [
       for n, widget in [
-        { title = "Parked, in GiB", stat = "Maximum", metrics = [["ParkVolumes", "ParkedGiB", "deployment", var.name, "service", "park-volumes"]] },
+        { title = "Parked, in GiB, and what it saves, in USD a month", stat = "Maximum", metrics = [
+          ["ParkVolumes", "ParkedGiB", "deployment", var.name, "service", "park-volumes"],
+          ["ParkVolumes", "MonthlySaving", "deployment", var.name, "service", "park-volumes"],
+        ] },
         { title = "How long parking and starting take, in seconds", stat = "Maximum", metrics = [
           ["ParkVolumes", "ParkDuration", "deployment", var.name, "service", "park-volumes"],
           ["ParkVolumes", "StartDuration", "deployment", var.name, "service", "park-volumes"],

@@ -8,7 +8,7 @@ once a day; the sweeps between find it every few minutes and are silent. ``docs/
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -26,6 +26,7 @@ from park_volumes.decide.situation import (
 )
 from park_volumes.ec2 import NO_CAPACITY
 from park_volumes.model import DeleteVolume, Outcome, Record, RememberTermination, Seen, Settings, UnmarkVolumes
+from park_volumes.prices import Savings, savings, total
 from park_volumes.reconcile import Result
 
 AGAIN = "Nothing is lost, and it is tried again by itself. The log of the function has every step."
@@ -60,7 +61,8 @@ class Kind(StrEnum):
 class Report:
     """One thing that happened to one instance, and what its owner may want to do about it.
 
-    ``gib`` is the size of the volumes that were parked or restored, ``seconds`` how long it took; None where unknown.
+    ``gib`` is the size of the volumes that were parked or restored, ``seconds`` how long it took, ``saves`` what it
+    saves in USD a month, less than nothing where snapshots are dearer. None where unknown.
     """
 
     kind: Kind
@@ -70,6 +72,7 @@ class Report:
     snapshot_ids: tuple[str, ...] = ()
     gib: int | None = None
     seconds: float | None = None
+    saves: float | None = None
 
     @property
     def label(self) -> str:
@@ -81,7 +84,7 @@ def of_parking(result: Result, settings: Settings, now: datetime, *, telling: bo
     """What the park side tells of a pass; with ``telling`` also what lasts."""
     seen, decision = result.seen, result.decision
     if result.finished and (parts := _given_up_now(result)):
-        return _parked(seen, parts, now)
+        return _parked(seen, parts, settings, now)
     if result.finished and any(isinstance(s, RememberTermination) for stage in decision.steps for s in stage):
         ids = tuple(r.snapshot_id for r in seen.records)
         return Report(kind=Kind.ORPHANED, seen=seen, what=decision.reason, advice=ORPHANS, snapshot_ids=ids)
@@ -128,18 +131,34 @@ def _given_up_now(result: Result) -> tuple[Record, ...]:
     return generation.parts if left and left <= deleted else ()
 
 
-def _parked(seen: Seen, parts: Sequence[Record], now: datetime) -> Report:
+def _parked(seen: Seen, parts: Sequence[Record], settings: Settings, now: datetime) -> Report:
     gib = sum(r.size for r in parts)
     volumes = "its volume" if len(parts) == 1 else f"its {len(parts)} volumes"
+    money = _without_volumes(seen, settings)
     return Report(
         kind=Kind.PARKED,
         seen=seen,
-        what=f"{seen.instance.id} is parked: {volumes} ({gib} GiB) became snapshots.",
+        what=f"{seen.instance.id} is parked: {volumes} ({gib} GiB) became snapshots.{_in_words(money)}",
         advice=f"{NOTHING} Start it as you always have, or at the Function URL.",
         snapshot_ids=tuple(r.snapshot_id for r in parts),
         gib=gib,
         seconds=(now - min(r.started for r in parts)).total_seconds(),
+        saves=money.saved,
     )
+
+
+def _without_volumes(seen: Seen, settings: Settings) -> Savings:
+    """What parking saves, going by the records alone: of the volumes that are left none was parked."""
+    return savings(replace(seen, volumes=()), settings.prices)
+
+
+def _in_words(money: Savings) -> str:
+    """A sentence about the price, with a space before it; empty where it is not known."""
+    if money.saved is None:
+        return ""
+    if money.saved < 0:
+        return f" Snapshots cost {'up to ' if money.at_most else ''}{-money.saved:.2f} USD a month more than volumes."
+    return f" This saves {'at least ' if money.at_most else ''}{money.saved:.2f} USD a month."
 
 
 def _started(seen: Seen, settings: Settings) -> Report:
@@ -187,15 +206,18 @@ def _not_parked(seen: Seen, reason: str, settings: Settings) -> Report:
 
 
 def gauges(fleet: Iterable[Seen], settings: Settings, now: datetime) -> Mapping[str, float]:
-    """The size in GiB of all that is parked; the age in seconds of the oldest transit and the oldest undone start."""
+    """The size in GiB of all that is parked, and what that saves in USD a month, where prices are known; the age in
+    seconds of the oldest transit and the oldest undone start."""
     every = [s for s in fleet if s.instance.state not in (TERMINATED, GONE)]
+    parked = [s for s in every if _parked_gib(s)]
+    saved = total(_without_volumes(s, settings) for s in parked).saved
     oldest_transit = min((t for s in every if (t := _in_transit_since(s))), default=now)
     oldest_start = min((t for s in every if (t := _unfinished_start(s, settings, now))), default=now)
     return {
-        "ParkedGiB": sum(_parked_gib(s) for s in every),
+        "ParkedGiB": sum(_parked_gib(s) for s in parked),
         "TransitAge": (now - oldest_transit).total_seconds(),
         "StartAge": (now - oldest_start).total_seconds(),
-    }
+    } | ({} if saved is None else {"MonthlySaving": saved})
 
 
 def _parked_gib(seen: Seen) -> int:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from park_volumes.decide.park import park
 from park_volumes.handlers.notices import Place
-from park_volumes.reconcile import survey
-from park_volumes.report import Kind, gauges
+from park_volumes.reconcile import Result, survey
+from park_volumes.report import Kind, gauges, of_parking
 from tests.model.faults import Call, Fault, at_operation
+from tests.unit import facts
 from tests.unit.facts import SETTINGS
 from tests.unit.functions import REMINDER, SWEEP, Bus, Functions, failed_start, sqs_record, state_change
 from tests.unit.passes import DATA, ROOT, Stand
@@ -95,6 +98,64 @@ class TestParking:
 
         assert functions.told() == []
         assert [v.id for v in stand.world.volumes.current()] == [root]
+
+
+class TestMoney:
+    """In us-east-1 a GiB of gp3 is 0.08, of gp2 0.10, of a snapshot 0.05; of gp3 an IOPS 0.005, a MiB/s 0.04."""
+
+    VOLUMES = 32 * 0.08 + 1000 * 0.005 + 125 * 0.04 + 100 * 0.10
+
+    def test_that_parking_saves_is_told(
+        self,
+        stand: Stand,
+        functions: Functions,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.setenv("AWS_REGION", "us-east-1")
+        instance_id = parked_by_events(stand, functions)
+        (event,) = functions.events
+        saves = self.VOLUMES - 132 * 0.05
+
+        assert detail(event)["usd-a-month"] == round(saves, 2)
+        assert detail(event)["what"].endswith(f"became snapshots. This saves {saves:.2f} USD a month.")
+        capsys.readouterr()
+        functions.park(SWEEP)
+        assert metrics(capsys)["MonthlySaving"] == [pytest.approx(saves)]
+        assert stand.instance(instance_id).devices == ()
+
+    def test_that_parking_costs_is_told_too(self) -> None:
+        of_data, of_root = facts.records(written=2**30)
+        last = facts.seen(facts.in_transit(facts.volume("vol-root"), of_root), records=(of_data, of_root))
+        settings = replace(SETTINGS, prices={"gp3": 0.01, "snapshot": 0.5})
+        result = Result(seen=last, decision=park(last, settings, facts.NOW))
+        report = of_parking(result, settings, facts.NOW, telling=False)
+
+        assert report is not None
+        assert report.saves == pytest.approx(-0.84)
+        assert report.what.endswith("became snapshots. Snapshots cost 0.84 USD a month more than volumes.")
+
+    def test_is_a_bound_until_ec2_says_what_is_written(self) -> None:
+        of_data, of_root = facts.records(written=None)
+        last = facts.seen(facts.in_transit(facts.volume("vol-root"), of_root), records=(of_data, of_root))
+        settings = replace(SETTINGS, prices={"gp3": 0.08, "snapshot": 0.05})
+        report = of_parking(
+            Result(seen=last, decision=park(last, settings, facts.NOW)), settings, facts.NOW, telling=False
+        )
+
+        assert report is not None
+        assert report.what.endswith("became snapshots. This saves at least 0.48 USD a month.")
+
+    def test_of_unknown_price_is_not_told(
+        self, stand: Stand, functions: Functions, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        parked_by_events(stand, functions)
+        (event,) = functions.events
+        functions.park(SWEEP)
+
+        assert detail(event)["usd-a-month"] is None
+        assert detail(event)["what"].endswith("became snapshots.")
+        assert "MonthlySaving" not in metrics(capsys)
 
 
 class TestARefusal:
@@ -316,7 +377,7 @@ class TestNumbers:
     def test_of_an_empty_account_are_zero(self, functions: Functions, capsys: pytest.CaptureFixture[str]) -> None:
         functions.park(SWEEP)
 
-        assert metrics(capsys) == {"ParkedGiB": [0], "TransitAge": [0], "StartAge": [0]}
+        assert metrics(capsys) == {"ParkedGiB": [0], "MonthlySaving": [0], "TransitAge": [0], "StartAge": [0]}
 
     def test_of_a_start_that_does_not_get_on_grow(self, stand: Stand) -> None:
         instance_id = stand.parked()

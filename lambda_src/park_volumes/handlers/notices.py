@@ -40,7 +40,12 @@ COUNTED = {
     Kind.START_FAILED: "Failures",
 }
 TIMED = {Kind.PARKED: "ParkDuration", Kind.STARTED: "StartDuration"}
-UNITS = {"ParkedGiB": MetricUnit.Gigabytes, "TransitAge": MetricUnit.Seconds, "StartAge": MetricUnit.Seconds}
+UNITS = {
+    "ParkedGiB": MetricUnit.Gigabytes,
+    "MonthlySaving": MetricUnit.Count,
+    "TransitAge": MetricUnit.Seconds,
+    "StartAge": MetricUnit.Seconds,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,6 +168,7 @@ def detail(report: Report, deployment: str, place: Place) -> dict[str, Any]:
         "snapshot-ids": list(report.snapshot_ids),
         "gib": report.gib,
         "seconds": report.seconds,
+        "usd-a-month": None if report.saves is None else round(report.saves, 2),
     }
 
 
