@@ -68,7 +68,7 @@ def test_a_start_that_falls_back_to_stopped_is_shown_and_not_parked_again(
     instance_id = stopped.ids["keyless"]
     aws.fail_start(instance=instance_id)
     assert url.start("keyless").status in (200, 202)
-    aws.wait_for(lambda: url.state("keyless") == "stopped", 60, "keyless to fall back")
+    aws.wait_for(lambda: url.state("keyless") == "needs attention", 60, "keyless to fall back")
     aws.fire_rule("park-volumes-sweep")
     aws.wait_until_quiet(60)
     assert "Client.InternalError" in url.show("keyless").body["detail"]
