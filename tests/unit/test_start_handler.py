@@ -30,6 +30,10 @@ def volume_event(volume_id: str, event: str, result: str, **more: str) -> dict[s
     }
 
 
+def start_requested(instance_id: str) -> dict[str, Any]:
+    return {"detail-type": "Start Requested", "detail": {"instance-id": instance_id}}
+
+
 def marked(stand: Stand) -> list[str]:
     return [v.id for v in stand.world.volumes.current() if records.MARK in v.tags]
 
@@ -256,6 +260,52 @@ class TestSchedule:
 
     def test_has_nothing_to_do_in_an_empty_account(self, functions: Functions) -> None:
         assert functions.start(SWEEP) == {}
+
+
+class TestRequestedStarts:
+    """What a schedule sends."""
+
+    def test_a_parked_instance_is_restored_and_started(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.parked()
+
+        assert functions.start(start_requested(instance_id)) == {}
+        assert stand.instance(instance_id).state == "pending"
+
+    def test_a_running_instance_stays_as_it_is(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.launch()
+
+        assert functions.start(start_requested(instance_id)) == {}
+        assert stand.instance(instance_id).state == "running"
+
+    def test_an_instance_that_is_still_stopping_fails_so_that_lambda_asks_again(
+        self, stand: Stand, functions: Functions
+    ) -> None:
+        instance_id = stand.launch()
+        stand.owner.stop_instances(InstanceIds=[instance_id])
+
+        with pytest.raises(Exception, match=f"{instance_id} could not be brought further: {instance_id} is stopping"):
+            functions.start(start_requested(instance_id))
+
+    def test_an_instance_that_is_not_opted_in_is_refused_and_left_alone(
+        self, stand: Stand, functions: Functions
+    ) -> None:
+        instance_id = stand.launch(opt_in="false")
+        before = stand.world.clone()
+
+        with pytest.raises(Exception, match="is not opted in"):
+            functions.start(start_requested(instance_id))
+        assert judge.differences(before, stand.world, [instance_id]) == []
+
+    def test_an_instance_that_does_not_exist_fails_with_its_id(self, functions: Functions) -> None:
+        with pytest.raises(Exception, match="requested for i-00000000, which does not exist"):
+            functions.start(start_requested("i-00000000"))
+
+    def test_a_start_that_ec2_refuses_fails_with_the_sentence(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.parked()
+        functions.faults = at_operation("CreateVolume", Fault.DENIED, 99)
+
+        with pytest.raises(Exception, match="brought further: CreateVolume failed for snap-"):
+            functions.start(start_requested(instance_id))
 
 
 class TestErrors:

@@ -15,12 +15,16 @@ from park_volumes import settings as environment
 from park_volumes.ec2 import Ec2
 from park_volumes.handlers import api, failed_start, runtime, sign_in
 from park_volumes.handlers.notices import Notices, Place
+from park_volumes.model import Outcome
 from park_volumes.reconcile import Pass, Result, sweep_start
 from park_volumes.report import of_start
 
 SETTINGS = environment.from_environment(os.environ)
 CALL = "AWS API Call via CloudTrail"
 SCHEDULE = "Scheduled Event"
+START_REQUESTED = "Start Requested"
+"""The detail-type with which a schedule, or whoever else may invoke this function, asks for a start."""
+ASKING = (CALL, START_REQUESTED)
 OUR_ROLE = environment.text(os.environ, "START_ROLE_ARN")
 
 logger = Logger()
@@ -49,7 +53,7 @@ class FailedPass(Exception):
 
 @logger.inject_lambda_context(log_event=False)  # whatever the environment says: events hold tokens
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer a request of the Function URL (payload format 2.0), or follow an event of EventBridge."""
+    """Answer a request of the Function URL (payload format 2.0), start for a schedule, or follow an event."""
     this_pass = runtime.begin_pass(ec2, SETTINGS, context)
     place = Place.of_function(context.invoked_function_arn)
 
@@ -59,14 +63,34 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if "requestContext" in event:
         tell_one = partial(tell, asked=True, telling=True)
         return api.answer(event, context, this_pass=this_pass, sign_in=callers, logger=logger, tell=tell_one)
-    asked = event["detail-type"] == CALL
-    results = _start_from_anywhere(event, this_pass) if asked else this_pass.settle(_named(event))
+    kind = event["detail-type"]
+    results = _results(event, this_pass)
     for result in results:
         runtime.log(logger, result)
-    tell(results, asked=asked, telling=event["detail-type"] != SCHEDULE or runtime.is_reminder(event))
-    if failed := [r.seen.instance.id for r in results if r.error]:
-        raise FailedPass(f"{', '.join(failed)} could not be brought further; see the errors logged before.")
+    tell(results, asked=kind in ASKING, telling=kind != SCHEDULE or runtime.is_reminder(event))
+    if failed := [_failure(r) for r in results if r.error or (kind == START_REQUESTED and _refused(r))]:
+        raise FailedPass(" ".join(failed))
     return {}
+
+
+def _results(event: dict[str, Any], this_pass: Pass) -> list[Result]:
+    match event["detail-type"]:
+        case str(kind) if kind == CALL:
+            return _start_from_anywhere(event, this_pass)
+        case str(kind) if kind == START_REQUESTED:
+            return _start(event["detail"]["instance-id"], this_pass)
+        case _:
+            return this_pass.settle(_named(event))
+
+
+def _refused(result: Result) -> bool:
+    """Nobody waits for the answer to a requested start, so that a refusal fails too: Lambda asks again a minute and two
+    minutes later, by when an instance that was still stopping has stopped, and then tells the dead-letter queue."""
+    return result.decision.outcome is Outcome.REFUSED
+
+
+def _failure(result: Result) -> str:
+    return f"{result.seen.instance.id} could not be brought further: {result.error or result.decision.reason}"
 
 
 def _start_from_anywhere(event: dict[str, Any], this_pass: Pass) -> list[Result]:
@@ -79,6 +103,14 @@ def _start_from_anywhere(event: dict[str, Any], this_pass: Pass) -> list[Result]
     who = {"caller": tried.caller, "instances": sorted(ours), "others": sorted(tried.instance_ids - ours)}
     logger.info("EC2 refused a start because of a missing root volume; what is parked of it is started.", extra=who)
     return results
+
+
+def _start(instance_id: str, this_pass: Pass) -> list[Result]:
+    """Start an instance for somebody who does not wait for the answer."""
+    result = this_pass.start(instance_id)
+    if result is None:
+        raise FailedPass(f"A start was requested for {instance_id}, which does not exist here.")
+    return [result]
 
 
 def _named(event: dict[str, Any]) -> list[str]:
