@@ -266,6 +266,10 @@ class LocalAws:
         """Fires a scheduled rule now."""
         return dict(self.call("fire_rule", name=name, region=region))
 
+    def fire_schedule(self, name: str, *, group: str = "default", region: str | None = None) -> None:
+        """Fires a schedule of EventBridge Scheduler now. Raises ControlError where its role may not do it."""
+        self.call("fire_schedule", name=name, group=group, region=region)
+
     # Lambda and SQS
 
     def invocations(self, function: str | None = None) -> list[Record]:

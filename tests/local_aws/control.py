@@ -19,6 +19,7 @@ from moto.events.models import events_backends
 from moto.iam.models import iam_backends
 from moto.kms.models import kms_backends
 from moto.logs.models import logs_backends
+from moto.scheduler.models import scheduler_backends
 from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
 from moto.ssm.models import ssm_backends
@@ -32,6 +33,7 @@ from tests.local_aws.function_url import FunctionUrls
 from tests.local_aws.instances import StrictBackend
 from tests.local_aws.lambdas import Lambdas
 from tests.local_aws.queues import Pollers
+from tests.local_aws.schedules import Scheduler
 from tests.local_aws.world import ACCOUNT, World
 
 GONE = ("terminated", "shutting-down")
@@ -54,6 +56,7 @@ class Control:
         lambdas: Lambdas,
         pollers: Pollers,
         urls: FunctionUrls,
+        scheduler: Scheduler,
     ) -> None:
         self._world = world
         self._region = region
@@ -62,6 +65,7 @@ class Control:
         self._lambdas = lambdas
         self._pollers = pollers
         self._urls = urls
+        self._scheduler = scheduler
 
     def _ec2(self, resource_id: str) -> StrictBackend:
         """The backend of the region where an instance, volume or snapshot is; the server's own if it is nowhere."""
@@ -156,6 +160,9 @@ class Control:
 
     def fire_rule(self, name: str, region: str | None = None) -> dict[str, Any]:
         return self._bus.fire(name, region or self._region)
+
+    def fire_schedule(self, name: str, group: str = "default", region: str | None = None) -> None:
+        self._scheduler.fire(name, group, region or self._region)
 
     # Lambda, queues, logs
 
@@ -263,6 +270,7 @@ KINDS: list[tuple[Any, Callable[[Any], Names]]] = [
             "policies": [p.arn for p in b.managed_policies.values() if f":{ACCOUNT}:" in p.arn],
         },
     ),
+    (scheduler_backends, lambda b: {"schedules": [name for g in b.schedule_groups.values() for name in g.schedules]}),
     (logs_backends, lambda b: {"log groups": b.groups}),
     (sns_backends, lambda b: {"topics": b.topics}),
     (cloudwatch_backends, lambda b: {"alarms": b.alarms, "dashboards": b.dashboards}),

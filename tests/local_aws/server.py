@@ -30,6 +30,7 @@ from tests.local_aws.function_url import FunctionUrls
 from tests.local_aws.instances import StrictBackend, StrictInstance, tags_of
 from tests.local_aws.lambdas import Lambdas
 from tests.local_aws.queues import Pollers, SafeQueue, SafeSqs
+from tests.local_aws.schedules import Scheduler
 from tests.local_aws.settings import Settings
 from tests.local_aws.terraform_gaps import LiveFunction, LiveLambda
 from tests.local_aws.world import World
@@ -79,7 +80,14 @@ def build(*, port: int, region: str, settings: Settings, lambda_python: str = sy
     bus.install()
     pollers.install()
     rooms["control"] = Control(
-        world=world, region=region, calls=calls, bus=bus, lambdas=lambdas, pollers=pollers, urls=urls
+        world=world,
+        region=region,
+        calls=calls,
+        bus=bus,
+        lambdas=lambdas,
+        pollers=pollers,
+        urls=urls,
+        scheduler=Scheduler(lambdas, endpoint_url),
     )
     return Served(server=server, endpoint_url=endpoint_url, stop=lambdas.stop)
 
