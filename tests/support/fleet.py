@@ -93,6 +93,9 @@ class Fleet:
     def volume_ids(self, instance_id: str) -> list[str]:
         return sorted(v["VolumeId"] for v in self._volumes(instance_id).values())
 
+    def volume_on(self, instance_id: str, device: str) -> str:
+        return str(self._volumes(instance_id)[device]["VolumeId"])
+
     def snapshots(self, instance_id: str) -> list[dict[str, Any]]:
         """The snapshots with records of the instance."""
         tagged = [{"Name": "tag:park-volumes:instance", "Values": [instance_id]}]

@@ -1,10 +1,11 @@
-"""Runs Terraform on an unchanged copy of an example, against whatever AWS its environment names."""
+"""Runs Terraform on a root module, such as an unchanged example, against whatever AWS its environment names."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,39 +31,55 @@ class Progress:
     last: str
 
 
-class Terraform:
-    """One example in a folder of its own. The copy keeps Terraform's files out of the repository."""
+class RootModule:
+    """A root module in a folder of its own."""
 
-    def __init__(
-        self, example: str, workspace: Path, environment: Mapping[str, str], variables: Mapping[str, object]
-    ) -> None:
-        module = workspace / "module"
-        copy_module(module)
-        self._folder = module / "examples" / example
-        self._environment = terraform_environment(workspace, environment) | {"TF_IN_AUTOMATION": "1"}
+    def __init__(self, folder: Path, environment: Mapping[str, str], variables: Mapping[str, object]) -> None:
+        self._folder = folder
         # Terraform takes the value of a string variable as it stands, and any other as an expression.
         texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in variables.items()}
-        self._variables = [f"-var={name}={text}" for name, text in texts.items()]
+        given = {f"TF_VAR_{name}": text for name, text in texts.items()}
+        tools = {"PATH": f"{Path(sys.executable).parent}:{environment['PATH']}", "TF_IN_AUTOMATION": "1"}
+        self._environment = terraform_environment(folder, environment) | tools | given
 
-    def apply(self, report: Callable[[Progress], None] = lambda _: None) -> dict[str, Any]:
+    def apply(self, report: Callable[[Progress], None] = lambda _: None, *options: str) -> dict[str, Any]:
         """``terraform init`` and ``apply``; answers the outputs. Raises TerraformError."""
         self._run("init", "-input=false")
-        self._follow("apply", report)
+        self._follow("apply", report, *options)
         return {name: output["value"] for name, output in json.loads(self._run("output", "-json")).items()}
 
     def plan_is_empty(self) -> bool:
         """Whether another ``terraform plan`` finds nothing to change."""
-        done = self._start("plan", "-input=false", "-detailed-exitcode", *self._variables)
+        done = self._start("plan", "-input=false", "-detailed-exitcode")
         if done.returncode not in (NOTHING_TO_CHANGE, CHANGES):
             raise TerraformError(done.stdout)
         return done.returncode == NOTHING_TO_CHANGE
 
+    def plan(self, **variables: object) -> dict[str, list[str]]:
+        """What another plan would do: address to actions, without what stays as it is. Raises TerraformError."""
+        others = [f"-var={name}={json.dumps(value)}" for name, value in variables.items()]
+        self._run("plan", "-input=false", "-out=plan.tfplan", *others)
+        changes = json.loads(self._run("show", "-json", "plan.tfplan"))["resource_changes"]
+        return {c["address"]: _described(c) for c in changes if c["change"]["actions"] not in (["no-op"], ["read"])}
+
+    def shell(self, script: str) -> str:
+        """What a person types in this folder, ``aws`` included; the first error ends it. Raises TerraformError."""
+        done = self._execute(["sh", "-euc", script])
+        if done.returncode:
+            raise TerraformError(done.stdout)
+        return done.stdout
+
+    def state(self) -> dict[str, dict[str, Any]]:
+        """What Terraform remembers of each resource: address to attributes."""
+        resources = json.loads(self._run("show", "-json"))["values"]["root_module"]["resources"]
+        return {str(r["address"]): dict(r["values"]) for r in resources}
+
     def destroy(self, report: Callable[[Progress], None] = lambda _: None) -> None:
         self._follow("destroy", report)
 
-    def _follow(self, command: str, report: Callable[[Progress], None]) -> None:
+    def _follow(self, command: str, report: Callable[[Progress], None], *options: str) -> None:
         """Runs apply or destroy and reports progress, as Terraform's machine-readable output tells it."""
-        arguments = ["terraform", command, "-json", "-input=false", "-auto-approve", *self._variables]
+        arguments = ["terraform", command, "-json", "-input=false", "-auto-approve", *options]
         problems: list[str] = []
         done = planned = 0
         with subprocess.Popen(
@@ -88,8 +105,12 @@ class Terraform:
         return done.stdout
 
     def _start(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        plain = [] if arguments[0] in ("output", "show") else ["-no-color"]
+        return self._execute(["terraform", *arguments, *plain])
+
+    def _execute(self, command: list[str]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["terraform", *arguments, "-no-color"] if arguments[0] != "output" else ["terraform", *arguments],
+            command,
             cwd=self._folder,
             env=self._environment,
             stdout=subprocess.PIPE,
@@ -97,6 +118,26 @@ class Terraform:
             text=True,
             check=False,
         )
+
+
+class Terraform(RootModule):
+    """One example, copied unchanged. The copy keeps Terraform's files out of the repository."""
+
+    def __init__(
+        self, example: str, workspace: Path, environment: Mapping[str, str], variables: Mapping[str, object]
+    ) -> None:
+        module = workspace / "module"
+        copy_module(module)
+        super().__init__(module / "examples" / example, environment, variables)
+
+
+def _described(change: Any) -> list[str]:
+    """The actions on a resource in words; for an update, the attributes that change."""
+    actions, before, after = change["change"]["actions"], change["change"]["before"], change["change"]["after"]
+    if actions != ["update"]:
+        return list(actions)
+    unknown = change["change"]["after_unknown"]
+    return [f"update {key}" for key in sorted(after) if before.get(key) != after[key] and not unknown.get(key)]
 
 
 def copy_module(target: Path) -> None:
