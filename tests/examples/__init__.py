@@ -1,0 +1,1 @@
+"""Every example, applied unchanged on the local AWS."""

@@ -1,0 +1,146 @@
+"""What the examples promise, seen on the local AWS."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from dataclasses import replace
+
+import pytest
+
+from tests.examples.conftest import ANY_INSTANCE, REGIONS, Example, client, command, fleet_in
+from tests.local_aws.client import ADMIN_KEY, ADMIN_SECRET, ControlError, LocalAws
+from tests.support.fleet import Picture, differences
+from tests.support.readme import README, blocks
+from tests.support.terraform import ROOT
+from tests.support.url import FunctionUrl
+
+GROUP = "park-volumes-office-hours"
+MARKS = "park-volumes:"
+
+
+def test_every_example_is_applied_by_some_test() -> None:
+    there = {path.name for path in (ROOT / "examples").iterdir() if path.is_dir()}
+    assert there == {*REGIONS, "complete"}
+
+
+@pytest.mark.parametrize("name", REGIONS)
+def test_another_plan_finds_nothing_to_change(examples: dict[str, Example], name: str) -> None:
+    assert examples[name].terraform.plan() == {}
+
+
+@pytest.mark.parametrize("name", REGIONS)
+def test_every_output_says_something(examples: dict[str, Example], name: str) -> None:
+    assert examples[name].outputs
+    assert all(examples[name].outputs.values())
+
+
+def test_the_hours_are_those_of_weekdays_in_the_time_zone(
+    aws: LocalAws, examples: dict[str, Example], office: str
+) -> None:
+    scheduler = client(aws, "scheduler", REGIONS["office-hours"])
+    names = examples["office-hours"].outputs["schedules"][office]
+    found = {what: scheduler.get_schedule(GroupName=GROUP, Name=name) for what, name in names.items()}
+    assert {what: (s["ScheduleExpression"], s["ScheduleExpressionTimezone"]) for what, s in found.items()} == {
+        "start": ("cron(0 9 ? * MON-FRI *)", "Asia/Seoul"),
+        "stop": ("cron(0 19 ? * MON-FRI *)", "Asia/Seoul"),
+    }
+
+
+def test_the_evening_schedule_parks_and_the_morning_schedule_brings_everything_back(
+    aws: LocalAws, examples: dict[str, Example], office: str, evening: dict[str, Picture]
+) -> None:
+    fleet = fleet_in(aws, REGIONS["office-hours"])
+    assert fleet.picture(office) == {}
+    start = examples["office-hours"].outputs["schedules"][office]["start"]
+    aws.fire_schedule(start, group=GROUP, region=REGIONS["office-hours"])
+    fleet.wait_for_state(office, "running", 60)
+    assert differences(evening[office], _without_marks(fleet.picture(office))) == []
+
+
+def _without_marks(picture: Picture) -> Picture:
+    """What comes back bears our marks for some minutes, as tests/deployed shows."""
+    return {
+        device: replace(disk, tags={key: value for key, value in disk.tags.items() if not key.startswith(MARKS)})
+        for device, disk in picture.items()
+    }
+
+
+def test_the_role_of_the_schedules_may_stop_no_other_instance(
+    aws: LocalAws, examples: dict[str, Example], office: str
+) -> None:
+    scheduler = client(aws, "scheduler", REGIONS["office-hours"])
+    stop = scheduler.get_schedule(GroupName=GROUP, Name=examples["office-hours"].outputs["schedules"][office]["stop"])
+    other = {"InstanceIds": ["i-0123456789abcdef0"]}
+    scheduler.create_schedule(
+        Name="other",
+        GroupName=GROUP,
+        ScheduleExpression=stop["ScheduleExpression"],
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target={"Arn": stop["Target"]["Arn"], "RoleArn": stop["Target"]["RoleArn"], "Input": json.dumps(other)},
+    )
+    with pytest.raises(ControlError, match=r"may not ec2:StopInstances on .*i-0123456789abcdef0"):
+        aws.fire_schedule("other", group=GROUP, region=REGIONS["office-hours"])
+    scheduler.delete_schedule(Name="other", GroupName=GROUP)
+
+
+def test_a_stack_plans_nothing_while_its_instances_are_parked_and_after_their_start(
+    aws: LocalAws, examples: dict[str, Example], existing: dict[str, str], evening: dict[str, Picture]
+) -> None:
+    stack = examples["existing-instances"]
+    assert stack.terraform.plan() == {}
+    url = FunctionUrl(url=stack.outputs["function_url"], region=stack.region, key=ADMIN_KEY, secret=ADMIN_SECRET)
+    fleet = fleet_in(aws, stack.region)
+    for name, instance_id in existing.items():
+        assert url.start(name).status in (200, 202)
+        fleet.wait_for_state(instance_id, "running", 60)
+        assert differences(evening[instance_id], _without_marks(fleet.picture(instance_id))) == []
+    assert stack.terraform.plan() == {}
+
+
+def test_both_regions_have_an_address_of_their_own(examples: dict[str, Example]) -> None:
+    commands = examples["multi-region"].outputs["start_commands"]
+    assert set(commands) == {"ap-northeast-2", "eu-central-1"}
+    assert all(region in command for region, command in commands.items())
+    assert len(set(commands.values())) == len(commands)
+
+
+def test_the_page_is_shown_to_everybody_and_the_instances_to_holders_of_a_token(
+    aws: LocalAws, examples: dict[str, Example]
+) -> None:
+    page = examples["token-page"].outputs["page"]
+    with urllib.request.urlopen(page, timeout=60) as answer:
+        assert "text/html" in answer.headers["Content-Type"]
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(f"{page}instances", timeout=60)
+    ssm = client(aws, "ssm", REGIONS["token-page"])
+    lines = ssm.get_parameter(Name="/park-volumes/tokens", WithDecryption=True)["Parameter"]["Value"].splitlines()
+    for line in lines:
+        signed = urllib.request.Request(f"{page}instances", headers={"Authorization": f"Bearer {line.split(':')[1]}"})
+        with urllib.request.urlopen(signed, timeout=60) as answer:
+            assert json.load(answer) == {"instances": []}
+    assert len(lines) == 2
+
+
+def test_every_command_of_the_readme_is_run_here(examples: dict[str, Example]) -> None:
+    run = ["stop-instances", "start_command", "put-parameter", "describe-snapshots"]
+    commands = blocks(README.read_text(encoding="utf-8"), "sh")
+    assert [block for block in commands if not any(word in block for word in ["make demo", *run])] == []
+    printed = examples["minimal"].terraform.shell(command("start_command"))
+    assert printed == examples["minimal"].outputs["start_command"]
+
+
+def test_without_the_module_an_instance_is_restored_by_hand(
+    aws: LocalAws, examples: dict[str, Example], orphan: str, evening: dict[str, Picture]
+) -> None:
+    fleet, here = fleet_in(aws, REGIONS["minimal"]), examples["minimal"].terraform
+    here.destroy()
+    listed = here.shell(command("describe-snapshots"))
+    assert all(snapshot["SnapshotId"] in listed for snapshot in fleet.snapshots(orphan))
+    look, restore, delete = blocks((ROOT / "docs" / "by-hand.md").read_text(encoding="utf-8"), "sh")
+    here.shell(look.replace(ANY_INSTANCE, orphan) + restore)
+    fleet.wait_for_state(orphan, "running", 60)
+    assert differences(evening[orphan], fleet.picture(orphan)) == []
+    here.shell(delete)
+    assert fleet.snapshots(orphan) == []
