@@ -29,7 +29,7 @@ package: ## build dist/park_volumes.zip from lambda_src
 	$(PYTHON) lambda_src/build.py dist/park_volumes.zip
 
 docs: setup ## bring the generated tables in README.md up to date
-	@$(PY) -m tests.support.readme
+	@PYTHONPATH=lambda_src $(PY) -m tests.support.readme
 
 lint: setup ## static checks: ruff, mypy, import-linter, terraform fmt
 	@$(VENV)/bin/ruff check lambda_src tests
@@ -40,6 +40,7 @@ lint: setup ## static checks: ruff, mypy, import-linter, terraform fmt
 
 test: lint ## everything: static checks, unit, model, Terraform and deployed tests
 	@$(PY) -m pytest -n 2 --durations 10 tests/unit tests/explore
+	@$(PY) -m pytest -n 2 --dist loadfile --durations 10 tests/drift tests/examples
 	@$(PY) -m pytest --durations 10 tests/demo tests/deployed
 
 explore: setup ## random schedules against the model: SCHEDULES=1000000 SEED=1

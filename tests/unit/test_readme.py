@@ -1,26 +1,128 @@
-"""The README says what the module is."""
+"""The documents say what the module is. Their commands are run in tests/examples and tests/drift."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
+from pathlib import Path
 
-from tests.support.readme import README, current
+import botocore.session
+import pytest
+from botocore import xform_name
+
+from park_volumes import prices
+from tests.support.readme import KOREAN, README, REGION, blocks, current, sections, tables
 from tests.support.terraform import ROOT
 
+DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*/README.md")]
+AWS_COMMAND = re.compile(r"\baws (\w+) (wait [\w-]+|[\w-]+)((?:\"(?:\\.|[^\"])*\"|'[^']*'|[^\n|;)])*)")
+"""Service, command, and its options up to the end of the line or of what it is piped from."""
+CLI_OPTIONS = {"query", "output", "region"}
+ONE_SCREEN = 60
+"""Lines."""
+LINK = re.compile(r"\]\(((?!http)[^)\s]+)\)")
 
-def test_the_tables_of_inputs_and_outputs_are_current() -> None:
-    text = README.read_text(encoding="utf-8")
-    assert current(text) == text, "run make docs"
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
 
 
-def test_every_make_target_in_the_readme_exists() -> None:
+@pytest.mark.parametrize("document", tables(), ids=name_of)
+def test_the_generated_tables_are_current(document: Path) -> None:
+    assert current(document) == document.read_text(encoding="utf-8"), "run make docs"
+
+
+@pytest.mark.parametrize("document", [README, KOREAN, ROOT / "CONTRIBUTING.md"], ids=name_of)
+def test_every_make_target_that_is_named_exists(document: Path) -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    named = set(re.findall(r"(?:^|`)make ([a-z]+)", README.read_text(encoding="utf-8"), flags=re.MULTILINE))
+    named = set(re.findall(r"(?:^|`)make ([a-z]+)", document.read_text(encoding="utf-8"), flags=re.MULTILINE))
     assert named
     assert named <= set(re.findall(r"^([a-z]+):", makefile, flags=re.MULTILINE))
 
 
-def test_every_file_that_the_readme_links_to_exists() -> None:
-    links = re.findall(r"\]\(((?!http)[^)#]+)", README.read_text(encoding="utf-8"))
-    assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
+def test_every_link_leads_somewhere(document: Path) -> None:
+    for link in LINK.findall(document.read_text(encoding="utf-8")):
+        path, _, anchor = link.partition("#")
+        target = document.parent / path if path else document
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def anchors(document: Path) -> set[str]:
+    """The headings of a document as GitHub makes anchors of them."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+def test_the_korean_readme_has_the_sections_of_the_english_one() -> None:
+    english, korean = (sections(document.read_text(encoding="utf-8")) for document in (README, KOREAN))
+    assert [level for level, _, _ in korean] == [level for level, _, _ in english]
+
+
+@pytest.mark.parametrize("language", ["hcl", "sh", "mermaid"])
+def test_the_korean_readme_has_the_code_of_the_english_one(language: str) -> None:
+    english, korean = (blocks(document.read_text(encoding="utf-8"), language) for document in (README, KOREAN))
+    assert [code_of(block) for block in korean] == [code_of(block) for block in english]
+    assert english
+
+
+def code_of(block: str) -> str:
+    """A block without its comments and the labels of its diagram, which are translated."""
+    block = re.sub(r" *# .*$", "", block, flags=re.MULTILINE)
+    return re.sub(r"\[.*?\]|\|.*?\|", "", block) if block.startswith("flowchart") else block
+
+
+def test_every_section_of_the_korean_readme_names_what_the_english_one_names() -> None:
+    """The same code, links and numbers of table rows. The tables of inputs and outputs are in English only."""
+    english, korean = (sections(document.read_text(encoding="utf-8")) for document in (README, KOREAN))
+    for (_, title, text), (_, translated, counterpart) in zip(english, korean, strict=True):
+        if title not in ("Inputs", "Outputs"):
+            assert named(counterpart) == named(text), f"{title} and {translated}"
+
+
+def named(text: str) -> Counter[str]:
+    text = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(r"^<!--.*-->$", "", text, flags=re.MULTILINE)
+    links = re.findall(r"\]\(([^)#]+)", text.replace("README.ko.md", "README.md"))  # each links to the other
+    rows = re.findall(r"^\|", text, flags=re.MULTILINE)
+    return Counter(re.findall(r"`[^`]+`", text)) + Counter(links) + Counter({"table rows": len(rows)})
+
+
+def test_an_sc1_volume_costs_less_than_its_snapshot_from_where_the_readme_says() -> None:
+    (percent,) = re.findall(r"(\d+) percent", README.read_text(encoding="utf-8"))
+    here = prices.prices_of(REGION, {})
+    assert int(percent) == round(100 * here["sc1"] / here["snapshot"])
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
+def test_every_command_of_aws_has_the_options_that_are_used(document: Path) -> None:
+    """Those of README.md and docs are run as well; those of the examples are not."""
+    for block in blocks(document.read_text(encoding="utf-8"), "sh"):
+        for service, operation, rest in AWS_COMMAND.findall(block.replace("\\\n", " ")):
+            known = {xform_name(m).replace("_", "-") for m in _members(service, operation)} | CLI_OPTIONS
+            assert set(re.findall(r"--([a-z-]+)", rest)) <= known, f"aws {service} {operation}"
+
+
+def _members(service: str, operation: str) -> set[str]:
+    """The parameters of a command, which are those of its operation; a waiter polls one."""
+    session = botocore.session.get_session()
+    model = session.get_service_model(service)
+    if operation.startswith("wait "):
+        waiters = session.get_waiter_model(service)
+        names = {
+            xform_name(name).replace("_", "-"): waiters.get_waiter(name).operation for name in waiters.waiter_names
+        }
+        operation = xform_name(names[operation.removeprefix("wait ")]).replace("_", "-")
+    names = {xform_name(name).replace("_", "-"): name for name in model.operation_names}
+    shape = model.operation_model(names[operation]).input_shape
+    return set(shape.members) if shape else set()
+
+
+@pytest.mark.parametrize("example", sorted(path.name for path in (ROOT / "examples").iterdir()))
+def test_every_example_has_its_versions_its_outputs_and_a_page_that_says_what_it_costs(example: str) -> None:
+    folder = ROOT / "examples" / example
+    assert all((folder / file).exists() for file in ("main.tf", "outputs.tf", "versions.tf"))
+    lines = (folder / "README.md").read_text(encoding="utf-8").splitlines()
+    assert "## Cost" in lines
+    assert len(lines) <= ONE_SCREEN
