@@ -13,7 +13,9 @@ help: ## list the commands
 
 setup: $(VENV)/ready $(LAMBDA_VENV)/ready ## make the Python environments that the other commands need
 
+# Where an environment is a link to another checkout's, making it anew would empty that one.
 %/ready:
+	@test ! -L $* || { echo "$* belongs to another checkout: install what has changed there, then touch $@"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or newer is needed; say which with make PYTHON=python3.12"; exit 1; }
 	@command -v terraform >/dev/null || { echo "terraform 1.9 or newer is needed on the PATH"; exit 1; }
