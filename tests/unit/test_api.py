@@ -37,7 +37,34 @@ class TestList:
     def test_shows_nothing_where_nothing_is_opted_in(self, stand: Stand, functions: Functions) -> None:
         stand.launch(opt_in="false")
 
-        assert functions.get().body == {"instances": []}
+        nothing = {"as_volumes": 0, "now": 0, "saved": 0, "as_snapshots": 0, "at_most": False}
+        assert functions.get().body == {"instances": [], "total": {"size_gib": 0, "usd_per_month": nothing}}
+
+    def test_says_what_each_costs_and_saves_and_what_all_do(
+        self, stand: Stand, functions: Functions, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The parked one is 32 GiB of gp3 with IOPS and throughput of its own, and 100 GiB of gp2."""
+        monkeypatch.setenv("AWS_REGION", "us-east-1")
+        stand.parked(name="db"), stand.launch(name="web")
+        body = functions.get().body
+        db, web = (i["usd_per_month"] for i in body["instances"])
+
+        as_volumes = round(32 * 0.08 + 1000 * 0.005 + 125 * 0.04 + 100 * 0.10, 2)
+        assert (db["as_volumes"], db["now"], db["saved"]) == (as_volumes, 6.6, round(as_volumes - 6.6, 2))
+        assert (web["as_volumes"], web["now"], web["saved"]) == (as_volumes, as_volumes, 0)
+        assert body["total"]["size_gib"] == 264
+        assert body["total"]["usd_per_month"]["saved"] == db["saved"]
+        assert body["total"]["usd_per_month"]["now"] == round(as_volumes + 6.6, 2)
+
+    def test_says_nothing_of_costs_where_prices_are_unknown(
+        self, stand: Stand, functions: Functions, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("AWS_REGION", "af-south-1")
+        stand.parked(name="db")
+        body = functions.get().body
+
+        for costs in (body["instances"][0]["usd_per_month"], body["total"]["usd_per_month"]):
+            assert (costs["as_volumes"], costs["now"], costs["saved"]) == (None, None, None)
 
     def test_shows_instances_that_are_opted_in_with_their_root_volume_only(
         self, stand: Stand, functions: Functions
@@ -53,7 +80,10 @@ class TestShow:
         reply = functions.get(instance_id)
 
         assert reply.status == 200
-        assert reply.body.keys() == {"id", "name", "state", "detail", "address", "devices"}
+        assert reply.body.keys() == {
+            *("id", "name", "state", "detail", "address"),
+            *("size_gib", "usd_per_month", "devices"),
+        }
         assert (reply.body["id"], reply.body["name"], reply.body["state"]) == (instance_id, "db", "running")
 
     def test_an_instance_by_its_name(self, stand: Stand, functions: Functions) -> None:

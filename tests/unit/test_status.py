@@ -133,6 +133,7 @@ class TestDevices:
                 "volume_id": "vol-root",
                 "snapshot_id": None,
                 "size_gib": 32,
+                "type": "gp3",
                 "state": "attached",
                 "progress": None,
             }
@@ -146,9 +147,14 @@ class TestDevices:
             "volume_id": None,
             "snapshot_id": "snap-data",
             "size_gib": 100,
+            "type": "gp3",
             "state": "parked",
             "progress": None,
         }
+
+    def test_the_sizes_of_all_devices_are_added_up_attached_or_parked(self) -> None:
+        assert shown(seen(root_volume(size=32), data_volume(size=100)))["size_gib"] == 132
+        assert shown(seen(records=records(size=100)))["size_gib"] == 200
 
     def test_devices_come_in_order(self) -> None:
         assert [d["device"] for d in shown(parked())["devices"]] == [DATA, ROOT]

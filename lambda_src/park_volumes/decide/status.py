@@ -18,14 +18,15 @@ STUCK = (Outcome.REFUSED, Outcome.OBSERVED)
 def status(seen: Seen, settings: Settings, now: datetime) -> dict[str, Any]:
     """An instance as the API shows it. ``state`` is one of EC2's, or parking, parked, starting, needs attention."""
     state, detail = _state(seen, settings, now)
-    instance = seen.instance
+    instance, devices = seen.instance, _devices(seen)
     return {
         "id": instance.id,
         "name": instance.name,
         "state": state,
         "detail": detail,
         "address": instance.address if state == "running" else "",
-        "devices": _devices(seen),
+        "size_gib": sum(d["size_gib"] for d in devices),
+        "devices": devices,
     }
 
 
@@ -59,15 +60,18 @@ def _devices(seen: Seen) -> list[dict[str, Any]]:
     of_this_stop = {r.device: r for r in seen.records if r.launch_time == instance.launch_time}
     latest = of_this_stop | {r.device: r for r in current}
     attached = {a.device: v for v in seen.volumes if (a := v.attached_to(instance.id))}
-    return [_device(d, attached.get(d), latest.get(d)) for d in sorted(attached.keys() | latest.keys())]
+    return [_device(d, held, latest.get(d)) for d, held in sorted((latest | attached).items())]
 
 
-def _device(device: str, volume: Volume | None, record: Record | None) -> dict[str, Any]:
+def _device(device: str, held: Volume | Record, record: Record | None) -> dict[str, Any]:
+    """One device: what holds its content, which is its volume where one is attached, and its snapshot if any."""
+    volume = held if isinstance(held, Volume) else None
     return {
         "device": device,
         "volume_id": volume.id if volume else None,
         "snapshot_id": record.snapshot_id if record else None,
-        "size_gib": volume.size if volume else record.size if record else None,
+        "size_gib": held.size,
+        "type": held.type,
         "state": "attached" if volume else "parked",
         "progress": record.progress if record and record.state == "pending" else None,
     }

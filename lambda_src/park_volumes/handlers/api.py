@@ -17,6 +17,7 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from park_volumes import prices
 from park_volumes.decide.situation import opted_in, taken_back
 from park_volumes.decide.status import status
 from park_volumes.ec2 import INSTANCE_ID, Ec2Error, Raced, literally
@@ -106,8 +107,11 @@ def show_openapi() -> Response[Any]:
 
 @app.get("/instances")
 def list_instances() -> Response[Any]:
-    shown = sorted((_shown(s) for s in _every(locks=True)), key=lambda one: (one["name"], one["id"]))
-    return _json(HTTPStatus.OK, {"instances": shown})
+    every = _every(locks=True)
+    shown = sorted((_shown(s) for s in every), key=lambda one: (one["name"], one["id"]))
+    of_all = prices.total(prices.savings(s, _this_pass().settings.prices) for s in every)
+    total = {"size_gib": sum(one["size_gib"] for one in shown), "usd_per_month": savings.figures(of_all)}
+    return _json(HTTPStatus.OK, {"instances": shown, "total": total})
 
 
 @app.get("/savings")
@@ -281,7 +285,8 @@ def _closest(ref: str, every: Iterable[Instance]) -> list[str]:
 
 def _shown(seen: Seen) -> dict[str, Any]:
     this_pass = _this_pass()
-    return status(seen, this_pass.settings, this_pass.began)
+    costs = prices.savings(seen, this_pass.settings.prices)
+    return status(seen, this_pass.settings, this_pass.began) | {"usd_per_month": savings.figures(costs)}
 
 
 def _json(http_status: HTTPStatus, body: Any) -> Response[Any]:

@@ -27,10 +27,21 @@ def report(every: Iterable[Seen], left: Iterable[Seen], settings: Settings) -> d
     return {
         "currency": "USD",
         "per": "month",
-        "instances": [{"id": s.instance.id, "name": s.instance.name} | _figures(costs) for s, costs in found],
-        "total": _figures(prices.total(costs for _, costs in found)),
+        "instances": [{"id": s.instance.id, "name": s.instance.name} | figures(costs) for s, costs in found],
+        "total": figures(prices.total(costs for _, costs in found)),
         "orphans": [_orphan(r, settings) for s in left for r in s.records],
         "prices": {"source": prices.SOURCE, "read_in": prices.READ_IN, "of": dict(settings.prices)},
+    }
+
+
+def figures(costs: Savings) -> dict[str, float | bool | None]:
+    """USD a month, rounded to cents; null where a price is unknown."""
+    return {
+        "as_volumes": _cents(costs.as_volumes),
+        "now": _cents(costs.now),
+        "saved": _cents(costs.saved),
+        "as_snapshots": _cents(costs.as_snapshots),
+        "at_most": costs.at_most,
     }
 
 
@@ -59,16 +70,6 @@ def _orphan(r: Record, settings: Settings) -> dict[str, Any]:
 
 def _by_name(pair: tuple[Seen, Savings]) -> tuple[str, str]:
     return pair[0].instance.name, pair[0].instance.id
-
-
-def _figures(costs: Savings) -> dict[str, float | bool | None]:
-    return {
-        "as_volumes": _cents(costs.as_volumes),
-        "now": _cents(costs.now),
-        "saved": _cents(costs.saved),
-        "as_snapshots": _cents(costs.as_snapshots),
-        "at_most": costs.at_most,
-    }
 
 
 def _cents(cost: float | None) -> float | None:
