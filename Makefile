@@ -43,7 +43,8 @@ lint: setup ## static checks: ruff, mypy, import-linter, terraform fmt
 test: lint ## everything: static checks, unit, model, Terraform and deployed tests
 	@$(PY) -m pytest -n 2 --durations 10 tests/unit tests/explore
 	@$(PY) -m pytest -n 2 --dist loadfile --durations 10 tests/drift tests/examples
-	@$(PY) -m pytest --durations 10 tests/demo tests/deployed
+	@$(PY) -m tests.support.chromium
+	@$(PY) -m pytest --durations 10 tests/demo tests/deployed tests/browser
 
 explore: setup ## random schedules against the model: SCHEDULES=1000000 SEED=1
 	@PYTHONPATH=lambda_src $(PY) -m tests.explore

@@ -1,1 +1,1 @@
-"""The page in a real browser, on the deployed module on the local AWS."""
+"""The deployed module with function_url_auth TOKEN: its open URL, and its page in a real browser."""

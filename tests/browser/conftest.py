@@ -1,81 +1,104 @@
-"""A deployment that people sign in to with tokens, and a Chromium to do it with."""
+"""One deployment that people sign in to with tokens, and one Chromium to do it with."""
 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
+from playwright.sync_api import Browser
 
-from tests.browser.person import Person
+from tests.browser.person import Person, a_browser
 from tests.local_aws.client import LocalAws
 from tests.local_aws.settings import QUICK
+from tests.support import chromium
 from tests.support.fleet import Disk, Fleet
 from tests.support.terraform import ROOT, Terraform
+from tests.support.url import OpenUrl
 
 REGION = "ap-northeast-2"
 PARAMETER = "/park-volumes/tokens"
 TOKEN = "a-token-of-the-test-0123456789abcdef"
 LIMITED = "another-token-for-web-0123456789abcd"
+TRYING = "a-token-to-try-the-api-with-01234567"
 HOSTILE = '"><img src=x onerror=alert(1)>'
+LINES = f"# who: token: instances\nada:{TOKEN}\nweb team:{LIMITED}:web-*\ntester:{TRYING}:tried\nshort:tiny\n"
 VARIABLES = {
     "function_url_auth": "TOKEN",
     "start_tokens_parameter": PARAMETER,
     "function_timeout_seconds": 10,
     "quiet_period_seconds": 55,
+    "sweep_interval_minutes": 1,
 }
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-HOW_TO_GET_IT = "no Chromium on the PATH: the browser tests are left out (Debian: apt-get install -y chromium)"
-
-
-@pytest.fixture(scope="session")
-def chromium() -> str:
-    """The browser's path; without one the tests are skipped, and under CI they fail."""
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if found:
-        return found
-    if os.environ.get("CI"):
-        pytest.fail(HOW_TO_GET_IT)
-    pytest.skip(HOW_TO_GET_IT)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """The deployment: its URL and the instances by name."""
+    """The deployment: its URL, its outputs, and the instances by name."""
 
     aws: LocalAws
     fleet: Fleet
-    url: str
+    outputs: dict[str, Any]
     ids: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return str(self.outputs["function_url"])
+
+    def with_token(self, token: str) -> OpenUrl:
+        return OpenUrl(url=self.url, token=token)
+
+    def set_tokens(self, lines: str) -> None:
+        ssm = boto3.client("ssm", **self.aws.boto3_arguments())  # type: ignore[call-overload]  # a mapping
+        ssm.put_parameter(Name=PARAMETER, Type="SecureString", Value=lines, Overwrite=True)
 
 
 @pytest.fixture(scope="session")
-def place(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """Running instances, and the module in TOKEN mode."""
-    assert chromium
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """Running instances, and the module in TOKEN mode. One is stopped at once, because parking takes minutes."""
     lambda_python = str(ROOT / ".venv-lambda" / "bin" / "python")
     with LocalAws(settings=QUICK, region=REGION, lambda_python=lambda_python) as aws:
-        arguments = aws.boto3_arguments()
-        ec2 = boto3.client("ec2", **arguments)  # type: ignore[call-overload]  # the arguments are a mapping
-        ssm = boto3.client("ssm", **arguments)  # type: ignore[call-overload]
-        lines = f"# who: token: instances\nada:{TOKEN}\nweb team:{LIMITED}:web-*\nshort:tiny\n"
-        ssm.put_parameter(Name=PARAMETER, Type="SecureString", Value=lines)
+        ec2 = boto3.client("ec2", **aws.boto3_arguments())  # type: ignore[call-overload]  # the arguments are a mapping
         fleet = Fleet(aws=aws, ec2=ec2, zone=f"{REGION}a")
         opted_in = {"ParkVolumes": "true"}
         disks = [Disk(size=8), Disk(device="/dev/sdf", size=100)]
-        ids = {name: fleet.launch(name, disks, opted_in) for name in ("web-1", "web-2", "db", HOSTILE)}
+        names = ("web-1", "web-2", "db", "crowd", "tried", HOSTILE)
+        ids = {name: fleet.launch(name, disks, opted_in) for name in names}
         terraform = Terraform("complete", tmp_path_factory.mktemp("terraform"), aws.environment(), VARIABLES)
-        outputs = terraform.apply()
-        yield Place(aws=aws, fleet=fleet, url=outputs["function_url"], ids=ids)
-        terraform.destroy()
+        deployed = Place(aws=aws, fleet=fleet, outputs={}, ids=ids)
+        deployed.set_tokens(LINES)
+        deployed.outputs.update(terraform.apply())
+        ec2.stop_instances(InstanceIds=[ids["crowd"]])
+        yield deployed  # it goes with the local AWS: that everything can be destroyed is tested in tests/deployed
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium; without one the tests are skipped, and under CI they fail."""
+    found = chromium.find()
+    if not found:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(chromium.HOW_TO_GET_IT)
+    with a_browser(found) as started:
+        yield started
 
 
 @pytest.fixture
-def person(chromium: str, place: Place, tmp_path: Path) -> Iterator[Person]:
-    """Somebody in front of a new browser, with English for their language."""
-    with Person.at(chromium, place.url, tmp_path) as someone:
+def person(browser: Browser, place: Place, tmp_path: Path) -> Iterator[Person]:
+    """Somebody in front of a browser that knows nothing yet, with English for their language."""
+    with Person.at(browser, place.url, tmp_path) as someone:
+        yield someone
+
+
+@pytest.fixture(scope="session")
+def desk(browser: Browser, place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
+    """Somebody who has stopped web-1 and leaves the page open, to see what becomes of it while others test."""
+    with Person.at(browser, place.url, tmp_path_factory.mktemp("desk")) as someone:
+        someone.signed_in(TOKEN).see("web-1", "compute.amazonaws.com")
+        someone.button("Stop web-1").click()
+        someone.page.get_by_role("dialog").get_by_role("button", name="Stop").click()
+        someone.see("web-1", "Parking", 60)
         yield someone

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Dialog, Locator, Page
+    from playwright.sync_api import Browser, Dialog, Locator, Page
 
 QUIET_BROWSER = (
     "--no-sandbox",
@@ -23,7 +24,14 @@ QUIET_BROWSER = (
     "--disable-sync",
     "--no-first-run",
 )
-STATES = ("Running", "Stopped", "Parking", "Parked", "Starting", "Stopping", "Needs attention")
+
+
+@contextmanager
+def a_browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(QUIET_BROWSER))
+        yield browser
+        browser.close()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,30 +47,39 @@ class Person:
     @contextmanager
     def at(
         cls,
-        chromium: str,
+        browser: Browser,
         url: str,
         pictures: Path,
         *,
         language: str = "en-US",
-        width: int = 1100,
+        width: int = 1000,
+        height: int = 860,
+        scale: float = 1,
         scheme: Literal["light", "dark"] = "light",
+        instances: str = "",
     ) -> Iterator[Person]:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=chromium, args=list(QUIET_BROWSER))
-            context = browser.new_context(
-                locale=language, color_scheme=scheme, viewport={"width": width, "height": 860}, reduced_motion="reduce"
-            )
-            page = context.new_page()
-            page.set_default_timeout(20_000)
-            someone = cls(page=page, url=url, pictures=pictures)
-            page.on("console", lambda m: someone._complain(m.text) if m.type == "error" else None)
-            page.on("pageerror", lambda e: someone._complain(str(e)))
-            page.on("dialog", lambda d: someone._dismiss(d))  # noqa: PLW0108  (Playwright writes an attribute on the object of a bound method)
-            page.goto(url)
-            try:
-                yield someone
-            finally:
-                browser.close()
+        """``instances``: what the browser gets where the page asks for them; else the function is asked."""
+        context = browser.new_context(
+            locale=language,
+            color_scheme=scheme,
+            viewport={"width": width, "height": height},
+            device_scale_factor=scale,
+            reduced_motion="reduce",
+        )
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        someone = cls(page=page, url=url, pictures=pictures)
+        page.on("console", lambda m: someone._complain(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda e: someone._complain(str(e)))
+        page.on("dialog", lambda d: someone._dismiss(d))  # noqa: PLW0108  (Playwright writes an attribute on the object of a bound method)
+        if instances:
+            page.route("**/instances", lambda r: r.fulfill(body=instances, content_type="application/json"))
+        page.goto(url)
+        try:
+            yield someone
+        finally:
+            page.unroute_all(behavior="ignoreErrors")
+            context.close()
 
     def _complain(self, words: str) -> None:
         self.complaints.append(words)
@@ -109,3 +126,8 @@ class Person:
 
     def measure(self, script: str) -> Any:
         return self.page.evaluate(script)
+
+    def barriers(self) -> list[str]:
+        """What axe-core finds that keeps people out who use a keyboard or a screen reader: rules, with elements."""
+        found = Axe().run(self.page, options={"resultTypes": ["violations"]}).response["violations"]
+        return [f"{v['id']}: {[n['html'][:120] for n in v['nodes']][:3]}" for v in found]

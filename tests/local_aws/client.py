@@ -277,6 +277,10 @@ class LocalAws:
         (JSON text), error, begun, seconds (None while it runs), attempt."""
         return list(self.call("invocations", function=function))
 
+    def end_idle_environments(self) -> None:
+        """Ends the execution environments that are idle, as Lambda does sooner or later."""
+        self.call("end_idle_environments")
+
     def logs(self, function: str | None = None) -> list[str]:
         """The lines that functions wrote, oldest first."""
         return [entry["line"] for entry in self.call("logs", function=function)]

@@ -166,6 +166,9 @@ class Control:
 
     # Lambda, queues, logs
 
+    def end_idle_environments(self) -> None:
+        self._lambdas.end_idle()
+
     def invocations(self, function: str | None = None) -> list[dict[str, Any]]:
         return [i for i in list(self._lambdas.invocations) if function in {None, i["function"]}]
 

@@ -392,12 +392,17 @@ class Lambdas:
         described = {key: {"DataType": "String", "StringValue": value} for key, value in attributes.items()}
         sqs_backends[ACCOUNT][region].send_message(name, body, message_attributes=described)
 
-    def stop(self) -> None:
-        """Ends every worker and removes what was unpacked."""
+    def end_idle(self) -> None:
+        """Ends the workers that have nothing to do, as Lambda does sooner or later; the next invocation starts anew."""
         with self._lock:
             for pool in self._pools.values():
-                for worker in pool.idle:
-                    worker.kill()
+                while pool.idle:
+                    pool.idle.pop().kill()
+
+    def stop(self) -> None:
+        """Ends every worker and removes what was unpacked."""
+        self.end_idle()
+        with self._lock:
             self._pools.clear()
         shutil.rmtree(self._folder, ignore_errors=True)
 

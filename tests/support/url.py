@@ -1,4 +1,4 @@
-"""A caller of the Function URL that signs its requests, as any SDK would."""
+"""Callers of the Function URL: one that signs its requests, as any SDK would, and one with a token."""
 
 from __future__ import annotations
 
@@ -56,9 +56,34 @@ class FunctionUrl:
         request = AWSRequest(method=method, url=f"{self.url.rstrip('/')}/{path}")
         if signed:
             SigV4Auth(Credentials(self.key, self.secret), "lambda", self.region).add_auth(request)
-        plain = urllib.request.Request(str(request.url), method=method, headers=dict(request.headers.items()))
-        try:
-            with urllib.request.urlopen(plain, timeout=60) as answer:
-                return Answer(status=answer.status, body=json.load(answer))
-        except urllib.error.HTTPError as error:
-            return Answer(status=error.code, body=json.load(error))
+        return _sent(method, str(request.url), dict(request.headers.items()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenUrl:
+    """The API at a Function URL with auth type NONE, called with a token, or with none where it is empty."""
+
+    url: str
+    token: str
+
+    def send(self, method: str, path: str) -> Answer:
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        return _sent(method, f"{self.url.rstrip('/')}/{path}", headers)
+
+    def state(self, ref: str) -> str:
+        return str(self.send("GET", f"instances/{quote(ref, safe='')}").body["state"])
+
+    def start(self, ref: str) -> Answer:
+        return self.send("POST", f"instances/{quote(ref, safe='')}/start")
+
+    def stop(self, ref: str) -> Answer:
+        return self.send("POST", f"instances/{quote(ref, safe='')}/stop")
+
+
+def _sent(method: str, url: str, headers: dict[str, str]) -> Answer:
+    request = urllib.request.Request(url, method=method, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return Answer(status=answer.status, body=json.load(answer))
+    except urllib.error.HTTPError as error:
+        return Answer(status=error.code, body=json.load(error))

@@ -13,7 +13,7 @@ from tests.model.faults import Fault, at_operation
 from tests.model.records import Durations
 from tests.model.world import World
 from tests.unit.facts import SETTINGS
-from tests.unit.functions import CALLER, Functions
+from tests.unit.functions import CALLER, Context, Functions, state_change, url_event
 from tests.unit.passes import DATA, ROOT, Stand
 
 UNKNOWN = "i-0000000000000000f"
@@ -558,6 +558,35 @@ class TestLog:
         (line,) = self.lines(capsys)
 
         assert (line["caller"], line["method"], line["path"]) == (CALLER, "POST", "/instances/my%20db/start")
+
+    def test_names_who_asked_with_what_was_done(
+        self, stand: Stand, functions: Functions, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        parked, running = stand.parked(name="db"), stand.launch(name="web")
+        capsys.readouterr()
+        functions.post("db", "start"), functions.post("web", "stop")
+        _, started, _, stopped = self.lines(capsys)
+
+        assert (started["caller"], started["instance_id"]) == (CALLER, parked)
+        assert started["message"] == f"{parked} is restored from its 2 snapshots and started."
+        assert any("StartInstance" in step for step in started["steps"])
+        assert (stopped["caller"], stopped["instance_id"]) == (CALLER, running)
+        assert stopped["message"] == f"{running} is stopped, as was asked for."
+
+    def test_names_nobody_for_what_comes_after(
+        self, stand: Stand, functions: Functions, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """An execution environment is used for one request after the other, and for events."""
+        instance_id = stand.launch()
+        handler = functions.load("start").handler
+        handler(url_event("GET", "/instances"), Context())
+        capsys.readouterr()
+        handler(state_change(instance_id, "running"), Context())
+        handler(url_event("GET", "/instances", caller=None), Context())
+        followed, refused = self.lines(capsys)
+
+        assert "caller" not in followed
+        assert refused["caller"] == "unknown"
 
     def test_of_a_request_that_nobody_signed_says_so(
         self, functions: Functions, capsys: pytest.CaptureFixture[str]

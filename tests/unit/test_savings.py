@@ -100,11 +100,12 @@ def test_a_name_is_no_formula_in_a_spreadsheet(functions: Functions, stand: Stan
     assert rows(asked(functions, format="csv"))[0]["name"] == f"'{name}"
 
 
-def test_another_format_is_refused_in_words(functions: Functions) -> None:
-    answer = asked(functions, format="xml")
+@pytest.mark.parametrize("kind", ["xml", "", "CSV"])
+def test_another_format_is_refused_in_words(functions: Functions, kind: str) -> None:
+    answer = asked(functions, format=kind)
 
     assert answer["statusCode"] == 400
-    assert json.loads(answer["body"])["error"]["message"] == "format is 'xml': it is csv or json."
+    assert json.loads(answer["body"])["error"]["message"] == f"format is {kind!r}: it is csv or json."
 
 
 def test_the_document_describes_what_is_answered(functions: Functions, stand: Stand) -> None:

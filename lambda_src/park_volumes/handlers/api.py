@@ -21,7 +21,7 @@ from park_volumes import prices
 from park_volumes.decide.situation import opted_in, taken_back
 from park_volumes.decide.status import status
 from park_volumes.ec2 import INSTANCE_ID, Ec2Error, Raced, literally
-from park_volumes.handlers import page, savings
+from park_volumes.handlers import page, runtime, savings
 from park_volumes.handlers.sign_in import Caller, InvokedDirectly, NotSignedIn, SignIn, TokensUnreadable
 from park_volumes.model import OPTED_IN, Instance, Outcome, Seen
 from park_volumes.reconcile import POLL, Pass, Result, every_orphan, look
@@ -70,7 +70,7 @@ def _caller() -> Caller:
 
 
 def _sign_in(_: LambdaFunctionUrlResolver, next_middleware: NextMiddleware) -> Response[Any]:
-    """Before every route, also those that do not exist. Who asks is logged with what is asked for."""
+    """Before every route, also those that do not exist. From here on every line of the log names who asks."""
     request = app.current_event
     asked = {"method": request.http_method, "path": request.path}
     logger: Logger = app.context["logger"]
@@ -81,7 +81,8 @@ def _sign_in(_: LambdaFunctionUrlResolver, next_middleware: NextMiddleware) -> R
     except NotSignedIn as problem:
         logger.warning(f"A request was refused. {problem}", extra=asked | {"caller": "unknown"})
         raise
-    logger.info("A request came.", extra=asked | {"caller": caller.name})
+    logger.append_keys(caller=caller.name)
+    logger.info("A request came.", extra=asked)
     app.append_context(caller=caller)  # type: ignore[no-untyped-call]
     return next_middleware(app)
 
@@ -116,13 +117,14 @@ def list_instances() -> Response[Any]:
 
 @app.get("/savings")
 def show_savings() -> Response[Any]:
-    this_pass = _this_pass()
+    this_pass, asked = _this_pass(), app.current_event
     left = every_orphan(this_pass.ec2) if _caller().may_see("") else []
     report = savings.report(_every(locks=False), left, this_pass.settings)
-    kind = app.current_event.get_query_string_value("format", "")
-    if kind not in ("", "csv", "json"):
+    usual = "csv" if asked.headers.get("accept", "").startswith("text/csv") else "json"
+    kind = asked.get_query_string_value("format", usual)
+    if kind not in ("csv", "json"):
         raise Problem(HTTPStatus.BAD_REQUEST, "bad_format", f"format is {kind!r}: it is csv or json.")
-    if kind == "csv" or (not kind and app.current_event.headers.get("accept", "").startswith("text/csv")):
+    if kind == "csv":
         return _answer(HTTPStatus.OK, savings.as_csv(report), content_type="text/csv; charset=utf-8")
     return _json(HTTPStatus.OK, report)
 
@@ -150,6 +152,7 @@ def start_instance(ref: str) -> Response[Any]:
     result = _this_pass().start(instance.id)
     if result is None:
         raise _unknown(ref)
+    runtime.log(app.context["logger"], result)
     app.context["tell"]([result])
     _must_have_worked(result)
     if wait and (later := _at_rest_within(wait, result.seen)):
@@ -173,6 +176,7 @@ def stop_instance(ref: str) -> Response[Any]:
         message = f"{instance.id} is running. Nothing was changed: observe_only is set."
         raise Problem(HTTPStatus.CONFLICT, "observe_only", message)
     _this_pass().ec2.stop_instance(instance.id)
+    app.context["logger"].info(f"{instance.id} is stopped, as was asked for.", extra={"instance_id": instance.id})
     return _json(HTTPStatus.ACCEPTED, _shown(replace(seen, instance=replace(instance, state="stopping"))))
 
 

@@ -51,7 +51,7 @@ class FailedPass(Exception):
     """Some instances could not be brought further: Lambda tries again, and then tells the dead-letter queue."""
 
 
-@logger.inject_lambda_context(log_event=False)  # whatever the environment says: events hold tokens
+@logger.inject_lambda_context(log_event=False, clear_state=True)  # whatever the environment says: events hold tokens
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer a request of the Function URL (payload format 2.0), start for a schedule, or follow an event."""
     this_pass = runtime.begin_pass(ec2, SETTINGS, context)
