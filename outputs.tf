@@ -1,5 +1,5 @@
 output "function_url" {
-  description = "HTTPS address of the start function, with a slash at its end, which is a page for browsers with function_url_auth TOKEN: GET instances, GET instances/{id or Name}, POST instances/{id or Name}/start and /stop."
+  description = "HTTPS address of the start function, with a slash at its end, which is a page for browsers with function_url_auth TOKEN (on AWS with provider 6.28 or newer): GET instances, GET instances/{id or Name}, POST instances/{id or Name}/start and /stop."
   value       = aws_lambda_function_url.start.function_url
 }
 

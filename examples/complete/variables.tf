@@ -47,7 +47,7 @@ variable "permissions_boundary_arn" {
 }
 
 variable "function_url_auth" {
-  description = "Who may call the Function URL: AWS_IAM (signed requests) or TOKEN (a browser and a token will do)."
+  description = "Who may call the Function URL: AWS_IAM (signed requests) or TOKEN (a browser and a token will do; on AWS with provider 6.28 or newer)."
   type        = string
   default     = "AWS_IAM"
   nullable    = false

@@ -81,7 +81,7 @@ def browser() -> Iterator[Browser]:
     """Chromium; without one the tests are skipped, and under CI they fail."""
     found = chromium.find()
     if not found:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(chromium.HOW_TO_GET_IT)
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(chromium.NONE)
     with a_browser(found) as started:
         yield started
 

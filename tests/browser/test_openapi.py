@@ -8,7 +8,7 @@ import sys
 from tests.browser.conftest import TRYING, Place
 from tests.support.terraform import ROOT
 
-EXAMPLES = 40
+EXAMPLES = 12
 """Requests made up for each operation, besides those that the document itself suggests."""
 SEED = "1"
 

@@ -75,15 +75,18 @@ def test_the_printed_command_starts_an_instance_with_the_token_of_the_environmen
 def test_tokens_are_changed_without_a_deployment(place: Place) -> None:
     """A new execution environment reads them anew at once; one that lives on does within five minutes (unit tests)."""
     rotated = TOKEN.replace("a-token", "another")
+
+    def anew(token: str) -> int:
+        place.aws.end_idle_environments()
+        return place.with_token(token).send("GET", "instances/db").status
+
     place.set_tokens(LINES.replace(TOKEN, rotated))
-    place.aws.end_idle_environments()
     try:
-        assert place.with_token(rotated).send("GET", "instances/db").status == 200
-        assert place.with_token(TOKEN).send("GET", "instances/db").status == 401
+        place.aws.wait_for(lambda: anew(rotated) == 200, 60, "the new token to be taken")
+        place.aws.wait_for(lambda: anew(TOKEN) == 401, 60, "the old token to be refused")
     finally:
         place.set_tokens(LINES)
-        place.aws.end_idle_environments()
-    assert place.with_token(TOKEN).send("GET", "instances/db").status == 200
+    place.aws.wait_for(lambda: anew(TOKEN) == 200, 60, "the old token to be taken again")
 
 
 def test_fifty_starts_at_once_make_one_set_of_volumes(place: Place) -> None:

@@ -14,9 +14,8 @@ import sys
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PACKAGES = ("chromium", "fonts-noto-cjk")
 """The second for Korean, without which it is drawn as empty boxes."""
-HOW_TO_GET_IT = (
-    f"The page is not tested in a browser: there is no Chromium. Get it with: apt-get install {' '.join(PACKAGES)}"
-)
+HOW_TO_GET_IT = f"Get it with: apt-get install -y {' '.join(PACKAGES)}"
+NONE = f"No Chromium is there to test the page in. {HOW_TO_GET_IT}"
 
 
 def find() -> str | None:
@@ -41,19 +40,21 @@ def speaks_korean() -> bool:
 
 def install() -> str:
     """Installs what is missing. Answers what stands in the way, as a sentence, or nothing."""
-    if find() and speaks_korean():
+    missing = [package for package, there in zip(PACKAGES, (find(), speaks_korean()), strict=True) if not there]
+    if not missing:
         return ""
+    how = f"The page can not be tested as it should: {' and '.join(missing)} is missing. {HOW_TO_GET_IT}"
     apt = shutil.which("apt-get")
     if not apt:
-        return HOW_TO_GET_IT
+        return how
     sudo = [] if os.geteuid() == 0 else ["sudo", "--non-interactive"]
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     try:
-        for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *PACKAGES]):
+        for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *missing]):
             subprocess.run([*sudo, apt, *command], env=quiet, check=True, stdout=subprocess.DEVNULL)
     except (OSError, subprocess.CalledProcessError) as error:
-        return f"{HOW_TO_GET_IT} (tried and failed: {error})"
-    return "" if find() else HOW_TO_GET_IT
+        return f"{how} (tried and failed: {error})"
+    return "" if find() else how
 
 
 if __name__ == "__main__":

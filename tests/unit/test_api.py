@@ -13,7 +13,7 @@ from tests.model.faults import Fault, at_operation
 from tests.model.records import Durations
 from tests.model.world import World
 from tests.unit.facts import SETTINGS
-from tests.unit.functions import CALLER, Context, Functions, state_change, url_event
+from tests.unit.functions import CALLER, SWEEP, Context, Functions, state_change, url_event
 from tests.unit.passes import DATA, ROOT, Stand
 
 UNKNOWN = "i-0000000000000000f"
@@ -335,6 +335,27 @@ class TestStart:
         assert reply.status in (200, 202)
         assert len(list(stand.world.volumes.current())) == 2
         assert judge.problems(stand.world) == []
+
+    @pytest.mark.parametrize(("state", "needed"), [("stopped", 0), ("rootless", 3), ("dismantling", 0), ("parked", 8)])
+    def test_is_answered_within_a_second_of_what_ec2_needs(
+        self, stand: Stand, functions: Functions, state: str, needed: int
+    ) -> None:
+        """Seconds: 5 to create volumes, 3 to attach them. What waits for the park side goes on without the caller."""
+        instance_id = {"stopped": stand.stopped, "parked": stand.parked}.get(state, stand.rootless)()
+        while state == "dismantling" and "deleting" not in {v.state for v in stand.world.volumes.current()}:
+            stand.step(instance_id)
+        began = stand.clock.now()
+        reply = functions.post("db", "start")
+        took = (stand.clock.now() - began).total_seconds()
+
+        assert (reply.status, reply.body["state"]) == (202, "starting")
+        assert took < needed + 1
+        for _ in range(12):
+            stand.after(5)
+            functions.deliver()
+            stand.step(instance_id)
+            functions.start(SWEEP)
+        assert states(stand, instance_id) == ["running"]
 
     def test_with_wait_is_answered_when_it_runs(self, stand: Stand, functions: Functions) -> None:
         instance_id = stand.parked()

@@ -49,14 +49,26 @@ case "$1" in install) printf '#!/bin/sh\\nexit 0\\n' >{path}/chromium; /bin/chmo
     assert chromium.find() == str(path / "chromium")
     asked = (path / "asked").read_text().splitlines()
     assert asked[0].startswith("update")
-    assert asked[1].endswith("chromium fonts-noto-cjk")
+    assert asked[1].endswith("--no-install-recommends chromium")
+
+
+def test_where_only_the_korean_letters_are_missing_only_those_are_installed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ubuntu has a Chrome and no package of the name chromium."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    program(path, "google-chrome", WORKS)
+    program(path, "fc-list", "#!/bin/sh\n")
+    program(path, "apt-get", f'#!/bin/sh\necho "$@" >>{path}/asked\n')
+    assert chromium.install() == ""
+    assert (path / "asked").read_text().splitlines()[1].endswith("--no-install-recommends fonts-noto-cjk")
 
 
 @pytest.mark.parametrize("apt", [None, BROKEN], ids=["without apt", "with an apt that fails"])
 def test_where_it_can_not_be_installed_that_is_said(path: Path, apt: str | None) -> None:
     if apt:
         program(path, "apt-get", apt)
-    assert chromium.install().startswith(chromium.HOW_TO_GET_IT)
+    assert "chromium is missing. Get it with: apt-get install -y chromium fonts-noto-cjk" in chromium.install()
 
 
 @pytest.mark.parametrize(("ci", "outcome"), [("", "1 skipped"), ("true", "1 error")])
@@ -67,4 +79,4 @@ def test_without_one_the_tests_are_skipped_and_under_ci_they_fail(path: Path, ci
     command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", test]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert outcome in done.stdout, done.stdout
-    assert "apt-get install chromium fonts-noto-cjk" in done.stdout
+    assert "apt-get install -y chromium fonts-noto-cjk" in done.stdout

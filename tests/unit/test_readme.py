@@ -126,3 +126,10 @@ def test_every_example_has_its_versions_its_outputs_and_a_page_that_says_what_it
     lines = (folder / "README.md").read_text(encoding="utf-8").splitlines()
     assert "## Cost" in lines
     assert len(lines) <= ONE_SCREEN
+
+
+@pytest.mark.parametrize("document", [README, KOREAN], ids=name_of)
+def test_the_pictures_are_there_and_small(document: Path) -> None:
+    pictures = set(re.findall(r'(?:src|srcset)="([^"]+)"', document.read_text(encoding="utf-8")))
+    assert {Path(p).name for p in pictures} >= {"page-light.png", "page-dark.png", "page-phone.png"}
+    assert sum((ROOT / picture).stat().st_size for picture in pictures) < 400_000
