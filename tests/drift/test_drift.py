@@ -42,7 +42,7 @@ def test_of_volumes_in_transit_the_plan_of_a_safe_pattern_shows_our_tags_and_not
     safe = {pattern.name_with(way) for pattern, way in every_way() if table.quiet(seen, pattern, way)}
     safe |= {pattern.name_with(PUT_BACK) for pattern in PATTERNS if table.quiet(seen, pattern, AS_IT_IS)}
     shown = {a: actions for a, actions in story.plans["in_transit"].items() if a.split(".")[1] in safe}
-    assert shown
+    assert shown or not story.marked_when_read
     tags = {f"update {attribute}" for attribute in ("root_block_device", "volume_tags", "tags", "tags_all")}
     assert {action for actions in shown.values() for action in actions} <= tags
 
