@@ -128,6 +128,7 @@ resource "aws_lambda_function" "function" {
       ALLOWED_PRODUCT_CODES        = join(" ", sort(var.allowed_product_codes))
       OBSERVE_ONLY                 = tostring(var.observe_only)
       ORPHAN_RETENTION_DAYS        = tostring(var.orphan_retention_days)
+      VOLUME_INITIALIZATION_RATE   = tostring(var.volume_initialization_rate)
       PARK_EVEN_IF_DEARER          = tostring(var.park_even_if_dearer)
       POWERTOOLS_SERVICE_NAME      = "park-volumes"
       POWERTOOLS_LOG_LEVEL         = "INFO"

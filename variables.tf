@@ -121,6 +121,18 @@ variable "orphan_retention_days" {
   }
 }
 
+variable "volume_initialization_rate" {
+  description = "MiB/s at which EC2 loads restored volumes from their snapshots, from 100 to 300; it costs by the GiB. 0: they load at first touch, which is slow and free. The tag park-volumes:initialization-rate on an instance overrides it. Where EC2 refuses the rate, volumes are made without."
+  type        = number
+  default     = 0
+  nullable    = false
+
+  validation {
+    condition     = floor(var.volume_initialization_rate) == var.volume_initialization_rate && (var.volume_initialization_rate == 0 || (var.volume_initialization_rate >= 100 && var.volume_initialization_rate <= 300))
+    error_message = "volume_initialization_rate must be 0 or a whole number of MiB/s from 100 to 300, for example 200."
+  }
+}
+
 variable "recycle_bin_days" {
   description = "Days that the Recycle Bin keeps a deleted snapshot of this deployment, whoever deleted it: a way back that costs what the snapshot cost. 0: this module makes no rule for it."
   type        = number

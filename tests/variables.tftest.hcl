@@ -23,35 +23,36 @@ run "accepts_the_least_values" {
   command = plan
 
   variables {
-    name                     = "p"
-    tags                     = {}
-    opt_in_tag_key           = "p"
-    function_url_auth        = "AWS_IAM"
-    grace_period_minutes     = 0
-    snapshot_retention_hours = 0
-    lock_snapshots           = false
-    allowed_product_codes    = []
-    park_even_if_dearer      = false
-    observe_only             = false
-    orphan_retention_days    = 1
-    recycle_bin_days         = 0
-    quiet_period_seconds     = 55
-    function_timeout_seconds = 10
-    sweep_interval_minutes   = 1
-    log_retention_days       = 1
-    start_on_failed_start    = false
-    notification_topic_arn   = null
-    alarm_topic_arns         = []
-    transit_alarm_hours      = 1
-    dashboard                = false
-    kms_key_arns             = []
-    permissions_boundary_arn = null
-    powertools_layer_arn     = null
-    lambda_architecture      = "arm64"
-    park_memory_size         = 128
-    start_memory_size        = 128
-    park_maximum_concurrency = 2
-    prices                   = {}
+    name                       = "p"
+    tags                       = {}
+    opt_in_tag_key             = "p"
+    function_url_auth          = "AWS_IAM"
+    grace_period_minutes       = 0
+    snapshot_retention_hours   = 0
+    lock_snapshots             = false
+    allowed_product_codes      = []
+    park_even_if_dearer        = false
+    observe_only               = false
+    orphan_retention_days      = 1
+    recycle_bin_days           = 0
+    volume_initialization_rate = 0
+    quiet_period_seconds       = 55
+    function_timeout_seconds   = 10
+    sweep_interval_minutes     = 1
+    log_retention_days         = 1
+    start_on_failed_start      = false
+    notification_topic_arn     = null
+    alarm_topic_arns           = []
+    transit_alarm_hours        = 1
+    dashboard                  = false
+    kms_key_arns               = []
+    permissions_boundary_arn   = null
+    powertools_layer_arn       = null
+    lambda_architecture        = "arm64"
+    park_memory_size           = 128
+    start_memory_size          = 128
+    park_maximum_concurrency   = 2
+    prices                     = {}
   }
 }
 
@@ -59,27 +60,28 @@ run "accepts_the_greatest_values" {
   command = plan
 
   variables {
-    name                     = "park-volumes-of-the-second-team2"
-    tags                     = { "Cost center/${join("", [for n in range(116) : "a"])}" = "${join("", [for n in range(256) : "b"])}", "팀" = "데이터: a_b.c/d=e+f-g@h" }
-    opt_in_tag_key           = "${join("", [for n in range(115) : "a"])}.b-c+d=e_f:@"
-    function_url_auth        = "AWS_IAM"
-    grace_period_minutes     = 43200
-    snapshot_retention_hours = 8760
-    lock_snapshots           = true
-    allowed_product_codes    = [for n in range(20) : format("%s%02d", join("", [for m in range(38) : "a"]), n)]
-    park_even_if_dearer      = true
-    observe_only             = true
-    orphan_retention_days    = 3650
-    recycle_bin_days         = 365
-    quiet_period_seconds     = 480
-    function_timeout_seconds = 420
-    sweep_interval_minutes   = 60
-    log_retention_days       = 3653
-    start_on_failed_start    = true
-    notification_topic_arn   = "arn:aws-us-gov:sns:us-gov-west-1:123456789012:Park_Volumes-1"
-    alarm_topic_arns         = [for n in range(5) : "arn:aws-cn:sns:cn-north-1:123456789012:on-call-${n}"]
-    transit_alarm_hours      = 720
-    dashboard                = true
+    name                       = "park-volumes-of-the-second-team2"
+    tags                       = { "Cost center/${join("", [for n in range(116) : "a"])}" = "${join("", [for n in range(256) : "b"])}", "팀" = "데이터: a_b.c/d=e+f-g@h" }
+    opt_in_tag_key             = "${join("", [for n in range(115) : "a"])}.b-c+d=e_f:@"
+    function_url_auth          = "AWS_IAM"
+    grace_period_minutes       = 43200
+    snapshot_retention_hours   = 8760
+    lock_snapshots             = true
+    allowed_product_codes      = [for n in range(20) : format("%s%02d", join("", [for m in range(38) : "a"]), n)]
+    park_even_if_dearer        = true
+    observe_only               = true
+    orphan_retention_days      = 3650
+    recycle_bin_days           = 365
+    volume_initialization_rate = 300
+    quiet_period_seconds       = 480
+    function_timeout_seconds   = 420
+    sweep_interval_minutes     = 60
+    log_retention_days         = 3653
+    start_on_failed_start      = true
+    notification_topic_arn     = "arn:aws-us-gov:sns:us-gov-west-1:123456789012:Park_Volumes-1"
+    alarm_topic_arns           = [for n in range(5) : "arn:aws-cn:sns:cn-north-1:123456789012:on-call-${n}"]
+    transit_alarm_hours        = 720
+    dashboard                  = true
     kms_key_arns = [
       "arn:aws:kms:ap-northeast-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
       "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab",
@@ -803,4 +805,34 @@ run "recycle_bin_days_rejects_more_than_365" {
   }
 
   expect_failures = [var.recycle_bin_days]
+}
+
+run "volume_initialization_rate_rejects_less_than_100" {
+  command = plan
+
+  variables {
+    volume_initialization_rate = 99
+  }
+
+  expect_failures = [var.volume_initialization_rate]
+}
+
+run "volume_initialization_rate_rejects_half_a_mebibyte" {
+  command = plan
+
+  variables {
+    volume_initialization_rate = 100.5
+  }
+
+  expect_failures = [var.volume_initialization_rate]
+}
+
+run "volume_initialization_rate_rejects_more_than_300" {
+  command = plan
+
+  variables {
+    volume_initialization_rate = 301
+  }
+
+  expect_failures = [var.volume_initialization_rate]
 }

@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import singledispatchmethod
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from park_volumes import records
 from park_volumes.model import (
@@ -64,13 +64,17 @@ RACED: Final = GONE | {
 NO_CAPACITY: Final = "InsufficientInstanceCapacity"
 """The code of a start for which EC2 has no room at the moment."""
 
+REFUSALS: Final = range(400, 500)
+"""The HTTP status of an error that is the caller's: EC2 has done nothing."""
+
 
 class Ec2Error(Exception):
-    """A call that EC2 refused or that did not come through, in a sentence."""
+    """A call that EC2 refused or that did not come through, in a sentence. ``refused``: it surely changed nothing."""
 
     def __init__(self, action: str, resource: str, code: str, message: str) -> None:
         super().__init__(f"{action} failed for {resource} ({code}): {message}")
         self.code = code
+        self.refused = False
 
 
 class Raced(Ec2Error):
@@ -259,6 +263,8 @@ class Ec2:
             optional["Throughput"] = r.throughput
         if r.kms_key:
             optional["KmsKeyId"] = r.kms_key
+        if step.rate:
+            optional["VolumeInitializationRate"] = step.rate
         with _errors("CreateVolume", r.snapshot_id):
             made = self._client.create_volume(
                 SnapshotId=r.snapshot_id,
@@ -326,10 +332,14 @@ class _errors:  # noqa: N801  # reads as the verb of a with statement
             code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
             if code in self._done:
                 return True
-            ours = Raced if code in RACED or code in self._raced else Ec2Error
-            raise ours(self._action, self._resource, code, message) from error
+            kind = Raced if code in RACED or code in self._raced else Ec2Error
+            ours = kind(self._action, self._resource, code, message)
+            ours.refused = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") in REFUSALS
+            raise ours from error
         if isinstance(error, BotoCoreError):
-            raise Ec2Error(self._action, self._resource, type(error).__name__, str(error)) from error
+            ours = Ec2Error(self._action, self._resource, type(error).__name__, str(error))
+            ours.refused = isinstance(error, ParamValidationError)
+            raise ours from error
         return False
 
 

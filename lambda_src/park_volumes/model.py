@@ -35,6 +35,7 @@ class Settings:
     park_even_if_dearer: bool = False
     observe_only: bool = False
     orphan_retention: timedelta = timedelta(days=30)
+    volume_initialization_rate: int = 0
     start_hold: timedelta = timedelta(hours=1)
 
     @property
@@ -289,10 +290,14 @@ class CountAttempt:
 
 @dataclass(frozen=True, kw_only=True)
 class CreateVolume:
-    """A volume from a record, born with its mark and place. The same ``token`` makes one volume, whoever asks."""
+    """A volume from a record, born with its mark and place. The same ``token`` makes one volume, whoever asks.
+
+    ``rate``: MiB/s at which EC2 loads it from its snapshot; None: at first touch.
+    """
 
     record: Record
     token: str
+    rate: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

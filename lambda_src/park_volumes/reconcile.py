@@ -336,11 +336,23 @@ class Pass:
 
         A volume younger than the quiet period may only not be visible yet; an older one that is not there is gone.
         """
-        volume_id, created = self.ec2.create_volume(step)
+        volume_id, created = self._create_at_any_rate(step)
         work.made[step.record.snapshot_id] = volume_id
         if created < self.began and self._dead(volume_id, created):
             self.ec2.do(CountAttempt(snapshot_id=step.record.snapshot_id, attempt=step.record.attempt + 1))
             raise TooSlow(f"The volume {volume_id} made from {step.record.snapshot_id} is gone; another one is made.")
+
+    def _create_at_any_rate(self, step: CreateVolume) -> tuple[str, datetime]:
+        """Where EC2, or an SDK that does not know it, refuses a rate, another attempt is counted: that goes without."""
+        try:
+            return self.ec2.create_volume(step)
+        except Raced:
+            raise
+        except Ec2Error as error:
+            if step.rate is None or not error.refused:
+                raise
+            self.ec2.do(CountAttempt(snapshot_id=step.record.snapshot_id, attempt=step.record.attempt + 1))
+            raise TooSlow(f"{error} It is made without volume_initialization_rate.") from error
 
     def _dead(self, volume_id: str, created: datetime) -> bool:
         found = self.ec2.volumes([volume_id])

@@ -27,6 +27,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         allowed_product_codes=frozenset(environment.get("ALLOWED_PRODUCT_CODES", "").split()),
         park_even_if_dearer=_boolean(environment, "PARK_EVEN_IF_DEARER"),
         orphan_retention=timedelta(days=_number(environment, "ORPHAN_RETENTION_DAYS")),
+        volume_initialization_rate=int(_number(environment, "VOLUME_INITIALIZATION_RATE")),
         observe_only=_boolean(environment, "OBSERVE_ONLY"),
         prices=prices_of(environment.get("AWS_REGION", ""), _prices(environment)),
     )

@@ -6,6 +6,7 @@ gone are volumes made from the snapshots. The root volume is attached last: an i
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -34,6 +35,7 @@ from park_volumes.model import (
     CountAttempt,
     CreateVolume,
     Decision,
+    Instance,
     Outcome,
     Record,
     RememberStart,
@@ -46,6 +48,11 @@ from park_volumes.model import (
 )
 
 Stage = tuple[Step, ...]
+
+INITIALIZATION_RATE = "park-volumes:initialization-rate"
+"""A tag that the owner of an instance may give it: MiB/s, or 0 for none."""
+RATES = range(100, 301)
+"""What CreateVolume takes, in MiB/s."""
 
 REMEMBERED = timedelta(minutes=5)
 """How long a request counts as remembered before asking again writes it anew."""
@@ -81,7 +88,7 @@ def start(seen: Seen, settings: Settings, now: datetime, *, asked: bool) -> Deci
     if originals := [m for m in marked(seen) if not m.restored and m.state != "deleting"]:
         return _put_back(seen, settings, now, originals, remember, wanted=wanted)
     if wanted or any(m.restored for m in marked(seen)):
-        return _restore(seen, remember, wanted=wanted)
+        return _restore(seen, settings, remember, wanted=wanted)
     return Decision(reason=f"{instance.id} is parked.")
 
 
@@ -251,7 +258,7 @@ def _lost(seen: Seen, root: Marked, attempt: Sequence[Marked]) -> list[str]:
 # The root volume is detached, the originals are gone.
 
 
-def _restore(seen: Seen, remember: Stage, *, wanted: bool) -> Decision:
+def _restore(seen: Seen, settings: Settings, remember: Stage, *, wanted: bool) -> Decision:
     """Volumes from the snapshots, and then the start. A restoration once begun is finished even when it is no longer
     wanted, and the instance is then parked anew: a volume that somebody may have written on is never just deleted."""
     instance = seen.instance
@@ -280,7 +287,7 @@ def _restore(seen: Seen, remember: Stage, *, wanted: bool) -> Decision:
         reason=f"{words} and started." if wanted else f"{words}.",
         steps=_stages(
             remember,
-            *_create(seen, generation, made),
+            *_create(seen, settings, generation, made),
             tuple(step for device, step in attach if device != instance.root_device),
             tuple(step for device, step in attach if device == instance.root_device),
             _set_flags(seen, {r.device: True for r in generation.parts if r.delete_on_termination}),
@@ -289,12 +296,31 @@ def _restore(seen: Seen, remember: Stage, *, wanted: bool) -> Decision:
     )
 
 
-def _create(seen: Seen, generation: Generation, made: Mapping[str, Marked]) -> tuple[Stage, Stage]:
+def initialization_rate(instance: Instance, settings: Settings) -> int | None:
+    """MiB/s at which EC2 is to load an instance's volumes: those of its tag, if it is a rate, else of the setting."""
+    word = instance.tags.get(INITIALIZATION_RATE, "")
+    tagged = int(word) if re.fullmatch("[0-9]{1,3}", word) else -1
+    rate = tagged if tagged == 0 or tagged in RATES else settings.volume_initialization_rate
+    return rate or None
+
+
+def _create_one(r: Record, attempt: int, rate: int | None) -> CreateVolume:
+    """Only the first attempt asks for a rate: where EC2 refuses it, another attempt is counted, and goes without.
+
+    The rate is part of the token, which EC2 takes with one set of parameters only.
+    """
+    if rate and attempt == 1:
+        return CreateVolume(record=r, token=f"{r.snapshot_id}-1-{rate}", rate=rate)
+    return CreateVolume(record=r, token=f"{r.snapshot_id}-{attempt}")
+
+
+def _create(seen: Seen, settings: Settings, generation: Generation, made: Mapping[str, Marked]) -> tuple[Stage, Stage]:
     """The volumes still to be made; a new attempt, with a new token, for as many as are seen dead of a snapshot."""
     dead = Counter(m.place.snapshot_id for m in marked(seen) if m.restored and m.state == "error")
     needed = [(r, max(r.attempt, 1 + dead[r.snapshot_id])) for r in generation.parts if r.snapshot_id not in made]
     count = tuple(CountAttempt(snapshot_id=r.snapshot_id, attempt=n) for r, n in needed if n > r.attempt)
-    return count, tuple(CreateVolume(record=r, token=f"{r.snapshot_id}-{n}") for r, n in needed)
+    rate = initialization_rate(seen.instance, settings)
+    return count, tuple(_create_one(r, n, rate) for r, n in needed)
 
 
 def _is_on(r: Record, made: Mapping[str, Marked]) -> bool:
