@@ -89,4 +89,4 @@ def test_every_module_in_the_zip_can_be_read_by_the_runtime(plain: bytes) -> Non
 
 
 def test_the_zip_is_small(plain: bytes) -> None:
-    assert len(plain) < 400_000
+    assert len(plain) < 300_000
