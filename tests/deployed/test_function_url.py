@@ -2,16 +2,50 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
+import sys
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
 import pytest
 
 from tests.deployed.stops import Stops
+from tests.local_aws.client import LocalAws
+from tests.support.terraform import ROOT
 from tests.support.url import FunctionUrl
+
+INTERRUPTED = 130
+"""The exit code of a command that Ctrl-C ends."""
 
 
 def test_a_request_without_a_signature_gets_nowhere(url: FunctionUrl) -> None:
     answer = url.send("GET", "instances", signed=False)
     assert answer.status == 403
     assert "instances" not in answer.body
+
+
+def test_the_command_open_shows_the_page_and_signs_what_it_asks(aws: LocalAws, outputs: dict[str, Any]) -> None:
+    """As a browser would: it finds the Function URL, and asks relative to the address that the command says."""
+    options = ("-m", "park_volumes", "open", "--no-browser")
+    environment = aws.environment() | {"PYTHONPATH": str(ROOT / "lambda_src")}
+    with subprocess.Popen([sys.executable, *options], env=environment, stdout=subprocess.PIPE, text=True) as command:
+        assert command.stdout is not None
+        address = command.stdout.readline().split()[0]
+        try:
+            with urlopen(address, timeout=60) as page:
+                assert b"<html" in page.read()
+            with urlopen(f"{address}instances", timeout=60) as listed:
+                names = {i["name"] for i in json.load(listed)["instances"]}
+            with pytest.raises(HTTPError, match="403"):
+                urlopen(f"{address[:-5]}/instances", timeout=60)
+        finally:
+            command.send_signal(signal.SIGINT)
+        assert command.wait(30) == INTERRUPTED
+    assert "shop" in names
+    assert outputs["function_url"]
 
 
 def test_every_opted_in_instance_is_listed_and_no_other(stopped: Stops, url: FunctionUrl) -> None:
