@@ -4,6 +4,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 # What the functions have in AWS and nothing else: the local AWS runs the deployed zip with it.
 LAMBDA_VENV := .venv-lambda
+# checkov and parliament, which need older libraries than the rest.
+CHECKS_VENV := .venv-checks
 
 .DEFAULT_GOAL := help
 .PHONY: help setup package docs lint test explore demo clean
@@ -26,6 +28,7 @@ setup: $(VENV)/ready $(LAMBDA_VENV)/ready ## make the Python environments that t
 
 $(VENV)/ready: requirements/dev.txt
 $(LAMBDA_VENV)/ready: requirements/lambda.txt
+$(CHECKS_VENV)/ready: requirements/checks.txt
 
 package: ## build dist/park_volumes.zip from lambda_src
 	$(PYTHON) lambda_src/build.py dist/park_volumes.zip
@@ -33,15 +36,18 @@ package: ## build dist/park_volumes.zip from lambda_src
 docs: setup ## bring the generated tables in README.md up to date
 	@PYTHONPATH=lambda_src $(PY) -m tests.support.readme
 
-lint: setup ## static checks: ruff, mypy, import-linter, terraform fmt
+lint: setup $(CHECKS_VENV)/ready ## static checks: ruff, mypy, bandit, import-linter, terraform fmt, checkov
 	@$(VENV)/bin/ruff check lambda_src tests
 	@$(VENV)/bin/ruff format --check lambda_src tests
 	@$(VENV)/bin/mypy
+	@$(VENV)/bin/bandit --quiet --configfile pyproject.toml --recursive lambda_src
 	@PYTHONPATH=lambda_src $(VENV)/bin/lint-imports --no-cache
 	@terraform fmt -check -recursive -diff
+	@$(CHECKS_VENV)/bin/checkov --config-file .checkov.yaml
 
 test: lint ## everything: static checks, unit, model, Terraform and deployed tests
-	@$(PY) -m pytest -n 2 --durations 10 tests/unit tests/explore
+	@$(PY) -m pytest -n 2 --durations 10 --cov tests/unit
+	@$(PY) -m pytest -n 2 --durations 10 tests/explore
 	@$(PY) -m pytest -n 2 --dist loadfile --durations 10 tests/drift tests/examples
 	@$(PY) -m tests.support.chromium
 	@$(PY) -m pytest --durations 10 tests/demo tests/deployed tests/browser
@@ -49,9 +55,9 @@ test: lint ## everything: static checks, unit, model, Terraform and deployed tes
 explore: setup ## random schedules against the model: SCHEDULES=1000000 SEED=1
 	@PYTHONPATH=lambda_src $(PY) -m tests.explore
 
-demo: setup ## park and start three instances on a local AWS, with a real terraform apply (KEEP=1: leave it running)
+demo: $(VENV)/ready $(LAMBDA_VENV)/ready ## park and start three instances on a local AWS, with a real terraform apply (KEEP=1: leave it running)
 	@PYTHONPATH=lambda_src $(PY) -m tests.demo
 
 clean: ## remove environments and caches
-	rm -rf $(VENV) $(LAMBDA_VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(LAMBDA_VENV) $(CHECKS_VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -92,7 +92,7 @@ run "accepts_the_greatest_values" {
     park_memory_size         = 10240
     start_memory_size        = 10240
     park_maximum_concurrency = 1000
-    prices                   = { for name in ["gp3", "gp3-iops", "gp3-throughput", "gp2", "io1", "io1-iops", "io2", "io2-iops", "st1", "sc1", "standard", "snapshot", "archive"] : name => 100 }
+    prices                   = { for name in ["gp3", "gp3-iops", "gp3-throughput", "gp2", "io1", "io1-iops", "io2", "io2-iops", "st1", "sc1", "standard", "snapshot", "archive"] : name => tonumber("100") } # a number alone is more than python-hcl2 reads there
   }
 }
 
