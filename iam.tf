@@ -17,6 +17,10 @@ locals {
 
   tokens_parameter_arn = "arn:${local.partition}:ssm:${local.region}:${local.account}:parameter/${trimprefix(coalesce(var.start_tokens_parameter, "none"), "/")}"
 
+  # KMS tells through which service a key is used. In China its documentation does not say with which ending: hence both.
+  through_ec2 = distinct([data.aws_service.ec2.dns_name, "ec2.${local.region}.amazonaws.com"])
+  through_ssm = [for name in local.through_ec2 : replace(name, "/^ec2/", "ssm")]
+
   kms_key_arns = length(var.kms_key_arns) > 0 ? var.kms_key_arns : ["arn:${local.partition}:kms:${local.region}:${local.account}:key/*"]
 }
 
@@ -68,6 +72,7 @@ data "aws_iam_policy_document" "common" {
     ]
   }
 
+  # The log groups are made by Terraform, so that their retention holds.
   statement {
     sid       = "WriteLog"
     actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
@@ -174,7 +179,7 @@ data "aws_iam_policy_document" "park" {
     }
   }
 
-  # The same on our snapshots, which keep what the marks of their volumes said.
+  # Our snapshots keep what the marks of their volumes said, and when their instance was seen terminated.
   statement {
     sid       = "MarkRecords"
     actions   = ["ec2:CreateTags"]
@@ -186,9 +191,14 @@ data "aws_iam_policy_document" "park" {
       values   = [var.name]
     }
     condition {
+      test     = "StringLikeIfExists"
+      variable = "aws:RequestTag/park-volumes:mark"
+      values   = local.mark_values
+    }
+    condition {
       test     = "ForAllValues:StringEquals"
       variable = "aws:TagKeys"
-      values   = ["park-volumes:mark", "park-volumes:place", "park-volumes:terminated"]
+      values   = ["park-volumes:mark", "park-volumes:terminated"]
     }
     condition {
       test     = "Null"
@@ -210,7 +220,7 @@ data "aws_iam_policy_document" "park" {
     }
   }
 
-  # Detaching takes both: an instance that is opted in, and a volume that is marked.
+  # Detaching takes both: an instance that is opted in ...
   statement {
     sid       = "DetachFromOptedInInstances"
     actions   = ["ec2:DetachVolume"]
@@ -223,6 +233,7 @@ data "aws_iam_policy_document" "park" {
     }
   }
 
+  # ... and a volume that is marked. Deleting takes the mark, too.
   statement {
     sid       = "DetachAndDeleteMarkedVolumes"
     actions   = ["ec2:DeleteVolume", "ec2:DetachVolume"]
@@ -335,6 +346,7 @@ data "aws_iam_policy_document" "start" {
     }
   }
 
+  # Attaching takes both: a volume that is marked, be it a restored one or one that is put back ...
   statement {
     sid       = "AttachMarkedVolumes"
     actions   = ["ec2:AttachVolume"]
@@ -347,6 +359,7 @@ data "aws_iam_policy_document" "start" {
     }
   }
 
+  # ... and an instance that is opted in, which can then be started, and stopped again.
   statement {
     sid       = "AttachToAndSwitchOptedInInstances"
     actions   = ["ec2:AttachVolume", "ec2:StartInstances", "ec2:StopInstances"]
@@ -360,7 +373,7 @@ data "aws_iam_policy_document" "start" {
   }
 
   # DeleteOnTermination and nothing else: the same call could also change user data or security groups. EC2 names the attribute
-  # after the request parameter, but does not document the name or whether the volume's evaluation carries it: hence IfExists.
+  # after the request parameter, but does not document the name: hence IfExists.
   statement {
     sid       = "RestoreDeleteOnTerminationOfInstances"
     actions   = ["ec2:ModifyInstanceAttribute"]
@@ -378,6 +391,7 @@ data "aws_iam_policy_document" "start" {
     }
   }
 
+  # EC2 evaluates the call on the volume, too, and tells no attribute there.
   statement {
     sid       = "RestoreDeleteOnTerminationOfVolumes"
     actions   = ["ec2:ModifyInstanceAttribute"]
@@ -387,11 +401,6 @@ data "aws_iam_policy_document" "start" {
       test     = "StringLike"
       variable = local.mark_tag
       values   = local.mark_values
-    }
-    condition {
-      test     = "StringEqualsIgnoreCaseIfExists"
-      variable = "ec2:Attribute"
-      values   = ["BlockDeviceMapping", "BlockDeviceMappings"]
     }
   }
 
@@ -409,10 +418,12 @@ data "aws_iam_policy_document" "start" {
     condition {
       test     = "StringEquals"
       variable = "kms:ViaService"
-      values   = [data.aws_service.ec2.dns_name]
+      values   = local.through_ec2
     }
   }
 
+  # What EBS asks of whoever creates an encrypted volume:
+  # https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption-requirements.html
   statement {
     sid       = "RestoreEncryptedVolumes"
     resources = local.kms_key_arns
@@ -427,13 +438,14 @@ data "aws_iam_policy_document" "start" {
     condition {
       test     = "StringEquals"
       variable = "kms:ViaService"
-      values   = [data.aws_service.ec2.dns_name]
+      values   = local.through_ec2
     }
   }
 }
 
-# The tokens of those who may start: this one parameter, through SSM only. Without TOKEN nothing is allowed.
+# Without TOKEN nothing is allowed.
 data "aws_iam_policy_document" "tokens" {
+  # With TOKEN only: the tokens of those who may start, and no other parameter.
   dynamic "statement" {
     for_each = local.with_tokens ? [local.tokens_parameter_arn] : []
 
@@ -444,6 +456,7 @@ data "aws_iam_policy_document" "tokens" {
     }
   }
 
+  # With TOKEN only: the key of that parameter, through SSM and for that parameter.
   dynamic "statement" {
     for_each = local.with_tokens ? [local.tokens_parameter_arn] : []
 
@@ -455,7 +468,7 @@ data "aws_iam_policy_document" "tokens" {
       condition {
         test     = "StringEquals"
         variable = "kms:ViaService"
-        values   = [replace(data.aws_service.ec2.dns_name, "/^ec2/", "ssm")]
+        values   = local.through_ssm
       }
       condition {
         test     = "StringEquals"

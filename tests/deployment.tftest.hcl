@@ -297,7 +297,9 @@ run "in_china" {
   providers = { aws = aws.china }
 
   variables {
-    powertools_layer_arn = "arn:aws-cn:lambda:cn-north-1:123456789012:layer:AWSLambdaPowertoolsPythonV3-python313-arm64:27"
+    powertools_layer_arn   = "arn:aws-cn:lambda:cn-north-1:123456789012:layer:AWSLambdaPowertoolsPythonV3-python313-arm64:27"
+    function_url_auth      = "TOKEN"
+    start_tokens_parameter = "/park-volumes/tokens"
   }
 
   assert {
@@ -308,8 +310,13 @@ run "in_china" {
     error_message = "Every ARN is of the partition."
   }
   assert {
-    condition     = strcontains(data.aws_iam_policy_document.start.json, "ec2.cn-north-1.amazonaws.com.cn")
-    error_message = "KMS names EC2 with the suffix of the partition."
+    condition = alltrue([
+      for service in ["ec2", "ssm"] : alltrue([
+        for ending in ["amazonaws.com", "amazonaws.com.cn"] :
+        strcontains(data.aws_iam_policy_document.start.json, "\"${service}.cn-north-1.${ending}\"")
+      ])
+    ])
+    error_message = "KMS may name the service with or without the suffix of the partition."
   }
 }
 

@@ -1,9 +1,11 @@
-"""One deployment of ``examples/complete`` for all tests here, and a fleet that was stopped on it."""
+"""One deployment of ``examples/complete`` for all tests here, a second one beside it, and a fleet that was stopped."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import boto3
@@ -15,7 +17,7 @@ from tests.deployed.stops import Stops
 from tests.local_aws.client import ADMIN_KEY, ADMIN_SECRET, LocalAws
 from tests.local_aws.settings import QUICK
 from tests.support.fleet import Fleet
-from tests.support.terraform import ROOT
+from tests.support.terraform import ROOT, RootModule, copy_module
 from tests.support.terraform_mirror import terraform_environment
 from tests.support.url import FunctionUrl
 
@@ -27,6 +29,22 @@ VARIABLES = {
     "sweep_interval_minutes": 1,
     "snapshot_retention_hours": 0,
 }
+NIGHT_TOKEN = "a-token-of-the-night-0123456789abcdef"
+BOUNDARY = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Effect": "Allow", "Action": "*", "Resource": "*"},
+        {"Effect": "Deny", "Action": ["iam:*", "organizations:*", "ec2:RunInstances"], "Resource": "*"},
+    ],
+}
+"""What an organisation may ask of every role: nothing that makes roles or launches instances."""
+JUDGED_LAST = "test_permissions.py"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The roles are judged by what all other tests have made the functions do."""
+    items.sort(key=lambda item: item.path.name == JUDGED_LAST)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -62,10 +80,42 @@ def stops(aws: LocalAws, fleet: Fleet) -> Stops:
 
 
 @pytest.fixture(scope="session")
-def outputs(stops: Stops, complete: TerraformTestApi) -> dict[str, Any]:
+def second(aws: LocalAws, stops: Stops, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Future[dict[str, Any]]]:
+    """A second deployment in the same account and region, with other names, a boundary, a key and tokens.
+
+    It is applied while the first one is, and answers its outputs.
+    """
+    ssm, iam = (boto3.client(name, **aws.boto3_arguments()) for name in ("ssm", "iam"))  # type: ignore[call-overload]
+    ssm.put_parameter(Name="/night/tokens", Type="SecureString", KeyId=stops.key, Value=f"porter:{NIGHT_TOKEN}")
+    boundary = iam.create_policy(PolicyName="boundary", PolicyDocument=json.dumps(BOUNDARY))["Policy"]["Arn"]
+    variables = {
+        "name": "night",
+        "opt_in_tag_key": "Nightly",
+        "function_url_auth": "TOKEN",
+        "start_tokens_parameter": "/night/tokens",
+        "kms_key_arns": [stops.key],
+        "permissions_boundary_arn": boundary,
+    }
+    folder = tmp_path_factory.mktemp("night") / "module"
+    copy_module(folder)
+    terraform = RootModule(folder, os.environ, variables)
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(terraform.apply)
+    terraform.destroy()
+
+
+@pytest.fixture(scope="session")
+def outputs(second: Future[dict[str, Any]], complete: TerraformTestApi) -> dict[str, Any]:
     """The outputs of the deployment, which came after the instances."""
-    assert stops.ids
+    assert second
     return {name: output["value"] for name, output in complete.outputs.items()}
+
+
+@pytest.fixture(scope="session")
+def night(outputs: dict[str, Any], second: Future[dict[str, Any]]) -> dict[str, Any]:
+    """The outputs of the second deployment."""
+    assert outputs
+    return second.result()
 
 
 @pytest.fixture(scope="session")
@@ -80,8 +130,9 @@ def post(aws: LocalAws, outputs: dict[str, Any]) -> Post:
 
 
 @pytest.fixture(scope="session")
-def stopped(stops: Stops, url: FunctionUrl, post: Post) -> Stops:
+def stopped(stops: Stops, url: FunctionUrl, post: Post, night: dict[str, Any]) -> Stops:
     """The fleet, stopped in every way, after the module has done what it does about each."""
     assert post.messages() == []
+    assert night
     stops.stop_all(url)
     return stops

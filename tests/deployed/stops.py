@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
@@ -26,6 +27,7 @@ class Kind:
     disks: tuple[Disk, ...]
     opt_in: str | None = "true"
     ends: str = "parked"
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 class Stops:
@@ -34,8 +36,8 @@ class Stops:
     def __init__(self, *, aws: LocalAws, fleet: Fleet) -> None:
         self.aws, self.fleet = aws, fleet
         kms = boto3.client("kms", **aws.boto3_arguments())  # type: ignore[call-overload]  # a mapping
-        key = kms.create_key(Description="data")["KeyMetadata"]["Arn"]
-        self.kinds = _kinds(key)
+        self.key = kms.create_key(Description="data")["KeyMetadata"]["Arn"]
+        self.kinds = _kinds(self.key)
         with ThreadPoolExecutor(4) as pool:
             self.ids = dict(zip(self.kinds, pool.map(self._launch, self.kinds), strict=True))
         self.aws.set_instance(self.ids["spot"], lifecycle="spot")
@@ -46,7 +48,7 @@ class Stops:
 
     def _launch(self, name: str) -> str:
         kind = self.kinds[name]
-        tags = {"ParkVolumes": kind.opt_in} if kind.opt_in else {}
+        tags = dict(kind.tags) | ({"ParkVolumes": kind.opt_in} if kind.opt_in else {})
         instance_id = self.fleet.launch("twin" if name.startswith("twin") else name, kind.disks, tags)
         self.aws.write(instance_id)
         return instance_id
@@ -142,4 +144,5 @@ def _kinds(key: str) -> dict[str, Kind]:
         "spot": Kind(disks=(Disk(),), ends="stopped"),
         "stranger": Kind(disks=BOTH, opt_in=None),
         "refuser": Kind(disks=BOTH, opt_in="false"),
+        "night": Kind(disks=(Disk(size=9, kms_key=key), DATA), opt_in=None, tags={"Nightly": "true"}),
     }

@@ -17,9 +17,13 @@ from typing import Any
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, BaseResponse
 from moto.ec2.models import ec2_backends
+from moto.kms.models import kms_backends
+from moto.ssm.models import ssm_backends
 
 from tests.local_aws.cloudtrail import CloudTrail
 from tests.local_aws.credentials import Caller, caller_of
+from tests.local_aws.ebs import is_customers
+from tests.local_aws.instances import StrictBackend, StrictInstance
 from tests.local_aws.world import ACCOUNT, World
 
 log = logging.getLogger(__name__)
@@ -51,7 +55,10 @@ class CallLog:
     """Keeps the last 100,000 calls. One entry is a dict:
 
     number, time (seconds since the epoch), service, operation, region, caller (ARN or access key), role (ARN or None),
-    parameters, resources (EC2 id -> tags before the call), error (code or None), status (HTTP).
+    parameters, resources (EC2 id -> tags before the call), attached (instance -> device -> volume, its tags and KMS
+    key), kms_keys (volume, snapshot or SSM parameter -> ARN; of keys that a customer made), error (code or None),
+    status (HTTP). What Lambda itself does with a function's role (polling, logging, burying a failed event) is logged
+    like a call of that role.
     """
 
     def __init__(self, world: World) -> None:
@@ -112,20 +119,34 @@ class CallLog:
         """Enters a call with what is known before it is answered; the access key stands for an unknown caller."""
         operation = str(response._get_action() or "")
         parameters = self.parameters(response)
-        call = {
-            "number": next(self._numbers),
-            "time": time.time(),
-            "service": {"awslambda": "lambda"}.get(str(response.service_name), str(response.service_name)),
-            "operation": operation,
-            "region": response.region,
-            "caller": caller.arn if caller else key,
-            "role": caller.role_arn if caller else None,
-            "parameters": parameters,
-            "resources": self.tags_of(parameters, response.region) if response.service_name == "ec2" else {},
-            "error": None,
-            "status": None,
-        }
+        facts = {"ec2": self.ec2_facts, "ssm": self.ssm_facts}.get(str(response.service_name))
+        return self._enter(
+            service={"awslambda": "lambda"}.get(str(response.service_name), str(response.service_name)),
+            operation=operation,
+            region=response.region,
+            caller=caller.arn if caller else key,
+            role=caller.role_arn if caller else None,
+            parameters=parameters,
+            status=None,
+            **(facts(parameters, response.region) if facts else {}),
+        )
+
+    def acted(self, role: str, service: str, operation: str, region: str, parameters: dict[str, Any]) -> None:
+        """Enters what Lambda did with the role of a function."""
+        self._enter(
+            service=service,
+            operation=operation,
+            region=region,
+            caller="lambda.amazonaws.com",
+            role=role,
+            parameters=parameters,
+            status=200,
+        )
+
+    def _enter(self, **facts: Any) -> dict[str, Any]:
+        none: dict[str, Any] = {"resources": {}, "attached": {}, "kms_keys": {}, "error": None}
         with self._lock:
+            call = {"number": next(self._numbers), "time": time.time(), **none, **facts}
             self._calls.append(call)
         return call
 
@@ -139,9 +160,44 @@ class CallLog:
         params: Any = response.params
         return plain(dict(params.original_dict() if hasattr(params, "original_dict") else params))
 
-    def tags_of(self, parameters: Any, region: str) -> dict[str, Any]:
-        """Tags of every EC2 resource named in a call; a new volume's source snapshot and a snapshot's volume count."""
+    def ec2_facts(self, parameters: Any, region: str) -> dict[str, Any]:
+        """What IAM knows of every EC2 resource named in a call; a new volume's source snapshot counts, and so on."""
         with self._world.ec2_lock:
-            backend = ec2_backends[ACCOUNT][region]
-            named = set(EC2_ID.findall(json.dumps(parameters, default=str)))
-            return {resource_id: dict(backend.tags.get(resource_id, {})) for resource_id in sorted(named)}
+            ec2 = ec2_backends[ACCOUNT][region]
+            assert isinstance(ec2, StrictBackend)
+            named = sorted(set(EC2_ID.findall(json.dumps(parameters, default=str))))
+            instances = {i.id: i for _, i in ec2.every_instance() if i.id in named}
+            with_keys = [thing for name in named if (thing := ec2.volumes.get(name) or ec2.snapshots.get(name))]
+            return {
+                "resources": {name: dict(ec2.tags.get(name, {})) for name in named},
+                "attached": {name: self.devices(ec2, instance) for name, instance in instances.items()},
+                "kms_keys": {t.id: key for t in with_keys if (key := customer_key(t.kms_key_id, region))},
+            }
+
+    @staticmethod
+    def devices(ec2: StrictBackend, instance: StrictInstance) -> dict[str, Any]:
+        return {
+            device: {
+                "volume": attachment.volume.id,
+                "tags": dict(ec2.tags.get(attachment.volume.id, {})),
+                "kms_key": customer_key(attachment.volume.kms_key_id, ec2.region_name),
+            }
+            for device, attachment in instance.block_device_mapping.items()
+        }
+
+    @staticmethod
+    def ssm_facts(parameters: Any, region: str) -> dict[str, Any]:
+        """The key of a SecureString that is named alone."""
+        kept = ssm_backends[ACCOUNT][region]._parameters
+        versions = kept.get(kept.normalize_name(str(parameters.get("Name"))), [])
+        key = customer_key(versions[-1].keyid, region) if versions else None
+        return {"kms_keys": {parameters["Name"]: key} if key else {}}
+
+
+def customer_key(key: str | None, region: str) -> str | None:
+    """The ARN of a KMS key that a customer made; None for AWS's own, which every caller in the account may use."""
+    try:
+        found = kms_backends[ACCOUNT][region].describe_key(key) if key else None
+    except KeyError:
+        return None
+    return str(found.arn) if found and is_customers(found) else None

@@ -301,7 +301,8 @@ class LocalAws:
         """API calls after a number, oldest first, of one role (ARN) if given.
 
         number, time, service, operation, region, caller, role, parameters, resources (EC2 id -> tags before the call),
-        error (code or None), status.
+        attached (instance -> device -> volume, tags, kms_key), kms_keys (id or SSM parameter -> key), error (code or
+        None), status.
         """
         return [call for call in self.call("calls", since=since) if role is None or call["role"] == role]
 

@@ -26,7 +26,7 @@ from moto.ssm.models import ssm_backends
 
 from tests.local_aws.calls import CallLog
 from tests.local_aws.credentials import ADMIN
-from tests.local_aws.ebs import GIB, Content, StrictSnapshot
+from tests.local_aws.ebs import GIB, Content, StrictSnapshot, is_customers
 from tests.local_aws.events import EventBridge
 from tests.local_aws.faults import Fault
 from tests.local_aws.function_url import FunctionUrls
@@ -249,11 +249,6 @@ class Control:
         }
 
 
-def is_customers(key: Any) -> bool:
-    """Whether a KMS key is neither AWS-managed (aliases `alias/aws/...`) nor on its way out."""
-    return key.key_state != "PendingDeletion" and not any(alias.startswith("alias/aws/") for alias in key.aliases)
-
-
 # Other services than EC2: the backends of their regions, and how to name what is in one.
 KINDS: list[tuple[Any, Callable[[Any], Names]]] = [
     (
@@ -278,7 +273,10 @@ KINDS: list[tuple[Any, Callable[[Any], Names]]] = [
     (sns_backends, lambda b: {"topics": b.topics}),
     (cloudwatch_backends, lambda b: {"alarms": b.alarms, "dashboards": b.dashboards}),
     (ssm_backends, lambda b: {"parameters": [name for name in b._parameters if not name.startswith("/aws/")]}),
-    (kms_backends, lambda b: {"keys": [key.id for key in b.keys.values() if is_customers(key)]}),
+    (
+        kms_backends,
+        lambda b: {"keys": [k.id for k in b.keys.values() if is_customers(k) and k.key_state != "PendingDeletion"]},
+    ),
 ]
 
 

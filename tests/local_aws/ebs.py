@@ -38,6 +38,11 @@ def refusal(code: str, message: str) -> EC2ClientError:
     return EC2ClientError(code, message)
 
 
+def is_customers(key: Any) -> bool:
+    """Whether a KMS key is not one of AWS's own (aliases `alias/aws/...`)."""
+    return not any(alias.startswith("alias/aws/") for alias in key.aliases)
+
+
 def whole_second(moment: datetime) -> datetime:
     """EC2 gives launch and attach times without fractions."""
     return moment.replace(microsecond=0)

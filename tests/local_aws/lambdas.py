@@ -317,6 +317,9 @@ class Lambdas:
             logs.ensure_log_stream(group, stream)
             events = [{"timestamp": int(1000 * begun), "message": line} for line in [*lines, report]]
             logs.put_log_events(group, stream, events)
+        named = {"logGroupName": group, "logStreamName": stream}
+        for operation in ("CreateLogStream", "PutLogEvents"):
+            self._world.acted(function.role, "logs", operation, function.region, named)
 
     # Asynchronous
 
@@ -376,21 +379,22 @@ class Lambdas:
             "responsePayload": json.loads(result.payload),
         }
         if destination:
-            self._send(destination, json.dumps(record), {})
+            self._send(function, destination, json.dumps(record), {})
         dead_letters = getattr(function, "dead_letter_config", None) or {}
         if dead_letters.get("TargetArn"):
             message = json.loads(result.payload).get("errorMessage", "")
             attributes = {"RequestID": result.request_id, "ErrorCode": "200", "ErrorMessage": message[:1000] or "-"}
-            self._send(dead_letters["TargetArn"], event, attributes)
+            self._send(function, dead_letters["TargetArn"], event, attributes)
 
-    @staticmethod
-    def _send(queue_arn: str, body: str, attributes: dict[str, str]) -> None:
+    def _send(self, function: LambdaFunction, queue_arn: str, body: str, attributes: dict[str, str]) -> None:
+        """Into a queue, as Lambda does it: with the role of the function."""
         _, _, service, region, _, name = queue_arn.split(":", 5)
         if service != "sqs" or name not in sqs_backends[ACCOUNT][region].queues:
             log.warning("Lambda: the destination %s is not a queue that exists; the event is lost.", queue_arn)
             return
         described = {key: {"DataType": "String", "StringValue": value} for key, value in attributes.items()}
         sqs_backends[ACCOUNT][region].send_message(name, body, message_attributes=described)
+        self._world.acted(function.role, "sqs", "SendMessage", region, {"QueueName": name})
 
     def end_idle(self) -> None:
         """Ends the workers that have nothing to do, as Lambda does sooner or later; the next invocation starts anew."""

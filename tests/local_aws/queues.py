@@ -120,6 +120,7 @@ class Pollers:
         region, name = mapping.event_source_arn.split(":")[3], mapping.event_source_arn.split(":")[5]
         limit = int((mapping.scaling_config or {}).get("MaximumConcurrency") or DEFAULT_CONCURRENCY)
         slots = threading.Semaphore(limit)
+        self._acted(mapping, "GetQueueAttributes")
         while mapping.uuid in backend._event_source_mappings:
             queue = sqs_backends[ACCOUNT][region].queues.get(name)
             if queue is None or not mapping.enabled:
@@ -133,9 +134,17 @@ class Pollers:
             if not batch:
                 slots.release()
                 continue
+            self._acted(mapping, "ReceiveMessage")
             with self._busy_lock:
                 self.busy += 1
             self._executor.submit(self._work, mapping, queue, batch, slots)
+
+    def _acted(self, mapping: EventSourceMapping, operation: str) -> None:
+        """Lambda polls with the role of the function."""
+        function = self._lambdas.function(mapping.function_arn)
+        if function is not None:
+            region, name = mapping.event_source_arn.split(":")[3], mapping.event_source_arn.split(":")[5]
+            self._world.acted(function.role, "sqs", operation, region, {"QueueName": name})
 
     def _gather(self, queue: Queue, mapping: EventSourceMapping) -> list[Message]:
         """Waits for a message, then collects until the batch is full or the window is over."""
@@ -161,6 +170,7 @@ class Pollers:
                     self._hand_back(queue, message)
                 else:
                     sqs_backends[ACCOUNT][queue.region].delete_message(queue.name, str(message.receipt_handle))
+                    self._acted(mapping, "DeleteMessage")
         except Exception:
             log.exception("A batch of the queue %s failed.", queue.name)
         finally:

@@ -64,6 +64,7 @@ def build(*, port: int, region: str, settings: Settings, lambda_python: str = sy
     bus = EventBridge(world, lambdas)
     pollers = Pollers(world, lambdas)
     calls = CallLog(world)
+    world.acted = calls.acted
 
     StrictBackend.world = StrictEc2Api.world = world
     use(moto_ec2.ec2_backends, StrictBackend)

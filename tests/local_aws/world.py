@@ -18,6 +18,10 @@ def no_event(detail_type: str, resources: list[str], detail: dict[str, Any], reg
     """Stands in until EventBridge is wired."""
 
 
+def no_call(role: str, service: str, operation: str, region: str, parameters: dict[str, Any]) -> None:
+    """Stands in until the call log is wired."""
+
+
 @dataclass(kw_only=True)
 class World:
     """Settings, clock, ordered failures and the way out for events. One per process, as moto's state is."""
@@ -29,6 +33,8 @@ class World:
     """Held around every EC2 call and every change of state, because moto's EC2 is not thread-safe."""
     emit: Callable[[str, list[str], dict[str, Any], str], None] = no_event
     """Sends an `aws.ec2` event: detail-type, resources, detail, region."""
+    acted: Callable[[str, str, str, str, dict[str, Any]], None] = no_call
+    """Logs a call that Lambda itself makes with a function's role: role ARN, service, operation, region, parameters."""
 
     def later(self, seconds: float, what: str, change: Callable[[], None]) -> None:
         """Changes EC2's state in so many seconds, under the EC2 lock."""

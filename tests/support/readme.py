@@ -1,4 +1,4 @@
-"""The generated tables of the documents (``make docs``): inputs, outputs, savings, and what Terraform plans say."""
+"""The generated tables (``make docs``): permissions, inputs, outputs, savings, and what Terraform plans say."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import hcl2
 
 from park_volumes import prices
 from tests.drift import table
+from tests.support.permissions import DOCUMENTS as ROLES
+from tests.support.permissions import Permissions
 from tests.support.terraform import ROOT
 
 README = ROOT / "README.md"
@@ -36,7 +38,13 @@ KINDS: tuple[tuple[str, str, int | None], ...] = (
 def tables() -> dict[Path, dict[str, Callable[[], Iterator[str]]]]:
     """The generated tables of each document, by the name in their markers."""
     return {
-        README: {"inputs": _inputs, "outputs": _outputs, "savings": _savings, "patterns": table.summary},
+        README: {
+            "permissions": _permissions,
+            "inputs": _inputs,
+            "outputs": _outputs,
+            "savings": _savings,
+            "patterns": table.summary,
+        },
         TERRAFORM: {"plans": table.in_full},
     }
 
@@ -79,6 +87,17 @@ def _inputs() -> Iterator[str]:
     for name, variable in _blocks("variables.tf", "variable"):
         default = json.dumps(_plain(variable["default"]))
         yield f"| `{name}` | `{default}` | {_plain(variable['description'])} |"
+
+
+def _permissions() -> Iterator[str]:
+    permissions = Permissions()
+    for role in ROLES:
+        yield f"<details><summary>What the {role} function may do</summary>"
+        yield from ("", "| statement | allows | on | where | why |", "|---|---|---|---|---|")
+        for each in permissions.of(role):
+            allows, on = (", ".join(f"`{one}`" for one in many) for many in (each.actions, each.resources))
+            yield f"| {each.sid} | {allows} | {on} | {'; '.join(each.conditions)} | {each.why} |"
+        yield from ("", "</details>", "")
 
 
 def _outputs() -> Iterator[str]:

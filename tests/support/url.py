@@ -22,12 +22,13 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class FunctionUrl:
-    """The API at a Function URL, called with SigV4."""
+    """The API at a Function URL, called with SigV4, or with a token where one is given."""
 
     url: str
     region: str
     key: str
     secret: str
+    token: str = ""
 
     def instances(self) -> list[dict[str, Any]]:
         listed: list[dict[str, Any]] = self.get("instances").body["instances"]
@@ -54,7 +55,9 @@ class FunctionUrl:
     def send(self, method: str, path: str, *, signed: bool = True) -> Answer:
         """One request; an error status is an answer like any other."""
         request = AWSRequest(method=method, url=f"{self.url.rstrip('/')}/{path}")
-        if signed:
+        if self.token:
+            request.headers["Authorization"] = f"Bearer {self.token}"
+        elif signed:
             SigV4Auth(Credentials(self.key, self.secret), "lambda", self.region).add_auth(request)
         return _sent(method, str(request.url), dict(request.headers.items()))
 

@@ -173,6 +173,39 @@ def test_a_function_runs_with_its_environment_and_its_role(deployed: Deployment)
     assert any(call["operation"] == "GetCallerIdentity" for call in deployed.aws.calls(role=deployed.role_arn))
 
 
+def test_what_lambda_does_with_the_role_of_a_function_is_logged_as_done_by_the_role(deployed: Deployment) -> None:
+    before = max(call["number"] for call in deployed.aws.calls())
+    deployed.sqs.send_message(QueueUrl=deployed.queue_url, MessageBody="{}")
+    deployed.aws.wait_until_quiet()
+    done = [(c["service"], c["operation"]) for c in deployed.aws.calls(since=before, role=deployed.role_arn)]
+    assert {operation for service, operation in done if service == "sqs"} >= {"ReceiveMessage", "DeleteMessage"}
+    assert {operation for service, operation in done if service == "logs"} == {"CreateLogStream", "PutLogEvents"}
+
+
+def test_a_call_is_logged_with_the_customer_keys_and_the_disks_that_iam_asks_for(deployed: Deployment) -> None:
+    key = deployed.client("kms").create_key()["KeyMetadata"]["Arn"]
+    disk = {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 1, "Encrypted": True, "KmsKeyId": key}}
+    made = deployed.ec2.run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1, BlockDeviceMappings=[disk])
+    instance_id = made["Instances"][0]["InstanceId"]
+    deployed.aws.wait_until_quiet()
+    deployed.ec2.stop_instances(InstanceIds=[instance_id])
+    stopped = [call for call in deployed.aws.calls() if call["operation"] == "StopInstances"][-1]
+    disks = stopped["attached"][instance_id]
+    assert {device: d["kms_key"] for device, d in disks.items() if device == "/dev/sdf"} == {"/dev/sdf": key}
+    assert [d["kms_key"] for device, d in disks.items() if device != "/dev/sdf"] == [None]
+    deployed.ec2.describe_volumes(VolumeIds=[disks["/dev/sdf"]["volume"]])
+    assert deployed.aws.calls()[-1]["kms_keys"] == {disks["/dev/sdf"]["volume"]: key}
+
+
+def test_a_parameter_is_logged_with_the_key_that_a_customer_made(deployed: Deployment) -> None:
+    ssm, key = deployed.client("ssm"), deployed.client("kms").create_key()["KeyMetadata"]["Arn"]
+    for name, facts in {"/own": {"KeyId": key}, "/theirs": {}}.items():
+        ssm.put_parameter(Name=name, Type="SecureString", Value="x", **facts)
+        ssm.get_parameter(Name=name, WithDecryption=True)
+    read = [call["kms_keys"] for call in deployed.aws.calls() if call["operation"] == "GetParameter"]
+    assert read[-2:] == [{"/own": key}, {}]
+
+
 @pytest.mark.parametrize("name", ["moto", "flask", "pytest", "tests.local_aws"])
 def test_a_function_sees_no_package_that_lambda_would_not_have(deployed: Deployment, name: str) -> None:
     error, answer = deployed.invoke(**{"import": name})

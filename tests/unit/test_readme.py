@@ -11,6 +11,8 @@ import pytest
 from botocore import xform_name
 
 from park_volumes import prices
+from tests.support.permissions import DOCUMENTS as ROLES
+from tests.support.permissions import Permissions
 from tests.support.readme import KOREAN, README, REGION, blocks, current, sections, tables
 from tests.support.terraform import ROOT
 
@@ -75,7 +77,7 @@ def code_of(block: str) -> str:
 
 
 def test_every_section_of_the_korean_readme_names_what_the_english_one_names() -> None:
-    """The same code, links and numbers of table rows. The tables of inputs and outputs are in English only."""
+    """The same code, links and numbers of table rows. The tables of permissions, inputs and outputs are English only."""
     english, korean = (sections(document.read_text(encoding="utf-8")) for document in (README, KOREAN))
     for (_, title, text), (_, translated, counterpart) in zip(english, korean, strict=True):
         if title not in ("Inputs", "Outputs"):
@@ -84,6 +86,7 @@ def test_every_section_of_the_korean_readme_names_what_the_english_one_names() -
 
 def named(text: str) -> Counter[str]:
     text = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(r"<!-- begin permissions -->.*<!-- end permissions -->", "", text, flags=re.DOTALL)
     text = re.sub(r"^<!--.*-->$", "", text, flags=re.MULTILINE)
     links = re.findall(r"\]\(([^)#]+)", text.replace("README.ko.md", "README.md"))  # each links to the other
     rows = re.findall(r"^\|", text, flags=re.MULTILINE)
@@ -136,3 +139,10 @@ def test_the_pictures_are_there_and_small(document: Path) -> None:
     pictures = set(re.findall(r'(?:src|srcset)="([^"]+)"', document.read_text(encoding="utf-8")))
     assert {Path(p).name for p in pictures} >= {"page-light.png", "page-dark.png", "page-phone.png"}
     assert sum((ROOT / picture).stat().st_size for picture in pictures) < 400_000
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_permissions_of_a_role_are_told_with_the_why_of_each(role: str) -> None:
+    told = list(Permissions().of(role))
+    assert told
+    assert [each.sid for each in told if not (each.actions and each.resources and each.why)] == []
