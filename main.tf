@@ -106,7 +106,7 @@ resource "aws_lambda_function" "function" {
   #checkov:skip=CKV_AWS_116:park has the dead-letter queue of its queue, start a failure destination, which also tells why
   #checkov:skip=CKV_AWS_117:both functions talk to AWS APIs only; a VPC would need endpoints or a NAT gateway, which cost more than is saved
   #checkov:skip=CKV_AWS_115:a new account has 10 concurrent executions, of which none may be reserved; the queue bounds park
-  #checkov:skip=CKV_AWS_272:the zip is in the repository, rebuilt byte for byte by its tests, and released with its provenance
+  #checkov:skip=CKV_AWS_272:the zip is in the repository, compared with its code by a test, and released with its provenance
   #checkov:skip=CKV_AWS_173:the environment holds settings and no secret; Lambda encrypts it with its own key
   #checkov:skip=CKV_AWS_50:a pass is a few calls of EC2, each of which is in CloudTrail and in the log; traces are billed
   for_each = local.functions
