@@ -77,7 +77,7 @@ def code_of(block: str) -> str:
 
 
 def test_every_section_of_the_korean_readme_names_what_the_english_one_names() -> None:
-    """The same code, links and numbers of table rows. The tables of permissions, inputs and outputs are English only."""
+    """The same code, links and numbers of table rows. Permissions, inputs and outputs are in English only."""
     english, korean = (sections(document.read_text(encoding="utf-8")) for document in (README, KOREAN))
     for (_, title, text), (_, translated, counterpart) in zip(english, korean, strict=True):
         if title not in ("Inputs", "Outputs"):
