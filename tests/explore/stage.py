@@ -300,7 +300,12 @@ class Stage:
         return next((p for p in reversed(self.processes) if p._thread is this), None)
 
     def _check_consent(self, process: Process, operation: str, params: Mapping[str, Any]) -> None:
-        """No pass that began after everybody could know that the instance is not opted in may change anything."""
+        """No pass that began after everybody could know that the instance is not opted in may change anything of it.
+
+        Of a terminated one, which is not opted in or out any more, only our own snapshots are left.
+        """
+        if self.state == "terminated" and all(i.startswith("snap-") for i in _resources(params)):
+            return
         if self.withdrawn is not None and process.began > self.withdrawn + LAG:
             raise Finding(f"{process.name} calls {operation} for an instance that is not opted in: {_brief(params)}.")
 
@@ -501,6 +506,11 @@ class Stage:
             f"{self.state}; park: {to_park.reason} {[len(s) for s in to_park.steps]}; "
             f"start: {to_start.reason}; volumes: {volumes}; excuses: {self.excuses}"
         )
+
+
+def _resources(params: Mapping[str, Any]) -> list[str]:
+    """The ids that a call is about."""
+    return _ID.findall(_brief(params))
 
 
 def _brief(params: Mapping[str, Any]) -> str:
