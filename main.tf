@@ -31,7 +31,10 @@ locals {
     park = {
       description = "ParkVolumes: turns the volumes of stopped instances into snapshots and deletes them."
       memory_size = var.park_memory_size
-      environment = { PARK_QUEUE_URL = aws_sqs_queue.park.url }
+      environment = {
+        PARK_QUEUE_URL           = aws_sqs_queue.park.url
+        PARK_MAXIMUM_CONCURRENCY = tostring(var.park_maximum_concurrency)
+      }
     }
     start = {
       description = "ParkVolumes: recreates the volumes of parked instances, attaches them and starts the instances."
@@ -69,13 +72,13 @@ resource "aws_sqs_queue" "park" {
   sqs_managed_sse_enabled    = true
   message_retention_seconds  = 86400 # a message only names instances to look at, and the sweeps look at all of them
   receive_wait_time_seconds  = 20
-  visibility_timeout_seconds = 6 * var.function_timeout_seconds + local.batching_window_seconds # what Lambda's guide asks for
+  visibility_timeout_seconds = var.function_timeout_seconds + local.batching_window_seconds # docs/performance.md
   tags                       = var.tags
 
   # The ARN of the resource, not of the name: SQS refuses a dead-letter queue that does not exist yet.
   redrive_policy = jsonencode({
     deadLetterTargetArn = aws_sqs_queue.dead_letter.arn
-    maxReceiveCount     = 5
+    maxReceiveCount     = 100 # a message also comes back when it was not its turn yet (docs/performance.md)
   })
 }
 
@@ -163,7 +166,7 @@ resource "aws_lambda_function" "function" {
 resource "aws_lambda_event_source_mapping" "park" {
   event_source_arn                   = aws_sqs_queue.park.arn
   function_name                      = aws_lambda_function.function["park"].arn
-  batch_size                         = 100
+  batch_size                         = 190 # what one call describes, 199 at most; FULL_BATCH in handlers/park.py
   maximum_batching_window_in_seconds = local.batching_window_seconds
   function_response_types            = ["ReportBatchItemFailures"]
   tags                               = var.tags

@@ -39,7 +39,7 @@ output "park_queue_url" {
 }
 
 output "dead_letter_queue_url" {
-  description = "URL of the queue that keeps whatever failed for 14 days: undeliverable events, messages that failed five times, failed asynchronous invocations."
+  description = "URL of the queue that keeps whatever failed for 14 days: undeliverable events, messages that came back a hundred times, failed asynchronous invocations."
   value       = aws_sqs_queue.dead_letter.url
 }
 

@@ -40,8 +40,11 @@ from park_volumes.model import (
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
-FILTER_VALUES: Final = 200
-"""The most values a filter takes (EC2 API Reference, "Query requests", "List and filter")."""
+FILTER_VALUES: Final = 199
+"""The most values of ours in a call: it takes 200 in its filters (EC2 API Reference, "List and filter"), and the tag of
+the deployment is one of them."""
+TAGGED: Final = 500
+"""Resources that are tagged in one call; it takes 1,000, and asks for fewer (CreateTags API)."""
 
 PAGE: Final = 1000
 LOCK_DAYS: Final = 36_500
@@ -125,15 +128,13 @@ class Ec2:
     def every_snapshot(self) -> Snapshots:
         return _read(self._snapshots({}))
 
-    def snapshots_with_requests(self) -> Snapshots:
-        """The snapshots on which a start request is remembered, done or not."""
-        return _read(self._snapshots({"tag-key": [records.START_REQUESTED]}))
+    def snapshots_with_requests(self, of_volumes: Iterable[str] = ()) -> Snapshots:
+        """The snapshots on which a start request is remembered, done or not; of these volumes, or all."""
+        filters = {"tag-key": [records.START_REQUESTED]}
+        return _read(self._snapshots(filters | ({"volume-id": sorted(of_volumes)} if of_volumes else {})))
 
     def snapshots_named(self, ids: Iterable[str]) -> Snapshots:
         return _read(s for chunk in _chunks(ids) for s in self._snapshots({"snapshot-id": chunk}))
-
-    def snapshots_from(self, volume_ids: Iterable[str]) -> Snapshots:
-        return _read(s for chunk in _chunks(volume_ids) for s in self._snapshots({"volume-id": chunk}))
 
     def locked(self, snapshot_ids: Iterable[str]) -> frozenset[str]:
         """Those of these snapshots that DeleteSnapshot refuses because of a lock.
@@ -214,9 +215,12 @@ class Ec2:
 
     @do.register
     def _mark_snapshots(self, step: MarkSnapshots) -> None:
-        with _errors("CreateTags", ", ".join(step.snapshot_ids)):
-            tags = _tags({records.MARK: records.mark_value(step.mark)})
-            self._client.create_tags(Resources=list(step.snapshot_ids), Tags=tags)
+        """All in one call, or in a few."""
+        tags = _tags(records.tags_of_confirmation(step.at))
+        for start in range(0, len(step.snapshot_ids), TAGGED):
+            ids = step.snapshot_ids[start : start + TAGGED]
+            with _errors("CreateTags", ", ".join(ids)):
+                self._client.create_tags(Resources=list(ids), Tags=tags)
 
     @do.register
     def _delete_volume(self, step: DeleteVolume) -> None:

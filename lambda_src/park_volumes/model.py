@@ -247,10 +247,13 @@ class DetachVolume:
 
 @dataclass(frozen=True, kw_only=True)
 class MarkSnapshots:
-    """Tag the snapshots of an attempt with its mark: this pass, and nobody else, has detached the root volume."""
+    """Tag the snapshots of an attempt with the time of its mark: this pass, nobody else, has detached the root volume.
+
+    The time is the same for all attempts of a pass, so that one call is enough for them.
+    """
 
     snapshot_ids: tuple[str, ...]
-    mark: Mark
+    at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)

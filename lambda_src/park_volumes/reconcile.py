@@ -11,9 +11,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import zip_longest
 from typing import Protocol
 
 from park_volumes import records
@@ -30,6 +31,7 @@ from park_volumes.model import (
     CreateVolume,
     Decision,
     Instance,
+    MarkSnapshots,
     Outcome,
     Record,
     Seen,
@@ -64,6 +66,10 @@ class SystemClock:
         time.sleep(seconds)
 
 
+class OutOfTime(Exception):
+    """The pass has no time left for a call. Nothing is wrong, and nothing was done: it is the turn of the next pass."""
+
+
 class TooSlow(Exception):
     """EC2 needs longer than this pass may take. Nothing is wrong: an event or the sweep goes on from here."""
 
@@ -73,12 +79,14 @@ class Result:
     """What became of one instance in this pass: the decision, and the sentence of the error that stopped its steps.
 
     ``finished`` is False where the steps were not all done: of an error, a lost race, or for want of time.
+    ``postponed`` says that it was for want of time: the next pass goes on.
     """
 
     seen: Seen
     decision: Decision
     error: str = ""
     finished: bool = True
+    postponed: bool = False
 
 
 Each = Callable[[Sequence[Callable[[], None]]], None]
@@ -189,10 +197,19 @@ def _placed(volume: Volume, mine: Iterable[Record]) -> Volume:
 # Decide and do.
 
 
+def _mixed(decisions: Iterable[tuple[Seen, Decision]]) -> list[tuple[Seen, Decision]]:
+    """Each kind of first step in turn: while the calls of one kind have to wait, those of the others are made."""
+    kinds: dict[type[Step] | None, list[tuple[Seen, Decision]]] = defaultdict(list)
+    for seen, decision in decisions:
+        kinds[type(decision.steps[0][0]) if decision.steps else None].append((seen, decision))
+    return [one for turn in zip_longest(*kinds.values()) for one in turn if one]
+
+
 class _Work:
     """What the steps of one instance have made so far in this pass: volumes by snapshot, and those being attached."""
 
-    def __init__(self) -> None:
+    def __init__(self, instance_id: str) -> None:
+        self.instance_id = instance_id
         self.made: dict[str, str] = {}
         self.attaching: set[str] = set()
 
@@ -210,24 +227,48 @@ class Pass:
     began: datetime
     deadline: datetime
     each: Each = in_parallel
+    confirmed: dict[str, MarkSnapshots] = field(default_factory=dict)
+    """By instance, the last step of a lock, which is done at the end for all of them at once."""
 
     def park(self, ids: Iterable[str]) -> list[Result]:
         """One look at all of these instances, and the next steps of each."""
         ids = set(ids)
         seen = look(self.ec2, ids, locks=True)
         seen |= left_behind(self.ec2, ids - seen.keys())
+        decisions = [(s, park(s, self.settings, self.began)) for s in seen.values()]
         results: dict[str, Result] = {}
 
-        def one(s: Seen) -> None:
-            decision = park(s, self.settings, self.began)
-            if decision.steps and self.clock.now() >= self.deadline:
-                late = "There was no time left for it."
-                results[s.instance.id] = Result(seen=s, decision=decision, error=late, finished=False)
-            else:
+        def one(s: Seen, decision: Decision) -> None:
+            try:
+                if decision.steps and self.clock.now() >= self.deadline:
+                    raise OutOfTime
                 results[s.instance.id] = self._do(s, decision, one_by_one)
+            except OutOfTime:
+                decision = replace(decision, reason=f"{decision.reason} There was no time left for all of it.")
+                results[s.instance.id] = Result(seen=s, decision=decision, finished=False, postponed=True)
 
-        self.each([partial(one, s) for s in seen.values()])
+        self.each([partial(one, s, decision) for s, decision in _mixed(decisions)])
+        for instance_id, error in self._confirm().items():
+            results[instance_id] = replace(results[instance_id], error=error, finished=False)
         return [results[i] for i in seen]
+
+    def _confirm(self) -> dict[str, str]:
+        """Mark the snapshots of all instances whose root volume this pass has detached; the errors, by instance.
+
+        EC2 tags all resources or none: where it refuses, each instance gets a call of its own.
+        """
+        errors: dict[str, str] = {}
+        ids = tuple(i for step in self.confirmed.values() for i in step.snapshot_ids)
+        try:
+            self.ec2.do(MarkSnapshots(snapshot_ids=ids, at=self.began))
+        except Ec2Error:
+            for instance_id, step in self.confirmed.items():
+                try:
+                    self.ec2.do(step)
+                except Ec2Error as error:
+                    errors[instance_id] = str(error)
+        self.confirmed.clear()
+        return errors
 
     def settle(self, ids: Iterable[str]) -> list[Result]:
         """What came back is settled, and starts that were asked for earlier go on."""
@@ -279,7 +320,7 @@ class Pass:
     def _do(self, seen: Seen, decision: Decision, each: Each) -> Result:
         """Do the steps, stage by stage. Whoever lost a race, or ran out of time, stops where it is and looks again."""
         decision = observed(decision, seen, self.settings)
-        work = _Work()
+        work = _Work(seen.instance.id)
         try:
             for stage in decision.steps:
                 self._wait_for(stage, work)
@@ -328,6 +369,8 @@ class Pass:
             case AttachVolume():
                 self.ec2.attach_volume(step, work.volume_of(step))
                 work.attaching.add(work.volume_of(step))
+            case MarkSnapshots():
+                self.confirmed[work.instance_id] = step
             case _:
                 self.ec2.do(step)
 

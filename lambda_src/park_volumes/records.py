@@ -116,7 +116,7 @@ def record(
             kms_key=tags.get(KMS_KEY, ""),
             user_tags=user_tags(tags),
             source=spec.get("from", ""),
-            mark=mark(tags),
+            mark=_confirmation(tags),
             start_requested=requested,
             start_refused=refused,
             attempt=int(tags.get(ATTEMPT, "1")),
@@ -171,6 +171,24 @@ def mark(tags: Mapping[str, str]) -> Mark | None:
         generation=generation,
         launch_time=datetime.fromisoformat(launch_time),
         at=datetime.fromisoformat(at),
+    )
+
+
+def tags_of_confirmation(at: datetime) -> dict[str, str]:
+    """The mark of a snapshot: the time of that of its volume. The rest of it is in the record."""
+    return {MARK: at.isoformat()}
+
+
+def _confirmation(tags: Mapping[str, str]) -> Mark | None:
+    """The mark of a record; None where its volume was not given up. Raises KeyError, ValueError."""
+    if MARK not in tags:
+        return None
+    return Mark(
+        deployment=tags[DEPLOYMENT],
+        instance_id=tags[INSTANCE],
+        generation=tags[GENERATION],
+        launch_time=datetime.fromisoformat(tags[LAUNCH_TIME]),
+        at=datetime.fromisoformat(tags[MARK]),
     )
 
 

@@ -85,7 +85,9 @@ class Client:
         self.refusals: dict[str, int] = {}
         self.made = 0
         self.exceptions = SimpleNamespace(ClientError=ClientError)
-        self.meta = SimpleNamespace(region_name=world.rules.region, endpoint_url=ENDPOINT)
+        self.hooks: list[Callable[..., None]] = []
+        events = SimpleNamespace(register=self._register)
+        self.meta = SimpleNamespace(region_name=world.rules.region, endpoint_url=ENDPOINT, events=events)
 
     def __getattr__(self, name: str) -> Callable[..., Answer]:
         found = OPERATIONS.get((self.service, name))
@@ -95,7 +97,21 @@ class Client:
         setattr(self, name, method)
         return method
 
+    def _register(self, event: str, handler: Callable[..., None]) -> None:
+        """A hook of botocore's, of the one kind that the product has: before a call, whatever its repetitions."""
+        if event != f"before-call.{self.service}":
+            raise NotImplementedError(f"The model knows no event {event}.")
+        self.hooks.append(handler)
+
+    def before_call(self, op: Operation) -> None:
+        for hook in self.hooks:
+            hook(model=SimpleNamespace(name=op.name))
+
     def _call(self, op: Operation, /, **params: Any) -> Answer:
+        self.before_call(op)
+        return self._send(op, params)
+
+    def _send(self, op: Operation, params: Params) -> Answer:
         """Hooks are not told of the end of a call whose process has died in it."""
         world = self.world
         try:

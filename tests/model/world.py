@@ -53,6 +53,11 @@ class Clock:
             raise ValueError(f"Time does not run backwards: {seconds} seconds.")
         self._run(self.now + seconds)
 
+    def advance_to(self, moment: float) -> None:
+        """To that moment exactly; a sum of seconds may miss it by a rounding."""
+        if moment > self.now:
+            self._run(moment)
+
     def time(self) -> datetime:
         return datetime.fromtimestamp(self.now, UTC)
 
@@ -259,6 +264,11 @@ class World:
     def next_due(self) -> float | None:
         """When the next transition runs; None if the world is at rest."""
         return min((item[0] for item in self._due if item[2] not in ("forget", "instance-gone")), default=None)
+
+    @property
+    def next_step(self) -> float:
+        """When the clock has to stop next, so that nothing that happens is noticed late; infinity if never."""
+        return self._due[0][0] if self._due else float("inf")
 
     # ---- the steps of instances
 

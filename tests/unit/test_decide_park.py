@@ -382,7 +382,7 @@ class TestLock:
         decision = decide(self.ready())
         (mark,) = {m.mark for m in steps_of(decision, MarkVolume)}
 
-        assert decision.steps[-1] == (MarkSnapshots(snapshot_ids=("snap-1", "snap-2"), mark=mark),)
+        assert decision.steps[-1] == (MarkSnapshots(snapshot_ids=("snap-1", "snap-2"), at=mark.at),)
 
     def test_writes_its_marks_anew_after_an_attempt_that_stopped_short(self) -> None:
         before = self.ready()

@@ -214,7 +214,7 @@ class TestSnapshots:
         assert {r.instance_id for r in found} == {instance_id}
         assert len(found) == 2
         assert ec2.snapshots_named([one.snapshot_id]).records == (one,)
-        assert ec2.snapshots_from([one.volume_id]).records == (one,)
+        assert ec2.snapshots_with_requests(of_volumes=[one.volume_id]).records == ()
         assert len(ec2.every_snapshot().records) == 4
 
     def test_only_those_with_a_start_request_are_found_by_it(self, stand: Stand) -> None:
@@ -271,13 +271,13 @@ class TestSnapshots:
 
 
 class TestManyAtOnce:
-    def test_ids_are_asked_for_in_filters_of_200(self) -> None:
+    def test_ids_are_asked_for_in_filters_that_leave_room_for_the_deployment(self) -> None:
         ec2, recorder = watched(lambda *_: {"Volumes": []})
         ec2.volumes([f"vol-{n:08x}" for n in range(450)])
         sizes = [len(params["Filters"][0]["Values"]) for _, params in recorder.calls]
 
-        assert sizes == [200, 200, 50]
-        assert FILTER_VALUES == 200
+        assert sizes == [199, 199, 52]
+        assert FILTER_VALUES == 199
 
     def test_ids_given_twice_are_asked_for_once(self) -> None:
         ec2, recorder = watched(lambda *_: {"Volumes": []})
@@ -298,7 +298,7 @@ class TestManyAtOnce:
         ec2, recorder = watched(lambda *_: {"Snapshots": []})
         ec2.locked([f"snap-{n}" for n in range(201)])
 
-        assert [len(params["SnapshotIds"]) for _, params in recorder.calls] == [200, 1]
+        assert [len(params["SnapshotIds"]) for _, params in recorder.calls] == [199, 2]
 
     def test_every_description_is_paged(self) -> None:
         ec2, recorder = watched(lambda *_: {"Reservations": [], "Volumes": [], "Snapshots": []})
@@ -452,10 +452,10 @@ class TestSteps:
     def test_a_mark_is_written_on_all_snapshots_at_once(self, stand: Stand) -> None:
         ids = (stand.world.add_snapshot(), stand.world.add_snapshot())
         client = EC2Client(stand.world)
-        Ec2(client, deployment=DEPLOYMENT).do(MarkSnapshots(snapshot_ids=ids, mark=MARK))  # type: ignore[arg-type]
+        Ec2(client, deployment=DEPLOYMENT).do(MarkSnapshots(snapshot_ids=ids, at=MARK.at))  # type: ignore[arg-type]
 
         assert client.calls == {"CreateTags": 1}
-        assert {s.tags[records.MARK] for s in stand.world.snapshots.current()} == {records.mark_value(MARK)}
+        assert {s.tags[records.MARK] for s in stand.world.snapshots.current()} == {MARK.at.isoformat()}
 
     def test_a_mark_goes_with_its_place_and_no_other_tag(self, stand: Stand) -> None:
         where = records.place_of(record("/dev/xvda"))
@@ -580,7 +580,7 @@ STEPS: list[Step] = [
     SetDeleteOnTermination(instance_id=ID, devices={"/dev/sdf": True}),
     UnmarkVolumes(volume_ids=("vol-1",), mark=MARK),
     StartInstance(instance_id=ID),
-    MarkSnapshots(snapshot_ids=("snap-1", "snap-2"), mark=MARK),
+    MarkSnapshots(snapshot_ids=("snap-1", "snap-2"), at=MARK.at),
 ]
 
 

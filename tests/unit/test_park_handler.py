@@ -12,6 +12,7 @@ import pytest
 from park_volumes.ec2 import Ec2Error
 from park_volumes.settings import MissingSetting
 from tests.model.faults import Fault, at_operation
+from tests.model.records import Message
 from tests.unit.functions import ENVIRONMENT, QUEUE_URL, SWEEP, Functions, sqs_record, state_change
 from tests.unit.passes import DATA, ROOT, Stand
 
@@ -441,3 +442,23 @@ def test_sweeps_alone_park_an_instance(stand: Stand, functions: Functions) -> No
         functions.park(*sent)
 
     assert stand.instance(instance_id).devices == ()
+
+
+class TestAFullQueue:
+    def fill(self, stand: Stand, messages: int) -> None:
+        now = stand.world.clock.now
+        stand.world.messages += [Message(f"m-{n}", QUEUE_URL, "{}", now) for n in range(messages)]
+
+    def test_makes_a_sweep_wait_for_the_next_one(self, stand: Stand, functions: Functions) -> None:
+        stand.stopped()
+        self.fill(stand, 500)
+
+        assert functions.park(SWEEP) == []
+        assert len(stand.world.messages) == 500
+
+    def test_of_one_batch_does_not(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.stopped()
+        self.fill(stand, 100)
+        functions.park(SWEEP)
+
+        assert instance_id in stand.world.messages[-1].body

@@ -378,8 +378,46 @@ class TestAParkingPass:
         stand.after(61)
         (result,) = stand.new_pass(lasts=timedelta(0)).park([instance_id])
 
-        assert result.error == "There was no time left for it."
+        assert result.postponed
+        assert result.decision.reason.endswith("There was no time left for all of it.")
         assert list(stand.world.snapshots.current()) == []
+
+    def test_confirms_all_of_its_locks_with_one_call(self, stand: Stand) -> None:
+        ids = [stand.stopped(name=name) for name in "abc"]
+        stand.step(*ids)
+        stand.after(61)
+        calls: list[int] = []
+
+        def count(_: str, params: dict[str, Any]) -> None:
+            if "park-volumes:mark" in str(params.get("Tags")):
+                calls.append(len(params["Resources"]))
+
+        stand.world.on_call = count
+        stand.step(*ids)
+
+        assert sorted(calls) == [1, 1, 1, 1, 1, 1, 6]
+        assert all(s.tags["park-volumes:mark"] for s in stand.world.snapshots.current())
+
+    def test_confirms_one_by_one_where_ec2_refuses_all_for_the_sake_of_one(self, stand: Stand) -> None:
+        first, second = stand.stopped(name="a"), stand.stopped(name="b")
+        stand.step(first, second)
+        stand.after(61)
+        lost = next(s for s in stand.world.snapshots.current() if s.tags["park-volumes:instance"] == first)
+
+        def somebody_deletes(operation: str, params: dict[str, Any]) -> None:
+            if operation == "CreateTags" and len(params["Resources"]) > 2:
+                stand.world.snapshots.drop(lost.id, stand.world.clock.now)
+
+        stand.world.on_call = somebody_deletes
+        results = {r.seen.instance.id: r for r in stand.step(first, second)}
+
+        assert results[first].error
+        assert not results[first].finished
+        assert results[second].error == ""
+        marked = {
+            s.tags["park-volumes:instance"] for s in stand.world.snapshots.current() if "park-volumes:mark" in s.tags
+        }
+        assert marked == {second}
 
     def test_still_tells_after_its_deadline_that_nothing_is_to_be_done(self, stand: Stand) -> None:
         instance_id = stand.parked()

@@ -122,7 +122,7 @@ class TestRecord:
         added = {
             records.ATTEMPT: "3",
             records.START_REQUESTED: LAUNCHED.isoformat(),
-            **records.tags_of_mark(MARK, place(ROOT, "snap-1")),
+            **records.tags_of_confirmation(MARK.at),
         }
 
         r = read(written(root_volume(), attachment()) | added)
@@ -195,8 +195,8 @@ class TestDamagedRecord:
             (records.VOLUME, "zone=a type=gp3 size=8 iops=many card=0 delete-on-termination=true", "many"),
             (records.ATTEMPT, "last", "last"),
             (records.START_REQUESTED, "soon", "soon"),
-            (records.MARK, "just a word", "unpack"),
-            (records.MARK, "d i-1 g then now", "then"),
+            (records.MARK, "just a word", "just a word"),
+            (records.MARK, "then", "then"),
         ],
     )
     def test_names_what_can_not_be_read(self, key: str, value: str, word: str) -> None:

@@ -347,7 +347,7 @@ class TestErrors:
         assert stand.instance(ids[1]).state == "pending"
 
     @pytest.mark.parametrize(
-        "name", [n for n in ENVIRONMENT if not n.startswith("POWERTOOLS") and n != "PARK_QUEUE_URL"]
+        "name", [n for n in ENVIRONMENT if not n.startswith("POWERTOOLS") and not n.startswith("PARK_")]
     )
     def test_a_missing_variable_fails_with_its_name(
         self, functions: Functions, monkeypatch: pytest.MonkeyPatch, name: str

@@ -263,7 +263,7 @@ def _lock(seen: Seen, settings: Settings, now: datetime, generation: str, parts:
     locks = tuple(LockSnapshot(snapshot_id=s) for s in unlocked)
     marks = tuple(MarkVolume(volume_id=part.volume.id, mark=mark, place=records.place_of(r)) for part, r in chosen)
     root = next(part for part in parts if part.at.device == instance.root_device)
-    seal = MarkSnapshots(snapshot_ids=tuple(r.snapshot_id for _, r in chosen), mark=mark)
+    seal = MarkSnapshots(snapshot_ids=tuple(r.snapshot_id for _, r in chosen), at=mark.at)
     return Decision(
         reason=f"All {len(parts)} snapshots of {instance.id} are completed: its root volume is detached.",
         outcome=Outcome.GOING_ON,

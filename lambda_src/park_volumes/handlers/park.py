@@ -7,7 +7,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +20,12 @@ from park_volumes import settings as environment
 from park_volumes.ec2 import Ec2
 from park_volumes.handlers import runtime
 from park_volumes.handlers.notices import Notices, Place
+from park_volumes.handlers.pace import Pace
 from park_volumes.reconcile import Result, survey, sweep_park
 from park_volumes.report import gauges, of_parking
 
 if TYPE_CHECKING:
+    from mypy_boto3_sqs.literals import QueueAttributeNameType
     from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
 SETTINGS = environment.from_environment(os.environ)
@@ -37,9 +39,14 @@ MOST_LOOKS = 6
 that sends to its own queue for a runaway, and stops it (Lambda Developer Guide, "Recursive loop detection")."""
 IDS_PER_MESSAGE = 25
 MESSAGES_PER_CALL = 10
+FULL_BATCH = 190
+"""Messages, as the event source mapping has it: where a batch is full, others wait."""
 
 logger = Logger()
-ec2 = Ec2(boto3.client("ec2", config=runtime.patient()), deployment=SETTINGS.deployment)
+client = boto3.client("ec2", config=runtime.patient())
+pace = Pace(runtime.clock(), functions=int(environment.text(os.environ, "PARK_MAXIMUM_CONCURRENCY")))
+client.meta.events.register("before-call.ec2", pace)
+ec2 = Ec2(client, deployment=SETTINGS.deployment)
 notices = Notices(
     deployment=SETTINGS.deployment,
     topic_arn=os.environ.get("NOTIFICATION_TOPIC_ARN", ""),
@@ -78,7 +85,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Handle SQS records; those named in the answer come back after their visibility timeout."""
     this_pass = runtime.begin_pass(ec2, SETTINGS, context)
     batch = _read(event["Records"])
-    if SWEEP in batch.ids:
+    pace.begin(turn=this_pass.began + _turn(len(event["Records"])), deadline=this_pass.deadline)
+    if SWEEP in batch.ids and _waiting() <= FULL_BATCH:
         fleet = survey(ec2, SETTINGS)
         notices.measure(gauges(fleet, SETTINGS, this_pass.began))
         _send(sweep_park(fleet, SETTINGS, this_pass.began), delay=0, looks=0, reminder=batch.reminder)
@@ -86,10 +94,27 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     for result in results:
         runtime.log(logger, result)
     _tell(results, batch, this_pass.began, context)
-    _look_again(results, batch.looks)
-    failed = {r.seen.instance.id for r in results if r.error}
-    unfinished = batch.broken | {message for message, ids in batch.ids_of.items() if ids & failed}
-    return {"batchItemFailures": [{"itemIdentifier": message} for message in sorted(unfinished)]}
+    unfinished = {r.seen.instance.id for r in results if r.error or r.postponed}
+    come_back = {message for message, ids in batch.ids_of.items() if ids & unfinished}
+    seen_then = {i for message in come_back for i in batch.ids_of[message]}
+    _look_again([r for r in results if r.seen.instance.id not in seen_then], batch.looks)
+    return {"batchItemFailures": [{"itemIdentifier": message} for message in sorted(batch.broken | come_back)]}
+
+
+def _turn(messages: int) -> timedelta:
+    """The time for a batch: about every minute each message in the queue has its turn, however many there are.
+
+    Otherwise those that still need a snapshot, of which EC2 takes a few a second, would hold up all that come after.
+    """
+    waiting = _waiting() if messages >= FULL_BATCH else messages
+    return SETTINGS.function_timeout * pace.functions * messages / max(waiting, messages, 1)
+
+
+def _waiting() -> int:
+    """The messages in the park queue, about, whether a function has them or not."""
+    names: list[QueueAttributeNameType] = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    attributes = sqs.get_queue_attributes(QueueUrl=QUEUE_URL, AttributeNames=names)["Attributes"]
+    return sum(int(attributes[name]) for name in names)
 
 
 def _tell(results: Iterable[Result], batch: _Batch, now: datetime, context: LambdaContext) -> None:

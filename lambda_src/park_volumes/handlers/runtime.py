@@ -11,17 +11,20 @@ from botocore.config import Config
 
 from park_volumes.ec2 import Ec2
 from park_volumes.model import Outcome, Settings
-from park_volumes.reconcile import Pass, Result, SystemClock
+from park_volumes.reconcile import Clock, Pass, Result, SystemClock
 
 MARGIN = timedelta(seconds=3)
 """What is left of the time limit for writing the answer."""
 
 
+def clock() -> Clock:
+    return SystemClock()
+
+
 def begin_pass(ec2: Ec2, settings: Settings, context: LambdaContext) -> Pass:
-    clock = SystemClock()
-    began = clock.now()
+    began = clock().now()
     left = timedelta(milliseconds=context.get_remaining_time_in_millis())
-    return Pass(ec2=ec2, settings=settings, clock=clock, began=began, deadline=began + left - MARGIN)
+    return Pass(ec2=ec2, settings=settings, clock=clock(), began=began, deadline=began + left - MARGIN)
 
 
 def patient() -> Config:

@@ -119,7 +119,9 @@ def _named(event: dict[str, Any]) -> list[str]:
         case "EC2 Instance State-change Notification":
             return [event["detail"]["instance-id"]]
         case "EBS Volume Notification":
-            return _of_volumes({runtime.id_in_arn(arn) for arn in event["resources"] if ":volume/" in arn})
+            volume_ids = {runtime.id_in_arn(arn) for arn in event["resources"] if ":volume/" in arn}
+            deleted = event["detail"]["event"] == "deleteVolume"
+            return _waiting_for(volume_ids) if deleted else _of_volumes(volume_ids)
         case str(kind) if kind == SCHEDULE:
             return sweep_start(ec2)
         case kind:
@@ -127,6 +129,10 @@ def _named(event: dict[str, Any]) -> list[str]:
 
 
 def _of_volumes(volume_ids: set[str]) -> list[str]:
-    """The instance in the volume's mark; for a volume that is gone, the one in the record of it."""
-    marked = {v.mark.instance_id for v in ec2.volumes(volume_ids) if v.mark}
-    return sorted(marked or {r.instance_id for r in ec2.snapshots_from(volume_ids).records})
+    """The instance in the volume's mark."""
+    return sorted({v.mark.instance_id for v in ec2.volumes(volume_ids) if v.mark})
+
+
+def _waiting_for(deleted: set[str]) -> list[str]:
+    """The instance of which these volumes were, if it was asked to start: one call for each deletion in the account."""
+    return sorted({r.instance_id for r in ec2.snapshots_with_requests(of_volumes=deleted).records})

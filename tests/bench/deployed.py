@@ -1,0 +1,181 @@
+"""Our own way: both handlers as main.tf and events.tf deploy them, with the numbers that stand there."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from unittest.mock import patch
+
+import boto3
+import hcl2
+
+from park_volumes.handlers import runtime
+from tests.bench.cloud import Account, Bus, EventSource, Function, Handler, Queue, QueueSdk, Rule, to_queue
+from tests.bench.sdk import Ec2Sdk, Tally
+from tests.bench.simulation import Clock, Simulation, threads_are_tasks
+from tests.support.terraform import ROOT
+from tests.unit.functions import ENVIRONMENT, START_ENVIRONMENT
+
+OPT_IN = "ParkVolumes"
+
+
+def _parsed(file: str) -> dict[str, Any]:
+    with (ROOT / file).open(encoding="utf-8") as source:
+        return dict(hcl2.load(source))
+
+
+def _plain(value: Any) -> Any:
+    """Without the quotes that python-hcl2 leaves around literals."""
+    if isinstance(value, Mapping):
+        return {str(key).strip('"'): _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value.strip('"') if isinstance(value, str) else value
+
+
+class Module:
+    """The numbers of the module, with the defaults of its inputs."""
+
+    def __init__(self, **inputs: float) -> None:
+        self.inputs: dict[str, Any] = {
+            name.strip('"'): _plain(body["default"])
+            for block in _parsed("variables.tf")["variable"]
+            for name, body in block.items()
+        } | inputs
+        main = _parsed("main.tf")
+        self._locals = main["locals"][0]
+        resources = {
+            (kind.strip('"'), name.strip('"')): body
+            for block in main["resource"]
+            for kind, named in block.items()
+            for name, body in named.items()
+        }
+        queue = resources["aws_sqs_queue", "park"]
+        mapping = resources["aws_lambda_event_source_mapping", "park"]
+        self.batch_size = int(self.number(mapping["batch_size"]))
+        self.window = self.number(mapping["maximum_batching_window_in_seconds"])
+        self.concurrency = int(self.number(mapping["scaling_config"][0]["maximum_concurrency"]))
+        self.visibility = self.number(queue["visibility_timeout_seconds"])
+        self.most_receives = int(self.number(re.findall(r"maxReceiveCount = ([^,}]+)", queue["redrive_policy"])[0]))
+
+    def number(self, expression: Any) -> float:
+        """What a sum or product of numbers, inputs and locals comes to."""
+        text = str(expression).removeprefix("${").removesuffix("}")
+        text = re.sub(r"var\.(\w+)", lambda m: str(self.inputs[m[1]]), text)
+        text = re.sub(r"local\.(\w+)", lambda m: str(self.number(self._locals[m[1]])), text)
+        if not re.fullmatch(r"[\d\s.+*/()-]+", text):
+            raise ValueError(f"{expression} is no sum or product.")
+        return float(eval(text))
+
+    def rules(self) -> Iterator[tuple[dict[str, Any] | None, float | None, list[str]]]:
+        """The pattern, or else the seconds between two events, and the targets of each rule."""
+        for rule in _plain(_parsed("events.tf")["locals"][0]["rules_always"]).values():
+            if isinstance(rule, dict):
+                every = self.inputs["sweep_interval_minutes"] * 60 if rule["schedule"] else None
+                yield rule["pattern"], every, rule["targets"]
+
+    def environment(self) -> dict[str, str]:
+        """What main.tf gives the functions, as the tests of the handlers have it, with the numbers of this module."""
+        numbers = ["quiet_period_seconds", "function_timeout_seconds", "grace_period_minutes"]
+        numbers += ["park_maximum_concurrency"]
+        return {
+            **ENVIRONMENT,
+            **START_ENVIRONMENT,
+            **{name.upper(): str(self.inputs[name]) for name in numbers},
+            "POWERTOOLS_SERVICE_NAME": "park-volumes-bench",
+            "POWERTOOLS_LOG_LEVEL": "CRITICAL",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+
+
+@dataclass(kw_only=True)
+class Deployment:
+    """Both functions, the queue and the rules. ``calls`` counts what each function asks of EC2."""
+
+    simulation: Simulation
+    account: Account
+    module: Module
+    calls: dict[str, Tally] = field(default_factory=lambda: {"park": Tally(), "start": Tally()})
+
+    def __post_init__(self) -> None:
+        module = self.module
+        timeout = float(module.inputs["function_timeout_seconds"])
+        self.queue = Queue(self.simulation, visibility=module.visibility, most_receives=module.most_receives)
+        self.functions = {
+            name: Function(
+                account=self.account,
+                load=self._loader(name),
+                timeout=timeout,
+                memory_mb=int(module.inputs[f"{name}_memory_size"]),
+            )
+            for name in ("park", "start")
+        }
+        EventSource(
+            queue=self.queue,
+            function=self.functions["park"],
+            batch_size=module.batch_size,
+            window=module.window,
+            concurrency=module.concurrency,
+        ).begin()
+        targets = {"park": to_queue(self.queue), "start": self.functions["start"].invoke_later}
+        self.bus = Bus(
+            self.simulation,
+            [Rule(pattern=p, every=e, targets=[targets[t] for t in names]) for p, e, names in module.rules()],
+        )
+
+    def _loader(self, name: str) -> Callable[[], Handler]:
+        def client(service: str, config: Any = None, **_: Any) -> Any:
+            if service == "sqs":
+                return QueueSdk(self.queue)
+            if service != "ec2":
+                return Silence()
+            return Ec2Sdk(self.simulation, name, config, tally=self.calls[name])
+
+        def load() -> Handler:
+            return fresh(name, client)
+
+        return load
+
+
+class Silence:
+    """The client of a service that is told things and gives nothing back: the event bus, the topic for people."""
+
+    def __getattr__(self, _: str) -> Callable[..., dict[str, Any]]:
+        return lambda **__: {"Entries": []}
+
+
+def fresh(name: str, client: Callable[..., Any]) -> Handler:
+    """The handler of a new execution environment, with clients of its own."""
+    modules = [f"park_volumes.handlers.{part}" for part in ("api", name)]
+    kept = {module: sys.modules.pop(module, None) for module in modules}
+    try:
+        with patch.object(boto3, "client", client):
+            handler: Handler = importlib.import_module(modules[1]).handler
+            return handler
+    finally:
+        for module, before in kept.items():
+            sys.modules.pop(module, None)
+            if before is not None:
+                sys.modules[module] = before
+
+
+@contextmanager
+def on_the_clock(simulation: Simulation, module: Module) -> Iterator[None]:
+    """While this is entered, the product's clock, threads and environment are those of the simulation."""
+    with ExitStack() as stack:
+        stack.enter_context(patch.dict(os.environ, module.environment()))
+        stack.enter_context(patch.object(runtime, "SystemClock", lambda: Clock(simulation)))
+        stack.enter_context(threads_are_tasks())
+        yield
+
+
+def state_change(instance_id: str, state: str) -> str:
+    detail = {"instance-id": instance_id, "state": state}
+    return json.dumps({"source": "aws.ec2", "detail-type": "EC2 Instance State-change Notification", "detail": detail})
