@@ -8,7 +8,7 @@ LAMBDA_VENV := .venv-lambda
 CHECKS_VENV := .venv-checks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup package docs lint test explore demo clean
+.PHONY: help setup package docs lint test explore demo bench clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -57,6 +57,9 @@ explore: setup ## random schedules against the model: SCHEDULES=1000000 SEED=1
 
 demo: $(VENV)/ready $(LAMBDA_VENV)/ready ## park and start three instances on a local AWS, with a real terraform apply (KEEP=1: leave it running)
 	@PYTHONPATH=lambda_src $(PY) -m tests.demo
+
+bench: setup ## what it costs and how long it takes, beside two other ways, and a burst (INSTANCES=10000)
+	@PYTHONPATH=lambda_src $(PY) -m tests.bench
 
 clean: ## remove environments and caches
 	rm -rf $(VENV) $(LAMBDA_VENV) $(CHECKS_VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

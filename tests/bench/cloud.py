@@ -18,6 +18,13 @@ COLD_START_SECONDS = 0.8
 EVENT_SECONDS = 0.5
 """From what happens in EC2 to the target of a rule (EventBridge names "about half a second")."""
 
+SCHEDULED = {
+    "source": "aws.events",
+    "detail-type": "Scheduled Event",
+    "resources": ["arn:aws:events:us-east-1:123456789012:rule/park-volumes-sweep"],
+    "detail": {},
+}
+
 Handler = Callable[[dict[str, Any], "Context"], Any]
 
 
@@ -301,7 +308,7 @@ class Bus:
     def _schedule(self, rule: Rule, every: float) -> None:
         def due() -> None:
             if self.on:
-                self._deliver(rule, {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}})
+                self._deliver(rule, SCHEDULED)
             self._schedule(rule, every)
 
         self.simulation.at(self.simulation.now + every, due)

@@ -20,6 +20,7 @@ from park_volumes.handlers import runtime
 from tests.bench.cloud import Account, Bus, EventSource, Function, Handler, Queue, QueueSdk, Rule, to_queue
 from tests.bench.sdk import Ec2Sdk, Tally
 from tests.bench.simulation import Clock, Simulation, threads_are_tasks
+from tests.model.faults import FaultPlan
 from tests.support.terraform import ROOT
 from tests.unit.functions import ENVIRONMENT, START_ENVIRONMENT
 
@@ -102,6 +103,7 @@ class Deployment:
     simulation: Simulation
     account: Account
     module: Module
+    faults: FaultPlan | None = None
     calls: dict[str, Tally] = field(default_factory=lambda: {"park": Tally(), "start": Tally()})
 
     def __post_init__(self) -> None:
@@ -136,7 +138,7 @@ class Deployment:
                 return QueueSdk(self.queue)
             if service != "ec2":
                 return Silence()
-            return Ec2Sdk(self.simulation, name, config, tally=self.calls[name])
+            return Ec2Sdk(self.simulation, name, config, tally=self.calls[name], faults=self.faults)
 
         def load() -> Handler:
             return fresh(name, client)

@@ -13,6 +13,7 @@ from time import process_time
 import pytest
 
 from park_volumes import records
+from tests.bench.cloud import SCHEDULED
 from tests.bench.deployed import OPT_IN, Deployment, Module, on_the_clock
 from tests.bench.scenario import Fleet
 from tests.bench.sdk import Tally
@@ -27,7 +28,7 @@ LOADED_MB = 60
 def deployed(fleet: Fleet) -> Iterator[Deployment]:
     """With all that happens within a minute in one batch."""
     module = Module()
-    module.window = 60
+    module.window, module.concurrency = 60, 1
     with on_the_clock(fleet.simulation, module):
         yield Deployment(simulation=fleet.simulation, account=fleet.account, module=module)
 
@@ -120,7 +121,7 @@ class TestASweep:
         with on_the_clock(fleet.simulation, Module()):
             deployment = Deployment(simulation=fleet.simulation, account=fleet.account, module=Module())
             began = process_time()
-            deployment.queue.send(json.dumps({"detail-type": "Scheduled Event", "detail": {}}))
+            deployment.queue.send(json.dumps(SCHEDULED))
             fleet.simulation.run(seconds=60)
             seconds = process_time() - began
 
@@ -134,7 +135,7 @@ class TestASweep:
         fleet = asleep(10_000)
         with on_the_clock(fleet.simulation, Module()):
             deployment = Deployment(simulation=fleet.simulation, account=fleet.account, module=Module())
-            deployment.queue.send(json.dumps({"detail-type": "Scheduled Event", "detail": {}}))
+            deployment.queue.send(json.dumps(SCHEDULED))
             tracemalloc.start()
             fleet.simulation.run(seconds=60)
             _, peak = tracemalloc.get_traced_memory()

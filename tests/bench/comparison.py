@@ -1,0 +1,189 @@
+"""The three ways side by side: the same fleet, the same latencies, the same buckets."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from tests.bench.cloud import Function
+from tests.bench.deployed import Deployment, Module, on_the_clock
+from tests.bench.scenario import Fleet
+from tests.bench.sdk import Ec2Sdk, Tally
+from tests.bench.ways import Article, Waiters, waiters_wait
+from tests.model import judge
+from tests.model.faults import Call, Fault, FaultPlan
+from tests.model.records import Durations
+from tests.unit.functions import path_of, url_event
+
+OURS, ARTICLE, WAITERS = "ours", "the article's", "with waiters"
+WAYS = (OURS, ARTICLE, WAITERS)
+
+GIB = 80
+DURATIONS = Durations(snapshot=60, snapshot_per_gib=5.4)
+"""Seconds: a snapshot takes 1 minute and 5.4 s for each GiB, so 8 minutes for 80 GiB; assumed."""
+SNAPSHOT_SECONDS = DURATIONS.snapshot + DURATIONS.snapshot_per_gib * GIB
+MOST_SECONDS = 6 * 3600.0
+
+GB_SECOND, REQUEST, QUEUE_REQUEST = 0.0000133334, 0.20e-6, 0.40e-6
+"""USD, us-east-1, arm64: https://aws.amazon.com/lambda/pricing/ and https://aws.amazon.com/sqs/pricing/ (2026)."""
+OTHERS_MEMORY_MB = 128
+"""The least there is; they mostly wait."""
+LONGEST_SECONDS = 900.0
+"""The longest that a Lambda function may run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """Per instance, unless the name says otherwise. ``start_seconds``: the longest from a request to StartInstances."""
+
+    way: str
+    instances: int
+    volumes: int
+    park_changing: float
+    park_describing: float
+    park_billed_ms: float
+    park_seconds: float
+    start_changing: float
+    start_describing: float
+    start_seconds: float
+    dollars_per_1000: float
+    not_parked: int
+    not_started: int
+    lost_gib: int
+
+
+class Others:
+    """One function that does a whole park or start in one invocation, called for every instance."""
+
+    def __init__(self, fleet: Fleet, way: Callable[..., Any], faults: FaultPlan | None) -> None:
+        self.tally = Tally()
+
+        def load() -> Callable[[dict[str, Any], Any], Any]:
+            work = way(fleet.simulation, Ec2Sdk(fleet.simulation, "function", tally=self.tally, faults=faults))
+            return lambda event, _: getattr(work, event["do"])(event["id"])
+
+        self.function = Function(account=fleet.account, load=load, timeout=LONGEST_SECONDS, memory_mb=OTHERS_MEMORY_MB)
+        self._fleet = fleet
+
+    def park_when_stopped(self) -> None:
+        def hear(event: Any) -> None:
+            if event.body["detail"].get("state") == "stopped":
+                self.invoke("park", event.body["detail"]["instance-id"])
+
+        self._fleet.simulation.on_event = hear
+
+    def invoke(self, what: str, instance_id: str) -> None:
+        self.function.invoke_later({"do": what, "id": instance_id})
+
+
+@contextmanager
+def _entered(fleet: Fleet, way: str, faults: FaultPlan | None) -> Iterator[Deployment | Others]:
+    if way == OURS:
+        module = Module()
+        with on_the_clock(fleet.simulation, module):
+            yield Deployment(simulation=fleet.simulation, account=fleet.account, module=module, faults=faults)
+    else:
+        others = Others(fleet, {ARTICLE: Article, WAITERS: Waiters}[way], faults)
+        others.park_when_stopped()
+        with waiters_wait(fleet.simulation):
+            yield others
+
+
+def _functions(way: Deployment | Others) -> list[tuple[Function, Tally]]:
+    if isinstance(way, Others):
+        return [(way.function, way.tally)]
+    return [(way.functions[name], way.calls[name]) for name in way.functions]
+
+
+def _start(way: Deployment | Others, instance_id: str) -> None:
+    if isinstance(way, Others):
+        way.invoke("start", instance_id)
+    else:
+        way.functions["start"].invoke_later(url_event("POST", path_of(instance_id, "start")))
+
+
+def _spent(way: Deployment | Others) -> tuple[int, int, float, float]:
+    """Changing and describing calls, billed seconds, dollars, so far."""
+    parts = _functions(way)
+    dollars = sum(f.billed_seconds * f.memory_mb / 1024 * GB_SECOND + f.invocations * REQUEST for f, _ in parts)
+    if isinstance(way, Deployment):
+        dollars += way.queue.requests * QUEUE_REQUEST
+    return (
+        sum(t.changing for _, t in parts),
+        sum(t.describing for _, t in parts),
+        sum(f.billed_seconds for f, _ in parts),
+        dollars,
+    )
+
+
+def compare(way: str, instances: int, volumes: int, *, seed: int | None = None) -> Figures:
+    """A night and a morning of one fleet. With a seed, some of the calls go wrong."""
+    fleet = Fleet(instances, volumes, gib=GIB, durations=DURATIONS, concurrency=1000)
+    with _entered(fleet, way, misfortune(seed) if seed is not None else None) as entered:
+        fleet.stop(within=min(60, instances))
+        parked_after = _wait(fleet, lambda: not _left(fleet, way, volumes))
+        not_parked = _left(fleet, way, volumes)
+        spent = _spent(entered)
+        called: dict[str, float] = {}
+        fleet.world.on_answer = lambda name, params: (
+            called.setdefault(params["InstanceIds"][0], fleet.simulation.now) if name == "StartInstances" else None
+        )
+        asked = fleet.simulation.now
+        for instance_id in fleet.ids:
+            _start(entered, instance_id)
+        _wait(fleet, lambda: fleet.running() == instances, most=3600)
+        if seed is not None:
+            fleet.simulation.run(seconds=3600)
+        after = _spent(entered)
+    return Figures(
+        way=way,
+        instances=instances,
+        volumes=volumes,
+        park_changing=spent[0] / instances,
+        park_describing=spent[1] / instances,
+        park_billed_ms=1000 * spent[2] / instances,
+        park_seconds=max(0, parked_after - SNAPSHOT_SECONDS),
+        start_changing=(after[0] - spent[0]) / instances,
+        start_describing=(after[1] - spent[1]) / instances,
+        start_seconds=max(called.values(), default=asked) - asked,
+        dollars_per_1000=1000 * spent[3] / instances,
+        not_parked=not_parked,
+        not_started=instances - fleet.running(),
+        lost_gib=GIB * len(judge.lost(fleet.world)),
+    )
+
+
+def _left(fleet: Fleet, way: str, volumes: int) -> int:
+    """Instances that still have more volumes than this way leaves them."""
+    leaves = volumes - 1 if way == ARTICLE else 0
+    found = (fleet.world.instances.get(i) for i in fleet.ids)
+    there = sum(len(i.devices) > leaves for i in found if i)
+    free = fleet.volumes_left() - sum(len(i.devices) for i in map(fleet.world.instances.get, fleet.ids) if i)
+    return there or min(free, len(fleet.ids))
+
+
+def _wait(fleet: Fleet, done: Callable[[], bool], most: float = MOST_SECONDS) -> float:
+    end = fleet.seconds + most
+    while not done() and fleet.seconds < end:
+        fleet.simulation.run(seconds=5)
+    return fleet.seconds
+
+
+def misfortune(seed: int) -> FaultPlan:
+    """Of 200 calls, one is answered by an error, the function dies at one, and 4 of the snapshots fail."""
+    draw = random.Random(seed)
+
+    def plan(call: Call) -> Fault | None:
+        number = draw.randrange(200)
+        if number == 0:
+            return Fault.SERVER_ERROR_AFTER
+        if number == 1:
+            return Fault.DIES_AFTER
+        if number < 6 and call.operation == "CreateSnapshot":
+            return Fault.SNAPSHOT_FAILS
+        return None
+
+    return plan
