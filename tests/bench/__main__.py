@@ -45,7 +45,8 @@ def _assumptions() -> str:
     return (
         f"Assumed: {DESCRIBING_SECONDS} s for a describing call, {CHANGING_SECONDS} s for another; a snapshot of "
         f"{GIB} GiB {SNAPSHOT_SECONDS / 60:.1f} min, create {d.create:.0f} s, attach {d.attach:.0f} s, "
-        f"detach {d.detach:.0f} s, delete {d.delete:.0f} s. Throttling: EC2's documented buckets.\nPrices: Lambda on arm64 and SQS in us-east-1 "
+        f"detach {d.detach:.0f} s, delete {d.delete:.0f} s. Throttling: EC2's documented buckets.\n"
+        "Prices: Lambda on arm64 and SQS in us-east-1 "
         "(https://aws.amazon.com/lambda/pricing/, https://aws.amazon.com/sqs/pricing/); EC2's calls are free.\n"
         "Figures are of one instance; 's beyond' is the time until all are parked, without the snapshots' own.\n"
     )
@@ -63,7 +64,7 @@ def _table(found: Sequence[Figures]) -> str:
 
 
 def _losses() -> str:
-    lines = ["", "With one call in a hundred going wrong, 100 instances of 2 volumes; bytes of which no copy is left:"]
+    lines = ["", "With faults, 100 instances of 2 volumes; bytes of which no copy is left:"]
     for way in WAYS:
         f = compare(way, 100, 2, seed=1)
         lines.append(f"  {way:14} {f.lost_gib:6,} GiB lost, {f.not_parked} not parked, {f.not_started} not started")

@@ -173,16 +173,16 @@ def _wait(fleet: Fleet, done: Callable[[], bool], most: float = MOST_SECONDS) ->
 
 
 def misfortune(seed: int) -> FaultPlan:
-    """Of 200 calls, one is answered by an error, the function dies at one, and 4 of the snapshots fail."""
+    """Of 2,000 calls 10 are answered by an error and the function dies at one; of 200 snapshots 4 fail."""
     draw = random.Random(seed)
 
     def plan(call: Call) -> Fault | None:
-        number = draw.randrange(200)
-        if number == 0:
+        number = draw.randrange(2000)
+        if number < 10:
             return Fault.SERVER_ERROR_AFTER
-        if number == 1:
+        if number == 10:
             return Fault.DIES_AFTER
-        if number < 6 and call.operation == "CreateSnapshot":
+        if number < 51 and call.operation == "CreateSnapshot":
             return Fault.SNAPSHOT_FAILS
         return None
 
