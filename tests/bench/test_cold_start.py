@@ -1,4 +1,4 @@
-"""Loading a function and making its clients costs hardly more than boto3 itself: a ratio of the CPU of real processes."""
+"""Loading a function and making its clients costs hardly more than boto3 itself: a ratio of CPU of real processes."""
 
 from __future__ import annotations
 
