@@ -191,11 +191,6 @@ data "aws_iam_policy_document" "park" {
       values   = [var.name]
     }
     condition {
-      test     = "StringLikeIfExists"
-      variable = "aws:RequestTag/park-volumes:mark"
-      values   = local.mark_values
-    }
-    condition {
       test     = "ForAllValues:StringEquals"
       variable = "aws:TagKeys"
       values   = ["park-volumes:mark", "park-volumes:terminated"]

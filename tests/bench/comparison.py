@@ -128,9 +128,12 @@ def compare(way: str, instances: int, volumes: int, *, seed: int | None = None) 
         not_parked = _left(fleet, way, volumes)
         spent = _spent(entered)
         called: dict[str, float] = {}
-        fleet.world.on_answer = lambda name, params: (
-            called.setdefault(params["InstanceIds"][0], fleet.simulation.now) if name == "StartInstances" else None
-        )
+
+        def note(name: str, params: Any) -> None:
+            if name == "StartInstances":
+                called.setdefault(params["InstanceIds"][0], fleet.simulation.now)
+
+        fleet.world.on_answer = note
         asked = fleet.simulation.now
         for instance_id in fleet.ids:
             _start(entered, instance_id)

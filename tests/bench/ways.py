@@ -100,7 +100,8 @@ class Waiters:
         self._ec2.start_instances(InstanceIds=[instance_id])
 
     def _wait(self, name: str, call: Callable[..., Any], **params: Any) -> None:
-        Waiter(name, WAITERS.get_waiter(name), NormalizedOperationMethod(call)).wait(**params)
+        config: Any = WAITERS.get_waiter(name)  # its stubs know two kinds of it
+        Waiter(name, config, NormalizedOperationMethod(call)).wait(**params)
 
 
 def _instance(ec2: Ec2Sdk, instance_id: str) -> Any:
