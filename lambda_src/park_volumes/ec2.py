@@ -64,6 +64,9 @@ RACED: Final = GONE | {
 }
 """Codes that say: the resource is not, or no longer, in the state that was seen. Look again."""
 
+THROTTLED: Final = "RequestLimitExceeded"
+"""The code of a call that came too soon after too many others, after the SDK's own retries."""
+
 NO_CAPACITY: Final = "InsufficientInstanceCapacity"
 """The code of a start for which EC2 has no room at the moment."""
 

@@ -21,9 +21,9 @@ from park_volumes import records
 from park_volumes.decide.observe import observed
 from park_volumes.decide.orphans import GONE, TERMINATED
 from park_volumes.decide.park import park, worth_a_look
-from park_volumes.decide.situation import opted_in, start_refused
+from park_volumes.decide.situation import last_request, opted_in, start_refused
 from park_volumes.decide.start import remembering, restore, start, without_capacity
-from park_volumes.ec2 import NO_CAPACITY, Ec2, Ec2Error, Raced, Snapshots
+from park_volumes.ec2 import NO_CAPACITY, THROTTLED, Ec2, Ec2Error, Raced, Snapshots
 from park_volumes.model import (
     OPTED_IN,
     AttachVolume,
@@ -257,22 +257,31 @@ class Pass:
 
         EC2 tags all resources or none: where it refuses, each instance gets a call of its own.
         """
-        errors: dict[str, str] = {}
         ids = tuple(i for step in self.confirmed.values() for i in step.snapshot_ids)
-        try:
-            self.ec2.do(MarkSnapshots(snapshot_ids=ids, at=self.began))
-        except Ec2Error:
-            for instance_id, step in self.confirmed.items():
-                try:
-                    self.ec2.do(step)
-                except Ec2Error as error:
-                    errors[instance_id] = str(error)
+        errors: dict[str, str] = {}
+        if self._insist(MarkSnapshots(snapshot_ids=ids, at=self.began)):
+            errors = {i: words for i, step in self.confirmed.items() if (words := self._insist(step))}
         self.confirmed.clear()
         return errors
 
+    def _insist(self, step: MarkSnapshots) -> str:
+        """Do it although the turn of this pass is over: what has gone before would be in vain. The error, if any."""
+        while True:
+            try:
+                self.ec2.do(step)
+            except OutOfTime:
+                if self.clock.now() >= self.deadline:
+                    return "There was no time left to confirm that its root volume was detached: it is put back."
+                self.clock.sleep(POLL)
+            except Ec2Error as error:
+                return str(error)
+            else:
+                return ""
+
     def settle(self, ids: Iterable[str]) -> list[Result]:
-        """What came back is settled, and starts that were asked for earlier go on."""
-        return [self._start(s, partial(start, asked=False)) for s in look(self.ec2, ids, locks=False).values()]
+        """What came back is settled, and starts that were asked for earlier go on: whoever has waited longest first."""
+        seen = sorted(look(self.ec2, ids, locks=False).values(), key=lambda s: last_request(s) or self.began)
+        return self._start_all(seen, asked=False)
 
     def start(self, instance_id: str) -> Result | None:
         """Bring an instance up, as far as this pass gets; None where there is no such instance."""
@@ -291,13 +300,16 @@ class Pass:
         """
         parked = [s for s in look(self.ec2, ids, locks=False).values() if start_refused(s, tried)]
         self.each([partial(self.ec2.do, step) for s in parked for step in self._remember(s)])
+        return self._start_all(parked, asked=True)
+
+    def _start_all(self, every: Sequence[Seen], *, asked: bool) -> list[Result]:
         results: dict[str, Result] = {}
 
         def one(s: Seen) -> None:
-            results[s.instance.id] = self._start(s, partial(start, asked=True))
+            results[s.instance.id] = self._start(s, partial(start, asked=asked))
 
-        self.each([partial(one, s) for s in parked])
-        return [results[s.instance.id] for s in parked]
+        self.each([partial(one, s) for s in every])
+        return [results[s.instance.id] for s in every]
 
     def _remember(self, seen: Seen) -> tuple[Step, ...]:
         if self.settings.observe_only or not opted_in(seen.instance, self.settings):
@@ -325,11 +337,11 @@ class Pass:
             for stage in decision.steps:
                 self._wait_for(stage, work)
                 each([partial(self._perform, step, work) for step in stage])
-        except (Raced, TooSlow) as interruption:
-            reason = f"{decision.reason} {interruption}"
-            decision = replace(decision, reason=reason, outcome=Outcome.GOING_ON, look_again=AFTER_RACE)
-            return Result(seen=seen, decision=decision, finished=False)
-        except Ec2Error as error:
+        except (Ec2Error, TooSlow) as error:
+            if isinstance(error, Raced | TooSlow) or error.code == THROTTLED:
+                reason = f"{decision.reason} {error}"
+                decision = replace(decision, reason=reason, outcome=Outcome.GOING_ON, look_again=AFTER_RACE)
+                return Result(seen=seen, decision=decision, finished=False)
             self._note(seen, decision, error)
             return Result(seen=seen, decision=decision, error=str(error), finished=False)
         return Result(seen=seen, decision=decision)

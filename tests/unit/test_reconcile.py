@@ -14,7 +14,7 @@ import pytest
 from park_volumes import records
 from park_volumes.ec2 import Ec2
 from park_volumes.model import CreateVolume, Outcome
-from park_volumes.reconcile import assemble, in_parallel, look, one_by_one, survey, sweep_park, sweep_start
+from park_volumes.reconcile import OutOfTime, assemble, in_parallel, look, one_by_one, survey, sweep_park, sweep_start
 from tests.model import judge
 from tests.model.faults import Fault, ProcessDied, at_operation
 from tests.model.records import Disk, Durations, Rules
@@ -698,3 +698,28 @@ def test_a_deployment_without_locks_works_the_same() -> None:
 
     assert stand.instance(instance_id).state == "pending"
     assert all(s.lock is None for s in stand.world.snapshots.current())
+
+
+class TestTheConfirmationOfALock:
+    @pytest.mark.parametrize(("refused", "lasts", "words"), [(2, 60, ""), (99, 5, "no time left to confirm")])
+    def test_is_insisted_on_when_the_turn_of_the_pass_is_over(
+        self, stand: Stand, refused: int, lasts: int, words: str
+    ) -> None:
+        instance_id = stand.stopped()
+        left = [refused]
+
+        def its_turn_is_over(operation: str, params: dict[str, Any]) -> None:
+            if operation == "CreateTags" and params["Resources"][0].startswith("snap-") and left[0]:
+                left[0] -= 1
+                raise OutOfTime
+
+        while stand.instance(instance_id).root is not None:
+            stand.after(61)
+            stand.world.on_call = its_turn_is_over
+            (result,) = stand.new_pass(lasts=timedelta(seconds=lasts)).park([instance_id])
+            stand.world.on_call = None
+            stand.after(10)
+
+        assert words in result.error
+        assert bool(result.error) is bool(words)
+        nothing_is_wrong(stand)
