@@ -88,16 +88,16 @@ def test_a_start_that_falls_back_to_stopped_is_shown_and_not_parked_again(
 
 
 def test_a_volume_that_fails_is_made_again(stopped: Stops, url: FunctionUrl, aws: LocalAws) -> None:
-    snapshot = stopped.fleet.snapshots(stopped.ids["doubled"])[0]["SnapshotId"]
+    snapshot = stopped.fleet.snapshots(stopped.ids["unheard"])[0]["SnapshotId"]
     aws.fail_volume(snapshot=snapshot)
-    answer = url.start("doubled")
+    answer = url.start("unheard")
     assert answer.status == 502
     assert "Nothing is lost; the sweep tries again." in answer.body["error"]["message"]
-    stopped.fleet.wait_for_state(stopped.ids["doubled"], "running", 120)
-    stopped.wait_until_settled("doubled")
+    stopped.fleet.wait_for_state(stopped.ids["unheard"], "running", 120)
+    stopped.wait_until_settled("unheard")
     made = [c for c in aws.calls() if c["operation"] == "CreateVolume" and snapshot in c["resources"]]
     assert len({c["parameters"]["ClientToken"] for c in made}) == 2
-    assert differences(stopped.before["doubled"], stopped.fleet.picture(stopped.ids["doubled"])) == []
+    assert differences(stopped.before["unheard"], stopped.fleet.picture(stopped.ids["unheard"])) == []
 
 
 @pytest.mark.usefixtures("started")
