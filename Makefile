@@ -46,7 +46,7 @@ lint: setup $(CHECKS_VENV)/ready ## static checks: ruff, mypy, bandit, import-li
 	@$(CHECKS_VENV)/bin/checkov --config-file .checkov.yaml
 
 test: lint ## everything: static checks, unit, model, Terraform and deployed tests
-	@$(PY) -m pytest -n 2 --durations 10 --cov tests/unit
+	@$(PY) -m pytest -n 2 --durations 10 tests/unit --cov
 	@$(PY) -m pytest -n 2 --durations 10 tests/explore tests/bench
 	@$(PY) -m pytest -n 2 --dist loadfile --durations 10 tests/drift tests/examples
 	@$(PY) -m tests.support.chromium
