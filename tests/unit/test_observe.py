@@ -88,7 +88,7 @@ class Watch:
         stand.world.on_call = self._note
 
     def _note(self, operation: str, _: dict[str, Any]) -> None:
-        if not operation.startswith(("Describe", "SendMessage")):
+        if not operation.startswith(("Describe", "Get", "SendMessage")):
             self.changes.append(operation)
 
 
