@@ -67,7 +67,15 @@ def removed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Removed]:
         module = Terraform("complete", tmp_path_factory.mktemp("removed"), aws.environment(), VARIABLES)
         module.apply()
         ec2.stop_instances(InstanceIds=list(ids.values()))
-        aws.wait_for(lambda: not any(fleet.volume_ids(i) for i in ids.values()), 240, "both to be parked")
+        marked = [{"Name": "tag-key", "Values": ["park-volumes:mark"]}]
+        aws.wait_for(
+            lambda: (
+                not any(fleet.volume_ids(i) for i in ids.values())
+                and not ec2.describe_volumes(Filters=marked)["Volumes"]
+            ),
+            240,
+            "both to be parked",
+        )
         shell = Shell(aws=aws)
         checked = shell.run("check")
         module.destroy()
