@@ -41,6 +41,7 @@ def test_a_refusal_is_told_once_while_the_sweeps_repeat_it(stopped: Stops, post:
 def test_what_lasts_is_told_again_by_the_daily_reminder(stopped: Stops, post: Post, aws: LocalAws) -> None:
     before = len(post.events(stopped.ids["spot"]))
     aws.fire_rule("park-volumes-reminder")
+    aws.wait_for(lambda: len(post.events(stopped.ids["spot"])) > before, 120, "the refusal to be told again")
     aws.wait_until_quiet(60)
     assert len(post.events(stopped.ids["spot"])) == before + 1
 
