@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from tests.support.terraform import ROOT
+from tests.support.terraform import LAMBDA_PYTHON, ROOT
 from tests.unit.functions import ENVIRONMENT, START_ENVIRONMENT
 
 MOST = 1.35
@@ -20,7 +20,7 @@ def seconds(code: str) -> float:
     environment = os.environ | ENVIRONMENT | START_ENVIRONMENT
     environment |= {"AWS_DEFAULT_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
     environment |= {"PYTHONPATH": str(ROOT / "lambda_src")}
-    command = [str(ROOT / ".venv-lambda" / "bin" / "python"), "-c", code + CPU_SECONDS]
+    command = [LAMBDA_PYTHON, "-c", code + CPU_SECONDS]
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return float(ran.stdout.splitlines()[-1])
 

@@ -17,7 +17,7 @@ from tests.local_aws.client import LocalAws
 from tests.local_aws.settings import QUICK
 from tests.support import chromium
 from tests.support.fleet import Disk, Fleet
-from tests.support.terraform import ROOT, Terraform
+from tests.support.terraform import LAMBDA_PYTHON, QUICK_INPUTS, Terraform
 from tests.support.url import OpenUrl
 
 REGION = "ap-northeast-2"
@@ -30,9 +30,7 @@ LINES = f"# who: token: instances\nada:{TOKEN}\nweb team:{LIMITED}:web-*\ntester
 VARIABLES = {
     "function_url_auth": "TOKEN",
     "start_tokens_parameter": PARAMETER,
-    "function_timeout_seconds": 10,
-    "quiet_period_seconds": 55,
-    "sweep_interval_minutes": 1,
+    **QUICK_INPUTS,
 }
 
 
@@ -60,8 +58,7 @@ class Place:
 @pytest.fixture(scope="session")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """Running instances, and the module in TOKEN mode. One is stopped at once, because parking takes minutes."""
-    lambda_python = str(ROOT / ".venv-lambda" / "bin" / "python")
-    with LocalAws(settings=QUICK, region=REGION, lambda_python=lambda_python) as aws:
+    with LocalAws(settings=QUICK, region=REGION, lambda_python=LAMBDA_PYTHON) as aws:
         ec2 = boto3.client("ec2", **aws.boto3_arguments())  # type: ignore[call-overload]  # the arguments are a mapping
         fleet = Fleet(aws=aws, ec2=ec2, zone=f"{REGION}a")
         opted_in = {"ParkVolumes": "true"}

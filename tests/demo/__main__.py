@@ -21,19 +21,11 @@ from park_volumes.prices import GIB, prices_of, snapshot_price, volume_price
 from tests.demo.screen import Board, Screen
 from tests.local_aws.client import ADMIN_KEY, ADMIN_SECRET, LocalAws
 from tests.support.fleet import DevicePicture, Disk, Fleet, Picture, differences
-from tests.support.terraform import ROOT, Progress, Terraform
+from tests.support.terraform import LAMBDA_PYTHON, QUICK_INPUTS, Progress, Terraform
 from tests.support.url import FunctionUrl
 
 REGION = "ap-northeast-2"
-LAMBDA_PYTHON = ROOT / ".venv-lambda" / "bin" / "python"
-TIMEOUT, QUIET = 10, 55
-"""Seconds. The shortest that the module takes; the defaults are 60 and 120."""
-VARIABLES = {
-    "function_timeout_seconds": TIMEOUT,
-    "quiet_period_seconds": QUIET,
-    "sweep_interval_minutes": 1,
-    "snapshot_retention_hours": 0,
-}
+VARIABLES = {**QUICK_INPUTS, "snapshot_retention_hours": 0}
 PATIENCE = 200
 """Seconds until the demo gives up waiting for a state."""
 READS = ("Describe", "Get", "List")
@@ -262,7 +254,7 @@ def main() -> int:
     screen.heading("A local AWS is started; no account is needed")
     with (
         tempfile.TemporaryDirectory(prefix="park-volumes-demo-") as workspace,
-        LocalAws(region=REGION, lambda_python=str(LAMBDA_PYTHON)) as aws,
+        LocalAws(region=REGION, lambda_python=LAMBDA_PYTHON) as aws,
     ):
         screen.say(f"AWS_ENDPOINT_URL={aws.endpoint_url}")
         try:

@@ -17,18 +17,12 @@ from tests.deployed.stops import Stops
 from tests.local_aws.client import ADMIN_KEY, ADMIN_SECRET, LocalAws
 from tests.local_aws.settings import QUICK
 from tests.support.fleet import Fleet
-from tests.support.terraform import ROOT, RootModule, copy_module
+from tests.support.terraform import LAMBDA_PYTHON, QUICK_INPUTS, RootModule, copy_module
 from tests.support.terraform_mirror import terraform_environment
 from tests.support.url import FunctionUrl
 
 REGION = "ap-northeast-2"
-TIMEOUT, QUIET = 10, 55
-VARIABLES = {
-    "function_timeout_seconds": TIMEOUT,
-    "quiet_period_seconds": QUIET,
-    "sweep_interval_minutes": 1,
-    "snapshot_retention_hours": 0,
-}
+VARIABLES = {**QUICK_INPUTS, "snapshot_retention_hours": 0}
 NIGHT_TOKEN = "a-token-of-the-night-0123456789abcdef"
 BOUNDARY = {
     "Version": "2012-10-17",
@@ -50,9 +44,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
     """A local AWS, which Terraform finds in the environment as it would find AWS."""
-    lambda_python = ROOT / ".venv-lambda" / "bin" / "python"
     before = dict(os.environ)
-    with LocalAws(settings=QUICK, region=REGION, lambda_python=str(lambda_python)) as local_aws:
+    with LocalAws(settings=QUICK, region=REGION, lambda_python=LAMBDA_PYTHON) as local_aws:
         environment = terraform_environment(tmp_path_factory.mktemp("terraform"), local_aws.environment())
         variables = {f"TF_VAR_{name}": str(value) for name, value in VARIABLES.items()}
         try:

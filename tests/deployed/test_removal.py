@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import boto3
 import pytest
 
-from tests.deployed.conftest import QUIET, REGION, TIMEOUT, VARIABLES
+from tests.deployed.conftest import REGION, VARIABLES
 from tests.local_aws.client import LocalAws
 from tests.local_aws.settings import QUICK
 from tests.support.fleet import Disk, Fleet, Picture, differences
-from tests.support.terraform import ROOT, Terraform
+from tests.support.terraform import LAMBDA_PYTHON, QUIET, ROOT, TIMEOUT, Terraform
 
 OPTED_IN = {"ParkVolumes": "true"}
 DISKS = (
@@ -57,8 +57,7 @@ class Removed:
 
 @pytest.fixture(scope="module")
 def removed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Removed]:
-    lambda_python = str(ROOT / ".venv-lambda" / "bin" / "python")
-    with LocalAws(settings=QUICK, region=REGION, lambda_python=lambda_python) as aws:
+    with LocalAws(settings=QUICK, region=REGION, lambda_python=LAMBDA_PYTHON) as aws:
         ec2 = boto3.client("ec2", **aws.boto3_arguments())  # type: ignore[call-overload]  # the arguments are a mapping
         fleet = Fleet(aws=aws, ec2=ec2, zone=f"{REGION}a")
         ids = {name: fleet.launch(name, DISKS, OPTED_IN) for name in ("db", "web")}

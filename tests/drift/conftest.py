@@ -14,17 +14,11 @@ from tests.drift.patterns import APPLIED, PUT_BACK, configuration
 from tests.local_aws.client import ADMIN_KEY, ADMIN_SECRET, LocalAws
 from tests.local_aws.settings import QUICK
 from tests.support.fleet import Fleet, Picture
-from tests.support.terraform import ROOT, RootModule, Terraform
+from tests.support.terraform import LAMBDA_PYTHON, QUICK_INPUTS, RootModule, Terraform
 from tests.support.url import Answer, FunctionUrl
 
 REGION = "ap-northeast-2"
-TIMEOUT, QUIET = 10, 55
-VARIABLES = {
-    "function_timeout_seconds": TIMEOUT,
-    "quiet_period_seconds": QUIET,
-    "sweep_interval_minutes": 1,
-    "snapshot_retention_hours": 24,
-}
+VARIABLES = {**QUICK_INPUTS, "snapshot_retention_hours": 24}
 PARKING, STARTING, SETTLING = 200, 120, 240
 """Seconds until a test gives up waiting."""
 OURS = ["park-volumes:"]
@@ -73,8 +67,7 @@ class Story:
 
 @pytest.fixture(scope="session")
 def aws() -> Iterator[LocalAws]:
-    lambda_python = ROOT / ".venv-lambda" / "bin" / "python"
-    with LocalAws(settings=QUICK, region=REGION, lambda_python=str(lambda_python)) as local_aws:
+    with LocalAws(settings=QUICK, region=REGION, lambda_python=LAMBDA_PYTHON) as local_aws:
         yield local_aws
 
 

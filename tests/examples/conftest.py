@@ -16,7 +16,7 @@ from tests.local_aws.client import LocalAws
 from tests.local_aws.settings import QUICK
 from tests.support.fleet import Disk, Fleet, Picture
 from tests.support.readme import README, blocks
-from tests.support.terraform import ROOT, Terraform
+from tests.support.terraform import LAMBDA_PYTHON, Terraform
 
 REGIONS = {
     "minimal": "us-east-1",
@@ -45,8 +45,7 @@ class Example:
 
 @pytest.fixture(scope="session")
 def aws() -> Iterator[LocalAws]:
-    lambda_python = ROOT / ".venv-lambda" / "bin" / "python"
-    with LocalAws(settings=QUICK, lambda_python=str(lambda_python)) as local_aws:
+    with LocalAws(settings=QUICK, lambda_python=LAMBDA_PYTHON) as local_aws:
         yield local_aws
 
 

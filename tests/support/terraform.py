@@ -14,6 +14,15 @@ from typing import Any
 from tests.support.terraform_mirror import terraform_environment
 
 ROOT = Path(__file__).resolve().parents[2]
+LAMBDA_PYTHON = str(ROOT / ".venv-lambda" / "bin" / "python")
+"""Has what the functions have in AWS, and nothing else."""
+TIMEOUT, QUIET = 10, 55
+"""Seconds. The shortest that the module takes; the defaults are 60 and 120."""
+QUICK_INPUTS: Mapping[str, object] = {
+    "function_timeout_seconds": TIMEOUT,
+    "quiet_period_seconds": QUIET,
+    "sweep_interval_minutes": 1,
+}
 NOTHING_TO_CHANGE, CHANGES = 0, 2
 """Exit codes of ``terraform plan -detailed-exitcode``."""
 
