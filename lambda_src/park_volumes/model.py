@@ -90,6 +90,11 @@ class Instance:
     def name(self) -> str:
         return self.tags.get("Name", "")
 
+    @property
+    def label(self) -> str:
+        """The id, and the Name if it has one, for people."""
+        return f"{self.id} ({self.name})" if self.name else self.id
+
     def on(self, device: str) -> BlockDevice | None:
         """The mapping at a device, or None where nothing is attached."""
         return next((m for m in self.mappings if m.device == device), None)

@@ -88,6 +88,11 @@ def snapshot_price(prices: Mapping[str, float], written_bytes: int) -> float | N
     return _times(written_bytes / GIB, prices.get("snapshot"))
 
 
+def written(r: Record) -> int:
+    """The bytes in written blocks of a snapshot; every block of its volume where EC2 has not said yet."""
+    return r.size * GIB if r.written is None else r.written
+
+
 def archive_price(prices: Mapping[str, float], written_bytes: int) -> float | None:
     """What the same snapshot costs in the archive tier, which keeps every snapshot whole."""
     return _times(written_bytes / GIB, prices.get("archive"))
@@ -160,7 +165,7 @@ def _largest(records: Iterable[Record]) -> dict[str, tuple[int, bool]]:
     found: dict[str, tuple[int, bool]] = {}
     for r in records:
         if r.state == "completed":
-            size = (r.size * GIB, True) if r.written is None else (r.written, False)
+            size = written(r), r.written is None
             found[r.device] = max(size, found.get(r.device, size))
     return found
 

@@ -90,6 +90,7 @@ class Result:
 
 
 Each = Callable[[Sequence[Callable[[], None]]], None]
+Decide = Callable[[Seen, Settings, datetime], Decision]
 
 
 def one_by_one(calls: Sequence[Callable[[], None]]) -> None:
@@ -117,17 +118,18 @@ def look(ec2: Ec2, ids: Iterable[str], *, locks: bool) -> dict[str, Seen]:
         return {}
     snapshots = ec2.snapshots_of(i.id for i in instances)
     volumes = _volumes(ec2, instances, snapshots.records)
-    completed = [r.snapshot_id for r in snapshots.records if r.state == "completed"]
-    locked = ec2.locked(completed) if locks and completed else frozenset[str]()
-    return assemble(instances, snapshots, volumes, locked)
+    return assemble(instances, snapshots, volumes, _locked(ec2, snapshots) if locks else frozenset())
 
 
 def left_behind(ec2: Ec2, ids: Iterable[str]) -> dict[str, Seen]:
     """What there is of instances that EC2 does not show: their snapshots."""
     snapshots = ec2.snapshots_of(ids)
-    completed = [r.snapshot_id for r in snapshots.records if r.state == "completed"]
-    locked = ec2.locked(completed) if completed else frozenset[str]()
-    return assemble(map(_gone, {r.instance_id for r in snapshots.records}), snapshots, (), locked)
+    gone = map(_gone, {r.instance_id for r in snapshots.records})
+    return assemble(gone, snapshots, (), _locked(ec2, snapshots))
+
+
+def _locked(ec2: Ec2, snapshots: Snapshots) -> frozenset[str]:
+    return ec2.locked(r.snapshot_id for r in snapshots.records if r.state == "completed")
 
 
 def every_orphan(ec2: Ec2) -> list[Seen]:
@@ -285,13 +287,15 @@ class Pass:
 
     def start(self, instance_id: str) -> Result | None:
         """Bring an instance up, as far as this pass gets; None where there is no such instance."""
-        seen = look(self.ec2, [instance_id], locks=False).get(instance_id)
-        return self._start(seen, partial(start, asked=True)) if seen else None
+        return self._bring(instance_id, partial(start, asked=True))
 
     def restore(self, instance_id: str) -> Result | None:
         """Bring the volumes of an instance back, and leave it as it is; None where there is no such instance."""
+        return self._bring(instance_id, restore)
+
+    def _bring(self, instance_id: str, decide: Decide) -> Result | None:
         seen = look(self.ec2, [instance_id], locks=False).get(instance_id)
-        return self._start(seen, restore) if seen else None
+        return self._start(seen, decide) if seen else None
 
     def start_refused(self, ids: Iterable[str], tried: datetime) -> list[Result]:
         """Start those of these instances that EC2 refused to start, at that time, because their volumes are parked.
@@ -316,7 +320,7 @@ class Pass:
             return ()
         return remembering(seen, self.began)
 
-    def _start(self, seen: Seen, decide: Callable[[Seen, Settings, datetime], Decision]) -> Result:
+    def _start(self, seen: Seen, decide: Decide) -> Result:
         """Decide and do, again and again while others interfere or EC2 needs seconds, until there is no more time."""
         while True:
             result = self._do(seen, decide(seen, self.settings, self.began), self.each)

@@ -74,11 +74,6 @@ class Report:
     seconds: float | None = None
     saves: float | None = None
 
-    @property
-    def label(self) -> str:
-        instance = self.seen.instance
-        return f"{instance.id} ({instance.name})" if instance.name else instance.id
-
 
 def of_parking(result: Result, settings: Settings, now: datetime, *, telling: bool) -> Report | None:
     """What the park side tells of a pass; with ``telling`` also what lasts."""

@@ -8,7 +8,7 @@ import sys
 import webbrowser
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any, TextIO
 
@@ -17,7 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from park_volumes.cli.desk import Desk, Ending, together
-from park_volumes.cli.explain import costs, decided, explain, money, title
+from park_volumes.cli.explain import costs, decided, explain, money
 from park_volumes.cli.lease import Lease
 from park_volumes.cli.relay import Relay
 from park_volumes.cli.screen import Screen
@@ -27,15 +27,15 @@ from park_volumes.decide.situation import opted_in, root_detached
 from park_volumes.decide.start import restore, start
 from park_volumes.decide.status import status
 from park_volumes.ec2 import Ec2, Ec2Error
-from park_volumes.model import Decision, Seen, Settings
+from park_volumes.model import Seen, Settings
 from park_volumes.prices import prices_of, savings
-from park_volumes.reconcile import Clock, SystemClock
+from park_volumes.reconcile import Clock, Decide, SystemClock
 
 LAG = 45
 """Seconds that EC2's descriptions may lag; the least that quiet_period_seconds exceeds function_timeout_seconds by."""
 SDK = Config(retries={"mode": "standard", "max_attempts": 5}, max_pool_connections=30, connect_timeout=5)
 NOBODY = "No instance is parked."
-DECISIONS: dict[str, Callable[[Seen, Settings, datetime], Decision]] = {
+DECISIONS: dict[str, Decide] = {
     "park": park,
     "start": partial(start, asked=True),
     "restore": restore,
@@ -207,7 +207,7 @@ def _check(desk: Desk) -> Ending:
     """Fails where removing the module would leave instances without volumes."""
     parked = _without_volumes(desk)
     for seen in parked:
-        desk.screen.say(f"{title(seen)} is {status(seen, desk.settings, desk.clock.now())['state']}.")
+        desk.screen.say(f"{seen.instance.label} is {status(seen, desk.settings, desk.clock.now())['state']}.")
     if not parked:
         desk.screen.say(NOBODY)
         return Ending.DONE
@@ -238,9 +238,9 @@ def _without_volumes(desk: Desk) -> list[Seen]:
     return [s for s in desk.every() if root_detached(s) and s.instance.state not in ended and s.records]
 
 
-def _say_only(desk: Desk, ids: Sequence[str], decide: Callable[[Seen, Settings, datetime], Decision]) -> None:
+def _say_only(desk: Desk, ids: Sequence[str], decide: Decide) -> None:
     for seen in desk.look(ids):
-        desk.screen.say(title(seen))
+        desk.screen.say(seen.instance.label)
         for line in decided("next", decide(seen, desk.settings, desk.clock.now())):
             desk.screen.say(line)
         desk.screen.say(f"  costs: {costs(seen, desk.settings.prices)} USD a month")

@@ -19,7 +19,7 @@ TIMES = ("at", "attach_time")
 def explain(seen: Seen, settings: Settings, now: datetime) -> Iterator[str]:
     """Line by line: the state, what was seen, what each side would do next, what it costs."""
     shown = status(seen, settings, now)
-    yield f"{title(seen)}: {shown['state']}"
+    yield f"{seen.instance.label}: {shown['state']}"
     yield f"  {shown['detail']}"
     yield f"Seen at {_time(now)}"
     yield from _seen(seen, settings)
@@ -28,10 +28,6 @@ def explain(seen: Seen, settings: Settings, now: datetime) -> Iterator[str]:
     yield from decided("to start, if asked", start(seen, settings, now, asked=True))
     yield "Costs, in USD a month"
     yield f"  {costs(seen, settings.prices)}"
-
-
-def title(seen: Seen) -> str:
-    return f"{seen.instance.id} ({seen.instance.name})" if seen.instance.name else seen.instance.id
 
 
 def decided(what: str, decision: Decision) -> Iterator[str]:

@@ -24,6 +24,7 @@ from park_volumes.ec2 import INSTANCE_ID, Ec2Error, Raced, literally
 from park_volumes.handlers import page, runtime, savings
 from park_volumes.handlers.sign_in import Caller, InvokedDirectly, NotSignedIn, SignIn, TokensUnreadable
 from park_volumes.model import OPTED_IN, Instance, Outcome, Seen
+from park_volumes.prices import Savings
 from park_volumes.reconcile import POLL, Pass, Result, every_orphan, look
 
 CLOSEST = 3
@@ -108,9 +109,9 @@ def show_openapi() -> Response[Any]:
 
 @app.get("/instances")
 def list_instances() -> Response[Any]:
-    every = _every(locks=True)
-    shown = sorted((_shown(s) for s in every), key=lambda one: (one["name"], one["id"]))
-    of_all = prices.total(prices.savings(s, _this_pass().settings.prices) for s in every)
+    every = [(s, _costs(s)) for s in _every(locks=True)]
+    shown = sorted((_with_costs(s, costs) for s, costs in every), key=lambda one: (one["name"], one["id"]))
+    of_all = prices.total(costs for _, costs in every)
     total = {"size_gib": sum(one["size_gib"] for one in shown), "usd_per_month": savings.figures(of_all)}
     return _json(HTTPStatus.OK, {"instances": shown, "total": total})
 
@@ -288,8 +289,15 @@ def _closest(ref: str, every: Iterable[Instance]) -> list[str]:
 
 
 def _shown(seen: Seen) -> dict[str, Any]:
+    return _with_costs(seen, _costs(seen))
+
+
+def _costs(seen: Seen) -> Savings:
+    return prices.savings(seen, _this_pass().settings.prices)
+
+
+def _with_costs(seen: Seen, costs: Savings) -> dict[str, Any]:
     this_pass = _this_pass()
-    costs = prices.savings(seen, this_pass.settings.prices)
     return status(seen, this_pass.settings, this_pass.began) | {"usd_per_month": savings.figures(costs)}
 
 

@@ -6,11 +6,13 @@ A report that can not be sent is an error in the log and stops nothing: what it 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import boto3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from botocore.exceptions import BotoCoreError, ClientError
@@ -78,6 +80,12 @@ class Notices:
         self._deployment, self._topic_arn = deployment, topic_arn
         self._client, self._logger = client, logger
         self._metrics = Metrics()
+
+    @classmethod
+    def of_function(cls, deployment: str, logger: Logger) -> Notices:
+        """Those of the function that this is, as its environment says."""
+        topic_arn = os.environ.get("NOTIFICATION_TOPIC_ARN", "")
+        return cls(deployment=deployment, topic_arn=topic_arn, client=boto3.client, logger=logger)
 
     @cached_property
     def _events(self) -> EventBridgeClient:
@@ -175,7 +183,7 @@ def detail(report: Report, deployment: str, place: Place) -> dict[str, Any]:
 def subject(reports: Sequence[Report]) -> str:
     """The subject of a message; what is not ASCII in a Name becomes a question mark."""
     first, others = reports[0], len(reports) - 1
-    words = f"ParkVolumes: {first.kind.value}: {first.label}".encode("ascii", "replace").decode()
+    words = f"ParkVolumes: {first.kind.value}: {first.seen.instance.label}".encode("ascii", "replace").decode()
     more = f", and {others} more" if others else ""
     printable = "".join(c if c.isprintable() else "?" for c in words)
     return printable[: SUBJECT_LENGTH - len(more)] + more
@@ -185,7 +193,7 @@ def paragraph(report: Report, place: Place) -> str:
     """One report, for people."""
     return "\n".join(
         (
-            f"{report.label}: {report.kind.value}",
+            f"{report.seen.instance.label}: {report.kind.value}",
             report.what,
             report.advice,
             place.console(report.seen.instance.id),

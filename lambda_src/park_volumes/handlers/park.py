@@ -47,12 +47,7 @@ client = boto3.client("ec2", config=runtime.patient())
 pace = Pace(runtime.clock(), functions=int(environment.text(os.environ, "PARK_MAXIMUM_CONCURRENCY")))
 client.meta.events.register("before-call.ec2", pace)
 ec2 = Ec2(client, deployment=SETTINGS.deployment)
-notices = Notices(
-    deployment=SETTINGS.deployment,
-    topic_arn=os.environ.get("NOTIFICATION_TOPIC_ARN", ""),
-    client=boto3.client,
-    logger=logger,
-)
+notices = Notices.of_function(SETTINGS.deployment, logger)
 sqs = boto3.client("sqs", config=Config(retries={"mode": "standard"}))
 
 

@@ -22,9 +22,10 @@ def clock() -> Clock:
 
 
 def begin_pass(ec2: Ec2, settings: Settings, context: LambdaContext) -> Pass:
-    began = clock().now()
+    its_clock = clock()
+    began = its_clock.now()
     left = timedelta(milliseconds=context.get_remaining_time_in_millis())
-    return Pass(ec2=ec2, settings=settings, clock=clock(), began=began, deadline=began + left - MARGIN)
+    return Pass(ec2=ec2, settings=settings, clock=its_clock, began=began, deadline=began + left - MARGIN)
 
 
 def patient() -> Config:

@@ -58,7 +58,7 @@ def as_csv(report: dict[str, Any]) -> str:
 def _orphan(r: Record, settings: Settings) -> dict[str, Any]:
     """A snapshot of which the instance is no more; ``kept_until`` is null where nothing but a person deletes it."""
     until = kept_until(r, settings)
-    cost = prices.snapshot_price(settings.prices, r.size * prices.GIB if r.written is None else r.written)
+    cost = prices.snapshot_price(settings.prices, prices.written(r))
     return {
         "snapshot_id": r.snapshot_id,
         "instance_id": r.instance_id,

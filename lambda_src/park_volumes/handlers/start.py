@@ -30,12 +30,7 @@ OUR_ROLE = environment.text(os.environ, "START_ROLE_ARN")
 logger = Logger()
 ec2 = Ec2(boto3.client("ec2", config=runtime.prompt()), deployment=SETTINGS.deployment)
 
-notices = Notices(
-    deployment=SETTINGS.deployment,
-    topic_arn=os.environ.get("NOTIFICATION_TOPIC_ARN", ""),
-    client=boto3.client,
-    logger=logger,
-)
+notices = Notices.of_function(SETTINGS.deployment, logger)
 
 
 def _parameter(name: str) -> str:
