@@ -7,59 +7,37 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import patch
 
 import boto3
-import hcl2
 
 from park_volumes.handlers import runtime
 from tests.bench.cloud import Account, Bus, EventSource, Function, Handler, Queue, QueueSdk, Rule, to_queue
 from tests.bench.sdk import Ec2Sdk, Tally
 from tests.bench.simulation import Clock, Simulation, threads_are_tasks
 from tests.model.faults import FaultPlan
+from tests.support import hcl
 from tests.support.terraform import ROOT
 from tests.unit.functions import ENVIRONMENT, START_ENVIRONMENT
 
 OPT_IN = "ParkVolumes"
 
 
-def _parsed(file: str) -> dict[str, Any]:
-    with (ROOT / file).open(encoding="utf-8") as source:
-        return dict(hcl2.load(source))
-
-
-def _plain(value: Any) -> Any:
-    """Without the quotes that python-hcl2 leaves around literals."""
-    if isinstance(value, Mapping):
-        return {str(key).strip('"'): _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value.strip('"') if isinstance(value, str) else value
-
-
 class Module:
     """The numbers of the module, with the defaults of its inputs."""
 
     def __init__(self, **inputs: float) -> None:
-        self.inputs: dict[str, Any] = {
-            name.strip('"'): _plain(body["default"])
-            for block in _parsed("variables.tf")["variable"]
-            for name, body in block.items()
-        } | inputs
-        main = _parsed("main.tf")
+        variables = hcl.blocks(hcl.load(ROOT / "variables.tf"), "variable")
+        self.inputs: dict[str, Any] = {name: hcl.plain(body["default"]) for name, body in variables} | inputs
+        main = hcl.load(ROOT / "main.tf")
         self._locals = main["locals"][0]
-        resources = {
-            (kind.strip('"'), name.strip('"')): body
-            for block in main["resource"]
-            for kind, named in block.items()
-            for name, body in named.items()
-        }
-        queue = resources["aws_sqs_queue", "park"]
-        mapping = resources["aws_lambda_event_source_mapping", "park"]
+        resources = dict(hcl.blocks(main, "resource"))
+        queue = resources["aws_sqs_queue.park"]
+        mapping = resources["aws_lambda_event_source_mapping.park"]
         self.batch_size = int(self.number(mapping["batch_size"]))
         self.window = self.number(mapping["maximum_batching_window_in_seconds"])
         self.concurrency = int(self.number(mapping["scaling_config"][0]["maximum_concurrency"]))
@@ -77,10 +55,9 @@ class Module:
 
     def rules(self) -> Iterator[tuple[dict[str, Any] | None, float | None, list[str]]]:
         """The pattern, or else the seconds between two events, and the targets of each rule."""
-        for rule in _plain(_parsed("events.tf")["locals"][0]["rules_always"]).values():
-            if isinstance(rule, dict):
-                every = self.inputs["sweep_interval_minutes"] * 60 if rule["schedule"] else None
-                yield rule["pattern"], every, rule["targets"]
+        for rule in hcl.plain(hcl.load(ROOT / "events.tf")["locals"][0]["rules_always"]).values():
+            every = self.inputs["sweep_interval_minutes"] * 60 if rule["schedule"] else None
+            yield rule["pattern"], every, rule["targets"]
 
     def environment(self) -> dict[str, str]:
         """What main.tf gives the functions, as the tests of the handlers have it, with the numbers of this module."""
