@@ -1,7 +1,8 @@
 """`make explore`: random stories until as many are told as were asked for, on all cores, and what they covered.
 
 SCHEDULES= says how many (100,000 without it), SEED= the first seed (0 without it), PROCESSES= how many at once (as many
-as there are cores). Ends with 1 and the shortest story found if one goes wrong; the seed tells it again.
+as there are cores). Of a story that goes wrong the shortest form is shown at once, and the seed tells it again; the
+others go on. Ends with 1 if one went wrong.
 """
 
 import os
@@ -27,20 +28,20 @@ def main() -> int:
     processes = _number("PROCESSES", os.cpu_count() or 1)
     console = Console()
     console.print(f"{schedules:,} random schedules from seed {seed} on, in {processes} processes.")
-    began = time.monotonic()
+    began, found = time.monotonic(), 0
     seen: Counter[str] = Counter()
     chunks = [range(n, min(n + CHUNK, seed + schedules)) for n in range(seed, seed + schedules, CHUNK)]
     with get_context("spawn").Pool(processes) as pool:
-        for told, covered, finding in _shown(pool.imap_unordered(walked, chunks), schedules, console):
+        for told, covered, findings in _shown(pool.imap_unordered(walked, chunks), schedules, console):
             seen += covered
-            if finding:
-                pool.terminate()
-                console.print(f"\nAfter {told:,} schedules:\n{finding}", markup=False, highlight=False)
-                return 1
+            found += len(findings)
+            for finding in findings:
+                console.print(f"\nAfter {told:,} schedules:\n{finding}\n", markup=False, highlight=False)
     minutes = (time.monotonic() - began) / 60
-    console.print(f"\n{schedules:,} schedules in {minutes:.1f} minutes, and nothing found. They covered:")
+    wrong = f"{found:,} of them went wrong" if found else "nothing found"
+    console.print(f"\n{schedules:,} schedules in {minutes:.1f} minutes, and {wrong}. They covered:")
     _print_covered(seen, console)
-    return 0
+    return 1 if found else 0
 
 
 def _number(name: str, otherwise: int) -> int:
@@ -62,13 +63,13 @@ def _shown(results: Iterable[Walked], schedules: int, console: Console) -> Itera
     told, shown = 0, 0
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         bar = progress.add_task("", total=schedules)
-        for count, seen, finding in results:
+        for count, seen, findings in results:
             told += count
             progress.advance(bar, count)
             if not console.is_terminal and told * LINES // schedules > shown:
                 shown = told * LINES // schedules
                 console.print(f"{told:,} of {schedules:,} schedules")
-            yield told, seen, finding
+            yield told, seen, findings
 
 
 def _print_covered(seen: Counter[str], console: Console) -> None:

@@ -189,10 +189,13 @@ def _attach(stage: Stage, volume: Volume, device: str) -> bool:
 
 
 def _take_back(stage: Stage, volume: Volume) -> None:
-    """What was laid aside is its owner's again, who may write on it."""
+    """What was laid aside, or is left of a terminated instance, is its owner's again, who may write on it."""
+    left = stage.world.ledger.latest.get(stage.instance_id, {}) if stage.state == "terminated" else {}
     kept = stage.world.ledger.kept
-    for name in [n for n in kept if n.endswith("laid aside") and kept[n] == volume.content]:
-        del kept[name]
+    aside = [name for name in kept if name.endswith("laid aside")]
+    for places, names in ((kept, aside), (left, list(left))):
+        for name in [n for n in names if places[n] == volume.content]:
+            del places[name]
 
 
 def _ran_with(stage: Stage, volume: Volume) -> bool:
