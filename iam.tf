@@ -64,12 +64,11 @@ data "aws_iam_policy_document" "common" {
   statement {
     sid       = "Look"
     resources = ["*"]
-    actions = [
-      "ec2:DescribeInstances",
-      "ec2:DescribeLockedSnapshots",
-      "ec2:DescribeSnapshots",
-      "ec2:DescribeVolumes",
-    ]
+    actions = concat(
+      ["ec2:DescribeInstances", "ec2:DescribeSnapshots", "ec2:DescribeVolumes"],
+      ["ec2:DescribeLockedSnapshots"],
+      each.key == "start" || local.archives ? ["ec2:DescribeSnapshotTierStatus"] : [],
+    )
   }
 
   # The log groups are made by Terraform, so that their retention holds.
@@ -202,10 +201,14 @@ data "aws_iam_policy_document" "park" {
     }
   }
 
-  # Snapshots of this deployment are guarded, and discarded once they are superseded. Unlocking outlives lock_snapshots = false.
+  # Snapshots of this deployment are guarded, archived, and discarded once they are superseded. Unlocking outlives lock_snapshots = false.
   statement {
     sid       = "GuardAndDiscardRecords"
-    actions   = concat(["ec2:DeleteSnapshot", "ec2:UnlockSnapshot"], var.lock_snapshots ? ["ec2:LockSnapshot"] : [])
+    actions = concat(
+      ["ec2:DeleteSnapshot", "ec2:UnlockSnapshot"],
+      var.lock_snapshots ? ["ec2:LockSnapshot"] : [],
+      local.archives ? ["ec2:ModifySnapshotTier"] : [],
+    )
     resources = [local.snapshot_arns]
 
     condition {
@@ -292,6 +295,19 @@ data "aws_iam_policy_document" "start" {
       test     = "StringEquals"
       variable = "ec2:CreateAction"
       values   = ["CreateVolume"]
+    }
+  }
+
+  # Archived ones are brought back, whoever archived them, and whether archive_after_days is still set or not.
+  statement {
+    sid       = "BringRecordsBack"
+    actions   = ["ec2:RestoreSnapshotTier"]
+    resources = [local.snapshot_arns]
+
+    condition {
+      test     = "StringEquals"
+      variable = local.deployment_tag
+      values   = [var.name]
     }
   }
 

@@ -60,6 +60,7 @@ locals {
   notification = var.notification_topic_arn == null ? {} : { NOTIFICATION_TOPIC_ARN = var.notification_topic_arn }
 
   with_tokens = var.function_url_auth == "TOKEN"
+  archives    = var.archive_after_days > 0
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -139,6 +140,7 @@ resource "aws_lambda_function" "function" {
       ALLOWED_PRODUCT_CODES        = join(" ", sort(var.allowed_product_codes))
       OBSERVE_ONLY                 = tostring(var.observe_only)
       ORPHAN_RETENTION_DAYS        = tostring(var.orphan_retention_days)
+      ARCHIVE_AFTER_DAYS           = tostring(var.archive_after_days)
       VOLUME_INITIALIZATION_RATE   = tostring(var.volume_initialization_rate)
       PARK_EVEN_IF_DEARER          = tostring(var.park_even_if_dearer)
       POWERTOOLS_SERVICE_NAME      = "park-volumes"

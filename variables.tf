@@ -133,6 +133,18 @@ variable "volume_initialization_rate" {
   }
 }
 
+variable "archive_after_days" {
+  description = "Days after which the snapshots of a parked instance move to the archive tier, which costs a quarter; a start then takes up to 72 hours, and goes on by itself. Only where that is cheaper over the 90 days that the archive bills at least, and prices are known. 0: never."
+  type        = number
+  default     = 0
+  nullable    = false
+
+  validation {
+    condition     = floor(var.archive_after_days) == var.archive_after_days && var.archive_after_days >= 0 && var.archive_after_days <= 3650
+    error_message = "archive_after_days must be a whole number of days from 0 to 3650, for example 60."
+  }
+}
+
 variable "recycle_bin_days" {
   description = "Days that the Recycle Bin keeps a deleted snapshot of this deployment, whoever deleted it: a way back that costs what the snapshot cost. 0: this module makes no rule for it."
   type        = number
@@ -177,7 +189,7 @@ variable "park_even_if_dearer" {
 }
 
 variable "prices" {
-  description = "Your own prices, in USD a month and for the region of this deployment, in place of those that the module knows (us-east-1 and ap-northeast-2; elsewhere what is saved is not known): for a GiB of a volume type (gp3, gp2, io1, io2, st1, sc1, standard), for an IOPS (gp3-iops above 3,000, io1-iops, io2-iops), for a MiB/s above 125 (gp3-throughput), for a GiB of written blocks (snapshot, archive)."
+  description = "Your own prices, in USD a month and for the region of this deployment, in place of those that the module knows (us-east-1 and ap-northeast-2; elsewhere what is saved is not known): for a GiB of a volume type (gp3, gp2, io1, io2, st1, sc1, standard), for an IOPS (gp3-iops above 3,000, io1-iops, io2-iops), for a MiB/s above 125 (gp3-throughput), for a GiB of written blocks (snapshot, archive), for bringing a GiB back from the archive (archive-restore)."
   type        = map(number)
   default     = {}
   nullable    = false
@@ -185,11 +197,11 @@ variable "prices" {
   validation {
     condition = alltrue([
       for name, price in var.prices : price >= 0 && price <= 100 && contains(
-        ["gp3", "gp3-iops", "gp3-throughput", "gp2", "io1", "io1-iops", "io2", "io2-iops", "st1", "sc1", "standard", "snapshot", "archive"],
+        ["gp3", "gp3-iops", "gp3-throughput", "gp2", "io1", "io1-iops", "io2", "io2-iops", "st1", "sc1", "standard", "snapshot", "archive", "archive-restore"],
         name
       )
     ])
-    error_message = "prices must be USD a month from 0 to 100 under the names gp3, gp3-iops, gp3-throughput, gp2, io1, io1-iops, io2, io2-iops, st1, sc1, standard, snapshot and archive, for example { gp3 = 0.0912, snapshot = 0.05 }."
+    error_message = "prices must be USD a month from 0 to 100 under the names gp3, gp3-iops, gp3-throughput, gp2, io1, io1-iops, io2, io2-iops, st1, sc1, standard, snapshot, archive and archive-restore, for example { gp3 = 0.0912, snapshot = 0.05 }."
   }
 }
 

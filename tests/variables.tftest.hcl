@@ -34,6 +34,7 @@ run "accepts_the_least_values" {
     park_even_if_dearer        = false
     observe_only               = false
     orphan_retention_days      = 1
+    archive_after_days         = 0
     recycle_bin_days           = 0
     volume_initialization_rate = 0
     quiet_period_seconds       = 55
@@ -71,6 +72,7 @@ run "accepts_the_greatest_values" {
     park_even_if_dearer        = true
     observe_only               = true
     orphan_retention_days      = 3650
+    archive_after_days         = 3650
     recycle_bin_days           = 365
     volume_initialization_rate = 300
     quiet_period_seconds       = 480
@@ -775,6 +777,36 @@ run "orphan_retention_days_rejects_more_than_3650" {
   }
 
   expect_failures = [var.orphan_retention_days]
+}
+
+run "archive_after_days_rejects_less_than_0" {
+  command = plan
+
+  variables {
+    archive_after_days = -1
+  }
+
+  expect_failures = [var.archive_after_days]
+}
+
+run "archive_after_days_rejects_half_a_day" {
+  command = plan
+
+  variables {
+    archive_after_days = 1.5
+  }
+
+  expect_failures = [var.archive_after_days]
+}
+
+run "archive_after_days_rejects_more_than_3650" {
+  command = plan
+
+  variables {
+    archive_after_days = 3651
+  }
+
+  expect_failures = [var.archive_after_days]
 }
 
 run "recycle_bin_days_rejects_less_than_0" {

@@ -20,6 +20,7 @@ module "park_volumes" {
   snapshot_retention_hours = var.snapshot_retention_hours
   lock_snapshots           = true
   allowed_product_codes    = [] # Marketplace products whose volumes you have seen attach again
+  archive_after_days       = 60 # a start then takes up to three days
   quiet_period_seconds     = var.quiet_period_seconds
   function_timeout_seconds = var.function_timeout_seconds
   sweep_interval_minutes   = var.sweep_interval_minutes

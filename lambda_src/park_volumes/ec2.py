@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from park_volumes import records
 from park_volumes.model import (
+    ArchiveSnapshot,
     Attachment,
     AttachVolume,
     BlockDevice,
@@ -30,6 +31,7 @@ from park_volumes.model import (
     Record,
     RememberStart,
     RememberTermination,
+    RestoreSnapshotTier,
     SetDeleteOnTermination,
     StartInstance,
     Step,
@@ -151,6 +153,18 @@ class Ec2:
                 found |= {s["SnapshotId"] for s in answer["Snapshots"] if s["LockState"] != "expired"}
         return frozenset(found)
 
+    def moving(self, snapshot_ids: Iterable[str]) -> frozenset[str]:
+        """Those of these snapshots that are on their way to the archive tier or back (DescribeSnapshotTierStatus)."""
+        found: set[str] = set()
+        for chunk in _chunks(snapshot_ids):
+            with _errors("DescribeSnapshotTierStatus", "snapshots"):
+                pages = self._client.get_paginator("describe_snapshot_tier_status").paginate(
+                    Filters=_filters({"snapshot-id": chunk}), PaginationConfig={"PageSize": PAGE}
+                )
+                every = (s for page in pages for s in page["SnapshotTierStatuses"])
+                found |= {s["SnapshotId"] for s in every if _under_way(s.get("LastTieringOperationStatus", ""))}
+        return frozenset(found)
+
     def _instances(self, filters: Mapping[str, Sequence[str]]) -> Iterator[Instance]:
         with _errors("DescribeInstances", "instances"):
             pages = self._client.get_paginator("describe_instances").paginate(
@@ -239,6 +253,16 @@ class Ec2:
                 self._client.unlock_snapshot(SnapshotId=step.snapshot_id)
         with _errors("DeleteSnapshot", step.snapshot_id, done=GONE):
             self._client.delete_snapshot(SnapshotId=step.snapshot_id)
+
+    @do.register
+    def _archive_snapshot(self, step: ArchiveSnapshot) -> None:
+        with _errors("ModifySnapshotTier", step.snapshot_id):
+            self._client.modify_snapshot_tier(SnapshotId=step.snapshot_id, StorageTier="archive")
+
+    @do.register
+    def _restore_snapshot_tier(self, step: RestoreSnapshotTier) -> None:
+        with _errors("RestoreSnapshotTier", step.snapshot_id):
+            self._client.restore_snapshot_tier(SnapshotId=step.snapshot_id, PermanentRestore=True)
 
     @do.register
     def _remember_start(self, step: RememberStart) -> None:
@@ -356,6 +380,11 @@ def _chunks(values: Iterable[str]) -> Iterator[list[str]]:
         yield every[start : start + FILTER_VALUES]
 
 
+def _under_way(tiering_status: str) -> bool:
+    """Whether a status such as archival-in-progress or archival-completed says that the snapshot is on its way."""
+    return tiering_status.endswith("-in-progress")
+
+
 def literally(text: str) -> str:
     """EC2 filters take * and ? for wildcards, and a backslash before one for the character itself."""
     return re.sub(r"([*?\\])", r"\\\1", text)
@@ -447,6 +476,7 @@ def _read(described: Iterable[Any]) -> Snapshots:
                 progress=s.get("Progress", ""),
                 encrypted=s.get("Encrypted", False),
                 written=s.get("FullSnapshotSizeInBytes"),
+                archived=s.get("StorageTier") == "archive",
             )
         except records.DamagedRecord as error:
             instance_id = tags.get(records.INSTANCE, "")

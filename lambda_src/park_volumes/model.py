@@ -36,6 +36,7 @@ class Settings:
     observe_only: bool = False
     orphan_retention: timedelta = timedelta(days=30)
     volume_initialization_rate: int = 0
+    archive_after: timedelta | None = None
     start_hold: timedelta = timedelta(hours=1)
 
     @property
@@ -168,7 +169,8 @@ class Record:
     the snapshot was taken; ``part`` of ``parts`` numbers the devices of one generation from 1; ``source`` is the
     snapshot that the volume itself was made from, if any; ``start_refused`` is when EC2 last had no capacity for the
     start that was asked for at ``start_requested``; ``written`` is the size of all written blocks in bytes, None where
-    EC2 does not say; ``terminated`` is when the instance was first seen terminated.
+    EC2 does not say; ``terminated`` is when the instance was first seen terminated; ``archived``: it is in the archive
+    tier, and no volume can be made from it.
     """
 
     snapshot_id: str
@@ -199,6 +201,7 @@ class Record:
     attempt: int = 1
     written: int | None = None
     terminated: datetime | None = None
+    archived: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,6 +209,7 @@ class Seen:
     """All that one look saw of one instance.
 
     ``volumes``: attached to it, marked for it, or named by a record of it. ``locked``: ids of its locked snapshots.
+    ``moving``: ids of those on their way to or from the archive tier.
     ``damaged``: a sentence for each snapshot of ours whose record can not be read.
     """
 
@@ -213,6 +217,7 @@ class Seen:
     volumes: tuple[Volume, ...] = ()
     records: tuple[Record, ...] = ()
     locked: frozenset[str] = frozenset()
+    moving: frozenset[str] = frozenset()
     damaged: tuple[str, ...] = ()
 
 
@@ -270,6 +275,18 @@ class DeleteVolume:
 class DiscardSnapshot:
     snapshot_id: str
     locked: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchiveSnapshot:
+    snapshot_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreSnapshotTier:
+    """Bring a snapshot back from the archive tier, to stay."""
+
+    snapshot_id: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -346,6 +363,8 @@ Step = (
     | MarkSnapshots
     | DeleteVolume
     | DiscardSnapshot
+    | ArchiveSnapshot
+    | RestoreSnapshotTier
     | RememberStart
     | RememberTermination
     | CountAttempt

@@ -2,7 +2,8 @@
 
 A price is a number under the name of what it buys: a volume type for a GiB (gp3, gp2, io1, io2, st1, sc1, standard); a
 type with -iops for one IOPS (of gp3, above 3,000); gp3-throughput for a MiB/s above 125; snapshot and archive for a GiB
-of written blocks. What has no price costs None, never a guess, and no sum with it in it is known either.
+of written blocks; archive-restore for bringing a GiB back from there, once. What has no price costs None, never a
+guess, and no sum with it in it is known either.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from types import MappingProxyType
 from park_volumes.model import Record, Seen, Volume
 
 SOURCE = "https://aws.amazon.com/ebs/pricing/"
+"""That of archive-restore: Amazon EBS User Guide, "Pricing and billing for archiving Amazon EBS snapshots"."""
 READ_IN = "2026"
 """The year in which the table below was read there."""
 
@@ -33,6 +35,7 @@ BY_REGION: Mapping[str, Mapping[str, float]] = MappingProxyType(
             "standard": 0.05,
             "snapshot": 0.05,
             "archive": 0.0125,
+            "archive-restore": 0.03,
         },
         "ap-northeast-2": {
             "gp3": 0.0912,
@@ -48,6 +51,7 @@ BY_REGION: Mapping[str, Mapping[str, float]] = MappingProxyType(
             "standard": 0.08,
             "snapshot": 0.05,
             "archive": 0.0125,
+            "archive-restore": 0.03,
         },
     }
 )
@@ -59,6 +63,8 @@ GP3_FREE_THROUGHPUT = 125
 """MiB/s."""
 IO2_FIRST_TIER = 32_000
 """IOPS of io2 up to which one price holds. The tiers above it are cheaper, and not in the table."""
+LEAST_ARCHIVED = 3
+"""Months that the archive tier bills at least."""
 GIB = 2**30
 
 
@@ -98,14 +104,26 @@ def archive_price(prices: Mapping[str, float], written_bytes: int) -> float | No
     return _times(written_bytes / GIB, prices.get("archive"))
 
 
+def archiving_pays(every: Iterable[Record], needed: Iterable[Record], prices: Mapping[str, float]) -> bool:
+    """Whether these snapshots cost less in the archive over the time that it bills at least, with the way back of those
+    that a start needs. Snapshots of a device share their blocks in the standard tier, and do not in the archive."""
+    found = list(every)
+    shared = {r.device: max(written(q) for q in found if q.device == r.device) for r in found}
+    stays, goes = snapshot_price(prices, sum(shared.values())), archive_price(prices, sum(map(written, found)))
+    back = _times(sum(map(written, needed)) / GIB, prices.get("archive-restore"))
+    if stays is None or goes is None or back is None:
+        return False
+    return LEAST_ARCHIVED * goes + back < LEAST_ARCHIVED * stays
+
+
 @dataclass(frozen=True, kw_only=True)
 class Savings:
     """An instance's storage in USD a month, each None where a price is unknown.
 
-    ``now``: the volumes that there are, and of each device the largest snapshot: the snapshots of a device share their
-    blocks. ``as_volumes``: had it never been parked. ``as_snapshots``: once it is parked, going by its last snapshots.
-    ``saved``: ``as_volumes`` less ``now``; negative where it runs and its last snapshots are still kept. ``at_most``:
-    EC2 has not said yet how much is written, so every block is counted.
+    ``now``: the volumes that there are, and of each device the largest snapshot, as its snapshots share their blocks,
+    and every archived one, which is whole. ``as_volumes``: had it never been parked. ``as_snapshots``: once it is
+    parked, going by its last snapshots. ``saved``: ``as_volumes`` less ``now``; negative where it runs and its last
+    snapshots are still kept. ``at_most``: EC2 has not said yet how much is written, so every block is counted.
     """
 
     now: float | None
@@ -120,18 +138,18 @@ def savings(seen: Seen, prices: Mapping[str, float]) -> Savings:
     there = [v for v in seen.volumes if v.state not in ("deleting", "deleted", "error")]
     held = {device: v for v in there if (device := _device(v, seen.instance.id))}
     parked = {r.device: r for r in _of_this_stop(seen) if r.device not in held}
-    copies = _largest(seen.records)
+    copies = _copies(seen.records)
     every: list[Volume | Record] = [*held.values(), *parked.values()]
     volumes = _sum(_price_of(prices, one) for one in every)
-    now = _sum((*(_price_of(prices, v) for v in there), *(snapshot_price(prices, w) for w, _ in copies.values())))
-    bounds = {device: (v.size * GIB, True) for device, v in held.items()}
-    kept = {device: copies.get(device, bound) for device, bound in bounds.items()} | {d: copies[d] for d in parked}
+    now = _sum((*(_price_of(prices, v) for v in there), *(_price_of(prices, c) for d in copies for c in copies[d])))
+    bounds = {device: [_Copy(written=v.size * GIB, bound=True)] for device, v in held.items()}
+    kept = bounds | {d: copies[d] for d in (*held, *parked) if d in copies}
     return Savings(
         now=now,
         as_volumes=volumes,
-        as_snapshots=_sum(snapshot_price(prices, written) for written, _ in kept.values()),
+        as_snapshots=_sum(_price_of(prices, c) for d in kept for c in kept[d]),
         saved=None if volumes is None or now is None else volumes - now,
-        at_most=any(bound for _, bound in kept.values()),
+        at_most=any(c.bound for d in kept for c in kept[d]),
     )
 
 
@@ -160,17 +178,28 @@ def _of_this_stop(seen: Seen) -> list[Record]:
     return [r for r in seen.records if r.mark and r.mark.launch_time == launch and r.state == "completed"]
 
 
-def _largest(records: Iterable[Record]) -> dict[str, tuple[int, bool]]:
-    """By device, the bytes of the largest snapshot, and whether that is only the bound that the volume's size sets."""
-    found: dict[str, tuple[int, bool]] = {}
-    for r in records:
-        if r.state == "completed":
-            size = written(r), r.written is None
-            found[r.device] = max(size, found.get(r.device, size))
+@dataclass(frozen=True, kw_only=True)
+class _Copy:
+    """Blocks of a device that are paid for as a snapshot. ``bound``: only the volume's size is known."""
+
+    written: int
+    bound: bool
+    archived: bool = False
+
+
+def _copies(records: Iterable[Record]) -> dict[str, list[_Copy]]:
+    """By device, its largest snapshot in the standard tier, and all that are archived."""
+    found: dict[str, list[_Copy]] = {}
+    for r in sorted((r for r in records if r.state == "completed"), key=written, reverse=True):
+        kept = found.setdefault(r.device, [])
+        if r.archived or all(c.archived for c in kept):
+            kept.append(_Copy(written=written(r), bound=r.written is None, archived=r.archived))
     return found
 
 
-def _price_of(prices: Mapping[str, float], one: Volume | Record) -> float | None:
+def _price_of(prices: Mapping[str, float], one: Volume | Record | _Copy) -> float | None:
+    if isinstance(one, _Copy):
+        return (archive_price if one.archived else snapshot_price)(prices, one.written)
     return volume_price(prices, one.type, one.size, iops=one.iops, throughput=one.throughput)
 
 

@@ -18,6 +18,7 @@ from itertools import zip_longest
 from typing import Protocol
 
 from park_volumes import records
+from park_volumes.decide.archive import some_at_once
 from park_volumes.decide.observe import observed
 from park_volumes.decide.orphans import GONE, TERMINATED
 from park_volumes.decide.park import park, worth_a_look
@@ -26,6 +27,7 @@ from park_volumes.decide.start import remembering, restore, start, without_capac
 from park_volumes.ec2 import NO_CAPACITY, THROTTLED, Ec2, Ec2Error, Raced, Snapshots
 from park_volumes.model import (
     OPTED_IN,
+    ArchiveSnapshot,
     AttachVolume,
     CountAttempt,
     CreateVolume,
@@ -34,6 +36,7 @@ from park_volumes.model import (
     MarkSnapshots,
     Outcome,
     Record,
+    RestoreSnapshotTier,
     Seen,
     SetDeleteOnTermination,
     Settings,
@@ -68,6 +71,10 @@ class SystemClock:
 
 class OutOfTime(Exception):
     """The pass has no time left for a call. Nothing is wrong, and nothing was done: it is the turn of the next pass."""
+
+
+class NotNow(Exception):
+    """EC2 does not take this at the moment. Nothing is wrong: the sweep asks again."""
 
 
 class TooSlow(Exception):
@@ -111,14 +118,25 @@ def in_parallel(calls: Sequence[Callable[[], None]]) -> None:
 # Look.
 
 
-def look(ec2: Ec2, ids: Iterable[str], *, locks: bool) -> dict[str, Seen]:
-    """All there is to see of these instances; ``locks`` asks for the locks of their snapshots too."""
+def _archived(r: Record) -> bool:
+    return r.archived
+
+
+def look(
+    ec2: Ec2, ids: Iterable[str], *, locks: bool, may_move: Callable[[Record], bool] = _archived
+) -> dict[str, Seen]:
+    """All there is to see of these instances; ``locks`` asks for the locks of their snapshots too.
+
+    ``may_move`` says which snapshots may be on their way between the tiers: unless there are any, EC2 is not asked.
+    """
     instances = ec2.instances(ids)
     if not instances:
         return {}
     snapshots = ec2.snapshots_of(i.id for i in instances)
     volumes = _volumes(ec2, instances, snapshots.records)
-    return assemble(instances, snapshots, volumes, _locked(ec2, snapshots) if locks else frozenset())
+    locked = _locked(ec2, snapshots) if locks else frozenset()
+    moving = ec2.moving(r.snapshot_id for r in snapshots.records if may_move(r))
+    return assemble(instances, snapshots, volumes, locked, moving)
 
 
 def left_behind(ec2: Ec2, ids: Iterable[str]) -> dict[str, Seen]:
@@ -160,7 +178,11 @@ def _volumes(ec2: Ec2, instances: Sequence[Instance], every: Iterable[Record]) -
 
 
 def assemble(
-    instances: Iterable[Instance], snapshots: Snapshots, volumes: Iterable[Volume], locked: frozenset[str]
+    instances: Iterable[Instance],
+    snapshots: Snapshots,
+    volumes: Iterable[Volume],
+    locked: frozenset[str] = frozenset(),
+    moving: frozenset[str] = frozenset(),
 ) -> dict[str, Seen]:
     """Sort what was described by the instance that it belongs to."""
     records_of: dict[str, list[Record]] = defaultdict(list)
@@ -180,6 +202,7 @@ def assemble(
             volumes=tuple(_placed(by_id[v], mine) for v in sorted(ids)),
             records=tuple(mine),
             locked=locked,
+            moving=moving,
             damaged=snapshots.damaged.get(i.id, ()),
         )
     return seen
@@ -235,7 +258,7 @@ class Pass:
     def park(self, ids: Iterable[str]) -> list[Result]:
         """One look at all of these instances, and the next steps of each."""
         ids = set(ids)
-        seen = look(self.ec2, ids, locks=True)
+        seen = look(self.ec2, ids, locks=True, may_move=self._old_enough)
         seen |= left_behind(self.ec2, ids - seen.keys())
         decisions = [(s, park(s, self.settings, self.began)) for s in seen.values()]
         results: dict[str, Result] = {}
@@ -253,6 +276,11 @@ class Pass:
         for instance_id, error in self._confirm().items():
             results[instance_id] = replace(results[instance_id], error=error, finished=False)
         return [results[i] for i in seen]
+
+    def _old_enough(self, r: Record) -> bool:
+        """Whether a snapshot may have been sent to the archive."""
+        after = self.settings.archive_after
+        return after is not None and r.started <= self.began - after
 
     def _confirm(self) -> dict[str, str]:
         """Mark the snapshots of all instances whose root volume this pass has detached; the errors, by instance.
@@ -348,6 +376,8 @@ class Pass:
                 return Result(seen=seen, decision=decision, finished=False)
             self._note(seen, decision, error)
             return Result(seen=seen, decision=decision, error=str(error), finished=False)
+        except NotNow as refused:
+            return Result(seen=seen, decision=replace(decision, reason=f"{decision.reason} {refused}"), finished=False)
         return Result(seen=seen, decision=decision)
 
     def _note(self, seen: Seen, decision: Decision, error: Ec2Error) -> None:
@@ -385,19 +415,31 @@ class Pass:
             case AttachVolume():
                 self.ec2.attach_volume(step, work.volume_of(step))
                 work.attaching.add(work.volume_of(step))
+            case ArchiveSnapshot() | RestoreSnapshotTier():
+                self._change_tier(step)
             case MarkSnapshots():
                 self.confirmed[work.instance_id] = step
             case _:
                 self.ec2.do(step)
 
+    def _change_tier(self, step: ArchiveSnapshot | RestoreSnapshotTier) -> None:
+        """An account has quotas for what is under way between the tiers; whoever finds them used up comes again."""
+        try:
+            self.ec2.do(step)
+        except Ec2Error as error:
+            if error.refused and error.code.endswith("LimitExceeded"):
+                raise NotNow(str(error)) from error
+            raise
+
     def _create(self, step: CreateVolume, work: _Work) -> None:
-        """Create a volume; raise the attempt where the token answers with one that is dead: in error, going or gone.
+        """Create a volume; raise the attempt where the token answers with one that can not be used: in error, going or
+        gone, or without its mark, so that it is its owner's.
 
         A volume younger than the quiet period may only not be visible yet; an older one that is not there is gone.
         """
         volume_id, created = self._create_at_any_rate(step)
         work.made[step.record.snapshot_id] = volume_id
-        if created < self.began and self._dead(volume_id, created):
+        if created < self.began and self._unusable(volume_id, created):
             self.ec2.do(CountAttempt(snapshot_id=step.record.snapshot_id, attempt=step.record.attempt + 1))
             raise TooSlow(f"The volume {volume_id} made from {step.record.snapshot_id} is gone; another one is made.")
 
@@ -413,10 +455,10 @@ class Pass:
             self.ec2.do(CountAttempt(snapshot_id=step.record.snapshot_id, attempt=step.record.attempt + 1))
             raise TooSlow(f"{error} It is made without volume_initialization_rate.") from error
 
-    def _dead(self, volume_id: str, created: datetime) -> bool:
+    def _unusable(self, volume_id: str, created: datetime) -> bool:
         found = self.ec2.volumes([volume_id])
         if found:
-            return found[0].state not in ("creating", "available", "in-use")
+            return found[0].mark is None or found[0].state not in ("creating", "available", "in-use")
         return created + self.settings.quiet_period < self.began
 
 
@@ -436,7 +478,9 @@ def survey(ec2: Ec2, settings: Settings) -> list[Seen]:
 
 def sweep_park(fleet: Iterable[Seen], settings: Settings, now: datetime) -> list[str]:
     """The ids of those instances of a survey that the park side may have something to do for."""
-    return [s.instance.id for s in fleet if worth_a_look(s, settings, now)]
+    every = list(fleet)
+    found = [*(s for s in every if worth_a_look(s, settings, now)), *some_at_once(every, settings, now)]
+    return list(dict.fromkeys(s.instance.id for s in found))
 
 
 def sweep_start(ec2: Ec2) -> list[str]:

@@ -87,6 +87,7 @@ def record(
     progress: str,
     encrypted: bool,
     written: int | None = None,
+    archived: bool = False,
 ) -> Record:
     """A snapshot's record. Raises DamagedRecord, which names what can not be read."""
     try:
@@ -122,6 +123,7 @@ def record(
             attempt=int(tags.get(ATTEMPT, "1")),
             written=written,
             terminated=_terminated(tags),
+            archived=archived,
         )
     except (KeyError, ValueError) as error:
         raise DamagedRecord(

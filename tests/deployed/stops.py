@@ -137,6 +137,7 @@ def _kinds(key: str) -> dict[str, Kind]:
         "in a batch": Kind(disks=BOTH),
         "twin 1": Kind(disks=(Disk(),)),
         "twin 2": Kind(disks=(Disk(),)),
+        "sleeper": Kind(disks=BOTH),
         "hasty": Kind(disks=(Disk(),)),
         "regret": Kind(disks=BOTH, ends="running"),
         "running": Kind(disks=BOTH, ends="running"),

@@ -194,6 +194,14 @@ MUTANTS = (
         ("start:_create", "max(r.attempt, 1 + dead[r.snapshot_id])", "r.attempt + (r.snapshot_id in dead)"),
     ),
     mutant("restores over another volume", ("start:_in_the_way", "if there and", "if False and")),
+    mutant(
+        "makes volumes from archived snapshots",
+        ("start:_restore", "if r.archived and", "if False and"),
+    ),
+    mutant(
+        "forgets a start while its snapshots come back from the archive",
+        ("start:_from_archive", "remembering(seen, now) if wanted else ()", "()"),
+    ),
     mutant("starts over another volume", ("situation:displaced", "for m in marked(seen)", "for m in marked(seen)[:0]")),
     mutant(
         "attaches to a running instance",

@@ -96,6 +96,15 @@ def deletes_a_snapshot(stage: Stage, which: int) -> bool:
     return True
 
 
+def archives_a_snapshot(stage: Stage, which: int) -> bool:
+    """One of ours, as a script does that saves money."""
+    found: list[Snapshot] = [s for s in stage.world.snapshots.current() if s.id not in stage.bystanders]
+    if not found:
+        return False
+    stage.person.modify_snapshot_tier(SnapshotId=found[which % len(found)].id, StorageTier="archive")
+    return True
+
+
 def deletes_a_volume(stage: Stage, which: int) -> bool:
     """A free one of theirs, that is not in transit."""
     free = [v for v in stage.volumes() if v.state == "available" and v.id in stage.theirs and MARK not in v.tags]
@@ -241,4 +250,5 @@ DEEDS: Mapping[str, Callable[[Stage, int], bool]] = {
     "attaches": attaches,
     "attaches another": attaches_another,
     "lends": lends,
+    "archives a snapshot": archives_a_snapshot,
 }

@@ -21,7 +21,9 @@ DATA = (
 ENCRYPTED = (ROOT._replace(key=KEY), DATA[0])
 EXCLUDED = Disk(device="/dev/sdz", size=5, tags={OPT_IN: "false"})
 
-QUICK = Durations(start=2, fall_back=2, stop=3, terminate=2, snapshot=10, create=2, attach=1, detach=1, delete=1)
+QUICK = Durations(
+    start=2, fall_back=2, stop=3, terminate=2, snapshot=10, create=2, attach=1, detach=1, delete=1, archive=20, thaw=100
+)
 SLOW = Durations(snapshot=400, snapshot_per_gib=2)
 
 
@@ -56,13 +58,17 @@ PHASES = (
     "locked",
     "committed",
     "parked",
+    "archived",
+    "coming back from the archive",
     "half restored",
     "rootless",
     "started",
     "running again",
     "superseded",
 )
-"""What an instance can be found in, from one running to one running again; each is reached from the one before."""
+"""What an instance can be found in, from one running to one running again; each is reached from the one before, but for
+those in BEFORE."""
+BEFORE = {"half restored": "parked"}
 
 
 def launch(shape: Shape) -> Stage:
@@ -92,12 +98,12 @@ def launch(shape: Shape) -> Stage:
 @cache
 def at(shape: str, phase: str) -> Stage:
     """The instance of that shape in that phase, where passes undisturbed have brought it. Clone it before use."""
-    number = PHASES.index(phase)
-    if number == 0:
+    if phase == PHASES[0]:
         stage = launch(SHAPES[shape])
         stage.wait(600)
         return stage
-    stage = at(shape, PHASES[number - 1]).clone()
+    before = BEFORE.get(phase, PHASES[PHASES.index(phase) - 1])
+    stage = at(shape, before).clone()
     _STEPS[phase](stage)
     return stage
 
@@ -131,6 +137,17 @@ def _dismantle(stage: Stage) -> None:
         stage.run("park")
         stage.wait(30)
     stage.wait(300)
+
+
+def _archive(stage: Stage) -> None:
+    stage.wait(3600)
+    stage.run("sweep of park")
+    stage.wait(LAG + stage.world.durations.archive)
+
+
+def _thaw(stage: Stage) -> None:
+    stage.run("start")
+    stage.wait(5)
 
 
 def _half_restore(stage: Stage) -> None:
@@ -174,6 +191,8 @@ _STEPS = {
     "locked": _outwait,
     "committed": _commit,
     "parked": _dismantle,
+    "archived": _archive,
+    "coming back from the archive": _thaw,
     "half restored": _half_restore,
     "rootless": _all_but_root,
     "started": _start,

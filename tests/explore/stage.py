@@ -40,6 +40,8 @@ SETTINGS = Settings(
     grace_period=timedelta(0),
     snapshot_retention=RETENTION,
     lock_snapshots=True,
+    archive_after=timedelta(hours=1),
+    prices={"snapshot": 0.05, "archive": 0.0125, "archive-restore": 0.03},
 )
 
 Kind = Literal["park", "sweep of park", "start", "settle", "sweep of start"]
@@ -52,7 +54,15 @@ KINDS: Mapping[Kind, Callable[[Pass, Sequence[str]], Sequence[Result | None]]] =
 }
 PARK_SIDE = ("park", "sweep of park")
 
-DESCRIBES = frozenset(["DescribeInstances", "DescribeVolumes", "DescribeSnapshots", "DescribeLockedSnapshots"])
+DESCRIBES = frozenset(
+    [
+        "DescribeInstances",
+        "DescribeVolumes",
+        "DescribeSnapshots",
+        "DescribeLockedSnapshots",
+        "DescribeSnapshotTierStatus",
+    ]
+)
 STRIKES_AT: Mapping[Fault, str] = {
     Fault.SNAPSHOT_FAILS: "CreateSnapshot",
     Fault.VOLUME_FAILS: "CreateVolume",
@@ -328,7 +338,7 @@ class Stage:
     def lay_aside(self, device: str, content: Content) -> None:
         """The device may be there at the next start, with exactly these bytes, or not; they must be kept anyway.
 
-        So may a volume that a person has just taken off, and that a pass still marks, because it looked before.
+        So may a volume that a person has just taken off, or deleted too, if a pass still marks it that looked before.
         """
         self.world.ledger.latest[self.instance_id].pop(device, None)
         self.world.ledger.kept[f"{device}, laid aside"] = content
@@ -343,6 +353,8 @@ class Stage:
                 ledger.latest[self.instance_id][item.device] = ledger.kept.pop(f"{item.device}, laid aside")
                 ledger.kept.pop(item.volume_id, None)
             elif content is not None and item.device not in ledger.latest[self.instance_id]:
+                if content in ledger.deleted:
+                    ledger.latest[self.instance_id][item.device] = content
                 for name in [n for n, kept in ledger.kept.items() if kept == content]:
                     ledger.latest[self.instance_id][item.device] = ledger.kept.pop(name)
 

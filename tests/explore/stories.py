@@ -327,6 +327,43 @@ STORIES: Mapping[str, Story] = {
         "go a 8",
         "die a",
     ),
+    "a volume that somebody took and deleted while its instance was being locked is named": story(
+        "two volumes",
+        "copied",
+        "begin park",
+        "go c 8",
+        "person detaches 9",
+        "wait 1",
+        "person deletes a volume 1",
+        "go c 3",
+    ),
+    "a volume that finds another in its place before anybody confirmed the lock is named": story(
+        "an excluded volume",
+        "copied",
+        "begin park",
+        "go c 8",
+        "go b 3",
+        "person detaches 10",
+        "person attaches another 9",
+    ),
+    "a restored volume that was settled without its root volume is not made and attached again and again": story(
+        "two volumes",
+        "rootless",
+        "person detaches 11",
+        "person attaches another 8",
+        "begin park",
+        "wait 3700",
+        "begin settle",
+        "begin sweep of start",
+        "go c 8",
+        "wait 1",
+        "begin settle",
+        "go c 6",
+        "person detaches 4",
+    ),
+    "a start waits for snapshots that somebody archived": story(
+        "two volumes", "parked", "person archives a snapshot 0", "wait 40", "begin start", "finish a"
+    ),
     "a part that somebody discarded on purpose is missed": story(
         "two volumes", "parked", "person deletes a snapshot 0"
     ),

@@ -98,7 +98,7 @@ def _person_acts(chance: Random, calm: bool) -> Iterator[Deed]:
         yield Deed("person", chance.choice(AFTER_DETACHING), chance.randrange(12))
 
 
-WEIGHTS = (5, 5, 1, 0.2, 0.6, 0.6, 0.7, 0.8, 0.2, 3, 1, 0.7, 0.2)
+WEIGHTS = (5, 5, 1, 0.2, 0.6, 0.6, 0.7, 0.8, 0.2, 3, 1, 0.7, 0.2, 0.5)
 """Of the deeds of people, in their order."""
 AFTER_DETACHING = ("attaches", "attaches", "attaches another", "lends", "lends", "deletes a volume", "starts")
 CALM = ("starts", "stops", "shuts down")

@@ -119,6 +119,13 @@ FORBIDDEN: Final = [
             "deletes a record": _made("DeleteSnapshot", {SNAPSHOT: OURS}, SnapshotId=SNAPSHOT),
             "unlocks a record": _made("UnlockSnapshot", {SNAPSHOT: OURS}, SnapshotId=SNAPSHOT),
             "locks a record": _made("LockSnapshot", {SNAPSHOT: OURS}, SnapshotId=SNAPSHOT),
+            "archives a record": _made("ModifySnapshotTier", {SNAPSHOT: OURS}, SnapshotId=SNAPSHOT),
+            "brings a snapshot back that is no record": _made(
+                "RestoreSnapshotTier", {SNAPSHOT: NONE}, SnapshotId=SNAPSHOT
+            ),
+            "brings a record of another deployment back": _made(
+                "RestoreSnapshotTier", {SNAPSHOT: OF_NIGHT}, SnapshotId=SNAPSHOT
+            ),
             "detaches a marked volume": _attached("DetachVolume", OPTED_IN, MARKED),
             "copies a volume": _copied(tags=OURS),
             "marks a volume, to make it ours": _tagged(VOLUME, NONE, **{"park-volumes__mark": f"{NAME} {INSTANCE}"}),
@@ -180,6 +187,13 @@ FORBIDDEN: Final = [
                 "UnlockSnapshot", {SNAPSHOT: OF_NIGHT}, SnapshotId=SNAPSHOT
             ),
             "locks a snapshot that is no record": _made("LockSnapshot", {SNAPSHOT: NONE}, SnapshotId=SNAPSHOT),
+            "archives a snapshot that is no record": _made("ModifySnapshotTier", {SNAPSHOT: NONE}, SnapshotId=SNAPSHOT),
+            "archives a record of another deployment": _made(
+                "ModifySnapshotTier", {SNAPSHOT: OF_NIGHT}, SnapshotId=SNAPSHOT
+            ),
+            "brings a record back from the archive": _made(
+                "RestoreSnapshotTier", {SNAPSHOT: OURS}, SnapshotId=SNAPSHOT
+            ),
             "takes a snapshot of somebody for its own": _tagged(SNAPSHOT, NONE, **{"park-volumes__deployment": NAME}),
             "takes a record of another deployment": _tagged(SNAPSHOT, OF_NIGHT, **{"park-volumes__deployment": NAME}),
             "rewrites where a record belongs": _tagged(SNAPSHOT, OURS, **{"park-volumes__instance": "i-1"}),

@@ -23,10 +23,13 @@ ACTIONS: Final[Mapping[str, Keys]] = {
     "ec2:DescribeInstances": {EVERYTHING: frozenset()},
     "ec2:DescribeLockedSnapshots": {EVERYTHING: frozenset()},
     "ec2:DescribeSnapshots": {EVERYTHING: frozenset()},
+    "ec2:DescribeSnapshotTierStatus": {EVERYTHING: frozenset()},
     "ec2:DescribeVolumes": {EVERYTHING: frozenset()},
     "ec2:CreateSnapshot": {"volume": _RESOURCE_TAG, "snapshot": _NEW_TAGS | {"ec2:ParentVolume"}},
     "ec2:LockSnapshot": {"snapshot": _RESOURCE_TAG},
     "ec2:UnlockSnapshot": {"snapshot": _RESOURCE_TAG},
+    "ec2:ModifySnapshotTier": {"snapshot": _RESOURCE_TAG},
+    "ec2:RestoreSnapshotTier": {"snapshot": _RESOURCE_TAG},
     "ec2:DeleteSnapshot": {"snapshot": _RESOURCE_TAG | {"ec2:ParentVolume"}},
     "ec2:CreateVolume": {
         "volume": _NEW_TAGS | {"ec2:KmsKeyId", "ec2:ParentSnapshot"},

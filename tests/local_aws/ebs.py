@@ -179,6 +179,14 @@ class StrictSnapshot(Snapshot):
         return self.size
 
     @property
+    def moving(self) -> bool:
+        """Whether it is on its way to the archive tier or back."""
+        return str(self.last_tiering_operation_status or "").endswith("-in-progress")
+
+    def arrive(self, tier: str, status: str) -> None:
+        self.storage_tier, self.last_tiering_operation_status = tier, status
+
+    @property
     def full_snapshot_size_in_bytes(self) -> int:
         return self.content.written_bytes
 
@@ -651,6 +659,34 @@ class StrictEbs:
         if snapshot.lock.state == "compliance":
             raise refusal("OperationNotPermitted", f"The snapshot '{snapshot_id}' is locked in compliance mode.")
         snapshot.lock = None
+
+    def api_modify_snapshot_tier(self, snapshot_id: str) -> StrictSnapshot:
+        """ModifySnapshotTier, to the archive. What EC2 answers to a second one is not documented."""
+        snapshot = self.own_snapshot(snapshot_id)
+        if snapshot.status != "completed" or snapshot.storage_tier == "archive" or snapshot.moving:
+            raise refusal("IncorrectState", f"The snapshot '{snapshot.id}' can't be archived now.")
+        snapshot.last_tiering_operation_status = "archival-in-progress"
+        snapshot.last_tiering_start_time = utcnow()
+        self.world.later(
+            self.world.settings.archive_seconds,
+            f"{snapshot.id} is archived",
+            lambda: snapshot.arrive("archive", "archival-completed"),
+        )
+        return snapshot
+
+    def api_restore_snapshot_tier(self, snapshot_id: str) -> StrictSnapshot:
+        """RestoreSnapshotTier, permanently."""
+        snapshot = self.own_snapshot(snapshot_id)
+        if snapshot.storage_tier != "archive" or snapshot.moving:
+            raise refusal("IncorrectState", f"The snapshot '{snapshot.id}' can't be restored from the archive now.")
+        snapshot.last_tiering_operation_status = "permanent-restore-in-progress"
+        snapshot.restore_start_time = utcnow()
+        self.world.later(
+            self.world.settings.thaw_seconds,
+            f"{snapshot.id} is back from the archive",
+            lambda: snapshot.arrive("standard", "permanent-restore-completed"),
+        )
+        return snapshot
 
     def own_snapshot(self, snapshot_id: str) -> StrictSnapshot:
         snapshot = self.snapshot_named(snapshot_id)

@@ -229,6 +229,36 @@ class StrictEc2Api(EC2Response):
         locked = [{"OwnerId": s.owner_id, "SnapshotId": s.id, **lock} for s, lock in shown]
         return ActionResult({"Snapshots": locked, "NextToken": token})
 
+    def modify_snapshot_tier(self) -> ActionResult:
+        self.error_on_dryrun()
+        snapshot = self.strict.api_modify_snapshot_tier(self._get_param("SnapshotId"))
+        return ActionResult({"SnapshotId": snapshot.id, "TieringStartTime": snapshot.last_tiering_start_time})
+
+    def restore_snapshot_tier(self) -> ActionResult:
+        self.error_on_dryrun()
+        if not self._get_param("PermanentRestore"):
+            raise NotImplementedError("The local AWS restores from the archive permanently only.")
+        snapshot = self.strict.api_restore_snapshot_tier(self._get_param("SnapshotId"))
+        started = snapshot.restore_start_time
+        return ActionResult({"SnapshotId": snapshot.id, "RestoreStartTime": started, "IsPermanentRestore": True})
+
+    def describe_snapshot_tier_status(self) -> ActionResult:
+        self.error_on_dryrun()
+        found = self.strict.matching_snapshots([], self.filters(), ["self"])
+        shown, token = self.page(found, lambda snapshot: snapshot.id)
+        statuses = [
+            {
+                "SnapshotId": s.id,
+                "VolumeId": s.volume_id,
+                "Status": s.status,
+                "OwnerId": s.owner_id,
+                "StorageTier": s.storage_tier,
+                "LastTieringOperationStatus": s.last_tiering_operation_status,
+            }
+            for s in shown
+        ]
+        return ActionResult({"SnapshotTierStatuses": statuses, "NextToken": token})
+
     # Tags
 
     def create_tags(self) -> ActionResult:

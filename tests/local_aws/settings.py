@@ -11,6 +11,8 @@ class Settings:
     """
 
     snapshot_seconds: float = 8.0
+    archive_seconds: float = 4.0
+    thaw_seconds: float = 8.0
     create_volume_seconds: float = 1.0
     delete_volume_seconds: float = 1.0
     attach_seconds: float = 1.0
@@ -47,6 +49,8 @@ class Settings:
 
 QUICK = Settings(
     snapshot_seconds=0.6,
+    archive_seconds=0.6,
+    thaw_seconds=0.8,
     create_volume_seconds=0.2,
     delete_volume_seconds=0.2,
     attach_seconds=0.2,

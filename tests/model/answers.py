@@ -108,7 +108,7 @@ def snapshot_answer(world: World, snapshot: Snapshot) -> Answer:
         "OwnerId": snapshot.owner,
         "Description": snapshot.description,
         "Encrypted": snapshot.encrypted,
-        "StorageTier": "standard",
+        "StorageTier": snapshot.tier,
     }
     if snapshot.tags:
         answer["Tags"] = _tag_list(snapshot.tags)
@@ -126,6 +126,19 @@ def snapshot_answer(world: World, snapshot: Snapshot) -> Answer:
 def _progress(world: World, snapshot: Snapshot) -> int:
     whole = snapshot.completes - snapshot.started
     return min(99, int(100 * (world.clock.now - snapshot.started) / whole)) if whole > 0 else 99
+
+
+def tier_answer(snapshot: Snapshot) -> Answer:
+    answer: Answer = {
+        "SnapshotId": snapshot.id,
+        "VolumeId": snapshot.volume_id,
+        "Status": snapshot.state,
+        "OwnerId": snapshot.owner,
+        "StorageTier": snapshot.tier,
+    }
+    if snapshot.tiering:
+        answer["LastTieringOperationStatus"] = snapshot.tiering
+    return answer
 
 
 def lock_state(world: World, snapshot: Snapshot) -> str:

@@ -26,6 +26,7 @@ from tests.model.answers import (
     lock_answer,
     lock_state,
     snapshot_answer,
+    tier_answer,
     volume_answer,
 )
 from tests.model.client import Client, Context, Paginator, Params, operation
@@ -44,13 +45,15 @@ MOST_FILTER_VALUES = 200
 LONGEST_TOKEN = 64
 PAGE = range(5, 1001)
 MOST_TOKENS_KEPT = 1000
+PAGED = ("describe_instances", "describe_volumes", "describe_snapshots", "describe_snapshot_tier_status")
+ARCHIVING, THAWING = "archival-in-progress", "permanent-restore-in-progress"
 
 
 class EC2Client(Client):
     service = "ec2"
 
     def can_paginate(self, operation_name: str) -> bool:
-        return operation_name in ("describe_instances", "describe_volumes", "describe_snapshots")
+        return operation_name in PAGED
 
     def get_paginator(self, operation_name: str) -> "Paginator":
         if not self.can_paginate(operation_name):
@@ -283,6 +286,44 @@ def unlock_snapshot(world: World, params: Params, _: Context) -> Answer:
     return {"SnapshotId": snapshot.id}
 
 
+@ec2("DescribeSnapshotTierStatus")
+def describe_snapshot_tier_status(world: World, params: Params, _: Context) -> Answer:
+    snapshots, token = _describe(world, world.snapshots, params, "SnapshotIds", _no_snapshot)
+    answer = {"SnapshotTierStatuses": [tier_answer(s) for s in snapshots if s.owner == world.rules.account]}
+    return _with_token(answer, token)
+
+
+@ec2("ModifySnapshotTier")
+def modify_snapshot_tier(world: World, params: Params, _: Context) -> Answer:
+    """To the archive; the snapshot can be used until it is there. What EC2 answers to a second call, no page says."""
+    snapshot = _snapshot(world, params["SnapshotId"])
+    if snapshot.state != "completed" or snapshot.tier == "archive" or snapshot.tiering == ARCHIVING:
+        raise Refused("IncorrectState", f"The snapshot '{snapshot.id}' can't be archived now.")
+    _check_tiering_quota(world, ARCHIVING, world.rules.archives)
+    world.snapshots.put(snapshot._replace(tiering=ARCHIVING), world.clock.now)
+    world.later(world.durations.archive, "archived", snapshot.id)
+    return {"SnapshotId": snapshot.id, "TieringStartTime": world.clock.time()}
+
+
+@ec2("RestoreSnapshotTier")
+def restore_snapshot_tier(world: World, params: Params, _: Context) -> Answer:
+    """Back to the standard tier, to stay."""
+    snapshot = _snapshot(world, params["SnapshotId"])
+    if not params.get("PermanentRestore"):
+        raise NotImplementedError("The model restores permanently only.")
+    if snapshot.tier != "archive" or snapshot.tiering == THAWING:
+        raise Refused("IncorrectState", f"The snapshot '{snapshot.id}' can't be restored from the archive now.")
+    _check_tiering_quota(world, THAWING, world.rules.thaws)
+    world.snapshots.put(snapshot._replace(tiering=THAWING), world.clock.now)
+    world.later(world.durations.thaw, "thawed", snapshot.id)
+    return {"SnapshotId": snapshot.id, "RestoreStartTime": world.clock.time(), "IsPermanentRestore": True}
+
+
+def _check_tiering_quota(world: World, status: str, most: int) -> None:
+    if sum(s.tiering == status for s in world.snapshots.current()) >= most:
+        raise Refused("ConcurrentTieringLimitExceeded", "Too many snapshots are on their way between the tiers.")
+
+
 # ---- volumes
 
 
@@ -319,6 +360,8 @@ def _new_volume(world: World, params: Params) -> Volume:
     snapshot = _snapshot(world, params["SnapshotId"]) if params.get("SnapshotId") else None
     if snapshot is not None and snapshot.state != "completed":
         raise Refused("IncorrectState", f"Snapshot is in invalid state - {snapshot.state}")
+    if snapshot is not None and snapshot.tier == "archive":
+        raise Refused("IncorrectState", f"Snapshot {snapshot.id} is archived")
     size = params.get("Size", snapshot.size if snapshot is not None else None)
     if size is None:
         raise Refused("MissingParameter", "The request must contain the parameter size or snapshotId")

@@ -117,6 +117,9 @@ BUCKETS: Mapping[str, Bucket] = {
     "DescribeVolumes": DESCRIBE,
     "DescribeSnapshots": DESCRIBE,
     "DescribeLockedSnapshots": DESCRIBE,
+    "DescribeSnapshotTierStatus": DESCRIBE,
+    "ModifySnapshotTier": SNAPSHOTS_AND_VOLUMES,
+    "RestoreSnapshotTier": SNAPSHOTS_AND_VOLUMES,
 }
 """Request tokens of each API action, per account and region (EC2 developer guide, "Request throttling")."""
 

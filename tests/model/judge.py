@@ -32,13 +32,16 @@ class Ledger:
     """What the owners of the data have a right to.
 
     latest: per instance, what each device last held. kept: volumes that their owner detached. waived: bytes of which
-    the owner deleted the last copy. mortal: per instance, the devices off it that would have died with it. ended: when
-    an instance was terminated. incidents: what must never happen and did, in words.
+    the owner deleted the last copy. deleted: bytes of which the owner deleted the volume. own_root: the instances to
+    which their owner attached a root volume by hand since they stopped. mortal: per instance, the devices off it that
+    would have died with it. ended: when an instance was terminated. incidents: what must never be and was, in words.
     """
 
     latest: dict[str, "dict[str, Content]"] = field(default_factory=dict)
     kept: dict[str, "Content"] = field(default_factory=dict)
     waived: set["Content"] = field(default_factory=set)
+    deleted: set["Content"] = field(default_factory=set)
+    own_root: set[str] = field(default_factory=set)
     mortal: dict[str, set[str]] = field(default_factory=dict)
     ended: dict[str, float] = field(default_factory=dict)
     incidents: list[str] = field(default_factory=list)
@@ -46,13 +49,15 @@ class Ledger:
     def clone(self) -> "Ledger":
         latest = {instance_id: devices.copy() for instance_id, devices in self.latest.items()}
         mortal = {instance_id: devices.copy() for instance_id, devices in self.mortal.items()}
-        return Ledger(latest, self.kept.copy(), self.waived.copy(), mortal, self.ended.copy(), self.incidents.copy())
+        owners = self.kept.copy(), self.waived.copy(), self.deleted.copy(), self.own_root.copy()
+        return Ledger(latest, *owners, mortal, self.ended.copy(), self.incidents.copy())
 
     def launched(self, world: "World", instance: "Instance") -> None:
         self.latest[instance.id] = _held(world, instance)
 
     def stopped(self, world: "World", instance: "Instance") -> None:
         """What is leaving the instance at that moment is its owner's, or was reported."""
+        self.own_root.discard(instance.id)
         self.latest.setdefault(instance.id, {}).update(_held(world, instance, leaving=False))
         for attachment in instance.devices:
             volume: Volume | None = world.volumes.get(attachment.volume_id)
@@ -90,10 +95,20 @@ class Ledger:
 
     def attaching(self, world: "World", instance: "Instance", device: str, volume: "Volume", owner: bool) -> None:
         if owner:
+            if device == instance.root_device:
+                self.own_root.add(instance.id)
             self.kept.pop(volume.id, None)
             self.latest.setdefault(instance.id, {})[device] = world.content(volume)
+        elif instance.state in WRITING and instance.id in self.own_root:
+            self._taken_up(instance.id, device, world.content(volume))
         elif instance.state in WRITING:
             self._report(world, f"{volume.id} is attached to {instance.id} while it is {instance.state}")
+
+    def _taken_up(self, instance_id: str, device: str, content: "Content") -> None:
+        """An instance that was started with a root volume of its owner's gets its disk while it runs, and writes on."""
+        self.latest.setdefault(instance_id, {})[device] = content
+        for name in [name for name, kept in self.kept.items() if kept == content]:
+            del self.kept[name]
 
     def detaching(self, world: "World", attachment: "Attachment", content: "Content", owner: bool) -> None:
         instance = world.instances.get(attachment.instance_id)
@@ -122,6 +137,8 @@ class Ledger:
     def owner_deletes(self, world: "World", resource_id: str, content: "Content") -> None:
         """Called before the deed: with the last copy the owner gives up the bytes themselves."""
         self.kept.pop(resource_id, None)
+        if resource_id.startswith("vol-"):
+            self.deleted.add(content)
         if not any(copy.proof and copy.id != resource_id for copy in copies(world, content)):
             self.waived.add(content)
 

@@ -95,6 +95,8 @@ class Snapshot(NamedTuple):
     description: str = ""
     fails: bool = False
     doomed: bool = False  # deleted while pending: goes when it completes
+    tier: str = "standard"  # or archive
+    tiering: str = ""  # LastTieringOperationStatus
     lock: Lock | None = None
     facts: Mapping[str, Any] = NO_FACTS
 
@@ -114,6 +116,8 @@ class Durations:
     attach: float = 3
     detach: float = 5
     delete: float = 3
+    archive: float = 60
+    thaw: float = 300
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,6 +131,8 @@ class Rules:
     pending_snapshots_hdd: int = 1
     seconds_between_snapshots: float = 0  # of one volume; real EC2 asks for 15 between concurrent ones
     snapshots: int | None = None  # a region's quota is 100,000
+    archives: int = 25
+    thaws: int = 5
     default_key: str | None = None  # encryption by default with this key
     broken_keys: frozenset[str] = frozenset()  # disabled, or the caller may not use them
     hydration: float = 0  # seconds a new volume loads from its snapshot; whether deleting that harms it, no page says
@@ -212,5 +218,6 @@ SNAPSHOT_VALUES: Mapping[str, Callable[[Snapshot], tuple[str, ...]]] = {
     "description": lambda snapshot: (snapshot.description,),
     "encrypted": lambda snapshot: truth(snapshot.encrypted),
     "owner-id": lambda snapshot: (snapshot.owner,),
+    "storage-tier": lambda snapshot: (snapshot.tier,),
     LOCKED: lambda snapshot: truth(snapshot.lock is not None),
 }

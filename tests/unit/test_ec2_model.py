@@ -94,6 +94,13 @@ def park_and_start(world: World, instance_id: str, ec2: EC2Client) -> None:
     for snapshot_id in made.values():
         ec2.lock_snapshot(SnapshotId=snapshot_id, LockMode="governance", LockDuration=36500)
     ec2.describe_locked_snapshots()
+    for snapshot_id in made.values():
+        ec2.modify_snapshot_tier(SnapshotId=snapshot_id, StorageTier="archive")
+    world.clock.advance(100)
+    for snapshot_id in made.values():
+        ec2.restore_snapshot_tier(SnapshotId=snapshot_id, PermanentRestore=True)
+    world.clock.advance(300)
+    ec2.describe_snapshot_tier_status()
     ec2.create_tags(Resources=list(places.values()), Tags=[MARK])
     for volume_id in places.values():
         ec2.detach_volume(VolumeId=volume_id, InstanceId=instance_id)

@@ -169,6 +169,34 @@ def answer_of_the_old_token(account: Account, volume_id: str) -> list[bool]:
     return [again["VolumeId"] == volume_id, bool(account.volume(volume_id))]
 
 
+def tiering(account: Account, snapshot_id: str) -> list[str]:
+    filters = [{"Name": "snapshot-id", "Values": [snapshot_id]}]
+    (found,) = account.ec2.describe_snapshot_tier_status(Filters=filters)["SnapshotTierStatuses"]
+    return [found["StorageTier"], found["LastTieringOperationStatus"]]
+
+
+def archived_snapshot(account: Account) -> str:
+    snapshot_id = account.new_snapshot()
+    account.ec2.modify_snapshot_tier(SnapshotId=snapshot_id, StorageTier="archive")
+    account.settle(lambda: tiering(account, snapshot_id)[0] == "archive")
+    return snapshot_id
+
+
+def volumes_while_archiving(account: Account, snapshot_id: str) -> list[str]:
+    account.ec2.modify_snapshot_tier(SnapshotId=snapshot_id, StorageTier="archive")
+    on_the_way = [*tiering(account, snapshot_id), create(account, SnapshotId=snapshot_id)["State"]]
+    account.settle(lambda: tiering(account, snapshot_id)[0] == "archive")
+    return [*on_the_way, *tiering(account, snapshot_id)]
+
+
+def back_from_the_archive(account: Account, snapshot_id: str) -> list[str]:
+    account.ec2.restore_snapshot_tier(SnapshotId=snapshot_id, PermanentRestore=True)
+    on_the_way = tiering(account, snapshot_id)[1]
+    account.settle(lambda: tiering(account, snapshot_id)[0] == "standard")
+    volume = account.volume(account.new_volume(SnapshotId=snapshot_id))
+    return [on_the_way, tiering(account, snapshot_id)[1], volume["State"]]
+
+
 def goes_when_completed(account: Account, snapshot_id: str) -> list[bool]:
     account.ec2.delete_snapshot(SnapshotId=snapshot_id)
     there = bool(account.snapshot(snapshot_id))
@@ -540,6 +568,30 @@ RULES = [
         lambda a: [a.new_snapshot(), a.locked_snapshot()],
         lock_states,
         [(1, "governance")],
+    ),
+    Rule(
+        "a snapshot can be used on its way to the archive and not there",
+        Account.locked_snapshot,
+        volumes_while_archiving,
+        ["standard", "archival-in-progress", "creating", "archive", "archival-completed"],
+    ),
+    Rule(
+        "no volume is made from an archived snapshot",
+        archived_snapshot,
+        lambda a, s: create(a, SnapshotId=s),
+        Refusal("IncorrectState", "archived"),
+    ),
+    Rule(
+        "an archived snapshot comes back as it was",
+        archived_snapshot,
+        back_from_the_archive,
+        ["permanent-restore-in-progress", "permanent-restore-completed", "available"],
+    ),
+    Rule(
+        "a pending snapshot is not archived",
+        pending_snapshot,
+        lambda a, s: a.ec2.modify_snapshot_tier(SnapshotId=s, StorageTier="archive"),
+        Refusal("IncorrectState"),
     ),
     Rule("a pending snapshot goes when it has completed", pending_snapshot, goes_when_completed, [True, False]),
     Rule(

@@ -13,21 +13,25 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from park_volumes import records
+from park_volumes.decide.archive import archive
 from park_volumes.decide.orphans import GONE, TERMINATED, orphans
 from park_volumes.decide.refusals import dearer, refusal
 from park_volumes.decide.situation import (
+    BY_HAND,
     Generation,
     Marked,
     attached,
     displaced,
     given_up,
+    held_up,
     marked,
-    misplaced,
     opted_in,
     root_detached,
+    root_in_transit,
     settled,
     start_pending,
     unconfirmed,
+    without_some,
 )
 from park_volumes.model import (
     LEAVE_ATTACHED,
@@ -283,9 +287,12 @@ def _dismantle(seen: Seen, settings: Settings, now: datetime) -> Decision:
     """Give the volumes up, if everything that this needs was seen."""
     instance = seen.instance
     generation = given_up(seen)
-    if unconfirmed(seen, generation):
-        if words := misplaced(seen):
+    root = root_in_transit(seen)
+    if root and unconfirmed(seen, generation):
+        if words := held_up(seen, root):
             return _refuse(words)
+        if words := without_some(seen, root):
+            return _refuse(f"{words}. {BY_HAND}")
         reason = f"Nobody confirmed that the root volume of {instance.id} was detached to park it: it is put back."
         return _wait(reason, outcome=Outcome.GOING_ON)
     if generation is None:
@@ -297,7 +304,7 @@ def _dismantle(seen: Seen, settings: Settings, now: datetime) -> Decision:
     named = {r.volume_id for r in generation.parts}
     left = [v for v in seen.volumes if v.id in named]
     if not left:
-        return _wait(f"{instance.id} is parked.")
+        return archive(seen, settings, now)
     proven = [m for m in marked(seen) if m.id in named and _proven(m, seen, settings, generation)]
     if unproven := [v.id for v in left if v.id not in {m.id for m in proven}]:
         words = f"{', '.join(unproven)} of {instance.id} bears no mark of this attempt, or is attached elsewhere"

@@ -14,6 +14,8 @@ STOPPED_ON_PURPOSE = ("", "Client.UserInitiatedShutdown", "Client.InstanceInitia
 CAPACITY = "Server.InsufficientInstanceCapacity"
 """The StateReason code of a start that EC2 had no room for."""
 
+BY_HAND = "Nothing was changed; attach the others by hand."
+
 SHORTEST_WAIT = timedelta(minutes=1)
 """Before a start is tried again that EC2 had no capacity for."""
 
@@ -151,6 +153,27 @@ def unconfirmed(seen: Seen, generation: Generation | None) -> bool:
     if root is None:
         return False
     return generation is None or generation.name != root.mark.generation or bool(generation.missing)
+
+
+def attempt_of(seen: Seen, root: Marked) -> list[Marked]:
+    """The original volumes of the attempt at parking that this root volume is marked for."""
+    there = (m for m in marked(seen) if not m.restored and m.state != "deleting")
+    return [m for m in there if m.mark.generation == root.mark.generation]
+
+
+def held_up(seen: Seen, root: Marked) -> str:
+    """A sentence where a volume of somebody's own doing keeps the originals from being put back; else empty."""
+    if taken := [m.id for m in attempt_of(seen, root) if m.elsewhere]:
+        return f"{', '.join(taken)} of {seen.instance.id} is attached elsewhere: detach it and ask again."
+    return misplaced(seen) or displaced(seen)
+
+
+def without_some(seen: Seen, root: Marked) -> str:
+    """The beginning of a sentence where originals could not be put back beside the others; else empty."""
+    there = {m.id for m in attempt_of(seen, root)} | {v.id for v, _ in attached(seen)}
+    lost = sorted({r.volume_id for r in seen.records if r.generation == root.mark.generation} - there)
+    words = f"Of the original volumes of {seen.instance.id}, {', '.join(lost)} is gone or has lost its mark"
+    return words if lost else ""
 
 
 def _of_this_stop(r: Record, mark: Mark, instance: Instance) -> bool:

@@ -12,15 +12,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from park_volumes.decide.archive import bring_back
 from park_volumes.decide.situation import (
+    BY_HAND,
     Generation,
     Marked,
     attached,
+    attempt_of,
     displaced,
     given_up,
+    held_up,
     last_request,
     marked,
-    misplaced,
     next_try,
     opted_in,
     root_detached,
@@ -29,6 +32,7 @@ from park_volumes.decide.situation import (
     start_pending,
     start_under_way,
     unconfirmed,
+    without_some,
 )
 from park_volumes.model import (
     AttachVolume,
@@ -56,6 +60,9 @@ RATES = range(100, 301)
 
 REMEMBERED = timedelta(minutes=5)
 """How long a request counts as remembered before asking again writes it anew."""
+
+GOES_ON = " The start then goes on by itself."
+ASK_AGAIN = " Ask again then."
 
 SOON = timedelta(seconds=2)
 """What EC2 usually takes to attach, detach or delete a volume."""
@@ -88,7 +95,7 @@ def start(seen: Seen, settings: Settings, now: datetime, *, asked: bool) -> Deci
     if originals := [m for m in marked(seen) if not m.restored and m.state != "deleting"]:
         return _put_back(seen, settings, now, originals, remember, wanted=wanted)
     if wanted or any(m.restored for m in marked(seen)):
-        return _restore(seen, settings, remember, wanted=wanted)
+        return _restore(seen, settings, now, remember, wanted=wanted)
     return Decision(reason=f"{instance.id} is parked.")
 
 
@@ -98,7 +105,7 @@ def restore(seen: Seen, settings: Settings, now: datetime) -> Decision:
     of_a_start = [s for stage in decision.steps for s in stage if isinstance(s, StartInstance | RememberStart)]
     rest = _stages(*(tuple(s for s in stage if s not in of_a_start) for stage in decision.steps))
     if not any(isinstance(s, StartInstance) for s in of_a_start):
-        return replace(decision, steps=rest)
+        return replace(decision, reason=decision.reason.replace(GOES_ON, ASK_AGAIN), steps=rest)
     words = f"The volumes of {seen.instance.id} are brought back" if rest else f"{seen.instance.id} has its volumes"
     return replace(decision, reason=f"{words}; it is not started.", steps=rest)
 
@@ -215,17 +222,14 @@ def _put_back(
     void = root.mark.launch_time != instance.launch_time or unconfirmed(seen, given_up(seen))
     if not (wanted or (void and now > root.mark.at + settings.quiet_period)):
         return Decision(reason=f"{instance.id} is being parked.")
-    attempt = [m for m in originals if m.mark.generation == root.mark.generation]
-    if taken := [m.id for m in attempt if m.elsewhere]:
-        return _refuse(f"{', '.join(taken)} of {instance.id} is attached elsewhere: detach it and ask again.", remember)
-    if words := misplaced(seen) or displaced(seen):
+    if words := held_up(seen, root):
         return _refuse(words, remember)
+    attempt = attempt_of(seen, root)
     if any(m.state not in ("available", "in-use") or (m.at and m.at.state != "attached") for m in attempt):
         return _not_yet(f"Volumes of {instance.id} are still being detached.", remember)
-    if lost := _lost(seen, root, attempt):
-        words = f"Of the original volumes of {instance.id}, {', '.join(lost)} is gone or has lost its mark"
+    if words := without_some(seen, root):
         if void:
-            return _refuse(f"{words}. Nothing was changed; attach the others by hand.", remember)
+            return _refuse(f"{words}. {BY_HAND}", remember)
         return _after_deletion(f"{words}: it is restored from its snapshots once the others are deleted.", remember)
     data = tuple(_attach(m, seen) for m in attempt if m.at is None and m.id != root.id)
     begin: Stage = (StartInstance(instance_id=instance.id),) if wanted else ()
@@ -249,16 +253,10 @@ def _without_root(seen: Seen, originals: Sequence[Marked], remember: Stage, *, w
     return _after_deletion(f"The last volumes of {instance.id} are being deleted; then it is restored.", remember)
 
 
-def _lost(seen: Seen, root: Marked, attempt: Sequence[Marked]) -> list[str]:
-    """The volumes of the attempt that could not be put back beside the others."""
-    there = {m.id for m in attempt} | {v.id for v, _ in attached(seen)}
-    return sorted({r.volume_id for r in seen.records if r.generation == root.mark.generation} - there)
-
-
 # The root volume is detached, the originals are gone.
 
 
-def _restore(seen: Seen, settings: Settings, remember: Stage, *, wanted: bool) -> Decision:
+def _restore(seen: Seen, settings: Settings, now: datetime, remember: Stage, *, wanted: bool) -> Decision:
     """Volumes from the snapshots, and then the start. A restoration once begun is finished even when it is no longer
     wanted, and the instance is then parked anew: a volume that somebody may have written on is never just deleted."""
     instance = seen.instance
@@ -280,20 +278,30 @@ def _restore(seen: Seen, settings: Settings, remember: Stage, *, wanted: bool) -
         return _not_yet(f"{', '.join(leaving)} of {instance.id} is being detached.", remember)
     attached_last = sorted(restored, key=lambda m: m.at is not None)
     made = {m.place.snapshot_id: m for m in attached_last if m.state in ("creating", "available", "in-use")}
-    attach = [(r.device, _attach_restored(r, seen, made)) for r in generation.parts if not _is_on(r, made)]
+    if archived := [r for r in generation.parts if r.archived and r.snapshot_id not in made]:
+        return _from_archive(seen, now, archived, wanted=wanted)
+    missing = [r for r in generation.parts if not _is_on(r, seen, made)]
+    attach = [(r.device, _attach_restored(r, seen, made)) for r in missing]
     begin: Stage = (StartInstance(instance_id=instance.id),) if wanted else ()
     words = f"{instance.id} is restored from its {len(generation.parts)} snapshots"
     return Decision(
         reason=f"{words} and started." if wanted else f"{words}.",
         steps=_stages(
             remember,
-            *_create(seen, settings, generation, made),
+            *_create(seen, settings, [r for r in missing if r.snapshot_id not in made]),
             tuple(step for device, step in attach if device != instance.root_device),
             tuple(step for device, step in attach if device == instance.root_device),
             _set_flags(seen, {r.device: True for r in generation.parts if r.delete_on_termination}),
             begin,
         ),
     )
+
+
+def _from_archive(seen: Seen, now: datetime, archived: Sequence[Record], *, wanted: bool) -> Decision:
+    """A request is forgotten after an hour, and this takes days: every look writes it down anew."""
+    words = f"The snapshots of {seen.instance.id} come back from the archive tier, which takes up to 72 hours."
+    steps = _stages(remembering(seen, now) if wanted else (), bring_back(archived, seen.moving))
+    return Decision(reason=words + (GOES_ON if wanted else ""), outcome=Outcome.GOING_ON, steps=steps)
 
 
 def initialization_rate(instance: Instance, settings: Settings) -> int | None:
@@ -314,17 +322,21 @@ def _create_one(r: Record, attempt: int, rate: int | None) -> CreateVolume:
     return CreateVolume(record=r, token=f"{r.snapshot_id}-{attempt}")
 
 
-def _create(seen: Seen, settings: Settings, generation: Generation, made: Mapping[str, Marked]) -> tuple[Stage, Stage]:
+def _create(seen: Seen, settings: Settings, parts: Sequence[Record]) -> tuple[Stage, Stage]:
     """The volumes still to be made; a new attempt, with a new token, for as many as are seen dead of a snapshot."""
     dead = Counter(m.place.snapshot_id for m in marked(seen) if m.restored and m.state == "error")
-    needed = [(r, max(r.attempt, 1 + dead[r.snapshot_id])) for r in generation.parts if r.snapshot_id not in made]
+    needed = [(r, max(r.attempt, 1 + dead[r.snapshot_id])) for r in parts]
     count = tuple(CountAttempt(snapshot_id=r.snapshot_id, attempt=n) for r, n in needed if n > r.attempt)
     rate = initialization_rate(seen.instance, settings)
     return count, tuple(_create_one(r, n, rate) for r, n in needed)
 
 
-def _is_on(r: Record, made: Mapping[str, Marked]) -> bool:
-    return r.snapshot_id in made and made[r.snapshot_id].at is not None
+def _is_on(r: Record, seen: Seen, made: Mapping[str, Marked]) -> bool:
+    """Whether the volume made from the snapshot is attached; at its device also without its mark, if it was settled."""
+    if r.snapshot_id in made:
+        return made[r.snapshot_id].at is not None
+    there = [(v.snapshot_id, at.device) for v, at in attached(seen) if at.state != "detaching"]
+    return (r.snapshot_id, r.device) in there
 
 
 def _attach_restored(r: Record, seen: Seen, made: Mapping[str, Marked]) -> AttachVolume:

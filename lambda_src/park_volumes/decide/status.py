@@ -72,6 +72,6 @@ def _device(device: str, held: Volume | Record, record: Record | None) -> dict[s
         "snapshot_id": record.snapshot_id if record else None,
         "size_gib": held.size,
         "type": held.type,
-        "state": "attached" if volume else "parked",
+        "state": "attached" if volume else "archived" if record and record.archived else "parked",
         "progress": record.progress if record and record.state == "pending" else None,
     }
