@@ -203,7 +203,7 @@ data "aws_iam_policy_document" "park" {
 
   # Snapshots of this deployment are guarded, archived, and discarded once they are superseded. Unlocking outlives lock_snapshots = false.
   statement {
-    sid       = "GuardAndDiscardRecords"
+    sid = "GuardAndDiscardRecords"
     actions = concat(
       ["ec2:DeleteSnapshot", "ec2:UnlockSnapshot"],
       var.lock_snapshots ? ["ec2:LockSnapshot"] : [],
@@ -257,6 +257,17 @@ data "aws_iam_policy_document" "start" {
     sid       = "SendFailuresToDeadLetterQueue"
     actions   = ["sqs:SendMessage"]
     resources = [local.dead_letter_queue_arn]
+  }
+
+  # Starts elsewhere are learnt from CloudTrail: whether there is a trail is told once a day.
+  dynamic "statement" {
+    for_each = var.start_on_failed_start ? ["*"] : []
+
+    content {
+      sid       = "LookForTrails"
+      actions   = ["cloudtrail:DescribeTrails"]
+      resources = [statement.value]
+    }
   }
 
   # Volumes come from snapshots of this deployment only ...

@@ -40,7 +40,11 @@ locals {
       description = "ParkVolumes: recreates the volumes of parked instances, attaches them and starts the instances."
       memory_size = var.start_memory_size
       environment = merge(
-        { FUNCTION_URL_AUTH = var.function_url_auth, START_ROLE_ARN = local.start_role_arn },
+        {
+          FUNCTION_URL_AUTH     = var.function_url_auth
+          START_ON_FAILED_START = tostring(var.start_on_failed_start)
+          START_ROLE_ARN        = local.start_role_arn
+        },
         local.with_tokens ? { START_TOKENS_PARAMETER = var.start_tokens_parameter } : {}
       )
     }

@@ -79,7 +79,7 @@ variable "observe_only" {
 }
 
 variable "start_on_failed_start" {
-  description = "Whether a parked instance is also restored and started when somebody tries to start it elsewhere (console, CLI, SDK, a scheduler) and EC2 refuses, because its root volume is parked. The refusal is learnt from CloudTrail: it needs a trail that logs management events in this region; without one, nothing is noticed and nothing tells so."
+  description = "Whether a parked instance is also restored and started when somebody tries to start it elsewhere (console, CLI, SDK, a scheduler) and EC2 refuses, because its root volume is parked. The refusal is learnt from CloudTrail: it needs a trail that logs management events in this region; once a day the log, and notification_topic_arn, tell if the region has no trail."
   type        = bool
   default     = true
   nullable    = false

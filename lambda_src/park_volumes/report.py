@@ -200,6 +200,20 @@ def _not_parked(seen: Seen, reason: str, settings: Settings) -> Report:
 # What a sweep can tell of the fleet as a whole.
 
 
+MONTHLY = "ParkVolumes: what parking saves"
+"""The subject of the message of the month."""
+
+
+def of_the_month(fleet: Iterable[Seen], settings: Settings) -> str:
+    """What is parked and what that saves, in a few words."""
+    every = [s for s in fleet if s.instance.state not in (TERMINATED, GONE)]
+    parked = [s for s in every if _parked_gib(s)]
+    gib = sum(_parked_gib(s) for s in parked)
+    money = _in_words(total(_without_volumes(s, settings) for s in parked)) or " What this saves is not known here."
+    words = f"{len(parked)} of {len(every)} opted-in instances are parked, with volumes of {gib:,} GiB.{money}"
+    return f"{words}\nGET /savings at the Function URL has it for each instance."
+
+
 def gauges(fleet: Iterable[Seen], settings: Settings, now: datetime) -> Mapping[str, float]:
     """The size in GiB of all that is parked, and what that saves in USD a month, where prices are known; the age in
     seconds of the oldest transit and the oldest undone start."""

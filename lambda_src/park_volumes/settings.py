@@ -23,13 +23,13 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         quiet_period=timedelta(seconds=_number(environment, "QUIET_PERIOD_SECONDS")),
         grace_period=timedelta(minutes=_number(environment, "GRACE_PERIOD_MINUTES")),
         snapshot_retention=timedelta(hours=_number(environment, "SNAPSHOT_RETENTION_HOURS")),
-        lock_snapshots=_boolean(environment, "LOCK_SNAPSHOTS"),
+        lock_snapshots=boolean(environment, "LOCK_SNAPSHOTS"),
         allowed_product_codes=frozenset(environment.get("ALLOWED_PRODUCT_CODES", "").split()),
-        park_even_if_dearer=_boolean(environment, "PARK_EVEN_IF_DEARER"),
+        park_even_if_dearer=boolean(environment, "PARK_EVEN_IF_DEARER"),
         orphan_retention=timedelta(days=_number(environment, "ORPHAN_RETENTION_DAYS")),
         volume_initialization_rate=int(_number(environment, "VOLUME_INITIALIZATION_RATE")),
         archive_after=_days_or_never(environment, "ARCHIVE_AFTER_DAYS"),
-        observe_only=_boolean(environment, "OBSERVE_ONLY"),
+        observe_only=boolean(environment, "OBSERVE_ONLY"),
         prices=prices_of(environment.get("AWS_REGION", ""), _prices(environment)),
     )
 
@@ -41,6 +41,13 @@ def text(environment: Mapping[str, str], name: str) -> str:
             f"The environment variable {name} is missing: deploy the function with the Terraform module."
         )
     return value
+
+
+def boolean(environment: Mapping[str, str], name: str) -> bool:
+    value = text(environment, name)
+    if value not in ("true", "false"):
+        raise MissingSetting(f"The environment variable {name} is {value!r}, neither true nor false.")
+    return value == "true"
 
 
 def _number(environment: Mapping[str, str], name: str) -> float:
@@ -62,10 +69,3 @@ def _prices(environment: Mapping[str, str]) -> dict[str, float]:
         return {str(name): float(price) for name, price in json.loads(value).items()}
     except (ValueError, TypeError, AttributeError) as error:
         raise MissingSetting(f"The environment variable PRICES is {value!r}, not an object of numbers.") from error
-
-
-def _boolean(environment: Mapping[str, str], name: str) -> bool:
-    value = text(environment, name)
-    if value not in ("true", "false"):
-        raise MissingSetting(f"The environment variable {name} is {value!r}, neither true nor false.")
-    return value == "true"

@@ -66,6 +66,7 @@ class Module:
         return {
             **ENVIRONMENT,
             **START_ENVIRONMENT,
+            "START_ON_FAILED_START": "false",
             **{name.upper(): str(self.inputs[name]) for name in numbers},
             "POWERTOOLS_SERVICE_NAME": "park-volumes-bench",
             "POWERTOOLS_LOG_LEVEL": "CRITICAL",

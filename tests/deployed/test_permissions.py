@@ -16,7 +16,6 @@ import pytest
 
 from tests.deployed.conftest import NIGHT_TOKEN
 from tests.deployed.stops import Stops
-from tests.deployed.test_archive import archive, tiers
 from tests.iam.evaluate import unsupported
 from tests.iam.forbidden import FORBIDDEN, Forbidden
 from tests.iam.judge import Role, policies
@@ -49,9 +48,10 @@ def brought_back(stopped: Stops, night: dict[str, Any]) -> FunctionUrl:
     """The URL of the night deployment, after it has parked and started its own instance."""
     url = FunctionUrl(url=night["function_url"], region="", key="", secret="", token=NIGHT_TOKEN)
     stopped.aws.wait_for(lambda: url.state("night") == "parked", 200, "the night instance to be parked")
-    archive(stopped.fleet, stopped.ids["night"])
+    stopped.aws.fire_rule("night-reminder")
+    stopped.fleet.archive(stopped.ids["night"])
     assert "72 hours" in url.start("night").body["detail"]
-    stopped.aws.wait_for(lambda: tiers(stopped.fleet, stopped.ids["night"]) == {"standard"}, 30, "the archive")
+    stopped.aws.wait_for(lambda: stopped.fleet.tiers(stopped.ids["night"]) == {"standard"}, 30, "the archive")
     assert url.start("night").status in (200, 202)
     stopped.fleet.wait_for_state(stopped.ids["night"], "running", 60)
     stopped.wait_until_settled("night")

@@ -136,10 +136,14 @@ def test_without_the_module_an_instance_is_restored_by_hand(
 ) -> None:
     fleet, here = fleet_in(aws, REGIONS["minimal"]), examples["minimal"].terraform
     here.destroy()
+    fleet.archive(orphan)
     listed = here.shell(command("describe-snapshots"))
     assert all(snapshot["SnapshotId"] in listed for snapshot in fleet.snapshots(orphan))
-    look, restore, delete = blocks((ROOT / "docs" / "by-hand.md").read_text(encoding="utf-8"), "sh")
-    here.shell(look.replace(ANY_INSTANCE, orphan) + restore)
+    look, bring_back, restore, delete = blocks((ROOT / "docs" / "by-hand.md").read_text(encoding="utf-8"), "sh")
+    look = look.replace(ANY_INSTANCE, orphan)
+    here.shell(look + bring_back)
+    aws.wait_for(lambda: fleet.tiers(orphan) == {"standard"}, 30, "the snapshots to come back from the archive")
+    here.shell(look + restore)
     fleet.wait_for_state(orphan, "running", 60)
     assert differences(evening[orphan], fleet.picture(orphan)) == []
     here.shell(delete)

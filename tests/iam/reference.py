@@ -44,6 +44,7 @@ ACTIONS: Final[Mapping[str, Keys]] = {
     "ec2:ModifyInstanceAttribute": {"instance": _RESOURCE_TAG | {"ec2:Attribute"}, "volume": _RESOURCE_TAG},
     "ec2:CreateTags": dict.fromkeys(("instance", "volume", "snapshot", "image"), _TAGGING | {"ec2:CreateAction"}),
     "ec2:DeleteTags": dict.fromkeys(("instance", "volume", "snapshot", "image"), _TAGGING),
+    "cloudtrail:DescribeTrails": {EVERYTHING: frozenset()},
     "events:PutEvents": {"event-bus": frozenset({"events:source"})},
     "sns:Publish": {"topic": frozenset()},
     "sqs:DeleteMessage": {"queue": frozenset()},

@@ -80,11 +80,16 @@ class Ledger:
         return self.mortal.get(instance_id, set()) if over else set()
 
     def booting(self, world: "World", instance: "Instance") -> None:
-        """A start must find exactly the latest bytes on exactly the old devices."""
+        """A start must find exactly the latest bytes on exactly the old devices.
+
+        With a root volume of its owner's it may find one missing that is just leaving, and that must be kept.
+        """
         expected = self.latest.get(instance.id, {})
         found = _held(world, instance, leaving=False)
-        for device, content in expected.items():
-            if device not in found:
+        for device, content in dict(expected).items():
+            if device not in found and instance.id in self.own_root:
+                self.kept[f"{device}, laid aside"] = expected.pop(device)
+            elif device not in found:
                 self._report(world, f"{instance.id} starts without {device}, which last held {content}")
             elif found[device].origin != content.origin:
                 self._report(world, f"{instance.id} starts with {found[device]} on {device}, where {content} belongs")

@@ -102,6 +102,15 @@ class Fleet:
         found = self.ec2.describe_snapshots(OwnerIds=["self"], Filters=tagged)["Snapshots"]  # type: ignore[arg-type]
         return [dict(s) for s in found]
 
+    def tiers(self, instance_id: str) -> set[str]:
+        return {s["StorageTier"] for s in self.snapshots(instance_id)}
+
+    def archive(self, instance_id: str) -> None:
+        """Archive its snapshots by hand, and wait until they are."""
+        for s in self.snapshots(instance_id):
+            self.ec2.modify_snapshot_tier(SnapshotId=s["SnapshotId"], StorageTier="archive")
+        self.aws.wait_for(lambda: self.tiers(instance_id) == {"archive"}, 30, "the archive")
+
     def picture(self, instance_id: str) -> Picture:
         """The instance's devices as they are now; empty while it is parked."""
         content = self.aws.fingerprints(instance_id)

@@ -91,6 +91,8 @@ class Permissions:
             return self._texts(self._locals[whole[1]])
         if one := re.search(r"\[(?:local|var)\.(\w+)\]", text):  # what a statement is made for, if it is at all
             return self._texts(self._locals.get(one[1], f'"<{one[1]}>"'))
+        if one := re.search(r'\? \["([^"]*)"\]', text):
+            return [one[1]]
         if text == "${statement.value}":
             return [self._each]
         if "var.kms_key_arns" in text:

@@ -41,7 +41,11 @@ ENVIRONMENT = {
     "POWERTOOLS_METRICS_NAMESPACE": "ParkVolumes",
 }
 START_ROLE = "arn:aws:iam::123456789012:role/park-volumes-start-us-east-1"
-START_ENVIRONMENT = {"FUNCTION_URL_AUTH": "AWS_IAM", "START_ROLE_ARN": START_ROLE}
+START_ENVIRONMENT = {
+    "FUNCTION_URL_AUTH": "AWS_IAM",
+    "START_ROLE_ARN": START_ROLE,
+    "START_ON_FAILED_START": "true",
+}
 RULES = "arn:aws:events:us-east-1:123456789012:rule/park-volumes"
 SWEEP = {
     "source": "aws.events",
@@ -194,6 +198,17 @@ class Topics:
         return {"MessageId": "1"}
 
 
+class Trails:
+    """CloudTrail, as far as the functions use it."""
+
+    def __init__(self, names: list[str]) -> None:
+        self._names = names
+
+    def describe_trails(self, *, includeShadowTrails: bool) -> dict[str, Any]:  # noqa: N803  (the same)
+        assert includeShadowTrails
+        return {"trailList": [{"Name": name} for name in self._names]}
+
+
 class Functions:
     """The handlers, loaded anew as a Lambda runtime does, and what one may do with them."""
 
@@ -204,6 +219,8 @@ class Functions:
         """What was put on the bus, oldest first; the detail as text."""
         self.messages: list[dict[str, Any]] = []
         """What was published to topics."""
+        self.trails = ["management-events"]
+        """The names of the CloudTrail trails that cover the region."""
         self._monkeypatch = monkeypatch
         for name, value in (ENVIRONMENT | START_ENVIRONMENT).items():
             monkeypatch.setenv(name, value)
@@ -219,6 +236,8 @@ class Functions:
             return Bus(self.events)
         if service == "sns":
             return Topics(self.messages, options["region_name"])
+        if service == "cloudtrail":
+            return Trails(self.trails)
         return OneAtATime(self.stand.world, service, faults=self._fault_at)
 
     def _fault_at(self, call: Call) -> Fault | None:

@@ -146,10 +146,7 @@ class TestAStartThatEc2RefusesForWantOfCapacity:
         assert functions.post("db", "start").code == "ec2_refused"
         for _ in range(11):
             stand.after(300)
-            try:
-                functions.start(SWEEP)
-            except Exception as failed:
-                assert "could not be brought further" in str(failed)  # noqa: PT017  (some of the sweeps fail, not all)
+            functions.start(SWEEP)
         minutes = [round((t - began) / MINUTE) for t in tries]
 
         assert minutes == [0, 5, 15, 35]

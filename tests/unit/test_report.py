@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,12 +12,13 @@ from botocore.exceptions import ClientError
 
 from park_volumes.decide.park import park
 from park_volumes.handlers.notices import Place
+from park_volumes.prices import BY_REGION
 from park_volumes.reconcile import Result, survey
 from park_volumes.report import Kind, gauges, of_parking
 from tests.model.faults import Call, Fault, at_operation
 from tests.unit import facts
 from tests.unit.facts import SETTINGS
-from tests.unit.functions import REMINDER, SWEEP, Bus, Functions, failed_start, sqs_record, state_change
+from tests.unit.functions import REMINDER, SWEEP, Bus, Functions, Trails, failed_start, sqs_record, state_change
 from tests.unit.passes import DATA, ROOT, Stand
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:park-volumes"
@@ -358,6 +360,100 @@ class TestMessages:
         assert message["subject"].endswith("???, and 11 more")
         assert all(i in message["message"] for i in ids)
         assert len(functions.events) == 12
+
+
+class TestTheMessageOfTheMonth:
+    @pytest.fixture
+    def first_of_month(self, stand: Stand, functions: Functions, monkeypatch: pytest.MonkeyPatch) -> Functions:
+        monkeypatch.setenv("NOTIFICATION_TOPIC_ARN", TOPIC)
+        monkeypatch.setenv("PRICES", json.dumps({"gp3": 0.10, "gp2": 0.10, "gp3-iops": 0, "gp3-throughput": 0}))
+        stand.parked(name="parked")
+        stand.launch(name="running")
+        stand.world.clock.advance_to(datetime(2026, 2, 1, 5, tzinfo=UTC).timestamp())
+        return functions
+
+    def test_says_what_is_parked_and_what_that_saves(
+        self, first_of_month: Functions, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PRICES", json.dumps(dict(BY_REGION["us-east-1"])))
+        first_of_month.park(REMINDER)
+        (message,) = first_of_month.messages
+
+        assert message["subject"] == "ParkVolumes: what parking saves"
+        assert message["message"] == (
+            "1 of 2 opted-in instances are parked, with volumes of 132 GiB. This saves 15.96 USD a month.\n"
+            "GET /savings at the Function URL has it for each instance.\n\n"
+            "ParkVolumes, deployment park-volumes, us-east-1, account 123456789012."
+        )
+
+    def test_guesses_no_price(self, first_of_month: Functions) -> None:
+        first_of_month.park(REMINDER)
+        (message,) = first_of_month.messages
+
+        assert "What this saves is not known here." in message["message"]
+
+    def test_comes_with_the_reminder_of_the_first_day_only(self, first_of_month: Functions, stand: Stand) -> None:
+        first_of_month.park(SWEEP)
+        stand.after(24 * 3600)
+        first_of_month.park(REMINDER)
+
+        assert first_of_month.messages == []
+
+    def test_comes_to_nobody_without_a_topic(self, first_of_month: Functions, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("NOTIFICATION_TOPIC_ARN")
+        first_of_month.park(REMINDER)
+
+        assert first_of_month.messages == []
+
+
+class TestAMissingTrail:
+    @pytest.fixture
+    def untold(self, functions: Functions, monkeypatch: pytest.MonkeyPatch) -> Functions:
+        monkeypatch.setenv("NOTIFICATION_TOPIC_ARN", TOPIC)
+        functions.trails = []
+        return functions
+
+    def test_is_told_by_the_daily_reminder_and_logged(
+        self, untold: Functions, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        untold.start(REMINDER)
+        (message,) = untold.messages
+
+        assert message["subject"] == "ParkVolumes: no trail tells of starts elsewhere"
+        assert message["message"].startswith(
+            "start_on_failed_start is set, but no CloudTrail trail covers this region:"
+        )
+        assert "no CloudTrail trail covers this region" in capsys.readouterr().out
+
+    def test_is_not_told_by_other_sweeps(self, untold: Functions) -> None:
+        untold.start(SWEEP)
+
+        assert untold.messages == []
+
+    def test_matters_to_nobody_who_does_not_want_starts_from_elsewhere(
+        self, untold: Functions, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("START_ON_FAILED_START", "false")
+        untold.start(REMINDER)
+
+        assert untold.messages == []
+
+    def test_is_not_told_where_there_is_one(self, untold: Functions) -> None:
+        untold.trails = ["of the organization"]
+        untold.start(REMINDER)
+
+        assert untold.messages == []
+
+    def test_that_nobody_may_look_for_is_an_error_in_the_log_and_stops_nothing(
+        self, untold: Functions, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def denied(_: object, **__: object) -> None:
+            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "DescribeTrails")
+
+        monkeypatch.setattr(Trails, "describe_trails", denied)
+        untold.start(REMINDER)
+
+        assert "could not be seen: An error occurred (AccessDeniedException)" in capsys.readouterr().out
 
 
 class TestNumbers:

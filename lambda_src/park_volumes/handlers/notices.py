@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -106,6 +106,13 @@ class Notices:
         self._attempt("PutEvents", lambda: self._put_events(told, place))
         if self._topic_arn:
             self._attempt("Publish", lambda: self._publish(told, place))
+
+    def send_words(self, subject: str, words: str, place: Place) -> None:
+        """A message for people only: it is about no instance."""
+        if self._topic_arn:
+            message = f"{words}\n\n{self._origin(place)}"
+            publish = partial(self._sns.publish, TopicArn=self._topic_arn, Subject=subject, Message=message)
+            self._attempt("Publish", publish)
 
     def _attempt(self, action: str, call: Callable[[], object]) -> None:
         try:

@@ -22,7 +22,7 @@ from park_volumes.handlers import runtime
 from park_volumes.handlers.notices import Notices, Place
 from park_volumes.handlers.pace import Pace
 from park_volumes.reconcile import Result, survey, sweep_park
-from park_volumes.report import gauges, of_parking
+from park_volumes.report import MONTHLY, gauges, of_parking, of_the_month
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.literals import QueueAttributeNameType
@@ -84,6 +84,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if SWEEP in batch.ids and _waiting() <= FULL_BATCH:
         fleet = survey(ec2, SETTINGS)
         notices.measure(gauges(fleet, SETTINGS, this_pass.began))
+        if batch.reminder and this_pass.began.day == 1:
+            place = Place.of_function(context.invoked_function_arn)
+            notices.send_words(MONTHLY, of_the_month(fleet, SETTINGS), place)
         _send(sweep_park(fleet, SETTINGS, this_pass.began), delay=0, looks=0, reminder=batch.reminder)
     results = this_pass.park(batch.ids - {SWEEP})
     for result in results:

@@ -10,10 +10,11 @@ from typing import Any
 import boto3
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.exceptions import BotoCoreError, ClientError
 
 from park_volumes import settings as environment
-from park_volumes.ec2 import Ec2
-from park_volumes.handlers import api, failed_start, runtime, sign_in
+from park_volumes.ec2 import NO_CAPACITY, Ec2
+from park_volumes.handlers import api, failed_start, runtime, sign_in, trail
 from park_volumes.handlers.notices import Notices, Place
 from park_volumes.model import Outcome
 from park_volumes.reconcile import Pass, Result, sweep_start
@@ -25,6 +26,7 @@ SCHEDULE = "Scheduled Event"
 START_REQUESTED = "Start Requested"
 """The detail-type with which a schedule, or whoever else may invoke this function, asks for a start."""
 ASKING = (CALL, START_REQUESTED)
+FOLLOWS_TRAIL = environment.boolean(os.environ, "START_ON_FAILED_START")
 OUR_ROLE = environment.text(os.environ, "START_ROLE_ARN")
 
 logger = Logger()
@@ -63,9 +65,21 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     for result in results:
         runtime.log(logger, result)
     tell(results, asked=kind in ASKING, telling=kind != SCHEDULE or runtime.is_reminder(event))
-    if failed := [_failure(r) for r in results if r.error or (kind == START_REQUESTED and _refused(r))]:
+    if FOLLOWS_TRAIL and kind == SCHEDULE and runtime.is_reminder(event):
+        _warn_without_trail(place)
+    if failed := [_failure(r) for r in results if _failed(r) or (kind == START_REQUESTED and _refused(r))]:
         raise FailedPass(" ".join(failed))
     return {}
+
+
+def _warn_without_trail(place: Place) -> None:
+    """The client is made here: only one pass a day needs it."""
+    try:
+        if trail.missing(boto3.client("cloudtrail", config=runtime.prompt())):
+            logger.warning(trail.MISSING)
+            notices.send_words(trail.SUBJECT, trail.MISSING, place)
+    except (ClientError, BotoCoreError) as error:
+        logger.error(f"Whether a CloudTrail trail covers this region could not be seen: {error}")
 
 
 def _results(event: dict[str, Any], this_pass: Pass) -> list[Result]:
@@ -76,6 +90,11 @@ def _results(event: dict[str, Any], this_pass: Pass) -> list[Result]:
             return _start(event["detail"]["instance-id"], this_pass)
         case _:
             return this_pass.settle(_named(event))
+
+
+def _failed(result: Result) -> bool:
+    """For want of capacity a start is tried again anyway, later and later: that is told, and is no failure of ours."""
+    return bool(result.error) and NO_CAPACITY not in result.error
 
 
 def _refused(result: Result) -> bool:
