@@ -95,7 +95,7 @@ run "by_default" {
       for statement in concat(
         jsondecode(data.aws_iam_policy_document.park.json).Statement,
         jsondecode(data.aws_iam_policy_document.start.json).Statement,
-      ) : !contains(flatten([statement.Resource]), "*") || alltrue([for action in flatten([statement.Action]) : startswith(action, "ec2:Describe")])
+      ) : !contains(flatten([statement.Resource]), "*") || alltrue([for action in flatten([statement.Action]) : can(regex("^[a-z0-9]+:Describe", action))])
     ])
     error_message = "Only describe calls, for which EC2 knows no resources, are allowed on everything."
   }

@@ -280,7 +280,7 @@ class Pass:
     def _old_enough(self, r: Record) -> bool:
         """Whether a snapshot may have been sent to the archive."""
         after = self.settings.archive_after
-        return after is not None and r.started <= self.began - after
+        return after is not None and (r.mark.at if r.mark else r.started) <= self.began - after
 
     def _confirm(self) -> dict[str, str]:
         """Mark the snapshots of all instances whose root volume this pass has detached; the errors, by instance.
