@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
 from tests.support.hcl import load, plain
 from tests.support.terraform import ROOT
+from tests.support.terraform_mirror import find_mirror, terraform_environment
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+TEST = ROOT / ".github" / "workflows" / "test.yml"
 
 
 @pytest.fixture(params=WORKFLOWS, ids=lambda path: path.stem)
@@ -20,11 +24,11 @@ def workflow(request: pytest.FixtureRequest) -> str:
 
 
 def test_every_action_is_pinned_and_of_a_maker_that_has_to_be_trusted_anyway(workflow: str) -> None:
-    used = re.findall(r"uses: *(\S+)", workflow)
+    """By its commit, which nobody can move, with the version beside it, by which dependabot knows what is newer."""
+    used = re.findall(r"uses: *(.+)", workflow)
+    pinned = re.compile(r"(actions|hashicorp)/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
     assert used
-    assert [
-        action for action in used if not re.fullmatch(r"(actions|hashicorp)/[\w-]+@(v\d+|[0-9a-f]{40})", action)
-    ] == []
+    assert [action for action in used if not pinned.fullmatch(action)] == []
 
 
 def test_a_workflow_may_read_at_most_unless_a_job_says_what_for(workflow: str) -> None:
@@ -46,10 +50,24 @@ def test_a_checkout_leaves_no_credentials_behind(workflow: str) -> None:
 
 
 def test_the_oldest_versions_that_the_module_claims_are_tested_and_the_newest() -> None:
-    text = (ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8")
-    rows = re.findall(r'terraform: "([^"]+)", provider: "([^"]+)"', text)
+    rows = re.findall(r'terraform: "([^"]+)", provider: "([^"]+)"', TEST.read_text(encoding="utf-8"))
     (required,) = load(ROOT / "versions.tf")["terraform"]
     oldest = plain(required["required_version"]).removeprefix(">= ")
     provider = plain(required["required_providers"][0]["aws"]["version"]).removeprefix(">= ")
-    assert any(terraform.startswith(f"{oldest}.") and version == provider for terraform, version in rows)
-    assert any(terraform == "latest" and version.startswith(">= 6") for terraform, version in rows)
+    assert rows == [(f"{oldest}.0", provider), ("latest", ">= 6.0.0")]
+
+
+def test_the_provider_of_a_row_is_put_where_the_tests_take_it_from(tmp_path: Path) -> None:
+    (script,) = re.findall(r"run: \|\n((?: {10}.*\n)+)", TEST.read_text(encoding="utf-8"))
+    runner = {"HOME": str(tmp_path / "home"), "RUNNER_TEMP": str(tmp_path / "temp"), "PROVIDER": ">= 5.100.0"}
+    done = subprocess.run(
+        ["bash", "-e", "-c", dedent(script)],
+        cwd=ROOT,
+        env=terraform_environment(tmp_path) | runner,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert find_mirror(runner, roots=[]) == tmp_path / "home" / ".terraform.d" / "plugins"
