@@ -15,15 +15,25 @@ module "park_volumes" {
   # Which instances: those with the tag ParkVolumes=true (every volume) or ParkVolumes=root (the root volume only).
   opt_in_tag_key = "ParkVolumes"
 
+  # Whether anything is changed at all. With true the module only tells what it would park and what that would save.
+  observe_only = false
+
   # How parking goes.
   grace_period_minutes     = 0
-  snapshot_retention_hours = var.snapshot_retention_hours
   lock_snapshots           = true
   allowed_product_codes    = [] # Marketplace products whose volumes you have seen attach again
-  archive_after_days       = 60 # a start then takes up to three days
+  park_even_if_dearer      = false
+  prices                   = {} # your own, for example { gp3 = 0.0912, snapshot = 0.05 }
   quiet_period_seconds     = var.quiet_period_seconds
   function_timeout_seconds = var.function_timeout_seconds
   sweep_interval_minutes   = var.sweep_interval_minutes
+
+  # How long snapshots are kept, and how volumes come back.
+  snapshot_retention_hours   = var.snapshot_retention_hours
+  archive_after_days         = 60 # a start then takes up to three days
+  orphan_retention_days      = 30
+  recycle_bin_days           = 0
+  volume_initialization_rate = 0 # MiB/s, from 100 to 300; 0 is free
 
   # Who may start: whoever holds the policy below (AWS_IAM), or a token of a parameter (TOKEN).
   function_url_auth      = var.function_url_auth
@@ -42,6 +52,7 @@ module "park_volumes" {
 
   # How the functions run.
   lambda_architecture      = "arm64"
+  powertools_layer_arn     = null # the public layer of the region
   park_memory_size         = 512
   start_memory_size        = 512
   park_maximum_concurrency = 2

@@ -11,6 +11,8 @@ import pytest
 from botocore import xform_name
 
 from park_volumes import prices
+from tests.support.hcl import blocks as hcl_blocks
+from tests.support.hcl import load, plain
 from tests.support.permissions import DOCUMENTS as ROLES
 from tests.support.permissions import Permissions
 from tests.support.readme import KOREAN, README, REGION, blocks, current, sections, tables
@@ -132,6 +134,17 @@ def test_every_example_has_its_versions_its_outputs_and_a_page_that_says_what_it
     lines = (folder / "README.md").read_text(encoding="utf-8").splitlines()
     assert "## Cost" in lines
     assert len(lines) <= ONE_SCREEN
+
+
+def test_the_complete_example_spells_out_every_input_and_every_output() -> None:
+    example = ROOT / "examples" / "complete"
+    (module,) = [body for _, body in hcl_blocks(load(example / "main.tf"), "module")]
+    inputs, outputs = (
+        {name for name, _ in hcl_blocks(load(ROOT / file), kind)}
+        for file, kind in (("variables.tf", "variable"), ("outputs.tf", "output"))
+    )
+    assert plain(module).keys() - {"source"} == inputs
+    assert {name for name, _ in hcl_blocks(load(example / "outputs.tf"), "output")} >= outputs
 
 
 @pytest.mark.parametrize("document", [README, KOREAN], ids=name_of)
