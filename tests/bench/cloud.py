@@ -216,7 +216,7 @@ class QueueSdk:
             self._queue.send(entry["MessageBody"], entry.get("DelaySeconds", 0))
         return {"Successful": [], "Failed": []}
 
-    def get_queue_attributes(self, *, QueueUrl: str, AttributeNames: Sequence[str]) -> dict[str, Any]:  # noqa: ARG002, N803
+    def get_queue_attributes(self, *, QueueUrl: str, AttributeNames: Sequence[str]) -> dict[str, Any]:  # noqa: ARG002, N803  # the same
         self._queue.simulation.sleep(0.02)
         self._queue.requests += 1
         numbers = {

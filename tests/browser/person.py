@@ -71,7 +71,7 @@ class Person:
         someone = cls(page=page, url=url, pictures=pictures)
         page.on("console", lambda m: someone._complain(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda e: someone._complain(str(e)))
-        page.on("dialog", lambda d: someone._dismiss(d))  # noqa: PLW0108  (Playwright writes an attribute on the object of a bound method)
+        page.on("dialog", lambda d: someone._dismiss(d))  # noqa: PLW0108  # Playwright writes an attribute on the object of a bound method
         if instances:
             page.route("**/instances", lambda r: r.fulfill(body=instances, content_type="application/json"))
         page.goto(url)

@@ -53,7 +53,7 @@ class EventBridge:
         """Replaces moto's way to targets: it knows no Lambda, ignores DISABLED, and its schedules match all events."""
         bus = self
 
-        def send_to_targets(rule: Rule, original_event: Any, transform_input: bool = True) -> None:  # noqa: ARG001
+        def send_to_targets(rule: Rule, original_event: Any, transform_input: bool = True) -> None:  # noqa: ARG001  # moto's names
             bus.offer(rule, normal(original_event))
 
         Rule.send_to_targets = send_to_targets  # type: ignore[method-assign, assignment]

@@ -311,7 +311,7 @@ def handler_class(urls: FunctionUrls, function_arn: str) -> type[BaseHTTPRequest
                 return self.handle_any
             raise AttributeError(name)
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  (the name is http.server's)
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the name is http.server's
             """Access logs are no use here; the invocations are in the log of the control API."""
 
     return Handler

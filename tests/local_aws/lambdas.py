@@ -64,7 +64,7 @@ class Worker:
 
     def __init__(self, python: str, task_root: Path, environment: dict[str, str], stream: str) -> None:
         self.stream = stream
-        self.tmp = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the process)
+        self.tmp = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
         request_read, request_write = os.pipe()
         answer_read, answer_write = os.pipe()
         self._process = subprocess.Popen(

@@ -32,7 +32,7 @@ DEFAULT_CONCURRENCY = 10
 class SafeQueue(Queue):
     """moto's queue loses messages when one thread deletes while another sends, and rewords its policies."""
 
-    BASE_ATTRIBUTES = [*Queue.BASE_ATTRIBUTES, "RedriveAllowPolicy"]  # noqa: RUF012  (moto's is a plain list, too)
+    BASE_ATTRIBUTES = [*Queue.BASE_ATTRIBUTES, "RedriveAllowPolicy"]  # noqa: RUF012  # moto's is a plain list, too
     redrive_allow_policy: str | None = None
 
     def add_message(self, message: Message) -> None:

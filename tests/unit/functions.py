@@ -177,7 +177,7 @@ class Bus:
     def __init__(self, taken: list[dict[str, Any]]) -> None:
         self._taken = taken
 
-    def put_events(self, *, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803  (the name in the API)
+    def put_events(self, *, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803  # the name in the API
         assert 1 <= len(Entries) <= 10
         self._taken += Entries
         return {"FailedEntryCount": 0, "Entries": [{"EventId": str(n)} for n, _ in enumerate(Entries)]}
@@ -189,7 +189,7 @@ class Topics:
     def __init__(self, published: list[dict[str, Any]], region: str) -> None:
         self._published, self._region = published, region
 
-    def publish(self, *, TopicArn: str, Subject: str, Message: str) -> dict[str, Any]:  # noqa: N803  (the same)
+    def publish(self, *, TopicArn: str, Subject: str, Message: str) -> dict[str, Any]:  # noqa: N803  # the same
         assert TopicArn.split(":")[3] == self._region
         assert len(Subject) < 100
         assert Subject.isascii()

@@ -43,7 +43,7 @@ SNAPSHOT: dict[str, Any] = {
 }
 
 words = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=20)
-times = st.datetimes(min_value=datetime(2006, 1, 1), max_value=datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - hypothesis adds the zone
+times = st.datetimes(min_value=datetime(2006, 1, 1), max_value=datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001  # hypothesis adds the zone
 devices = st.sampled_from([ROOT, DATA, "/dev/sda1", "xvdb", "/dev/sdz", LONGEST_DEVICE])
 user_tags = st.dictionaries(st.text(min_size=1, max_size=127), st.text(max_size=256), max_size=38).map(
     lambda tags: {k: v for k, v in tags.items() if not k.startswith(("aws:", records.PREFIX))}

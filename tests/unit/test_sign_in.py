@@ -31,7 +31,7 @@ class Parameter:
     def __init__(self, value: str) -> None:
         self.value, self.reads, self.error = value, 0, ""
 
-    def get_parameter(self, *, Name: str, WithDecryption: bool) -> dict[str, Any]:  # noqa: N803  (SSM's names)
+    def get_parameter(self, *, Name: str, WithDecryption: bool) -> dict[str, Any]:  # noqa: N803  # SSM's names
         assert (Name, WithDecryption) == ("/tokens", True)
         self.reads += 1
         if self.error:

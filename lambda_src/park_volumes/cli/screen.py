@@ -53,8 +53,8 @@ class Screen:
 @contextmanager
 def _bars(out: TextIO) -> Iterator[Board]:
     """Imported only here: the commands work without rich."""
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415  # needed here only, and may be absent
+    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn  # noqa: PLC0415  # the same
 
     name = TextColumn("{task.description}", markup=False)
     words = TextColumn("{task.fields[words]}", markup=False)
