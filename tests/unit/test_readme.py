@@ -11,6 +11,7 @@ import pytest
 from botocore import xform_name
 
 from park_volumes import prices
+from tests.iam.forbidden import FORBIDDEN
 from tests.support.hcl import blocks as hcl_blocks
 from tests.support.hcl import load, plain
 from tests.support.permissions import DOCUMENTS as ROLES
@@ -93,6 +94,21 @@ def named(text: str) -> Counter[str]:
     links = re.findall(r"\]\(([^)#]+)", text.replace("README.ko.md", "README.md"))  # each links to the other
     rows = re.findall(r"^\|", text, flags=re.MULTILINE)
     return Counter(re.findall(r"`[^`]+`", text)) + Counter(links) + Counter({"table rows": len(rows)})
+
+
+@pytest.mark.parametrize("document", [README, KOREAN], ids=name_of)
+def test_every_error_of_the_api_is_told(document: Path) -> None:
+    document_of_the_api = ROOT / "lambda_src" / "park_volumes" / "handlers" / "openapi.json"
+    errors = set(re.findall(r'"([45]\d\d)": \{', document_of_the_api.read_text(encoding="utf-8")))
+    (told,) = re.findall(
+        r"^[^\n]*`\{\"error\".*?\n\n", document.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE
+    )
+    assert set(re.findall(r"\b[45]\d\d", told)) == errors
+
+
+def test_as_many_calls_are_denied_as_the_readme_says() -> None:
+    assert "more than ninety calls" in README.read_text(encoding="utf-8")
+    assert 90 < len(FORBIDDEN) <= 100
 
 
 def test_an_sc1_volume_costs_less_than_its_snapshot_from_where_the_readme_says() -> None:
