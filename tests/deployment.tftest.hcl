@@ -329,6 +329,13 @@ run "in_the_us_government_regions" {
   }
 
   assert {
+    condition = alltrue([
+      for document in [data.aws_iam_policy_document.park, data.aws_iam_policy_document.start, data.aws_iam_policy_document.park_queue, data.aws_iam_policy_document.dead_letter_queue] :
+      !strcontains(document.json, "arn:aws:") && strcontains(document.json, "arn:aws-us-gov:")
+    ])
+    error_message = "Every ARN is of the partition."
+  }
+  assert {
     condition     = strcontains(data.aws_iam_policy_document.start.json, "arn:aws-us-gov:ec2:us-gov-west-1::snapshot/*") && strcontains(data.aws_iam_policy_document.start.json, "ec2.us-gov-west-1.amazonaws.com")
     error_message = "ARNs and service names are those of the partition."
   }
