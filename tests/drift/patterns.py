@@ -61,8 +61,8 @@ class Pattern:
 
     @property
     def ways(self) -> tuple[Way, ...]:
-        """Excluding data volumes is for those that declare one."""
-        return WAYS if "TAG" in self.disks + self.beside else WAYS[:2]
+        """Excluding data volumes is for those that declare one with tags of its own."""
+        return tuple(way for way in WAYS if way is not EXCLUDED or "TAG" in self.disks + self.beside)
 
     def name_with(self, way: Way) -> str:
         return f"{self.name}_{way.name}"
@@ -173,6 +173,18 @@ PATTERNS = (
     volume_size = 10
     tags = { TAG }
   }""",
+    ),
+    Pattern(
+        name="inline_with_volume_tags",
+        declared="`ebs_block_device` inside the `aws_instance`, and `volume_tags`",
+        disks="""volume_tags = { Team = "sales" }
+
+  ebs_block_device {
+    device_name = "/dev/sdf"
+    volume_type = "gp3"
+    volume_size = 10
+  }""",
+        ignored="root_block_device, ebs_block_device, volume_tags",
     ),
     Pattern(
         name="separate",
