@@ -80,7 +80,7 @@ def code_of(block: str) -> str:
 
 
 def test_every_section_of_the_korean_readme_names_what_the_english_one_names() -> None:
-    """The same code, links and numbers of table rows. Permissions, inputs and outputs are in English only."""
+    """The same code, links, amounts and numbers of table rows. Permissions, inputs and outputs are in English only."""
     english, korean = (sections(document.read_text(encoding="utf-8")) for document in (README, KOREAN))
     for (_, title, text), (_, translated, counterpart) in zip(english, korean, strict=True):
         if title not in ("Inputs", "Outputs"):
@@ -93,7 +93,9 @@ def named(text: str) -> Counter[str]:
     text = re.sub(r"^<!--.*-->$", "", text, flags=re.MULTILINE)
     links = re.findall(r"\]\(([^)#]+)", text.replace("README.ko.md", "README.md"))  # each links to the other
     rows = re.findall(r"^\|", text, flags=re.MULTILINE)
-    return Counter(re.findall(r"`[^`]+`", text)) + Counter(links) + Counter({"table rows": len(rows)})
+    amounts = re.findall(r"\d+\.\d\d|\d+(?:,\d{3})+", text)
+    found = [*re.findall(r"`[^`]+`", text), *links, *amounts]
+    return Counter(found) + Counter({"table rows": len(rows)})
 
 
 @pytest.mark.parametrize("document", [README, KOREAN], ids=name_of)
@@ -120,12 +122,13 @@ def test_an_sc1_volume_costs_less_than_its_snapshot_from_where_the_readme_says()
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
 def test_every_command_of_aws_has_the_options_that_are_used(document: Path) -> None:
     """Those of README.md and docs are run as well; those of the examples are not."""
-    for block in blocks(document.read_text(encoding="utf-8"), "sh"):
-        for line in block.replace("\\\n", " ").splitlines():
-            commands = set(AWS_COMMAND.findall(line))
-            if commands and not commands & ONLY_IN_THE_CLI:
-                known = CLI_OPTIONS.union(*(_options(service, operation) for service, operation in commands))
-                assert set(re.findall(r" --([a-z-]+)", line)) <= known, line
+    text = document.read_text(encoding="utf-8")
+    lines = [line for block in blocks(text, "sh") for line in block.replace("\\\n", " ").splitlines()]
+    for line in [*lines, *re.findall(r"`(aws [^`\n]+)`", text)]:
+        commands = set(AWS_COMMAND.findall(line))
+        if commands and not commands & ONLY_IN_THE_CLI:
+            known = CLI_OPTIONS.union(*(_options(service, operation) for service, operation in commands))
+            assert set(re.findall(r" --([a-z-]+)", line)) <= known, line
 
 
 def _options(service: str, operation: str) -> set[str]:
