@@ -55,6 +55,22 @@ def test_a_map_is_looked_up_with_a_default_or_in_brackets(module: Path) -> None:
     assert re.findall(r"\blookup\([^,()]+,[^,()]+\)", _text(module)) == []
 
 
+def test_no_map_has_a_key_twice(module: Path) -> None:
+    """Of two, Terraform takes the last without a word."""
+    text = re.sub(rf"({STRING.pattern})(\s*=)?", lambda found: found[0] if found[2] else "", _text(module))
+    scopes: list[list[str]] = [[]]
+    for found in re.finditer(r'(\{)|(\})|("[^"]+"|[\w-]+)\s*=(?![=>])', text):
+        opened, closed, key = found.groups()
+        if opened:
+            scopes.append([])
+        elif closed:
+            keys = scopes.pop()
+            assert len(keys) == len(set(keys)), keys
+        else:
+            scopes[-1].append(key.strip('"'))
+    assert len(scopes) == 1
+
+
 def test_lists_are_not_compared_with_an_empty_one(module: Path) -> None:
     assert re.findall(r"[!=]= *\[ *\]|\[ *\] *[!=]=", _text(module)) == []
 
