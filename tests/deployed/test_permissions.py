@@ -18,7 +18,7 @@ from tests.deployed.conftest import NIGHT_TOKEN
 from tests.deployed.stops import Stops
 from tests.iam.evaluate import unsupported
 from tests.iam.forbidden import FORBIDDEN, Forbidden
-from tests.iam.judge import Role, policies
+from tests.iam.judge import Role, decidable, policies
 from tests.iam.requests import Call
 from tests.local_aws.client import LocalAws
 from tests.support.fleet import differences
@@ -36,11 +36,6 @@ class Bench:
 
     roles: Mapping[str, Role]
     calls: Mapping[str, list[Call]]
-
-
-def _decidable(call: Call) -> bool:
-    """Of what does not exist any more, IAM knows no tags."""
-    return not str(call["error"]).endswith(".NotFound")
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +65,7 @@ def bench(
     iam = boto3.client("iam", **aws.boto3_arguments())  # type: ignore[call-overload]  # the arguments are a mapping
     return Bench(
         roles={name: Role.deployed(iam, arn) for name, arn in arns.items()},
-        calls={name: [c for c in aws.calls(role=arn) if _decidable(c)] for name, arn in arns.items()},
+        calls={name: [c for c in aws.calls(role=arn) if decidable(c)] for name, arn in arns.items()},
     )
 
 

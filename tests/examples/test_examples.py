@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from tests.examples.conftest import ANY_INSTANCE, REGIONS, Example, client, command, fleet_in
+from tests.iam.judge import denials
 from tests.local_aws.client import ADMIN_KEY, ADMIN_SECRET, ControlError, LocalAws
 from tests.support.fleet import Picture, differences
 from tests.support.readme import README, blocks
@@ -129,6 +130,19 @@ def test_every_command_of_the_readme_is_run_here(examples: dict[str, Example]) -
     assert [block for block in commands if not any(word in block for word in ["make demo", *run])] == []
     printed = examples["minimal"].terraform.shell(command("start_command"))
     assert printed == examples["minimal"].outputs["start_command"]
+
+
+def test_every_call_of_a_function_is_allowed_by_its_role(
+    aws: LocalAws, examples: dict[str, Example], evening: dict[str, Picture]
+) -> None:
+    """As in tests/deployed, in every example. It stands after what the functions do, and before a role is gone."""
+    assert examples
+    assert evening
+    found = denials(client(aws, "iam", REGIONS["minimal"]), aws.calls())
+    busy = {f"park-volumes-park-{REGIONS[name]}" for name in ("minimal", "existing-instances", "office-hours")}
+    busy |= {f"park-volumes-start-{REGIONS[name]}" for name in ("existing-instances", "office-hours", "token-page")}
+    assert busy <= {arn.rsplit("/", 1)[-1] for arn in found}
+    assert [denied for denied_ones in found.values() for denied in denied_ones] == []
 
 
 def test_without_the_module_an_instance_is_restored_by_hand(

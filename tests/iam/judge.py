@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
 
 TAG_KEYS = "aws:tagkeys"
+OF_A_FUNCTION = re.compile(r":role/[a-z0-9-]+-(park|start)-[a-z0-9-]+$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +55,25 @@ class Role:
                 used.add((statement.sid, request.action))
                 used |= {(statement.sid, f"tag {key}") for key in request.values(TAG_KEYS)}
         return [f"{sid}: {what}" for sid, what in _grants(self.policy) if (sid, what) not in used]
+
+
+def denials(iam: IAMClient, calls: Sequence[Call]) -> dict[str, list[str]]:
+    """The role (ARN) of each function that did something, and what it did and may not as the role now stands."""
+    arns = {call["role"] for call in calls if OF_A_FUNCTION.search(call["role"] or "")}
+    return {
+        role.arn: [
+            f"{call['operation']} {call['parameters']}: {denied}"
+            for call in calls
+            if call["role"] == role.arn and decidable(call)
+            for denied in role.denied(call)
+        ]
+        for role in (Role.deployed(iam, arn) for arn in sorted(arns))
+    }
+
+
+def decidable(call: Call) -> bool:
+    """Of what does not exist any more, IAM knows no tags."""
+    return not str(call["error"]).endswith(".NotFound")
 
 
 def policies(iam: IAMClient, arn: str) -> list[Mapping[str, Any]]:
