@@ -204,7 +204,7 @@ class Trails:
     def __init__(self, names: list[str]) -> None:
         self._names = names
 
-    def describe_trails(self, *, includeShadowTrails: bool) -> dict[str, Any]:  # noqa: N803  (the same)
+    def describe_trails(self, *, includeShadowTrails: bool) -> dict[str, Any]:  # noqa: N803  # the same
         assert includeShadowTrails
         return {"trailList": [{"Name": name} for name in self._names]}
 
