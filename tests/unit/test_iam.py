@@ -11,7 +11,7 @@ import pytest
 
 from tests.iam.evaluate import NotUnderstood, Request, deciding, statements, unsupported
 from tests.iam.forbidden import FORBIDDEN, MARKED, OPTED_IN
-from tests.iam.judge import Role
+from tests.iam.judge import Role, denials
 from tests.iam.reference import ACTIONS, EVERYTHING, knows, type_of
 from tests.iam.requests import requests
 from tests.support.terraform import ROOT
@@ -286,6 +286,34 @@ def test_a_call_that_is_denied_uses_nothing() -> None:
     role = _role(_statement(Action="ec2:DeleteVolume", Resource=INSTANCE))
     call = _call("DeleteVolume", resources={"vol-0123456789abcdef0": {}})
     assert role.unused([call]) == ["One: ec2:DeleteVolume"]
+
+
+class OneRole:
+    """IAM with the inline policy of one role, as much of it as is asked."""
+
+    def __init__(self, *parts: Mapping[str, Any]) -> None:
+        self.policy = _policy(*parts)
+
+    def get_role(self, **_: str) -> dict[str, Any]:
+        return {"Role": {}}
+
+    def list_role_policies(self, **_: str) -> dict[str, Any]:
+        return {"PolicyNames": ["inline"]}
+
+    def list_attached_role_policies(self, **_: str) -> dict[str, Any]:
+        return {"AttachedPolicies": []}
+
+    def get_role_policy(self, **_: str) -> dict[str, Any]:
+        return {"PolicyDocument": self.policy}
+
+
+@pytest.mark.parametrize(("action", "denied"), [("ec2:DeleteVolume", 0), ("ec2:DeleteSnapshot", 1)])
+def test_what_a_function_did_is_judged_by_its_role_and_what_others_did_is_not(action: str, denied: int) -> None:
+    of_park, of_person = "arn:aws:iam::123456789012:role/park-volumes-park-eu-west-1", "arn:aws:iam::1:role/admin"
+    call = _call("DeleteVolume", resources={"vol-0123456789abcdef0": {}}, error=None)
+    calls = [call | {"role": role} for role in (of_park, of_person, None)]
+    found = denials(OneRole(_statement(Action=action)), calls)  # type: ignore[arg-type]  # a stand-in
+    assert {arn: len(lines) for arn, lines in found.items()} == {of_park: denied}
 
 
 # Tables
