@@ -72,6 +72,9 @@ THROTTLED: Final = "RequestLimitExceeded"
 NO_CAPACITY: Final = "InsufficientInstanceCapacity"
 """The code of a start for which EC2 has no room at the moment."""
 
+DENIED: Final = "UnauthorizedOperation"
+"""The code of a call that the caller's policies do not allow, for the tags that the resource has now."""
+
 REFUSALS: Final = range(400, 500)
 """The HTTP status of an error that is the caller's: EC2 has done nothing."""
 

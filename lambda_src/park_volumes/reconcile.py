@@ -24,7 +24,7 @@ from park_volumes.decide.orphans import GONE, TERMINATED
 from park_volumes.decide.park import park, worth_a_look
 from park_volumes.decide.situation import last_request, opted_in, start_refused
 from park_volumes.decide.start import remembering, restore, start, without_capacity
-from park_volumes.ec2 import NO_CAPACITY, THROTTLED, Ec2, Ec2Error, Raced, Snapshots
+from park_volumes.ec2 import DENIED, NO_CAPACITY, THROTTLED, Ec2, Ec2Error, Raced, Snapshots
 from park_volumes.model import (
     OPTED_IN,
     ArchiveSnapshot,
@@ -42,6 +42,7 @@ from park_volumes.model import (
     Settings,
     StartInstance,
     Step,
+    UnmarkVolumes,
     Volume,
 )
 
@@ -417,10 +418,20 @@ class Pass:
                 work.attaching.add(work.volume_of(step))
             case ArchiveSnapshot() | RestoreSnapshotTier():
                 self._change_tier(step)
+            case UnmarkVolumes():
+                self._unmark(step)
             case MarkSnapshots():
                 self.confirmed[work.instance_id] = step
             case _:
                 self.ec2.do(step)
+
+    def _unmark(self, step: UnmarkVolumes) -> None:
+        """The role may touch only what is marked, so that whoever comes second is denied what is done already."""
+        try:
+            self.ec2.do(step)
+        except Ec2Error as error:
+            if error.code != DENIED or any(v.mark == step.mark for v in self.ec2.volumes(step.volume_ids)):
+                raise
 
     def _change_tier(self, step: ArchiveSnapshot | RestoreSnapshotTier) -> None:
         """An account has quotas for what is under way between the tiers; whoever finds them used up comes again."""

@@ -16,7 +16,7 @@ from park_volumes.ec2 import Ec2
 from park_volumes.model import CreateVolume, Outcome
 from park_volumes.reconcile import OutOfTime, assemble, in_parallel, look, one_by_one, survey, sweep_park, sweep_start
 from tests.model import judge
-from tests.model.faults import Fault, ProcessDied, at_operation
+from tests.model.faults import Call, Fault, ProcessDied, at_operation
 from tests.model.records import Disk, Durations, Rules
 from tests.model.world import World
 from tests.unit.facts import SETTINGS
@@ -271,6 +271,23 @@ class TestAStart:
         assert len(stand.instance(instance_id).devices) == 2
         stand.new_pass().settle([instance_id])
         assert stand.instance(instance_id).state == "pending"
+
+    @pytest.mark.parametrize("taken_off", [True, False])
+    def test_is_denied_to_take_marks_off_only_where_they_are_still_on(self, stand: Stand, taken_off: bool) -> None:
+        instance_id = stand.parked()
+        stand.new_pass().start(instance_id)
+        stand.after(600)
+
+        def another_was_first(call: Call) -> Fault | None:
+            if call.operation != "DeleteTags":
+                return None
+            if taken_off:
+                stand.owner.delete_tags(Resources=list(call.params["Resources"]), Tags=list(call.params["Tags"]))
+            return Fault.DENIED
+
+        (result,) = stand.new_pass(faults=another_was_first).settle([instance_id])
+
+        assert bool(result.error) is not taken_off
 
     def test_that_died_leaves_what_the_next_one_uses(self, stand: Stand) -> None:
         instance_id = stand.parked()
