@@ -12,18 +12,12 @@ from typing import Any
 from tests.bench.simulation import Process, Simulation, Task
 from tests.model.faults import ProcessDied
 from tests.model.records import Event
+from tests.unit.functions import RULES, SWEEP
 
 COLD_START_SECONDS = 0.8
 """Loading the code and making the clients, billed since August 2025. Assumed, for Python with boto3 and 512 MB."""
 EVENT_SECONDS = 0.5
 """From what happens in EC2 to the target of a rule (EventBridge names "about half a second")."""
-
-SCHEDULED = {
-    "source": "aws.events",
-    "detail-type": "Scheduled Event",
-    "resources": ["arn:aws:events:us-east-1:123456789012:rule/park-volumes-sweep"],
-    "detail": {},
-}
 
 Handler = Callable[[dict[str, Any], "Context"], Any]
 
@@ -278,6 +272,7 @@ class EventSource:
 class Rule:
     """A rule of EventBridge: a pattern or a schedule, and what it does with the event."""
 
+    name: str
     pattern: Mapping[str, Any] | None
     every: float | None
     targets: Sequence[Callable[[dict[str, Any]], None]]
@@ -308,7 +303,7 @@ class Bus:
     def _schedule(self, rule: Rule, every: float) -> None:
         def due() -> None:
             if self.on:
-                self._deliver(rule, SCHEDULED)
+                self._deliver(rule, SWEEP | {"resources": [f"{RULES}-{rule.name}"]})
             self._schedule(rule, every)
 
         self.simulation.at(self.simulation.now + every, due)

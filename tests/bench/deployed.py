@@ -25,6 +25,8 @@ from tests.support.terraform import ROOT
 from tests.unit.functions import ENVIRONMENT, START_ENVIRONMENT
 
 OPT_IN = "ParkVolumes"
+UNITS = {"minute": 60, "hour": 3600, "day": 86400}
+"""Seconds."""
 
 
 class Module:
@@ -53,11 +55,18 @@ class Module:
             raise ValueError(f"{expression} is no sum or product.")
         return float(eval(text))
 
-    def rules(self) -> Iterator[tuple[dict[str, Any] | None, float | None, list[str]]]:
-        """The pattern, or else the seconds between two events, and the targets of each rule."""
-        for rule in hcl.plain(hcl.load(ROOT / "events.tf")["locals"][0]["rules_always"]).values():
-            every = self.inputs["sweep_interval_minutes"] * 60 if rule["schedule"] else None
-            yield rule["pattern"], every, rule["targets"]
+    def rules(self) -> Iterator[tuple[str, dict[str, Any] | None, float | None, list[str]]]:
+        """The name of each rule, its pattern or else the seconds between two events, and its targets."""
+        for name, rule in hcl.plain(hcl.load(ROOT / "events.tf")["locals"][0]["rules_always"]).items():
+            every = self.seconds(rule["schedule"]) if rule["schedule"] else None
+            yield name, rule["pattern"], every, rule["targets"]
+
+    def seconds(self, schedule: str) -> float:
+        """Between two events of a schedule such as rate(1 day)."""
+        rate = re.fullmatch(r"rate\((\d+|\$\{.+?\}) .*?(minute|hour|day).*\)", schedule)
+        if rate is None:
+            raise ValueError(f"{schedule} is no rate.")
+        return self.number(rate[1]) * UNITS[rate[2]]
 
     def environment(self) -> dict[str, str]:
         """What main.tf gives the functions, as the tests of the handlers have it, with the numbers of this module."""
@@ -107,7 +116,10 @@ class Deployment:
         targets = {"park": to_queue(self.queue), "start": self.functions["start"].invoke_later}
         self.bus = Bus(
             self.simulation,
-            [Rule(pattern=p, every=e, targets=[targets[t] for t in names]) for p, e, names in module.rules()],
+            [
+                Rule(name=name, pattern=pattern, every=every, targets=[targets[t] for t in names])
+                for name, pattern, every, names in module.rules()
+            ],
         )
 
     def _loader(self, name: str) -> Callable[[], Handler]:

@@ -13,12 +13,12 @@ from time import process_time
 import pytest
 
 from park_volumes import records
-from tests.bench.cloud import SCHEDULED
 from tests.bench.deployed import OPT_IN, Deployment, Module, on_the_clock
 from tests.bench.scenario import Fleet
 from tests.bench.sdk import Tally
 from tests.model import judge
 from tests.support.terraform import ROOT
+from tests.unit.functions import SWEEP
 
 LOADED_MB = 60
 """What the park function has loaded before it does anything, measured: boto3, a client of EC2, Powertools."""
@@ -121,7 +121,7 @@ class TestASweep:
         with on_the_clock(fleet.simulation, Module()):
             deployment = Deployment(simulation=fleet.simulation, account=fleet.account, module=Module())
             began = process_time()
-            deployment.queue.send(json.dumps(SCHEDULED))
+            deployment.queue.send(json.dumps(SWEEP))
             fleet.simulation.run(seconds=60)
             seconds = process_time() - began
 
@@ -135,7 +135,7 @@ class TestASweep:
         fleet = asleep(10_000)
         with on_the_clock(fleet.simulation, Module()):
             deployment = Deployment(simulation=fleet.simulation, account=fleet.account, module=Module())
-            deployment.queue.send(json.dumps(SCHEDULED))
+            deployment.queue.send(json.dumps(SWEEP))
             tracemalloc.start()
             fleet.simulation.run(seconds=60)
             _, peak = tracemalloc.get_traced_memory()
