@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import zip_longest
+from itertools import chain, count, zip_longest
 from typing import Protocol
 
 from park_volumes import records
@@ -46,10 +46,13 @@ from park_volumes.model import (
     Volume,
 )
 
+CREATING, ATTACHING = 5.0, 3.0
+"""Seconds that EC2 usually takes to create and to attach volumes (docs/performance.md): looking earlier is in vain."""
 POLL = 0.4
-"""Seconds between two looks at volumes that are being created or attached: two such waits cost less than one second."""
+"""Seconds until the second look at volumes that take longer; every further look comes after twice as long as the last."""
+LONGEST_POLL = 5.0
 
-THREADS = 16
+THREADS = 32
 """Calls under way at once: 27 volumes of an instance come up together, and one pass alone empties no bucket of EC2."""
 
 AFTER_RACE = timedelta(seconds=2)
@@ -130,7 +133,13 @@ def look(
 
     ``may_move`` says which snapshots may be on their way between the tiers: unless there are any, EC2 is not asked.
     """
-    instances = ec2.instances(ids)
+    return look_at(ec2, ec2.instances(ids), locks=locks, may_move=may_move)
+
+
+def look_at(
+    ec2: Ec2, instances: Sequence[Instance], *, locks: bool, may_move: Callable[[Record], bool] = _archived
+) -> dict[str, Seen]:
+    """All there is to see of instances that were described just now."""
     if not instances:
         return {}
     snapshots = ec2.snapshots_of(i.id for i in instances)
@@ -232,11 +241,13 @@ def _mixed(decisions: Iterable[tuple[Seen, Decision]]) -> list[tuple[Seen, Decis
 
 
 class _Work:
-    """What the steps of one instance have made so far in this pass: volumes by snapshot, and those being attached."""
+    """What the steps of one instance have made so far in this pass: volumes by snapshot, those that were seen to be
+    ready to attach, and those being attached."""
 
     def __init__(self, instance_id: str) -> None:
         self.instance_id = instance_id
         self.made: dict[str, str] = {}
+        self.ready: set[str] = set()
         self.attaching: set[str] = set()
 
     def volume_of(self, step: AttachVolume) -> str:
@@ -326,6 +337,10 @@ class Pass:
         seen = look(self.ec2, [instance_id], locks=False).get(instance_id)
         return self._start(seen, decide) if seen else None
 
+    def start_seen(self, seen: Seen) -> Result:
+        """Bring an instance up that this pass has just looked at, as far as it gets."""
+        return self._start(seen, partial(start, asked=True))
+
     def start_refused(self, ids: Iterable[str], tried: datetime) -> list[Result]:
         """Start those of these instances that EC2 refused to start, at that time, because their volumes are parked.
 
@@ -390,24 +405,30 @@ class Pass:
 
     def _wait_for(self, stage: Sequence[Step], work: _Work) -> None:
         """Wait the seconds that EC2 takes until the volumes are as a stage needs them."""
-        restored = [work.volume_of(s) for s in stage if isinstance(s, AttachVolume) and s.snapshot_id]
-        if restored:
-            self._wait_until(restored, lambda v: v.state == "available" or bool(v.attachments))
+        restored = {work.volume_of(s) for s in stage if isinstance(s, AttachVolume) and s.snapshot_id}
+        if restored - work.ready:
+            made = set(work.made.values()) - work.ready
+            wanted = sorted(restored | made)
+            self._wait_until(wanted, CREATING if made else 0, lambda v: v.state == "available" or bool(v.attachments))
+            work.ready.update(wanted)
         if work.attaching and any(isinstance(s, SetDeleteOnTermination | StartInstance) for s in stage):
-            self._wait_until(sorted(work.attaching), lambda v: any(a.state == "attached" for a in v.attachments))
+            attached = sorted(work.attaching)
+            self._wait_until(attached, ATTACHING, lambda v: any(a.state == "attached" for a in v.attachments))
             work.attaching.clear()
 
-    def _wait_until(self, ids: Sequence[str], ready: Callable[[Volume], bool]) -> None:
-        while True:
+    def _wait_until(self, ids: Sequence[str], usual: float, ready: Callable[[Volume], bool]) -> None:
+        """Look when the usual time is over, and then less and less often."""
+        pauses = chain((usual,), (min(POLL * 2**n, LONGEST_POLL) for n in count()))
+        for pause in pauses:
+            if self.clock.now() + timedelta(seconds=pause) >= self.deadline:
+                raise TooSlow("EC2 is still preparing the volumes; the start goes on by itself.")
+            self.clock.sleep(pause)
             found = {v.id: v for v in self.ec2.volumes(ids)}
             if failed := [v.id for v in found.values() if v.state == "error"]:
                 words = "the volume could not be created: look at its KMS key and the volume quota."
                 raise Ec2Error("CreateVolume", ", ".join(failed), "error", words)
             if all(i in found and ready(found[i]) for i in ids):
                 return
-            if self.clock.now() + timedelta(seconds=POLL) >= self.deadline:
-                raise TooSlow("EC2 is still preparing the volumes; the start goes on by itself.")
-            self.clock.sleep(POLL)
 
     def _perform(self, step: Step, work: _Work) -> None:
         match step:

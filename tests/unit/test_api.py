@@ -197,19 +197,6 @@ class TestUnknown:
         assert [functions.post(i, verb).status for i in (running, stopped)] == [404, 404]
         assert states(stand, running, stopped) == ["running", "stopped"]
 
-    def test_an_instance_that_vanishes_between_two_looks_is_unknown(self, stand: Stand, functions: Functions) -> None:
-        instance_id = stand.parked()
-        looks = 0
-
-        def it_vanishes(operation: str, _: dict[str, Any]) -> None:
-            nonlocal looks
-            looks += operation == "DescribeInstances"
-            if looks == 3:
-                stand.world.instances.drop(instance_id, stand.world.clock.now)
-
-        stand.world.on_call = it_vanishes
-
-        assert functions.post(instance_id, "start").status == 404
 
 
 class TestAmbiguous:

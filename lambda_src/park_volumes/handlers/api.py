@@ -25,10 +25,12 @@ from park_volumes.handlers import page, runtime, savings
 from park_volumes.handlers.sign_in import Caller, InvokedDirectly, NotSignedIn, SignIn, TokensUnreadable
 from park_volumes.model import OPTED_IN, Instance, Outcome, Seen
 from park_volumes.prices import Savings
-from park_volumes.reconcile import POLL, Pass, Result, every_orphan, look
+from park_volumes.reconcile import Pass, Result, every_orphan, look, look_at
 
 CLOSEST = 3
 SECONDS = re.compile(r"[0-9]{1,3}")
+BOOTING = timedelta(seconds=1)
+"""Between two looks at an instance that somebody waits for."""
 WITHOUT_SIGNING_IN = {("GET", "/"), ("GET", "/openapi.json")}
 """What holds no data: whoever may not sign in learns nothing from it."""
 
@@ -139,20 +141,18 @@ def _every(*, locks: bool) -> list[Seen]:
 
 @app.get("/instances/<ref>")
 def show_instance(ref: str) -> Response[Any]:
-    return _json(HTTPStatus.OK, _shown(_find(ref)))
+    return _json(HTTPStatus.OK, _shown(_find(ref, locks=True)))
 
 
 @app.post("/instances/<ref>/start")
 def start_instance(ref: str) -> Response[Any]:
     wait = _wait()
-    seen = _find(ref)
+    seen = _find(ref, locks=False)
     instance = seen.instance
     if instance.state == "stopping":
         message = f"{instance.id} is still stopping: ask again when it has stopped, usually within a minute or two."
         raise Problem(HTTPStatus.CONFLICT, "stopping", message)
-    result = _this_pass().start(instance.id)
-    if result is None:
-        raise _unknown(ref)
+    result = _this_pass().start_seen(seen)
     runtime.log(app.context["logger"], result)
     app.context["tell"]([result])
     _must_have_worked(result)
@@ -165,7 +165,7 @@ def start_instance(ref: str) -> Response[Any]:
 
 @app.post("/instances/<ref>/stop")
 def stop_instance(ref: str) -> Response[Any]:
-    seen = _find(ref)
+    seen = _find(ref, locks=True)
     instance = seen.instance
     if instance.state == "pending":
         message = f"{instance.id} is still starting: ask again when it runs, usually within a minute."
@@ -196,13 +196,13 @@ def _at_rest_within(wait: timedelta, before: Seen) -> Seen | None:
     this_pass = _this_pass()
     until = min(this_pass.began + wait, this_pass.deadline)
     while True:
-        seen = look(this_pass.ec2, [before.instance.id], locks=False).get(before.instance.id)
-        launched = seen is not None and seen.instance.launch_time > before.instance.launch_time
-        if seen and (seen.instance.state == "running" or (seen.instance.state == "stopped" and launched)):
-            return seen
-        if this_pass.clock.now() + timedelta(seconds=POLL) > until:
+        found = this_pass.ec2.instances([before.instance.id])
+        launched = [i for i in found if i.launch_time > before.instance.launch_time]
+        if any(i.state == "running" for i in found) or any(i.state == "stopped" for i in launched):
+            return look_at(this_pass.ec2, found, locks=False)[before.instance.id]
+        if this_pass.clock.now() + BOOTING > until:
             return None
-        this_pass.clock.sleep(POLL)
+        this_pass.clock.sleep(BOOTING.total_seconds())
 
 
 def _must_have_worked(result: Result) -> None:
@@ -226,7 +226,7 @@ def _started(result: Result) -> Response[Any]:
 # References: an instance id, or a Name.
 
 
-def _find(ref: str) -> Seen:
+def _find(ref: str, *, locks: bool) -> Seen:
     """The instance that a reference names. Raises Problem: 404 unknown, 409 ambiguous or not ours, 410 terminated."""
     this_pass = _this_pass()
     key = this_pass.settings.opt_in_tag_key
@@ -241,7 +241,7 @@ def _find(ref: str) -> Seen:
         ids = ", ".join(sorted(i.id for i in candidates))
         message = f"{len(candidates)} instances have the Name {ref!r}: {ids}. Use the id of the one you mean."
         raise Problem(HTTPStatus.CONFLICT, "ambiguous", message)
-    seen = look(this_pass.ec2, (i.id for i in candidates), locks=True)
+    seen = look_at(this_pass.ec2, candidates, locks=locks)
     if not seen:
         raise _unknown(ref)
     (found,) = seen.values()
