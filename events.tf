@@ -35,19 +35,25 @@ locals {
       }
     }
     volume-changed = {
-      description = "A volume has been created, deleted or not attached: go on with the start."
+      description = "A volume has been deleted, or could not be created or attached: go on with the start."
       schedule    = null
       targets     = ["start"]
       pattern = {
         source      = ["aws.ec2"]
         detail-type = ["EBS Volume Notification"]
-        detail      = { event = ["createVolume", "deleteVolume", "attachVolume"] }
+        detail      = { event = ["createVolume", "deleteVolume", "attachVolume"], result = ["deleted", "failed"] }
       }
     }
     sweep = {
       description = "The sweep: look at every opted-in or parked instance."
       schedule    = "rate(${var.sweep_interval_minutes} ${var.sweep_interval_minutes == 1 ? "minute" : "minutes"})"
-      targets     = ["park", "start"]
+      targets     = ["park"]
+      pattern     = null
+    }
+    line = {
+      description = "The sweep of the starts: whoever has waited longest goes on, and what came back is settled."
+      schedule    = "rate(1 minute)"
+      targets     = ["start"]
       pattern     = null
     }
     reminder = {

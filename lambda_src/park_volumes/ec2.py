@@ -141,6 +141,11 @@ class Ec2:
         filters = {"tag-key": [records.START_REQUESTED]}
         return _read(self._snapshots(filters | ({"volume-id": sorted(of_volumes)} if of_volumes else {})))
 
+    def requests(self, hours: Iterable[str]) -> list[datetime]:
+        """When starts were asked for in these hours: one for each instance, as its first snapshot tells."""
+        wanted = {f"tag:{records.PART}": ["1/*"], f"tag:{records.START_REQUESTED}": [f"{hour}*" for hour in hours]}
+        return [r.start_requested for r in _read(self._snapshots(wanted)).records if r.start_requested]
+
     def snapshots_named(self, ids: Iterable[str]) -> Snapshots:
         return _read(s for chunk in _chunks(ids) for s in self._snapshots({"snapshot-id": chunk}))
 
@@ -235,12 +240,7 @@ class Ec2:
 
     @do.register
     def _mark_snapshots(self, step: MarkSnapshots) -> None:
-        """All in one call, or in a few."""
-        tags = _tags(records.tags_of_confirmation(step.at))
-        for start in range(0, len(step.snapshot_ids), TAGGED):
-            ids = step.snapshot_ids[start : start + TAGGED]
-            with _errors("CreateTags", ", ".join(ids)):
-                self._client.create_tags(Resources=list(ids), Tags=tags)
+        self._tag_all(step.snapshot_ids, records.tags_of_confirmation(step.at))
 
     @do.register
     def _delete_volume(self, step: DeleteVolume) -> None:
@@ -269,9 +269,14 @@ class Ec2:
 
     @do.register
     def _remember_start(self, step: RememberStart) -> None:
-        with _errors("CreateTags", ", ".join(step.snapshot_ids)):
-            tags = _tags({records.START_REQUESTED: records.request_value(step.at, step.refused)})
-            self._client.create_tags(Resources=list(step.snapshot_ids), Tags=tags)
+        self._tag_all(step.snapshot_ids, {records.START_REQUESTED: records.request_value(step.at, step.refused)})
+
+    def _tag_all(self, ids: Sequence[str], tags: Mapping[str, str]) -> None:
+        """In one call, or in a few."""
+        for start in range(0, len(ids), TAGGED):
+            some = ids[start : start + TAGGED]
+            with _errors("CreateTags", ", ".join(some)):
+                self._client.create_tags(Resources=list(some), Tags=_tags(tags))
 
     @do.register
     def _remember_termination(self, step: RememberTermination) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -19,17 +19,19 @@ from typing import Protocol
 
 from park_volumes import records
 from park_volumes.decide.archive import some_at_once
+from park_volumes.decide.line import AT_ONCE, ahead, standing
 from park_volumes.decide.observe import observed
 from park_volumes.decide.orphans import GONE, TERMINATED
 from park_volumes.decide.park import park, worth_a_look
-from park_volumes.decide.situation import last_request, opted_in, start_refused
-from park_volumes.decide.start import remembering, restore, start, without_capacity
+from park_volumes.decide.situation import fell_back, last_request, opted_in, start_pending, start_refused
+from park_volumes.decide.start import remembering, requested, restore, start, without_capacity
 from park_volumes.ec2 import DENIED, NO_CAPACITY, THROTTLED, Ec2, Ec2Error, Raced, Snapshots
 from park_volumes.model import (
     OPTED_IN,
     ArchiveSnapshot,
     AttachVolume,
     CountAttempt,
+    CreateSnapshot,
     CreateVolume,
     Decision,
     Instance,
@@ -37,6 +39,7 @@ from park_volumes.model import (
     Outcome,
     Record,
     RestoreSnapshotTier,
+    RememberStart,
     Seen,
     SetDeleteOnTermination,
     Settings,
@@ -49,11 +52,14 @@ from park_volumes.model import (
 CREATING, ATTACHING = 5.0, 3.0
 """Seconds that EC2 usually takes to create and to attach volumes (docs/performance.md): looking earlier is in vain."""
 POLL = 0.4
-"""Seconds until the second look at volumes that take longer; every further look comes after twice as long as the last."""
+"""Seconds until the second look at volumes that take longer; each further one comes after twice as long as the last."""
 LONGEST_POLL = 5.0
 
 THREADS = 32
 """Calls under way at once: 27 volumes of an instance come up together, and one pass alone empties no bucket of EC2."""
+
+TURN = 150
+"""Starts that a pass of a minute goes on with: more than EC2 takes in that time."""
 
 AFTER_RACE = timedelta(seconds=2)
 """When to look again after EC2 refused a step because things had moved on."""
@@ -90,7 +96,8 @@ class Result:
     """What became of one instance in this pass: the decision, and the sentence of the error that stopped its steps.
 
     ``finished`` is False where the steps were not all done: of an error, a lost race, or for want of time.
-    ``postponed`` says that it was for want of time: the next pass goes on.
+    ``postponed`` says that it was for want of time, ``throttled`` for want of EC2's request tokens, after the request
+    for it, if there is one, was remembered: the next pass goes on.
     """
 
     seen: Seen
@@ -98,6 +105,7 @@ class Result:
     error: str = ""
     finished: bool = True
     postponed: bool = False
+    throttled: bool = False
 
 
 Each = Callable[[Sequence[Callable[[], None]]], None]
@@ -232,6 +240,13 @@ def _placed(volume: Volume, mine: Iterable[Record]) -> Volume:
 # Decide and do.
 
 
+def _without_copies(decision: Decision) -> Decision:
+    """A decision to take snapshots becomes one to leave that to whoever has begun with it."""
+    if not any(isinstance(step, CreateSnapshot) for stage in decision.steps for step in stage):
+        return decision
+    return replace(decision, reason=f"{decision.reason} Another message asks for them.", steps=())
+
+
 def _mixed(decisions: Iterable[tuple[Seen, Decision]]) -> list[tuple[Seen, Decision]]:
     """Each kind of first step in turn: while the calls of one kind have to wait, those of the others are made."""
     kinds: dict[type[Step] | None, list[tuple[Seen, Decision]]] = defaultdict(list)
@@ -267,22 +282,17 @@ class Pass:
     confirmed: dict[str, MarkSnapshots] = field(default_factory=dict)
     """By instance, the last step of a lock, which is done at the end for all of them at once."""
 
-    def park(self, ids: Iterable[str]) -> list[Result]:
-        """One look at all of these instances, and the next steps of each."""
+    def park(self, ids: Iterable[str], *, copied: Collection[str] = ()) -> list[Result]:
+        """One look at all of these instances, and the next steps of each; of those ``copied`` no snapshot is taken."""
         ids = set(ids)
         seen = look(self.ec2, ids, locks=True, may_move=self._old_enough)
         seen |= left_behind(self.ec2, ids - seen.keys())
         decisions = [(s, park(s, self.settings, self.began)) for s in seen.values()]
+        decisions = [(s, _without_copies(d) if s.instance.id in copied else d) for s, d in decisions]
         results: dict[str, Result] = {}
 
         def one(s: Seen, decision: Decision) -> None:
-            try:
-                if decision.steps and self.clock.now() >= self.deadline:
-                    raise OutOfTime
-                results[s.instance.id] = self._do(s, decision, one_by_one)
-            except OutOfTime:
-                decision = replace(decision, reason=f"{decision.reason} There was no time left for all of it.")
-                results[s.instance.id] = Result(seen=s, decision=decision, finished=False, postponed=True)
+            results[s.instance.id] = self._in_time(s, decision, one_by_one)
 
         self.each([partial(one, s, decision) for s, decision in _mixed(decisions)])
         for instance_id, error in self._confirm().items():
@@ -293,6 +303,15 @@ class Pass:
         """Whether a snapshot may have been sent to the archive."""
         after = self.settings.archive_after
         return after is not None and (r.mark.at if r.mark else r.started) <= self.began - after
+
+    def _in_time(self, seen: Seen, decision: Decision, each: Each) -> Result:
+        try:
+            if decision.steps and self.clock.now() >= self.deadline:
+                raise OutOfTime
+            return self._do(seen, decision, each)
+        except OutOfTime:
+            decision = replace(decision, reason=f"{decision.reason} There was no time left for all of it.")
+            return Result(seen=seen, decision=decision, finished=False, postponed=True)
 
     def _confirm(self) -> dict[str, str]:
         """Mark the snapshots of all instances whose root volume this pass has detached; the errors, by instance.
@@ -341,14 +360,36 @@ class Pass:
         """Bring an instance up that this pass has just looked at, as far as it gets."""
         return self._start(seen, partial(start, asked=True))
 
-    def start_refused(self, ids: Iterable[str], tried: datetime) -> list[Result]:
-        """Start those of these instances that EC2 refused to start, at that time, because their volumes are parked.
+    def request(self, ids: Iterable[str]) -> list[Result]:
+        """Start these instances for somebody who does not wait: at once, or when it is their turn."""
+        return self._in_turn(look(self.ec2, ids, locks=False).values())
 
-        Every request is remembered first: what this pass has no time for, the sweep carries on.
-        """
-        parked = [s for s in look(self.ec2, ids, locks=False).values() if start_refused(s, tried)]
-        self.each([partial(self.ec2.do, step) for s in parked for step in self._remember(s)])
-        return self._start_all(parked, asked=True)
+    def start_refused(self, ids: Iterable[str], tried: datetime) -> list[Result]:
+        """Start those of these instances that EC2 refused to start, at that time, because their volumes are parked."""
+        return self._in_turn(s for s in look(self.ec2, ids, locks=False).values() if start_refused(s, tried))
+
+    def _in_turn(self, every: Iterable[Seen]) -> list[Result]:
+        """Every request is remembered first. Those with few ahead of them begin; the sweep goes on with the others,
+        whoever has waited longest first. What has no snapshot to remember it on begins in any case."""
+        every = self._remember_all(list(every))
+        line = [s for s in every if last_request(s)]
+        before = self.ahead() if line else 0
+        places = {s.instance.id: before + n for n, s in enumerate(line)}
+        begin = [s for s in every if places.get(s.instance.id, 0) < AT_ONCE]
+        waiting = [s for s in every if s not in begin]
+        return self._start_all(begin, asked=True) + [self._wait(s, places[s.instance.id]) for s in waiting]
+
+    def ahead(self) -> int:
+        """How many starts are ahead of one that is asked for now."""
+        hours = {f"{at:%Y-%m-%dT%H}" for at in (self.began - self.settings.start_hold, self.began)}
+        return ahead(self.ec2.requests(sorted(hours)), self.began)
+
+    def _wait(self, seen: Seen, number: int) -> Result:
+        decision = start(seen, self.settings, self.began, asked=True)
+        if decision.outcome is not Outcome.REFUSED:
+            reason = standing(seen.instance.id, number)
+            decision = Decision(reason=reason, outcome=Outcome.GOING_ON)
+        return Result(seen=seen, decision=decision)
 
     def _start_all(self, every: Sequence[Seen], *, asked: bool) -> list[Result]:
         results: dict[str, Result] = {}
@@ -359,23 +400,38 @@ class Pass:
         self.each([partial(one, s) for s in every])
         return [results[s.instance.id] for s in every]
 
-    def _remember(self, seen: Seen) -> tuple[Step, ...]:
+    def _remember_all(self, every: Sequence[Seen]) -> list[Seen]:
+        """Write down all of these requests with one call; what is seen from then on. EC2 tags all snapshots or none:
+        where it refuses, each instance gets a call of its own."""
+        steps = {s.instance.id: step for s in every for step in self._remember(s)}
+        ids = tuple(i for step in steps.values() for i in step.snapshot_ids)
+        try:
+            self.ec2.do(RememberStart(snapshot_ids=ids, at=self.began))
+        except Ec2Error:
+            self.each([partial(self.ec2.do, step) for step in steps.values()])
+        return [requested(s, self.began) if s.instance.id in steps else s for s in every]
+
+    def _remember(self, seen: Seen) -> tuple[RememberStart, ...]:
         if self.settings.observe_only or not opted_in(seen.instance, self.settings):
             return ()
         return remembering(seen, self.began)
 
     def _start(self, seen: Seen, decide: Decide) -> Result:
-        """Decide and do, again and again while others interfere or EC2 needs seconds, until there is no more time."""
+        """Decide and do, again and again while others interfere or EC2 needs seconds, until there is no more time.
+
+        Where EC2 has no token left, others are at it: a request that is remembered then waits for its turn.
+        """
         while True:
-            result = self._do(seen, decide(seen, self.settings, self.began), self.each)
+            result = self._in_time(seen, decide(seen, self.settings, self.began), self.each)
             again = result.decision.look_again
-            if again is None or self.clock.now() + again >= self.deadline:
+            later = result.throttled or result.postponed
+            if again is None or later or self.clock.now() + again >= self.deadline:
                 return result
             self.clock.sleep(again.total_seconds())
-            later = look(self.ec2, [seen.instance.id], locks=False).get(seen.instance.id)
-            if later is None:
+            found = look(self.ec2, [seen.instance.id], locks=False).get(seen.instance.id)
+            if found is None:
                 return result
-            seen = later
+            seen = found
 
     def _do(self, seen: Seen, decision: Decision, each: Each) -> Result:
         """Do the steps, stage by stage. Whoever lost a race, or ran out of time, stops where it is and looks again."""
@@ -386,10 +442,12 @@ class Pass:
                 self._wait_for(stage, work)
                 each([partial(self._perform, step, work) for step in stage])
         except (Ec2Error, TooSlow) as error:
-            if isinstance(error, Raced | TooSlow) or error.code == THROTTLED:
+            throttled = isinstance(error, Ec2Error) and error.code == THROTTLED
+            if throttled or isinstance(error, Raced | TooSlow):
                 reason = f"{decision.reason} {error}"
                 decision = replace(decision, reason=reason, outcome=Outcome.GOING_ON, look_again=AFTER_RACE)
-                return Result(seen=seen, decision=decision, finished=False)
+                remembering = any(isinstance(step, RememberStart) for step in stage)
+                return Result(seen=seen, decision=decision, finished=False, throttled=throttled and not remembering)
             self._note(seen, decision, error)
             return Result(seen=seen, decision=decision, error=str(error), finished=False)
         except NotNow as refused:
@@ -515,7 +573,14 @@ def sweep_park(fleet: Iterable[Seen], settings: Settings, now: datetime) -> list
     return list(dict.fromkeys(s.instance.id for s in found))
 
 
-def sweep_start(ec2: Ec2) -> list[str]:
-    """The ids of the instances that have volumes in transit or a start request."""
+def sweep_start(ec2: Ec2, settings: Settings, now: datetime) -> list[str]:
+    """The ids of the instances that have volumes in transit, and of those that have waited longest for their start."""
     marked = {v.mark.instance_id for v in ec2.every_marked_volume() if v.mark}
-    return sorted(marked | {r.instance_id for r in ec2.snapshots_with_requests().records})
+    snapshots = ec2.snapshots_with_requests()
+    asked = {
+        r.instance_id for r in snapshots.records if r.start_requested and now < r.start_requested + settings.start_hold
+    }
+    line = assemble(ec2.instances(asked), snapshots, (), frozenset()).values()
+    waiting = [s for s in line if start_pending(s, settings, now) or fell_back(s, settings)]
+    waiting.sort(key=lambda s: last_request(s) or now)
+    return sorted(marked | {s.instance.id for s in waiting[:TURN]})

@@ -75,6 +75,8 @@ class Function:
     billed_seconds: float = 0
     invocations: int = 0
     timeouts: int = 0
+    dropped: int = 0
+    """Events that failed at every try: Lambda sends them to the dead-letter queue."""
     errors: list[Exception] = field(default_factory=list)
     _warm: list[Handler] = field(default_factory=list)
 
@@ -136,6 +138,7 @@ class Function:
                     self.account.simulation.sleep(60)
                 else:
                     return
+            self.dropped += 1
 
         self.account.simulation.spawn(work)
 

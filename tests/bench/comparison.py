@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.bench.cloud import Function
 from tests.bench.deployed import Deployment, Module, on_the_clock
@@ -105,28 +105,42 @@ def _start(way: Deployment | Others, instance_id: str) -> None:
         way.functions["start"].invoke_later(url_event("POST", path_of(instance_id, "start")))
 
 
-def _spent(way: Deployment | Others) -> tuple[int, int, float, float]:
-    """Changing and describing calls, billed seconds, dollars, so far."""
+class Spent(NamedTuple):
+    changing: int
+    describing: int
+    billed_seconds: float
+    dollars: float
+
+
+def spent(way: Deployment | Others) -> Spent:
+    """What it came to so far."""
     parts = _functions(way)
     dollars = sum(f.billed_seconds * f.memory_mb / 1024 * GB_SECOND + f.invocations * REQUEST for f, _ in parts)
     if isinstance(way, Deployment):
         dollars += way.queue.requests * QUEUE_REQUEST
-    return (
-        sum(t.changing for _, t in parts),
-        sum(t.describing for _, t in parts),
-        sum(f.billed_seconds for f, _ in parts),
-        dollars,
+    return Spent(
+        changing=sum(t.changing for _, t in parts),
+        describing=sum(t.describing for _, t in parts),
+        billed_seconds=sum(f.billed_seconds for f, _ in parts),
+        dollars=dollars,
     )
 
 
-def compare(way: str, instances: int, volumes: int, *, seed: int | None = None) -> Figures:
+def compare(
+    way: str,
+    instances: int,
+    volumes: int,
+    *,
+    durations: Durations = DURATIONS,
+    seed: int | None = None,
+) -> Figures:
     """A night and a morning of one fleet. With a seed, some of the calls go wrong."""
-    fleet = Fleet(instances, volumes, gib=GIB, durations=DURATIONS, concurrency=1000)
+    fleet = Fleet(instances, volumes, gib=GIB, durations=durations, concurrency=1000)
     with _entered(fleet, way, misfortune(seed) if seed is not None else None) as entered:
         fleet.stop(within=min(60, instances))
         parked_after = _wait(fleet, lambda: not _left(fleet, way, volumes))
         not_parked = _left(fleet, way, volumes)
-        spent = _spent(entered)
+        night = spent(entered)
         called: dict[str, float] = {}
 
         def note(name: str, params: Any) -> None:
@@ -140,19 +154,19 @@ def compare(way: str, instances: int, volumes: int, *, seed: int | None = None) 
         _wait(fleet, lambda: fleet.running() == instances, most=3600)
         if seed is not None:
             fleet.simulation.run(seconds=3600)
-        after = _spent(entered)
+        after = spent(entered)
     return Figures(
         way=way,
         instances=instances,
         volumes=volumes,
-        park_changing=spent[0] / instances,
-        park_describing=spent[1] / instances,
-        park_billed_ms=1000 * spent[2] / instances,
+        park_changing=night.changing / instances,
+        park_describing=night.describing / instances,
+        park_billed_ms=1000 * night.billed_seconds / instances,
         park_seconds=max(0, parked_after - SNAPSHOT_SECONDS),
-        start_changing=(after[0] - spent[0]) / instances,
-        start_describing=(after[1] - spent[1]) / instances,
+        start_changing=(after.changing - night.changing) / instances,
+        start_describing=(after.describing - night.describing) / instances,
         start_seconds=max(called.values(), default=asked) - asked,
-        dollars_per_1000=1000 * spent[3] / instances,
+        dollars_per_1000=1000 * night.dollars / instances,
         not_parked=not_parked,
         not_started=instances - fleet.running(),
         lost_gib=GIB * len(judge.lost(fleet.world)),

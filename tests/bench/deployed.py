@@ -149,7 +149,10 @@ def fresh(name: str, client: Callable[..., Any]) -> Handler:
     kept = {module: sys.modules.pop(module, None) for module in modules}
     try:
         with patch.object(boto3, "client", client):
-            handler: Handler = importlib.import_module(modules[1]).handler
+            loaded = [
+                importlib.import_module(name) for name in modules
+            ]  # else their package answers with the api of before
+            handler: Handler = loaded[-1].handler
             return handler
     finally:
         for module, before in kept.items():

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from itertools import cycle
 
+from park_volumes import records
 from tests.bench.cloud import Account
 from tests.bench.deployed import OPT_IN
 from tests.bench.simulation import Simulation
@@ -70,10 +72,10 @@ class Fleet:
         found = (self.world.instances.get(i) for i in self.ids)
         return sum(instance is not None and instance.state == "running" for instance in found)
 
-    def until_parked(self, most_seconds: float) -> float:
-        """Lets it run until no volume is left; the seconds that this took."""
+    def until_parked(self, most_seconds: float, *, but: int = 0) -> float:
+        """Lets it run until no volume is left but so many of others; the seconds that this took."""
         end = self.seconds + most_seconds
-        while self.volumes_left() and self.seconds < end:
+        while self.volumes_left() > but and self.seconds < end:
             self.simulation.run(seconds=10)
         return self.seconds
 
@@ -118,6 +120,36 @@ def dictated(volumes: int) -> float:
 
     once = ("CreateSnapshot", "LockSnapshot", "DetachVolume", "DeleteVolume")
     return max(seconds(BUCKETS[action]) for action in once)
+
+
+def asleep(instances: int, *, concurrency: int = 1000) -> Fleet:
+    """So many instances that were parked long ago: no volume, and two snapshots each of the last stop."""
+    fleet = Fleet(0, 0, concurrency=concurrency)
+    launch = datetime.fromtimestamp(int(fleet.simulation.now) - 7200, UTC)
+    when = datetime.fromtimestamp(int(fleet.simulation.now) - 3600, UTC)
+    for _ in range(instances):
+        instance_id = fleet.world.launch(*disks(2), tags={OPT_IN: "true"}, state="stopped", age_seconds=7200)
+        instance = fleet.world.instances.get(instance_id)
+        assert instance is not None
+        for k, item in enumerate(instance.devices, start=1):
+            fleet.world.add_snapshot(item.volume_id, tags=record_tags(instance_id, item.device, f"{k}/2", launch, when))
+            fleet.world.volumes.rows.pop(item.volume_id)
+        fleet.world.instances.put(instance._replace(devices=()), 0)
+        fleet.ids.append(instance_id)
+    return fleet
+
+
+def record_tags(instance_id: str, device: str, part: str, launch: datetime, when: datetime) -> dict[str, str]:
+    return {
+        records.DEPLOYMENT: "park-volumes",
+        records.INSTANCE: instance_id,
+        records.DEVICE: device,
+        records.LAUNCH_TIME: launch.isoformat(),
+        records.GENERATION: "0123456789abcdef",
+        records.PART: part,
+        records.VOLUME: "zone=us-east-1a type=gp3 size=8 iops=3000 throughput=125 card=0 delete-on-termination=true",
+        **records.tags_of_confirmation(when),
+    }
 
 
 def shuffled(ids: Sequence[str], seed: int) -> list[str]:

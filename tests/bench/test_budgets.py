@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import json
 import tracemalloc
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from math import ceil
 from time import process_time
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 
-from park_volumes import records
-from tests.bench.deployed import OPT_IN, Deployment, Module, on_the_clock
-from tests.bench.scenario import Fleet
+from tests.bench import sdk
+from tests.bench.comparison import WAITERS, compare, spent
+from tests.bench.deployed import Deployment, Module, on_the_clock
+from tests.bench.scenario import DURATIONS, Fleet, asleep
 from tests.bench.sdk import Tally
 from tests.model import judge
+from tests.model.records import Disk, Durations
 from tests.support.terraform import ROOT
-from tests.unit.functions import SWEEP
+from tests.unit.functions import SWEEP, path_of, url_event
 
 LOADED_MB = 60
 """What the park function has loaded before it does anything, measured: boto3, a client of EC2, Powertools."""
+
+TEN_MINUTES = Durations(snapshot=585)
+"""What ends before boto3's waiter gives up: 40 looks, every 15 seconds."""
+OTHERS = Disk(device="", size=8, tags={"Name": "somebody else's"})
 
 
 @contextmanager
@@ -33,15 +42,18 @@ def deployed(fleet: Fleet) -> Iterator[Deployment]:
         yield Deployment(simulation=fleet.simulation, account=fleet.account, module=module)
 
 
-def parked(instances: int, volumes: int, *, foreign: int = 0) -> Deployment:
+def parked(
+    instances: int, volumes: int, *, foreign: int = 0, within: float = 5, durations: Durations = DURATIONS
+) -> Deployment:
     """So many instances, all of them parked; beside them so many snapshots and volumes that are nobody's business."""
-    fleet = Fleet(instances, volumes)
+    fleet = Fleet(instances, volumes, durations=durations)
     for _ in range(foreign):
         fleet.world.add_snapshot(size=8, tags={"Name": "somebody else's"})
+        fleet.world.add_volume(OTHERS)
     with deployed(fleet) as deployment:
         deployment.bus.on = False  # the sweeps have a budget of their own
-        fleet.stop(within=5)
-        fleet.until_parked(1800)
+        fleet.stop(within=within)
+        fleet.until_parked(1800, but=foreign)
     assert fleet.left() == 0
     assert judge.problems(fleet.world) == []
     return deployment
@@ -74,45 +86,107 @@ class TestAPark:
     def test_costs_one_describing_call_on_the_other_side_for_each_deleted_volume(self, hundred: Deployment) -> None:
         assert hundred.calls["start"].describing <= 100 + 10
 
-    def test_does_not_cost_more_with_a_hundred_thousand_snapshots_of_others_around(self, hundred: Deployment) -> None:
+    def test_does_not_cost_more_with_a_hundred_thousand_snapshots_and_volumes_of_others_around(
+        self, hundred: Deployment
+    ) -> None:
         among_others = park_calls(parked(100, 1, foreign=100_000))
 
         assert among_others.describing <= 1.1 * park_calls(hundred).describing
         assert among_others.changing == park_calls(hundred).changing
 
 
+@dataclass(frozen=True, kw_only=True)
+class Started:
+    """What a start called, until StartInstances and after it until all is settled, and the seconds until then."""
+
+    before: Mapping[str, int]
+    after: Mapping[str, int]
+    seconds: float
+
+    @property
+    def changing(self) -> dict[str, int]:
+        calls = Counter(self.before) + Counter(self.after)
+        return {name: n for name, n in calls.items() if not name.startswith("Describe")}
+
+
+@contextmanager
+def calls_take_no_time() -> Iterator[None]:
+    with patch.object(sdk, "DESCRIBING_SECONDS", 0), patch.object(sdk, "CHANGING_SECONDS", 0):
+        yield
+
+
+def started(volumes: int) -> Started:
+    """A parked instance of so many volumes is started at the Function URL, by calls that take no time of their own."""
+    deployment = parked(1, volumes)
+    with on_the_clock(deployment.simulation, deployment.module):
+        deployment.simulation.run(seconds=60)  # the events of the last deletions
+    world, tally = deployment.simulation.world, deployment.calls["start"]
+    tally.calls.clear()
+    (instance,) = world.instances.current()
+    asked, before, seconds = deployment.simulation.now, dict[str, int](), list[float]()
+
+    def note(name: str, _: Any) -> None:
+        if name == "StartInstances":
+            before.update(tally.calls)
+            seconds.append(deployment.simulation.now - asked)
+
+    world.on_answer = note
+    with on_the_clock(deployment.simulation, deployment.module), calls_take_no_time():
+        deployment.functions["start"].invoke_later(url_event("POST", path_of(instance.id, "start")))
+        deployment.simulation.run(seconds=120)
+    assert judge.problems(world) == []
+    assert all(not v.tags for v in world.volumes.current())
+    after = Counter(tally.calls) - Counter(before)
+    return Started(before=before, after=after, seconds=seconds[0])
+
+
+@pytest.mark.parametrize("volumes", [1, 2, 8, 27])
+class TestAStart:
+    def test_makes_and_attaches_each_volume_and_changes_four_things_more(self, volumes: int) -> None:
+        assert started(volumes).changing == {
+            "CreateVolume": volumes,
+            "AttachVolume": volumes,
+            "CreateTags": 1,
+            "ModifyInstanceAttribute": 1,
+            "StartInstances": 1,
+            "DeleteTags": 1,
+        }
+
+    def test_takes_six_describing_calls_and_three_to_settle(self, volumes: int) -> None:
+        start = started(volumes)
+
+        assert describing(start.before) <= 6
+        assert describing(start.after) <= 3
+
+    def test_takes_a_second_more_than_ec2_needs_to_create_and_attach_volumes(self, volumes: int) -> None:
+        d = Durations()
+
+        assert started(volumes).seconds <= d.create + d.attach + 1
+
+
+def describing(calls: Mapping[str, int]) -> int:
+    return sum(n for name, n in calls.items() if name.startswith("Describe"))
+
+
+@pytest.mark.parametrize("instances", [1, 100])
+def test_a_park_is_billed_a_fiftieth_of_what_waiting_for_a_snapshot_of_ten_minutes_is(instances: int) -> None:
+    ours = parked(instances, 2, durations=TEN_MINUTES)
+    waiters = compare(WAITERS, 1, 2, durations=TEN_MINUTES)
+
+    assert spent(ours).billed_seconds / instances <= 0.02 * waiters.park_billed_ms / 1000
+
+
+def test_a_park_costs_the_same_in_a_large_account() -> None:
+    """Instances are stopped as often, but for ten times as long, as in the smaller one."""
+    few, many = (spent(parked(instances, 1, within=instances / 2)) for instances in (100, 1000))
+
+    assert many.dollars / 1000 <= 1.1 * few.dollars / 100
+    assert many.describing / 1000 <= 1.1 * few.describing / 100
+    assert many.changing / 1000 <= 1.1 * few.changing / 100
+
+
 def test_the_package_stays_small() -> None:
     assert (ROOT / "dist" / "park_volumes.zip").stat().st_size < 200_000
-
-
-def asleep(instances: int) -> Fleet:
-    """So many instances that were parked long ago: no volume, and two snapshots each of the last stop."""
-    fleet = Fleet(0, 0)
-    launch = datetime.fromtimestamp(int(fleet.simulation.now) - 7200, UTC)
-    when = datetime.fromtimestamp(int(fleet.simulation.now) - 3600, UTC)
-    for _ in range(instances):
-        instance_id = fleet.world.launch(tags={OPT_IN: "true"}, state="stopped", age_seconds=7200)
-        instance = fleet.world.instances.get(instance_id)
-        assert instance is not None
-        for item in instance.devices:
-            fleet.world.volumes.rows.pop(item.volume_id)
-        fleet.world.instances.put(instance._replace(devices=()), 0)
-        for k, device in enumerate(("/dev/sdf", "/dev/xvda"), start=1):
-            fleet.world.add_snapshot(tags=record_tags(instance_id, device, f"{k}/2", launch, when))
-    return fleet
-
-
-def record_tags(instance_id: str, device: str, part: str, launch: datetime, when: datetime) -> dict[str, str]:
-    return {
-        records.DEPLOYMENT: "park-volumes",
-        records.INSTANCE: instance_id,
-        records.DEVICE: device,
-        records.LAUNCH_TIME: launch.isoformat(),
-        records.GENERATION: "0123456789abcdef",
-        records.PART: part,
-        records.VOLUME: "zone=us-east-1a type=gp3 size=8 iops=3000 throughput=125 card=0 delete-on-termination=true",
-        **records.tags_of_confirmation(when),
-    }
 
 
 class TestASweep:

@@ -50,7 +50,7 @@ KINDS: Mapping[Kind, Callable[[Pass, Sequence[str]], Sequence[Result | None]]] =
     "sweep of park": lambda p, _: p.park(sweep_park(survey(p.ec2, p.settings), p.settings, p.began)),
     "start": lambda p, ids: [p.start(ids[0])],
     "settle": lambda p, ids: p.settle(ids),
-    "sweep of start": lambda p, _: p.settle(sweep_start(p.ec2)),
+    "sweep of start": lambda p, _: p.settle(sweep_start(p.ec2, p.settings, p.began)),
 }
 PARK_SIDE = ("park", "sweep of park")
 

@@ -198,7 +198,6 @@ class TestUnknown:
         assert states(stand, running, stopped) == ["running", "stopped"]
 
 
-
 class TestAmbiguous:
     def test_a_name_of_two_is_409_with_their_ids(self, stand: Stand, functions: Functions) -> None:
         ids = sorted([stand.launch(name="db"), stand.parked(name="db")])

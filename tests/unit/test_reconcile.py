@@ -255,9 +255,9 @@ class TestAStart:
 
         assert result is not None
         assert "CreateVolume failed for snap-" in result.error
-        assert sweep_start(stand.ec2()) == [instance_id]
+        assert sweep_start(stand.ec2(), SETTINGS, stand.clock.now()) == [instance_id]
         stand.after(300)
-        stand.new_pass().settle(sweep_start(stand.ec2()))
+        stand.new_pass().settle(sweep_start(stand.ec2(), SETTINGS, stand.clock.now()))
         assert stand.instance(instance_id).state == "pending"
         nothing_is_wrong(stand)
 
@@ -622,7 +622,7 @@ class TestSweep:
         in_transit, asked, _ = stand.rootless(name="a"), stand.parked(name="b"), stand.parked(name="c")
         stand.new_pass(faults=at_operation("CreateVolume", Fault.DENIED, 2)).start(asked)
 
-        assert sweep_start(stand.ec2()) == sorted([in_transit, asked])
+        assert sweep_start(stand.ec2(), SETTINGS, stand.clock.now()) == sorted([in_transit, asked])
 
     def test_alone_leads_from_a_stop_to_a_parked_instance(self, stand: Stand) -> None:
         instance_id = stand.stopped()
@@ -631,7 +631,7 @@ class TestSweep:
             current = stand.new_pass()
             current.park(sweep_park(survey(current.ec2, SETTINGS), SETTINGS, current.began))
             current = stand.new_pass()
-            current.settle(sweep_start(current.ec2))
+            current.settle(sweep_start(current.ec2, SETTINGS, current.began))
 
         assert stand.instance(instance_id).devices == ()
         nothing_is_wrong(stand)
@@ -640,7 +640,7 @@ class TestSweep:
         instance_id = stand.parked()
         stand.new_pass().start(instance_id)
         stand.after(300)
-        stand.new_pass().settle(sweep_start(stand.ec2()))
+        stand.new_pass().settle(sweep_start(stand.ec2(), SETTINGS, stand.clock.now()))
 
         assert not [v for v in stand.world.volumes.current() if records.MARK in v.tags]
         assert stand.instance(instance_id).root == replace_flag(stand, instance_id)

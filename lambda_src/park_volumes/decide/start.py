@@ -132,12 +132,21 @@ def _stages(*stages: Stage) -> tuple[Stage, ...]:
     return tuple(stage for stage in stages if stage)
 
 
-def remembering(seen: Seen, now: datetime) -> Stage:
+def remembering(seen: Seen, now: datetime) -> tuple[RememberStart, ...]:
     """The request is written on the snapshots of this stop, so that it outlives the pass that took it."""
     of_this_stop = [r for r in seen.records if r.launch_time == seen.instance.launch_time]
     if not of_this_stop or any(r.start_requested and now < r.start_requested + REMEMBERED for r in of_this_stop):
         return ()
     return (RememberStart(snapshot_ids=tuple(r.snapshot_id for r in of_this_stop), at=now),)
+
+
+def requested(seen: Seen, now: datetime) -> Seen:
+    """What is seen once the request is written down."""
+    launch = seen.instance.launch_time
+    marked_so = (
+        replace(r, start_requested=now, start_refused=None) if r.launch_time == launch else r for r in seen.records
+    )
+    return replace(seen, records=tuple(marked_so))
 
 
 def without_capacity(seen: Seen, decision: Decision, now: datetime) -> Stage:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
@@ -18,6 +19,7 @@ from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from park_volumes import prices
+from park_volumes.decide.line import standing
 from park_volumes.decide.situation import opted_in, taken_back
 from park_volumes.decide.status import status
 from park_volumes.ec2 import INSTANCE_ID, Ec2Error, Raced, literally
@@ -152,7 +154,7 @@ def start_instance(ref: str) -> Response[Any]:
     if instance.state == "stopping":
         message = f"{instance.id} is still stopping: ask again when it has stopped, usually within a minute or two."
         raise Problem(HTTPStatus.CONFLICT, "stopping", message)
-    result = _this_pass().start_seen(seen)
+    result = _in_line(_this_pass().start_seen(seen))
     runtime.log(app.context["logger"], result)
     app.context["tell"]([result])
     _must_have_worked(result)
@@ -203,6 +205,16 @@ def _at_rest_within(wait: timedelta, before: Seen) -> Seen | None:
         if this_pass.clock.now() + BOOTING > until:
             return None
         this_pass.clock.sleep(BOOTING.total_seconds())
+
+
+def _in_line(result: Result) -> Result:
+    """A start for which EC2 had no token left waits for its turn: whoever asked learns where it stands."""
+    if not (result.throttled or result.postponed):
+        return result
+    with suppress(Ec2Error):
+        words = standing(result.seen.instance.id, _this_pass().ahead())
+        return replace(result, decision=replace(result.decision, reason=words, outcome=Outcome.GOING_ON))
+    return result
 
 
 def _must_have_worked(result: Result) -> None:

@@ -21,11 +21,16 @@ BUCKETS: Final[Mapping[str, tuple[int, int]]] = {
     "LockSnapshot": (50, 5),
     "UnlockSnapshot": (50, 5),
     "CreateTags": (100, 10),
+    "CreateVolume": (100, 5),
+    "AttachVolume": (50, 5),
+    "ModifyInstanceAttribute": (50, 5),
+    "StartInstances": (5, 2),
+    "DeleteTags": (100, 10),
 }
-"""Size, and tokens a second, of the buckets of what the park function calls most."""
+"""Size, and tokens a second, of the buckets of what our functions call most."""
 
 SIZE, RATE = 0.8, 0.98
-"""The part of each bucket, and of what flows into it, that the park function takes at most. The rest is for others:
+"""The part of each bucket, and of what flows into it, that a function takes at most. The rest is for others:
 they find tokens left even while we take all of ours."""
 
 LEAST: Final = timedelta(seconds=1)

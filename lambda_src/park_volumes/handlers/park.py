@@ -56,18 +56,27 @@ class _Batch:
     """What a batch of messages asks for: the ids (or SWEEP) that each message names, by message id.
 
     ``looks`` counts, by instance, the delayed messages in a row that led here. ``silent`` messages, those of a sweep
-    and those that come back, are no reason to tell once more what lasts. ``broken`` messages can not be read.
+    and those that come back, are no reason to tell once more what lasts. ``copies`` are the messages about a snapshot
+    that is done. ``broken`` messages can not be read.
     """
 
     ids_of: dict[str, set[str]] = field(default_factory=dict)
     looks: dict[str, int] = field(default_factory=dict)
     silent: set[str] = field(default_factory=set)
+    copies: set[str] = field(default_factory=set)
     reminder: bool = False
     broken: set[str] = field(default_factory=set)
 
     @property
     def ids(self) -> set[str]:
         return {i for ids in self.ids_of.values() for i in ids}
+
+    @property
+    def copied(self) -> set[str]:
+        """The instances named only because a snapshot is done. What lacks a snapshot of another volume is named by
+        another message too, maybe at the same moment in another function: both would take it, and one is enough."""
+        others = {i for message, ids in self.ids_of.items() if message not in self.copies for i in ids}
+        return self.ids - others
 
     @property
     def telling(self) -> set[str]:
@@ -88,7 +97,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             place = Place.of_function(context.invoked_function_arn)
             notices.send_words(MONTHLY, of_the_month(fleet, SETTINGS), place)
         _send(sweep_park(fleet, SETTINGS, this_pass.began), delay=0, looks=0, reminder=batch.reminder)
-    results = this_pass.park(batch.ids - {SWEEP})
+    results = this_pass.park(batch.ids - {SWEEP}, copied=batch.copied)
     for result in results:
         runtime.log(logger, result)
     _tell(results, batch, this_pass.began, context)
@@ -136,6 +145,7 @@ def _read(messages: Iterable[dict[str, Any]]) -> _Batch:
             batch.broken.add(message["messageId"])
     if snapshots:
         instance_of = {r.snapshot_id: r.instance_id for r in ec2.snapshots_named(snapshots.values()).records}
+        batch.copies |= snapshots.keys()
         for message_id, snapshot_id in snapshots.items():
             batch.ids_of[message_id] = {instance_of[snapshot_id]} if snapshot_id in instance_of else set()
     return batch

@@ -16,6 +16,7 @@ from park_volumes import settings as environment
 from park_volumes.ec2 import NO_CAPACITY, Ec2
 from park_volumes.handlers import api, failed_start, runtime, sign_in, trail
 from park_volumes.handlers.notices import Notices, Place
+from park_volumes.handlers.pace import Pace
 from park_volumes.model import Outcome
 from park_volumes.reconcile import Pass, Result, sweep_start
 from park_volumes.report import of_start
@@ -30,7 +31,10 @@ FOLLOWS_TRAIL = environment.boolean(os.environ, "START_ON_FAILED_START")
 OUR_ROLE = environment.text(os.environ, "START_ROLE_ARN")
 
 logger = Logger()
-ec2 = Ec2(boto3.client("ec2", config=runtime.prompt()), deployment=SETTINGS.deployment)
+client = boto3.client("ec2", config=runtime.prompt())
+pace = Pace(runtime.clock(), functions=1)
+client.meta.events.register("before-call.ec2", pace)
+ec2 = Ec2(client, deployment=SETTINGS.deployment)
 
 notices = Notices.of_function(SETTINGS.deployment, logger)
 
@@ -52,6 +56,7 @@ class FailedPass(Exception):
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer a request of the Function URL (payload format 2.0), start for a schedule, or follow an event."""
     this_pass = runtime.begin_pass(ec2, SETTINGS, context)
+    pace.begin(turn=this_pass.deadline, deadline=this_pass.deadline)
     place = Place.of_function(context.invoked_function_arn)
 
     def tell(results: Iterable[Result], *, asked: bool, telling: bool) -> None:
@@ -87,9 +92,9 @@ def _results(event: dict[str, Any], this_pass: Pass) -> list[Result]:
         case str(kind) if kind == CALL:
             return _start_from_anywhere(event, this_pass)
         case str(kind) if kind == START_REQUESTED:
-            return _start(event["detail"]["instance-id"], this_pass)
+            return _start(event["detail"], this_pass)
         case _:
-            return this_pass.settle(_named(event))
+            return this_pass.settle(_named(event, this_pass))
 
 
 def _failed(result: Result) -> bool:
@@ -119,15 +124,16 @@ def _start_from_anywhere(event: dict[str, Any], this_pass: Pass) -> list[Result]
     return results
 
 
-def _start(instance_id: str, this_pass: Pass) -> list[Result]:
-    """Start an instance for somebody who does not wait for the answer."""
-    result = this_pass.start(instance_id)
-    if result is None:
-        raise FailedPass(f"A start was requested for {instance_id}, which does not exist here.")
-    return [result]
+def _start(detail: dict[str, Any], this_pass: Pass) -> list[Result]:
+    """Start one instance, or many, for somebody who does not wait for the answer."""
+    ids = set(detail["instance-ids"] if "instance-ids" in detail else [detail["instance-id"]])
+    results = this_pass.request(ids)
+    if unknown := sorted(ids - {r.seen.instance.id for r in results}):
+        raise FailedPass(f"A start was requested for {', '.join(unknown)}, which does not exist here.")
+    return results
 
 
-def _named(event: dict[str, Any]) -> list[str]:
+def _named(event: dict[str, Any], this_pass: Pass) -> list[str]:
     """The ids of the instances that an event is about."""
     match event["detail-type"]:
         case "EC2 Instance State-change Notification":
@@ -137,7 +143,7 @@ def _named(event: dict[str, Any]) -> list[str]:
             deleted = event["detail"]["event"] == "deleteVolume"
             return _waiting_for(volume_ids) if deleted else _of_volumes(volume_ids)
         case str(kind) if kind == SCHEDULE:
-            return sweep_start(ec2)
+            return sweep_start(ec2, this_pass.settings, this_pass.began)
         case kind:
             raise ValueError(f"The start function knows no event of the type {kind!r}.")
 

@@ -1,0 +1,138 @@
+"""The morning: very many starts are asked for within a minute, by schedules and by people: more than EC2 takes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tests.bench.cloud import Throttled
+from tests.bench.deployed import Deployment, Module, on_the_clock
+from tests.bench.scenario import Fleet, asleep
+from tests.model import judge
+from tests.model.faults import BUCKETS
+from tests.unit.functions import path_of, url_event
+
+SCHEDULE = 50
+"""Instances that one schedule names: those of an office."""
+PEOPLE = 10
+"""Of so many starts, one is asked for by somebody at the page."""
+ASK_AGAIN_SECONDS = 3
+"""After which a person asks again whom Lambda, with no execution left, has not even let in."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Morning:
+    """What came of it. Times in seconds since the first request; ``answers`` are those that people got, with the number
+    of starts that were asked for before theirs and not yet begun."""
+
+    asked: dict[str, float]
+    started: dict[str, float]
+    answers: list[dict[str, Any]]
+    running: int
+    dictated: float
+    problems: list[str]
+    errors: list[str]
+    dropped: int
+    calls: int
+    throttled: int
+    billed_seconds: float
+    invocations: int
+
+    @property
+    def seconds(self) -> float:
+        return max(self.started.values(), default=0)
+
+    @property
+    def overtaken(self) -> int:
+        """By how many that were asked for later the unluckiest was overtaken."""
+        every = [(self.asked[i], at) for i, at in self.started.items()]
+        return max(sum(a < b and s > t for b, t in every) for a, s in every)
+
+
+class People:
+    """Each presses the button once, and again only where Lambda lets nobody in."""
+
+    def __init__(self, fleet: Fleet, deployment: Deployment) -> None:
+        self.answers: list[dict[str, Any]] = []
+        self._simulation = fleet.simulation
+        self._function = deployment.functions["start"]
+
+    def ask(self, instance_id: str) -> None:
+        self._simulation.spawn(lambda: self._ask(instance_id))
+
+    def _ask(self, instance_id: str) -> None:
+        while True:
+            try:
+                answer = self._function.invoke(url_event("POST", path_of(instance_id, "start")))
+            except Throttled:
+                self._simulation.sleep(ASK_AGAIN_SECONDS)
+            else:
+                self.answers.append({"status": answer["statusCode"], **json.loads(answer["body"])})
+                return
+
+
+def morning(instances: int, *, concurrency: int, schedule: int = SCHEDULE, within: float = 60) -> Morning:
+    """``schedule``: how many instances one schedule names."""
+    fleet = asleep(instances, concurrency=concurrency)
+    module = Module()
+    started: dict[str, float] = {}
+
+    def note(name: str, params: Any) -> None:
+        if name == "StartInstances":
+            for instance_id in params["InstanceIds"]:
+                started.setdefault(instance_id, fleet.seconds)
+
+    fleet.world.on_answer = note
+    with on_the_clock(fleet.simulation, module):
+        deployment = Deployment(simulation=fleet.simulation, account=fleet.account, module=module)
+        people = People(fleet, deployment)
+        asked = _ask(fleet, deployment, people, schedule, within)
+        end = 3 * dictated(instances) + 1200
+        fleet.simulation.run(lambda: fleet.running() == instances, seconds=end)
+        fleet.simulation.run(seconds=600)
+    functions = deployment.functions.values()
+    return Morning(
+        asked=asked,
+        started=started,
+        answers=people.answers,
+        running=fleet.running(),
+        dictated=dictated(instances),
+        problems=judge.problems(fleet.world),
+        errors=[repr(error) for f in functions for error in f.errors],
+        dropped=sum(f.dropped for f in functions),
+        calls=sum(sum(t.calls.values()) for t in deployment.calls.values()),
+        throttled=sum(t.throttled for t in deployment.calls.values()),
+        billed_seconds=deployment.functions["start"].billed_seconds,
+        invocations=deployment.functions["start"].invocations,
+    )
+
+
+def _ask(fleet: Fleet, deployment: Deployment, people: People, schedule: int, within: float) -> dict[str, float]:
+    """Everybody asks, evenly over so many seconds; when each start was asked for."""
+    asked = {i: within * k / len(fleet.ids) for k, i in enumerate(fleet.ids)}
+    pressed = fleet.ids[PEOPLE - 1 :: PEOPLE]
+    scheduled = [i for i in fleet.ids if i not in set(pressed)]
+    for instance_id in pressed:
+        fleet.simulation.at(fleet.began + asked[instance_id], lambda i=instance_id: people.ask(i))  # type: ignore[misc]
+    for n in range(0, len(scheduled), schedule):
+        named = scheduled[n : n + schedule]
+        asked |= dict.fromkeys(named, asked[named[0]])
+        event = start_requested(named)
+        fleet.simulation.at(
+            fleet.began + asked[named[0]],
+            lambda event=event: deployment.functions["start"].invoke_later(event),  # type: ignore[misc]
+        )
+    return asked
+
+
+def start_requested(ids: Sequence[str]) -> dict[str, Any]:
+    detail = {"instance-id": ids[0]} if len(ids) == 1 else {"instance-ids": list(ids)}
+    return {"detail-type": "Start Requested", "detail": detail}
+
+
+def dictated(instances: int) -> float:
+    """Seconds that EC2's bucket of starts alone asks for."""
+    bucket = BUCKETS["StartInstances"]
+    return max(0, instances - bucket.size) / bucket.refill
