@@ -6,7 +6,9 @@ import os
 from collections.abc import Sequence
 
 from tests.bench.burst import burst
-from tests.bench.comparison import ARTICLE, GIB, SNAPSHOT_SECONDS, WAITERS, WAYS, Figures, compare
+from tests.bench.comparison import ARTICLE, GIB, SNAPSHOT_SECONDS, WAITERS, WAYS, Figures, compare, spent
+from tests.bench.morning import PEOPLE, morning
+from tests.bench.night import parked
 from tests.bench.plot import draw
 from tests.bench.sdk import CHANGING_SECONDS, DESCRIBING_SECONDS
 from tests.model.records import Durations
@@ -36,8 +38,12 @@ def main() -> None:
     print(_losses(), flush=True)
     draw(found)
     instances = int(os.environ.get("INSTANCES", "10000"))
+    print(_growth(instances), flush=True)
     for concurrency in (10, 100):
-        print(_burst(instances, concurrency))
+        print(_burst(instances, concurrency), flush=True)
+    for people in (PEOPLE, 1):
+        for concurrency in (10, 100):
+            print(_morning(instances // 5, concurrency, people), flush=True)
 
 
 def _assumptions() -> str:
@@ -73,6 +79,34 @@ def _losses() -> str:
         f"does the worst. A snapshot of more than 10 minutes is too long for {WAITERS[5:]}.)\n"
     )
     return "\n".join(lines)
+
+
+def _growth(instances: int) -> str:
+    """The same stops, one every half second, in a small and in a large account."""
+    lines = ["Instances of a volume, stopped one every half second; of each, without the sweeps:"]
+    for size in (100, instances):
+        s = spent(parked(size, 1, within=size / 2))
+        each = f"{s.changing / size:.2f} changing and {s.describing / size:.2f} describing calls"
+        lines.append(
+            f"  of {size:6,}: {each}, {s.billed_seconds / size:.2f} s billed, USD {1000 * s.dollars / size:.4f}/1,000"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _morning(instances: int, concurrency: int, people: float) -> str:
+    m = morning(instances, concurrency=concurrency, people=people)
+    told = [answer["detail"] for answer in m.answers if "stands in line" in answer.get("detail", "")]
+    refused = sum(answer["status"] >= 400 for answer in m.answers)
+    return (
+        f"The morning: {instances:,} starts asked for in a minute, {people:.0%} of them by people, Lambda concurrency "
+        f"{concurrency}\n"
+        f"  {m.running:,} run, the last after {m.seconds:,.0f} s; EC2's bucket dictates {m.dictated:,.0f} s\n"
+        f"  the unluckiest was overtaken by {m.overtaken}; of {len(m.answers):,} people {refused} were refused, and "
+        f"{len(told)} told how many are ahead\n"
+        f"  {m.throttled:,} of {m.calls:,} calls throttled; {m.dropped} events given up, {len(m.errors)} errors, "
+        f"{len(m.problems)} devices lost\n"
+        f"  {m.invocations:,} invocations, {m.billed_seconds:,.0f} s billed"
+    )
 
 
 def _burst(instances: int, concurrency: int) -> str:

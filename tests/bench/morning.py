@@ -16,8 +16,8 @@ from tests.unit.functions import path_of, url_event
 
 SCHEDULE = 50
 """Instances that one schedule names: those of an office."""
-PEOPLE = 10
-"""Of so many starts, one is asked for by somebody at the page."""
+PEOPLE = 0.1
+"""The part of the starts that people ask for at the page."""
 ASK_AGAIN_SECONDS = 3
 """After which a person asks again whom Lambda, with no execution left, has not even let in."""
 
@@ -73,8 +73,8 @@ class People:
                 return
 
 
-def morning(instances: int, *, concurrency: int, schedule: int = SCHEDULE, within: float = 60) -> Morning:
-    """``schedule``: how many instances one schedule names."""
+def morning(instances: int, *, concurrency: int, schedule: int = SCHEDULE, people: float = PEOPLE) -> Morning:
+    """``schedule``: how many instances one schedule names; ``people``: which part of the starts people ask for."""
     fleet = asleep(instances, concurrency=concurrency)
     module = Module()
     started: dict[str, float] = {}
@@ -87,8 +87,8 @@ def morning(instances: int, *, concurrency: int, schedule: int = SCHEDULE, withi
     fleet.world.on_answer = note
     with on_the_clock(fleet.simulation, module):
         deployment = Deployment(simulation=fleet.simulation, account=fleet.account, module=module)
-        people = People(fleet, deployment)
-        asked = _ask(fleet, deployment, people, schedule, within)
+        crowd = People(fleet, deployment)
+        asked = _ask(fleet, deployment, crowd, schedule, people)
         end = 3 * dictated(instances) + 1200
         fleet.simulation.run(lambda: fleet.running() == instances, seconds=end)
         fleet.simulation.run(seconds=600)
@@ -96,7 +96,7 @@ def morning(instances: int, *, concurrency: int, schedule: int = SCHEDULE, withi
     return Morning(
         asked=asked,
         started=started,
-        answers=people.answers,
+        answers=crowd.answers,
         running=fleet.running(),
         dictated=dictated(instances),
         problems=judge.problems(fleet.world),
@@ -109,13 +109,13 @@ def morning(instances: int, *, concurrency: int, schedule: int = SCHEDULE, withi
     )
 
 
-def _ask(fleet: Fleet, deployment: Deployment, people: People, schedule: int, within: float) -> dict[str, float]:
-    """Everybody asks, evenly over so many seconds; when each start was asked for."""
-    asked = {i: within * k / len(fleet.ids) for k, i in enumerate(fleet.ids)}
-    pressed = fleet.ids[PEOPLE - 1 :: PEOPLE]
+def _ask(fleet: Fleet, deployment: Deployment, crowd: People, schedule: int, people: float) -> dict[str, float]:
+    """Everybody asks, evenly over a minute; when each start was asked for."""
+    asked = {i: 60 * k / len(fleet.ids) for k, i in enumerate(fleet.ids)}
+    pressed = [i for k, i in enumerate(fleet.ids) if int((k + 1) * people) > int(k * people)]
     scheduled = [i for i in fleet.ids if i not in set(pressed)]
     for instance_id in pressed:
-        fleet.simulation.at(fleet.began + asked[instance_id], lambda i=instance_id: people.ask(i))  # type: ignore[misc]
+        fleet.simulation.at(fleet.began + asked[instance_id], lambda i=instance_id: crowd.ask(i))  # type: ignore[misc]
     for n in range(0, len(scheduled), schedule):
         named = scheduled[n : n + schedule]
         asked |= dict.fromkeys(named, asked[named[0]])

@@ -18,10 +18,11 @@ import pytest
 from tests.bench import sdk
 from tests.bench.comparison import WAITERS, compare, spent
 from tests.bench.deployed import Deployment, Module, on_the_clock
-from tests.bench.scenario import DURATIONS, Fleet, asleep
+from tests.bench.night import parked
+from tests.bench.scenario import asleep
 from tests.bench.sdk import Tally
 from tests.model import judge
-from tests.model.records import Disk, Durations
+from tests.model.records import Durations
 from tests.support.terraform import ROOT
 from tests.unit.functions import SWEEP, path_of, url_event
 
@@ -30,33 +31,6 @@ LOADED_MB = 60
 
 TEN_MINUTES = Durations(snapshot=585)
 """What ends before boto3's waiter gives up: 40 looks, every 15 seconds."""
-OTHERS = Disk(device="", size=8, tags={"Name": "somebody else's"})
-
-
-@contextmanager
-def deployed(fleet: Fleet) -> Iterator[Deployment]:
-    """With all that happens within a minute in one batch."""
-    module = Module()
-    module.window, module.concurrency = 60, 1
-    with on_the_clock(fleet.simulation, module):
-        yield Deployment(simulation=fleet.simulation, account=fleet.account, module=module)
-
-
-def parked(
-    instances: int, volumes: int, *, foreign: int = 0, within: float = 5, durations: Durations = DURATIONS
-) -> Deployment:
-    """So many instances, all of them parked; beside them so many snapshots and volumes that are nobody's business."""
-    fleet = Fleet(instances, volumes, durations=durations)
-    for _ in range(foreign):
-        fleet.world.add_snapshot(size=8, tags={"Name": "somebody else's"})
-        fleet.world.add_volume(OTHERS)
-    with deployed(fleet) as deployment:
-        deployment.bus.on = False  # the sweeps have a budget of their own
-        fleet.stop(within=within)
-        fleet.until_parked(1800, but=foreign)
-    assert fleet.left() == 0
-    assert judge.problems(fleet.world) == []
-    return deployment
 
 
 def park_calls(deployment: Deployment) -> Tally:

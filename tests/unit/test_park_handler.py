@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import pytest
@@ -62,6 +63,23 @@ class TestEvents:
 
         assert functions.park(snapshot_event(snapshots(stand)[0])) == []
         assert [d.state for d in stand.instance(instance_id).devices] == ["detaching", "attached"]
+
+    def test_a_snapshot_that_completed_takes_none_of_the_other_volume(self, stand: Stand, functions: Functions) -> None:
+        """The message that asked for both comes back, maybe at the same moment in the other function."""
+        instance_id = stand.stopped()
+        stand.after(121)
+        asked = count()
+        functions.faults = lambda call: (
+            Fault.DENIED if call.operation == "CreateSnapshot" and next(asked) else None  # all but the first
+        )
+        functions.park(state_change(instance_id, "stopped"))
+        functions.faults = None
+        stand.after(61)
+
+        functions.park(snapshot_event(snapshots(stand)[0]))
+        assert len(snapshots(stand)) == 1
+        functions.park(state_change(instance_id, "stopped"))
+        assert len(snapshots(stand)) == 2
 
     def test_a_snapshot_that_failed_leads_to_its_instance(
         self, stand: Stand, functions: Functions, capsys: pytest.CaptureFixture[str]

@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError
 
 from park_volumes.decide.park import park
-from park_volumes.handlers.notices import Place
+from park_volumes.handlers.notices import Notices, Place
 from park_volumes.prices import BY_REGION
-from park_volumes.reconcile import Result, survey
-from park_volumes.report import Kind, gauges, of_parking
+from park_volumes.reconcile import Result, look, survey
+from park_volumes.report import Kind, Report, gauges, of_parking
 from tests.model.faults import Call, Fault, at_operation
 from tests.unit import facts
 from tests.unit.facts import SETTINGS
@@ -552,3 +553,17 @@ def test_a_console_link_leads_to_the_console_of_the_partition(partition: str, re
 
     assert place.console("i-1") == f"https://{host}/ec2/home?region={region}#InstanceDetails:instanceId=i-1"
     assert place.arn("i-1") == f"arn:{partition}:ec2:{region}:123456789012:instance/i-1"
+
+
+def test_of_more_than_a_hundred_parked_at_once_all_name_the_deployment(
+    stand: Stand, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "ParkVolumes")
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "test")
+    seen = look(stand.ec2(), [stand.launch()], locks=False).popitem()[1]
+    parked = Report(kind=Kind.PARKED, seen=seen, what="", advice="", seconds=300)
+    place = Place(partition="aws", region="us-east-1", account="123456789012")
+    notices = Notices(deployment="park-volumes", topic_arn="", client=lambda _: Bus([]), logger=Logger())
+    notices.send([parked] * 250, place)
+
+    assert len(metrics(capsys)["ParkDuration"]) == 250

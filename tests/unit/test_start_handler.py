@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -32,6 +33,10 @@ def volume_event(volume_id: str, event: str, result: str, **more: str) -> dict[s
 
 def start_requested(instance_id: str) -> dict[str, Any]:
     return {"detail-type": "Start Requested", "detail": {"instance-id": instance_id}}
+
+
+def starts_requested(*ids: str) -> dict[str, Any]:
+    return {"detail-type": "Start Requested", "detail": {"instance-ids": list(ids)}}
 
 
 def marked(stand: Stand) -> list[str]:
@@ -295,6 +300,25 @@ class TestRequestedStarts:
         with pytest.raises(Exception, match="is not opted in"):
             functions.start(start_requested(instance_id))
         assert judge.differences(before, stand.world, [instance_id]) == []
+
+    def test_many_are_remembered_at_once_and_those_beyond_five_wait_for_the_next_minute(
+        self, stand: Stand, functions: Functions
+    ) -> None:
+        ids = [stand.parked(ROOT, name=f"n{k}") for k in range(7)]
+
+        assert functions.start(starts_requested(*ids)) == {}
+        assert Counter(stand.instance(i).state != "stopped" for i in ids) == {True: 5, False: 2}
+        stand.after(61)
+        functions.start(SWEEP)
+        assert {stand.instance(i).state for i in ids} <= {"pending", "running"}
+
+    def test_of_many_the_refused_one_fails_and_the_others_start(self, stand: Stand, functions: Functions) -> None:
+        parked, foreign = stand.parked(), stand.launch(opt_in="false")
+        stand.stop(foreign)
+
+        with pytest.raises(Exception, match=f"{foreign} could not be brought further: {foreign} is not opted in"):
+            functions.start(starts_requested(parked, foreign))
+        assert stand.instance(parked).state == "pending"
 
     def test_an_instance_that_does_not_exist_fails_with_its_id(self, functions: Functions) -> None:
         with pytest.raises(Exception, match="requested for i-00000000, which does not exist"):

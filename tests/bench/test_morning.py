@@ -1,0 +1,60 @@
+"""A morning of more starts than EC2 takes: all run, in the order in which they were asked for, and nobody hammers.
+
+``make bench`` runs it with 2,000 instances; a tenth of them shows the same in the tests' time.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.bench.morning import PEOPLE, SCHEDULE, Morning, morning
+
+INSTANCES = 200
+
+
+@pytest.fixture(scope="module", params=[10, 100])
+def day(request: pytest.FixtureRequest) -> Morning:
+    return morning(INSTANCES, concurrency=request.param)
+
+
+@pytest.fixture(scope="module")
+def crowd() -> Morning:
+    """All of them are asked for by people at the page, who wait for an answer."""
+    return morning(INSTANCES, concurrency=100, people=1)
+
+
+def test_all_run(day: Morning, crowd: Morning) -> None:
+    for some in (day, crowd):
+        assert some.running == INSTANCES
+        assert (some.problems, some.errors, some.dropped) == ([], [], 0)
+
+
+def test_nobody_is_refused(day: Morning, crowd: Morning) -> None:
+    assert len(day.answers) == PEOPLE * INSTANCES
+    assert len(crowd.answers) == INSTANCES
+    assert {answer["status"] for answer in (*day.answers, *crowd.answers)} == {202}
+
+
+def test_whoever_asked_first_is_started_first_but_for_those_who_wait_at_the_page(day: Morning) -> None:
+    assert day.overtaken <= PEOPLE * INSTANCES
+
+
+def test_whoever_has_to_wait_learns_how_many_are_ahead(crowd: Morning) -> None:
+    waiting = [answer["detail"] for answer in crowd.answers if "stands in line" in answer["detail"]]
+
+    assert len(waiting) > INSTANCES / 4
+    assert all("starts are ahead of it" in words for words in waiting)
+
+
+def test_hardly_any_call_is_throttled(day: Morning, crowd: Morning) -> None:
+    assert day.throttled < 0.05 * day.calls
+    assert crowd.throttled < 0.05 * crowd.calls
+
+
+def test_it_takes_a_minute_more_than_half_as_long_again_as_ec2_dictates(day: Morning) -> None:
+    assert day.seconds <= 1.5 * day.dictated + 60
+
+
+def test_a_schedule_is_one_event(day: Morning) -> None:
+    """Few enough for a new account's ten concurrent executions."""
+    assert day.invocations < 2 * INSTANCES + INSTANCES / SCHEDULE
