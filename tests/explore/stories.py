@@ -25,6 +25,9 @@ STORIES: Mapping[str, Story] = {
     "a start that was asked for goes on though its pass died": story(
         "two volumes", "parked", "begin start", "go a 6", "die a"
     ),
+    "a start that dies between its attachments leaves no instance that starts without a volume": story(
+        "two volumes", "parked", "begin start", "go a 11", "die a", "wait 5", "person starts", "wait 30"
+    ),
     "passes that overtake each other leave nothing behind": story(
         "one volume",
         "stopped",
