@@ -38,8 +38,8 @@ from park_volumes.model import (
     MarkSnapshots,
     Outcome,
     Record,
-    RestoreSnapshotTier,
     RememberStart,
+    RestoreSnapshotTier,
     Seen,
     SetDeleteOnTermination,
     Settings,
@@ -55,7 +55,7 @@ POLL = 0.4
 """Seconds until the second look at volumes that take longer; each further one comes after twice as long as the last."""
 LONGEST_POLL = 5.0
 
-THREADS = 32
+THREADS = 16
 """Calls under way at once: 27 volumes of an instance come up together, and one pass alone empties no bucket of EC2."""
 
 TURN = 150
@@ -292,7 +292,7 @@ class Pass:
         results: dict[str, Result] = {}
 
         def one(s: Seen, decision: Decision) -> None:
-            results[s.instance.id] = self._in_time(s, decision, one_by_one)
+            results[s.instance.id] = self._in_time(s, decision, self.each)
 
         self.each([partial(one, s, decision) for s, decision in _mixed(decisions)])
         for instance_id, error in self._confirm().items():

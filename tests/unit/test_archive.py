@@ -177,7 +177,7 @@ class Years:
 
     def sweep_start(self) -> list[Result]:
         this = self.stand.new_pass()
-        return this.settle(sweep_start(this.ec2))
+        return this.settle(sweep_start(this.ec2, this.settings, this.began))
 
     def start(self, faults: FaultPlan | None = None) -> Result:
         result = self.stand.new_pass(faults=faults).start(self.instance_id)

@@ -32,7 +32,7 @@ def patient() -> Config:
     """An SDK that backs off before EC2 throttles it (retry mode adaptive), with connections for parallel steps."""
     return Config(
         retries={"mode": "adaptive", "max_attempts": 6},
-        max_pool_connections=32,
+        max_pool_connections=30,
         connect_timeout=5,
         read_timeout=20,
     )
@@ -51,7 +51,7 @@ def is_reminder(event: dict[str, Any]) -> bool:
 def prompt() -> Config:
     """An SDK for a caller that waits: two quick retries, then the error is told."""
     return Config(
-        retries={"mode": "standard", "max_attempts": 3}, max_pool_connections=32, connect_timeout=3, read_timeout=15
+        retries={"mode": "standard", "max_attempts": 3}, max_pool_connections=30, connect_timeout=3, read_timeout=15
     )
 
 
