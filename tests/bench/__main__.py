@@ -10,6 +10,7 @@ from tests.bench.comparison import ARTICLE, GIB, SNAPSHOT_SECONDS, WAITERS, WAYS
 from tests.bench.morning import PEOPLE, morning
 from tests.bench.night import parked
 from tests.bench.plot import draw
+from tests.bench.running import running
 from tests.bench.sdk import CHANGING_SECONDS, DESCRIBING_SECONDS
 from tests.model.records import Durations
 
@@ -36,6 +37,7 @@ def main() -> None:
     found = [compare(way, instances, volumes) for instances, volumes in SIZES for way in WAYS]
     print(_table(found), flush=True)
     print(_losses(), flush=True)
+    print(_costs(), flush=True)
     draw(found)
     instances = int(os.environ.get("INSTANCES", "10000"))
     print(_growth(instances), flush=True)
@@ -79,6 +81,11 @@ def _losses() -> str:
         f"does the worst. A snapshot of more than 10 minutes is too long for {WAITERS[5:]}.)\n"
     )
     return "\n".join(lines)
+
+
+def _costs() -> str:
+    lines = ["The module itself, USD a month: instances, while all are parked, for 22 stops and starts, together:"]
+    return "\n".join([*lines, *(running(instances).row for instances in (10, 100, 1000))]) + "\n"
 
 
 def _growth(instances: int) -> str:

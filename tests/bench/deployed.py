@@ -14,6 +14,7 @@ from typing import Any
 from unittest.mock import patch
 
 import boto3
+from aws_lambda_powertools import Metrics
 
 from park_volumes.handlers import runtime
 from tests.bench.cloud import Account, Bus, EventSource, Function, Handler, Queue, QueueSdk, Rule, to_queue
@@ -167,6 +168,7 @@ def on_the_clock(simulation: Simulation, module: Module) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(patch.dict(os.environ, module.environment()))
         stack.enter_context(patch.object(runtime, "SystemClock", lambda: Clock(simulation)))
+        stack.enter_context(patch.object(Metrics, "flush_metrics", Metrics.clear_metrics))
         stack.enter_context(threads_are_tasks())
         yield
 

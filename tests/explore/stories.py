@@ -364,6 +364,9 @@ STORIES: Mapping[str, Story] = {
         "go c 6",
         "person detaches 4",
     ),
+    "whoever starts it while its volumes are attached meets an instance without a root volume": story(
+        "two volumes", "parked", "begin start", "go a 9", *("go a 1", "wait 1", "person starts") * 4, "finish a"
+    ),
     "a start waits for snapshots that somebody archived": story(
         "two volumes", "parked", "person archives a snapshot 0", "wait 40", "begin start", "finish a"
     ),

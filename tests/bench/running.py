@@ -1,0 +1,65 @@
+"""What the module itself costs a month, by the calls it makes: idle, and for a stop and a start each working day."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tests.bench.comparison import QUEUE_REQUEST, spent
+from tests.bench.deployed import Deployment, Module, on_the_clock
+from tests.bench.morning import start_requested
+from tests.bench.scenario import Fleet, asleep
+
+HOURS, WORKING_DAYS = 730, 22
+"""Of a month."""
+POLLS = 5 * HOURS * 3600 // 20
+"""Empty answers of the queue: Lambda keeps five pollers, each of which asks every 20 seconds (Lambda Developer Guide,
+"Using Lambda with Amazon SQS"; ``receive_wait_time_seconds`` in main.tf)."""
+VOLUMES = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """USD a month at list prices, without any free allowance: Lambda and SQS. Nothing else costs by the call."""
+
+    instances: int
+    idle: float
+    stops_and_starts: float
+
+    @property
+    def total(self) -> float:
+        return self.idle + self.stops_and_starts
+
+    @property
+    def row(self) -> str:
+        """Its line in the table of the README."""
+        cells = (f"{self.instances:,}", *(f"{usd:.2f}" for usd in (self.idle, self.stops_and_starts, self.total)))
+        return f"| {' | '.join(cells)} |"
+
+
+def running(instances: int) -> Running:
+    idle = HOURS * _hour_of_sweeps(instances) + POLLS * QUEUE_REQUEST
+    return Running(instances=instances, idle=idle, stops_and_starts=WORKING_DAYS * _day(instances))
+
+
+def _hour_of_sweeps(instances: int) -> float:
+    """USD for an hour in which all are parked."""
+    fleet, module = asleep(instances), Module()
+    with on_the_clock(fleet.simulation, module):
+        deployment = Deployment(simulation=fleet.simulation, account=fleet.account, module=module)
+        fleet.simulation.run(seconds=3600)
+        return spent(deployment).dollars
+
+
+def _day(instances: int) -> float:
+    """USD for a stop and a start of each, the sweeps beside them included."""
+    fleet, module = Fleet(instances, VOLUMES), Module()
+    with on_the_clock(fleet.simulation, module):
+        deployment = Deployment(simulation=fleet.simulation, account=fleet.account, module=module)
+        fleet.stop()
+        fleet.until_parked(3600)
+        deployment.functions["start"].invoke_later(start_requested(fleet.ids))
+        fleet.simulation.run(lambda: fleet.running() == instances, seconds=3600)
+        fleet.simulation.run(seconds=600)
+        if fleet.running() != instances:
+            raise RuntimeError(f"Only {fleet.running()} of {instances} instances run.")
+        return spent(deployment).dollars
