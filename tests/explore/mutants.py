@@ -140,7 +140,7 @@ MUTANTS = (
         "discards the smallest of the snapshots once parked",
         (
             "park:_dismantle",
-            'return _wait(f"{instance.id} is parked.")',
+            "return archive(seen, settings, now)",
             'return Decision(reason="", steps=((_discard_step(generation.parts[0], seen),),))',
         ),
     ),
@@ -232,8 +232,8 @@ MUTANTS = (
         "trusts the event instead of looking",
         (
             "reconcile:look",
-            "instances = ec2.instances(ids)",
-            'instances = [replace(i, state="stopped") for i in ec2.instances(ids)]',
+            "ec2.instances(ids)",
+            '[replace(i, state="stopped") for i in ec2.instances(ids)]',
         ),
     ),
     mutant("treats every error as done", ("ec2:_errors.__exit__", "if code in self._done:", "if True:")),

@@ -251,7 +251,7 @@ STORIES: Mapping[str, Story] = {
         "finish a",
         "wait 90000",
         "begin park",
-        "go a 8",
+        "go a 9",
         "die a",
     ),
     "the snapshots of an earlier stop are no substitute for a volume that its owner deleted": story(
