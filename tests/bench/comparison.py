@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from tests.bench.cloud import Function
 from tests.bench.deployed import Deployment, Module, on_the_clock
+from tests.bench.morning import SCHEDULE, start_requested
 from tests.bench.scenario import Fleet
 from tests.bench.sdk import Ec2Sdk, Tally
 from tests.bench.ways import Article, Waiters, waiters_wait
@@ -98,11 +99,16 @@ def _functions(way: Deployment | Others) -> list[tuple[Function, Tally]]:
     return [(way.functions[name], way.calls[name]) for name in way.functions]
 
 
-def _start(way: Deployment | Others, instance_id: str) -> None:
+def _start(way: Deployment | Others, ids: Sequence[str]) -> None:
+    """Ours starts one for a person, and many for schedules, each of which names some."""
     if isinstance(way, Others):
-        way.invoke("start", instance_id)
+        for instance_id in ids:
+            way.invoke("start", instance_id)
+    elif len(ids) == 1:
+        way.functions["start"].invoke_later(url_event("POST", path_of(ids[0], "start")))
     else:
-        way.functions["start"].invoke_later(url_event("POST", path_of(instance_id, "start")))
+        for n in range(0, len(ids), SCHEDULE):
+            way.functions["start"].invoke_later(start_requested(ids[n : n + SCHEDULE]))
 
 
 class Spent(NamedTuple):
@@ -149,8 +155,7 @@ def compare(
 
         fleet.world.on_answer = note
         asked = fleet.simulation.now
-        for instance_id in fleet.ids:
-            _start(entered, instance_id)
+        _start(entered, fleet.ids)
         _wait(fleet, lambda: fleet.running() == instances, most=3600)
         if seed is not None:
             fleet.simulation.run(seconds=3600)
