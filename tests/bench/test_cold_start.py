@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from statistics import median
 
 import pytest
 
@@ -11,7 +12,7 @@ from tests.support.terraform import LAMBDA_PYTHON, ROOT
 from tests.unit.functions import ENVIRONMENT, START_ENVIRONMENT
 
 MOST = 1.35
-ROUNDS = 5
+ROUNDS = 7
 CPU_SECONDS = "import resource; r = resource.getrusage(resource.RUSAGE_SELF); print(r.ru_utime + r.ru_stime)"
 BARE = "import boto3; boto3.client('ec2');"
 
@@ -27,9 +28,7 @@ def seconds(code: str) -> float:
 
 @pytest.mark.parametrize("name", ["park", "start"])
 def test_a_function_loads_almost_as_fast_as_a_bare_client(name: str) -> None:
-    """The least of some rounds, each measured right after the other."""
-    ours, bare = zip(
-        *((seconds(f"import park_volumes.handlers.{name};"), seconds(BARE)) for _ in range(ROUNDS)), strict=True
-    )
+    """The median of the ratios of some pairs: what the machine does beside it weighs on both of a pair."""
+    ratios = [seconds(f"import park_volumes.handlers.{name};") / seconds(BARE) for _ in range(ROUNDS)]
 
-    assert min(ours) <= MOST * min(bare)
+    assert median(ratios) <= MOST
