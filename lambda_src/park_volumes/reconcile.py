@@ -475,8 +475,9 @@ class Pass:
             work.attaching.clear()
 
     def _wait_until(self, ids: Sequence[str], usual: float, ready: Callable[[Volume], bool]) -> None:
-        """Look when the usual time is over, and then less and less often."""
-        pauses = chain((usual,), (min(POLL * 2**n, LONGEST_POLL) for n in count()))
+        """Look when the usual time is over, or a quarter of what is left of the pass, and then less and less often."""
+        left = (self.deadline - self.clock.now()).total_seconds()
+        pauses = chain((min(usual, left / 4),), (min(POLL * 2**n, LONGEST_POLL) for n in count()))
         for pause in pauses:
             if self.clock.now() + timedelta(seconds=pause) >= self.deadline:
                 raise TooSlow("EC2 is still preparing the volumes; the start goes on by itself.")

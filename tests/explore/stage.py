@@ -442,8 +442,9 @@ class Stage:
                 raise Finding(f"{volume_id} at {device} is not to be parked, and is gone: {devices.get(device)}.")
 
     def _judge_leftovers(self) -> None:
+        kept = self.world.ledger.kept.values()
         for v in self.volumes():
-            if v.id in self.theirs:
+            if v.id in self.theirs or self.world.content(v) in kept:
                 continue
             if not v.attachments:
                 raise Finding(f"{v.id} ({v.state}) is left over, and nothing will clean it. {self._situation()}")

@@ -367,6 +367,20 @@ STORIES: Mapping[str, Story] = {
     "whoever starts it while its volumes are attached meets an instance without a root volume": story(
         "two volumes", "parked", "begin start", "go a 9", *("go a 1", "wait 1", "person starts") * 4, "finish a"
     ),
+    "a restored root volume that its owner put at another device is not made anew": story(
+        "one volume",
+        "half restored",
+        "begin start",
+        "go c 8",
+        "wait 61",
+        "go b 1",
+        "wait 3700",
+        "begin settle",
+        "go c 7",
+        "person detaches 10",
+        "wait 1",
+        "person attaches 0",
+    ),
     "a start waits for snapshots that somebody archived": story(
         "two volumes", "parked", "person archives a snapshot 0", "wait 40", "begin start", "finish a"
     ),

@@ -392,6 +392,12 @@ def _in_the_way(seen: Seen, generation: Generation) -> str:
     for r in generation.parts:
         if r.zone != instance.zone:
             return f"{r.snapshot_id} is of a volume in {r.zone}, but {instance.id} is in {instance.zone}."
+        for v, at in attached(seen):
+            if v.snapshot_id == r.snapshot_id and at.device != r.device:
+                return (
+                    f"{v.id}, made from {r.snapshot_id}, is attached to {instance.id} at {at.device} instead of "
+                    f"{r.device}. Nothing was changed; attach it where it belongs, or delete it, and ask again."
+                )
         there = instance.on(r.device)
         if there and source.get(there.volume_id) != r.snapshot_id:
             return (
