@@ -498,20 +498,28 @@ class Pass:
                 work.attaching.add(work.volume_of(step))
             case ArchiveSnapshot() | RestoreSnapshotTier():
                 self._change_tier(step)
-            case UnmarkVolumes():
-                self._unmark(step)
+            case SetDeleteOnTermination() | UnmarkVolumes():
+                self._unless_done(step)
             case MarkSnapshots():
                 self.confirmed[work.instance_id] = step
             case _:
                 self.ec2.do(step)
 
-    def _unmark(self, step: UnmarkVolumes) -> None:
+    def _unless_done(self, step: SetDeleteOnTermination | UnmarkVolumes) -> None:
         """The role may touch only what is marked, so that whoever comes second is denied what is done already."""
         try:
             self.ec2.do(step)
         except Ec2Error as error:
-            if error.code != DENIED or any(v.mark == step.mark for v in self.ec2.volumes(step.volume_ids)):
+            if error.code != DENIED or not self._is_done(step):
                 raise
+
+    def _is_done(self, step: SetDeleteOnTermination | UnmarkVolumes) -> bool:
+        if isinstance(step, UnmarkVolumes):
+            return all(v.mark != step.mark for v in self.ec2.volumes(step.volume_ids))
+        mappings = (m for i in self.ec2.instances([step.instance_id]) for m in i.mappings)
+        there = self.ec2.volumes(m.volume_id for m in mappings if m.device in step.devices)
+        flags = {at.device: at.delete_on_termination for v in there if (at := v.attached_to(step.instance_id))}
+        return flags == dict(step.devices) and all(v.mark is None for v in there)
 
     def _change_tier(self, step: ArchiveSnapshot | RestoreSnapshotTier) -> None:
         """An account has quotas for what is under way between the tiers; whoever finds them used up comes again."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
 
 TAG_KEYS = "aws:tagkeys"
+SETTLING = ("DeleteTags", "ModifyInstanceAttribute")
 OF_A_FUNCTION = re.compile(r":role/[a-z0-9-]+-(park|start)-[a-z0-9-]+$")
 
 
@@ -73,9 +74,10 @@ def denials(iam: IAMClient, calls: Sequence[Call]) -> dict[str, list[str]]:
 
 
 def decidable(call: Call) -> bool:
-    """Of what does not exist any more, IAM knows no tags. And of two passes that take the same mark off, EC2 denies the
-    second, which takes that for done (reconcile.Pass)."""
-    second = call["operation"] == "DeleteTags" and any(MARK not in tags for tags in call["resources"].values())
+    """Of what does not exist any more, IAM knows no tags. And of two passes that settle the same volumes EC2 denies the
+    second, once the first has taken the marks off; it takes that for done (reconcile.Pass)."""
+    volumes = [tags for name, tags in call["resources"].items() if name.startswith("vol-")]
+    second = call["operation"] in SETTLING and any(MARK not in tags for tags in volumes)
     return not str(call["error"]).endswith(".NotFound") and not second
 
 

@@ -272,22 +272,25 @@ class TestAStart:
         stand.new_pass().settle([instance_id])
         assert stand.instance(instance_id).state == "pending"
 
-    @pytest.mark.parametrize("taken_off", [True, False])
-    def test_is_denied_to_take_marks_off_only_where_they_are_still_on(self, stand: Stand, taken_off: bool) -> None:
+    @pytest.mark.parametrize("operation", ["ModifyInstanceAttribute", "DeleteTags"])
+    @pytest.mark.parametrize("done", [True, False])
+    def test_is_denied_to_settle_only_what_nobody_has_settled(self, stand: Stand, operation: str, done: bool) -> None:
         instance_id = stand.parked()
-        stand.new_pass().start(instance_id)
+        stand.new_pass(faults=at_operation("ModifyInstanceAttribute", Fault.NOT_SENT, 9)).start(instance_id)
+        stand.owner.start_instances(InstanceIds=[instance_id])
         stand.after(600)
+        first = stand.new_pass()
 
         def another_was_first(call: Call) -> Fault | None:
-            if call.operation != "DeleteTags":
+            if call.operation != operation:
                 return None
-            if taken_off:
-                stand.owner.delete_tags(Resources=list(call.params["Resources"]), Tags=list(call.params["Tags"]))
+            if done:
+                first.settle([instance_id])
             return Fault.DENIED
 
         (result,) = stand.new_pass(faults=another_was_first).settle([instance_id])
 
-        assert bool(result.error) is not taken_off
+        assert bool(result.error) is not done
 
     def test_that_died_leaves_what_the_next_one_uses(self, stand: Stand) -> None:
         instance_id = stand.parked()
