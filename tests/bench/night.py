@@ -33,7 +33,7 @@ def parked(
     with deployed(fleet) as deployment:
         deployment.bus.on = False
         fleet.stop(within=within)
-        fleet.until_parked(1800, but=foreign)
+        fleet.until_parked(1800 + within, but=foreign)
     assert fleet.left() == 0
     assert judge.problems(fleet.world) == []
     return deployment
