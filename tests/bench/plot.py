@@ -25,7 +25,7 @@ def draw(found: Sequence[Figures]) -> None:
         sizes = [f.instances for f in mine]
         cost.plot(sizes, [f.dollars_per_1000 for f in mine], marker="o", label=way)
         time.plot(sizes, [f.park_seconds for f in mine], marker="o", label=way)
-    for axes, title in ((cost, "USD for 1,000 parks"), (time, "Seconds to parked, beyond the snapshots' own")):
+    for axes, title in ((cost, "USD for 1,000 parks"), (time, "Seconds beyond the snapshots' own")):
         axes.set(xscale="log", xlabel=f"instances of {VOLUMES} volumes", title=title)
         axes.grid(alpha=0.3)
     cost.set_yscale("log")
