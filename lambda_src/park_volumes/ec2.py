@@ -222,10 +222,7 @@ class Ec2:
 
     @do.register
     def _mark_volume(self, step: MarkVolume) -> None:
-        with _errors("CreateTags", step.volume_id):
-            self._client.create_tags(
-                Resources=[step.volume_id], Tags=_tags(records.tags_of_mark(step.mark, step.place))
-            )
+        self._tag([step.volume_id], records.tags_of_mark(step.mark, step.place))
 
     @do.register
     def _detach_volume(self, step: DetachVolume) -> None:
@@ -240,7 +237,7 @@ class Ec2:
 
     @do.register
     def _mark_snapshots(self, step: MarkSnapshots) -> None:
-        self._tag_all(step.snapshot_ids, records.tags_of_confirmation(step.at))
+        self._tag(step.snapshot_ids, records.tags_of_confirmation(step.at))
 
     @do.register
     def _delete_volume(self, step: DeleteVolume) -> None:
@@ -269,9 +266,9 @@ class Ec2:
 
     @do.register
     def _remember_start(self, step: RememberStart) -> None:
-        self._tag_all(step.snapshot_ids, {records.START_REQUESTED: records.request_value(step.at, step.refused)})
+        self._tag(step.snapshot_ids, {records.START_REQUESTED: records.request_value(step.at, step.refused)})
 
-    def _tag_all(self, ids: Sequence[str], tags: Mapping[str, str]) -> None:
+    def _tag(self, ids: Sequence[str], tags: Mapping[str, str]) -> None:
         """In one call, or in a few."""
         for start in range(0, len(ids), TAGGED):
             some = ids[start : start + TAGGED]
@@ -280,14 +277,11 @@ class Ec2:
 
     @do.register
     def _remember_termination(self, step: RememberTermination) -> None:
-        with _errors("CreateTags", ", ".join(step.snapshot_ids)):
-            tags = _tags({records.TERMINATED: records.termination_value(step.instance_id, step.at)})
-            self._client.create_tags(Resources=list(step.snapshot_ids), Tags=tags)
+        self._tag(step.snapshot_ids, {records.TERMINATED: records.termination_value(step.instance_id, step.at)})
 
     @do.register
     def _count_attempt(self, step: CountAttempt) -> None:
-        with _errors("CreateTags", step.snapshot_id):
-            self._client.create_tags(Resources=[step.snapshot_id], Tags=_tags({records.ATTEMPT: str(step.attempt)}))
+        self._tag([step.snapshot_id], {records.ATTEMPT: str(step.attempt)})
 
     def create_volume(self, step: CreateVolume) -> tuple[str, datetime]:
         """Make a volume as its record says. Answers its id and its creation time: a past one for a token used before.

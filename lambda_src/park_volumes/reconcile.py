@@ -171,7 +171,7 @@ def _locked(ec2: Ec2, snapshots: Snapshots) -> frozenset[str]:
 def every_orphan(ec2: Ec2) -> list[Seen]:
     """The instances that are terminated or gone, with the snapshots that are left of them."""
     snapshots = ec2.every_snapshot()
-    return list(assemble(_ended(ec2, snapshots, known=set()), snapshots, (), frozenset()).values())
+    return list(assemble(_ended(ec2, snapshots, known=set()), snapshots, ()).values())
 
 
 def _ended(ec2: Ec2, snapshots: Snapshots, *, known: set[str]) -> list[Instance]:
@@ -572,7 +572,7 @@ def survey(ec2: Ec2, settings: Settings) -> list[Seen]:
     instances = ec2.instances_tagged({settings.opt_in_tag_key: OPTED_IN})
     snapshots = ec2.every_snapshot()
     instances += _ended(ec2, snapshots, known={i.id for i in instances})
-    return list(assemble(instances, snapshots, ec2.every_marked_volume(), frozenset()).values())
+    return list(assemble(instances, snapshots, ec2.every_marked_volume()).values())
 
 
 def sweep_park(fleet: Iterable[Seen], settings: Settings, now: datetime) -> list[str]:
@@ -589,7 +589,7 @@ def sweep_start(ec2: Ec2, settings: Settings, now: datetime) -> list[str]:
     asked = {
         r.instance_id for r in snapshots.records if r.start_requested and now < r.start_requested + settings.start_hold
     }
-    line = assemble(ec2.instances(asked), snapshots, (), frozenset()).values()
+    line = assemble(ec2.instances(asked), snapshots, ()).values()
     waiting = [s for s in line if start_pending(s, settings, now) or fell_back(s, settings)]
     waiting.sort(key=lambda s: last_request(s) or now)
     return sorted(marked | {s.instance.id for s in waiting[:TURN]})

@@ -164,8 +164,7 @@ MUTANTS = (
     # Start.
     mutant(
         "restores while an original volume exists",
-        ("start:start", "if originals :=", "if root_in_transit(seen) and (originals := "),
-        ("start:start", '!= "deleting"]:', '!= "deleting"]):'),
+        ("start:start", "if left := originals(seen):", "if root_in_transit(seen) and (left := originals(seen)):"),
         ("start:_restore", "left = [v for v in seen.volumes if v.id in ids]", "left: list[Volume] = []"),
     ),
     mutant(

@@ -665,13 +665,8 @@ class StrictEbs:
         snapshot = self.own_snapshot(snapshot_id)
         if snapshot.status != "completed" or snapshot.storage_tier == "archive" or snapshot.moving:
             raise refusal("IncorrectState", f"The snapshot '{snapshot.id}' can't be archived now.")
-        snapshot.last_tiering_operation_status = "archival-in-progress"
         snapshot.last_tiering_start_time = utcnow()
-        self.world.later(
-            self.world.settings.archive_seconds,
-            f"{snapshot.id} is archived",
-            lambda: snapshot.arrive("archive", "archival-completed"),
-        )
+        self.move(snapshot, "archive", "archival", self.world.settings.archive_seconds)
         return snapshot
 
     def api_restore_snapshot_tier(self, snapshot_id: str) -> StrictSnapshot:
@@ -679,14 +674,18 @@ class StrictEbs:
         snapshot = self.own_snapshot(snapshot_id)
         if snapshot.storage_tier != "archive" or snapshot.moving:
             raise refusal("IncorrectState", f"The snapshot '{snapshot.id}' can't be restored from the archive now.")
-        snapshot.last_tiering_operation_status = "permanent-restore-in-progress"
         snapshot.restore_start_time = utcnow()
-        self.world.later(
-            self.world.settings.thaw_seconds,
-            f"{snapshot.id} is back from the archive",
-            lambda: snapshot.arrive("standard", "permanent-restore-completed"),
-        )
+        self.move(snapshot, "standard", "permanent-restore", self.world.settings.thaw_seconds)
         return snapshot
+
+    def move(self, snapshot: StrictSnapshot, tier: str, operation: str, seconds: float) -> None:
+        """The snapshot is on its way to a tier, and arrives there."""
+        snapshot.last_tiering_operation_status = f"{operation}-in-progress"
+        self.world.later(
+            seconds,
+            f"{snapshot.id} is in the {tier} tier",
+            lambda: snapshot.arrive(tier, f"{operation}-completed"),
+        )
 
     def own_snapshot(self, snapshot_id: str) -> StrictSnapshot:
         snapshot = self.snapshot_named(snapshot_id)

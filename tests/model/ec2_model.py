@@ -301,7 +301,7 @@ def modify_snapshot_tier(world: World, params: Params, _: Context) -> Answer:
         raise Refused("IncorrectState", f"The snapshot '{snapshot.id}' can't be archived now.")
     _check_tiering_quota(world, ARCHIVING, world.rules.archives)
     world.snapshots.put(snapshot._replace(tiering=ARCHIVING), world.clock.now)
-    world.later(world.durations.archive, "archived", snapshot.id)
+    world.later(world.durations.archive, "tiered", snapshot.id, "archive")
     return {"SnapshotId": snapshot.id, "TieringStartTime": world.clock.time()}
 
 
@@ -315,7 +315,7 @@ def restore_snapshot_tier(world: World, params: Params, _: Context) -> Answer:
         raise Refused("IncorrectState", f"The snapshot '{snapshot.id}' can't be restored from the archive now.")
     _check_tiering_quota(world, THAWING, world.rules.thaws)
     world.snapshots.put(snapshot._replace(tiering=THAWING), world.clock.now)
-    world.later(world.durations.thaw, "thawed", snapshot.id)
+    world.later(world.durations.thaw, "tiered", snapshot.id, "standard")
     return {"SnapshotId": snapshot.id, "RestoreStartTime": world.clock.time(), "IsPermanentRestore": True}
 
 

@@ -454,17 +454,11 @@ class World:
         if done.doomed:
             self.drop_snapshot(snapshot_id)
 
-    def _archived(self, snapshot_id: str, _: str) -> None:
+    def _tiered(self, snapshot_id: str, tier: str) -> None:
         snapshot = self.snapshots.get(snapshot_id)
         if snapshot is not None:
-            there = snapshot._replace(tier="archive", tiering="archival-completed")
-            self.snapshots.put(there, self.clock.now)
-
-    def _thawed(self, snapshot_id: str, _: str) -> None:
-        snapshot = self.snapshots.get(snapshot_id)
-        if snapshot is not None:
-            back = snapshot._replace(tier="standard", tiering="permanent-restore-completed")
-            self.snapshots.put(back, self.clock.now)
+            status = snapshot.tiering.replace("-in-progress", "-completed")
+            self.snapshots.put(snapshot._replace(tier=tier, tiering=status), self.clock.now)
 
     def _forget(self, resource_id: str, _: str) -> None:
         self.instances.forget(resource_id)
@@ -551,7 +545,6 @@ STEPS: Mapping[str, Callable[[World, str, str], None]] = {
     "failed": World._failed,
     "deleted": World._deleted,
     "snapshot-done": World._snapshot_done,
-    "archived": World._archived,
-    "thawed": World._thawed,
+    "tiered": World._tiered,
     "forget": World._forget,
 }

@@ -140,11 +140,13 @@ def given_up(seen: Seen) -> Generation | None:
     return Generation(name=newest.generation, marked_at=marked_at, parts=ordered, missing=tuple(missing))
 
 
+def originals(seen: Seen) -> list[Marked]:
+    """The original volumes, marked and not yet deleted."""
+    return [m for m in marked(seen) if not m.restored and m.state != "deleting"]
+
+
 def root_in_transit(seen: Seen) -> Marked | None:
-    """The original root volume, marked and not yet deleted."""
-    root = seen.instance.root_device
-    there = (m for m in marked(seen) if not m.restored and m.state != "deleting")
-    return next((m for m in there if m.place.device == root), None)
+    return next((m for m in originals(seen) if m.place.device == seen.instance.root_device), None)
 
 
 def unconfirmed(seen: Seen, generation: Generation | None) -> bool:
@@ -157,8 +159,7 @@ def unconfirmed(seen: Seen, generation: Generation | None) -> bool:
 
 def attempt_of(seen: Seen, root: Marked) -> list[Marked]:
     """The original volumes of the attempt at parking that this root volume is marked for."""
-    there = (m for m in marked(seen) if not m.restored and m.state != "deleting")
-    return [m for m in there if m.mark.generation == root.mark.generation]
+    return [m for m in originals(seen) if m.mark.generation == root.mark.generation]
 
 
 def held_up(seen: Seen, root: Marked) -> str:

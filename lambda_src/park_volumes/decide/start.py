@@ -26,6 +26,7 @@ from park_volumes.decide.situation import (
     marked,
     next_try,
     opted_in,
+    originals,
     root_detached,
     root_in_transit,
     settled,
@@ -92,8 +93,8 @@ def start(seen: Seen, settings: Settings, now: datetime, *, asked: bool) -> Deci
     remember = remembering(seen, now) if asked else ()
     if not root_detached(seen):
         return _start_as_it_is(seen, remember) if wanted else _settle(seen, settings, now)
-    if originals := [m for m in marked(seen) if not m.restored and m.state != "deleting"]:
-        return _put_back(seen, settings, now, originals, remember, wanted=wanted)
+    if left := originals(seen):
+        return _put_back(seen, settings, now, left, remember, wanted=wanted)
     if wanted or any(m.restored for m in marked(seen)):
         return _restore(seen, settings, now, remember, wanted=wanted)
     return Decision(reason=f"{instance.id} is parked.")
@@ -220,14 +221,14 @@ def _set_flags(seen: Seen, flags: Mapping[str, bool]) -> Stage:
 
 
 def _put_back(
-    seen: Seen, settings: Settings, now: datetime, originals: Sequence[Marked], remember: Stage, *, wanted: bool
+    seen: Seen, settings: Settings, now: datetime, left: Sequence[Marked], remember: Stage, *, wanted: bool
 ) -> Decision:
     """A wanted start puts the originals back. So does the sweep where the attempt is void: its lock came after another
     launch, or nobody confirmed it, and the pass that could is dead."""
     instance = seen.instance
     root = root_in_transit(seen)
     if root is None:
-        return _without_root(seen, originals, remember, wanted=wanted)
+        return _without_root(seen, left, remember, wanted=wanted)
     void = root.mark.launch_time != instance.launch_time or unconfirmed(seen, given_up(seen))
     if not (wanted or (void and now > root.mark.at + settings.quiet_period)):
         return Decision(reason=f"{instance.id} is being parked.")
@@ -246,11 +247,11 @@ def _put_back(
     return Decision(reason=f"The volumes of {instance.id} are put back.", steps=steps)
 
 
-def _without_root(seen: Seen, originals: Sequence[Marked], remember: Stage, *, wanted: bool) -> Decision:
+def _without_root(seen: Seen, left: Sequence[Marked], remember: Stage, *, wanted: bool) -> Decision:
     """The root volume is gone, others are left: they are deleted next, if it went the way that the snapshots tell."""
     instance = seen.instance
     generation = given_up(seen)
-    if generation is None or all(m.mark.generation != generation.name for m in originals):
+    if generation is None or all(m.mark.generation != generation.name for m in left):
         words = (
             f"{instance.id} has no root volume, and its snapshots do not say that it was parked. Nothing was changed"
         )
@@ -389,10 +390,11 @@ def _in_the_way(seen: Seen, generation: Generation) -> str:
     """
     instance = seen.instance
     source = {v.id: v.snapshot_id for v in seen.volumes}
+    held = attached(seen)
     for r in generation.parts:
         if r.zone != instance.zone:
             return f"{r.snapshot_id} is of a volume in {r.zone}, but {instance.id} is in {instance.zone}."
-        for v, at in attached(seen):
+        for v, at in held:
             if v.snapshot_id == r.snapshot_id and at.device != r.device:
                 return (
                     f"{v.id}, made from {r.snapshot_id}, is attached to {instance.id} at {at.device} instead of "
