@@ -467,18 +467,23 @@ class Pass:
         if restored - work.ready:
             made = set(work.made.values()) - work.ready
             wanted = sorted(restored | made)
-            self._wait_until(wanted, CREATING if made else 0, lambda v: v.state == "available" or bool(v.attachments))
+            usual = CREATING if made else 0
+            found = self._wait_until(wanted, usual, lambda v: v.state == "available" or bool(v.attachments))
+            if taken := [v.id for v in found if v.attachments and v.id in restored]:
+                raise Raced("AttachVolume", ", ".join(taken), "VolumeInUse", "another pass has attached it.")
             work.ready.update(wanted)
         if work.attaching and any(isinstance(s, SetDeleteOnTermination | StartInstance) for s in stage):
             attached = sorted(work.attaching)
             self._wait_until(attached, ATTACHING, lambda v: any(a.state == "attached" for a in v.attachments))
             work.attaching.clear()
 
-    def _wait_until(self, ids: Sequence[str], usual: float, ready: Callable[[Volume], bool]) -> None:
-        """Look when the usual time is over, or a quarter of what is left of the pass, and then less and less often."""
+    def _wait_until(self, ids: Sequence[str], usual: float, ready: Callable[[Volume], bool]) -> list[Volume]:
+        """The volumes, once all are ready. The first look comes when the usual time is over, or a quarter of what is
+        left of the pass, and the next ones come less and less often."""
         left = (self.deadline - self.clock.now()).total_seconds()
         pauses = chain((min(usual, left / 4),), (min(POLL * 2**n, LONGEST_POLL) for n in count()))
-        for pause in pauses:
+        while True:
+            pause = next(pauses)
             if self.clock.now() + timedelta(seconds=pause) >= self.deadline:
                 raise TooSlow("EC2 is still preparing the volumes; the start goes on by itself.")
             self.clock.sleep(pause)
@@ -487,7 +492,7 @@ class Pass:
                 words = "the volume could not be created: look at its KMS key and the volume quota."
                 raise Ec2Error("CreateVolume", ", ".join(failed), "error", words)
             if all(i in found and ready(found[i]) for i in ids):
-                return
+                return list(found.values())
 
     def _perform(self, step: Step, work: _Work) -> None:
         match step:

@@ -272,6 +272,25 @@ class TestAStart:
         stand.new_pass().settle([instance_id])
         assert stand.instance(instance_id).state == "pending"
 
+    def test_does_not_ask_to_attach_what_it_sees_another_pass_has_attached(self, stand: Stand) -> None:
+        instance_id = stand.parked()
+        first, second = stand.ec2(caller="first"), stand.ec2(caller="second")
+        client = second._client
+        look = client.describe_volumes
+
+        def after_the_first(**params: Any) -> Any:
+            if "CreateVolume" in client.calls and "AttachVolume" not in first._client.calls:  # type: ignore[attr-defined]
+                stand.new_pass(ec2=first).start(instance_id)
+            return look(**params)
+
+        client.describe_volumes = after_the_first  # type: ignore[method-assign]
+        result = stand.new_pass(ec2=second).start(instance_id)
+
+        assert result is not None
+        assert not result.error
+        assert "AttachVolume" not in client.calls  # type: ignore[attr-defined]
+        assert stand.instance(instance_id).state in ("pending", "running")
+
     @pytest.mark.parametrize("operation", ["ModifyInstanceAttribute", "DeleteTags"])
     @pytest.mark.parametrize("done", [True, False])
     def test_is_denied_to_settle_only_what_nobody_has_settled(self, stand: Stand, operation: str, done: bool) -> None:
