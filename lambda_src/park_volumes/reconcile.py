@@ -539,11 +539,12 @@ class Pass:
         """Create a volume; raise the attempt where the token answers with one that can not be used: in error, going or
         gone, or without its mark, so that it is its owner's.
 
-        A volume younger than the quiet period may only not be visible yet; an older one that is not there is gone.
+        A volume younger than the quiet period may only not be visible yet; an older one that is not there is gone. One
+        that is attached to the instance lost its mark because it is where it belongs, which this pass has not seen yet.
         """
         volume_id, created = self._create_at_any_rate(step)
         work.made[step.record.snapshot_id] = volume_id
-        if created < self.began and self._unusable(volume_id, created):
+        if created < self.began and self._unusable(volume_id, created, work.instance_id):
             self.ec2.do(CountAttempt(snapshot_id=step.record.snapshot_id, attempt=step.record.attempt + 1))
             raise TooSlow(f"The volume {volume_id} made from {step.record.snapshot_id} is gone; another one is made.")
 
@@ -559,8 +560,10 @@ class Pass:
             self.ec2.do(CountAttempt(snapshot_id=step.record.snapshot_id, attempt=step.record.attempt + 1))
             raise TooSlow(f"{error} It is made without volume_initialization_rate.") from error
 
-    def _unusable(self, volume_id: str, created: datetime) -> bool:
+    def _unusable(self, volume_id: str, created: datetime, instance_id: str) -> bool:
         found = self.ec2.volumes([volume_id])
+        if any(v.attached_to(instance_id) for v in found):
+            return False
         if found:
             return found[0].mark is None or found[0].state not in ("creating", "available", "in-use")
         return created + self.settings.quiet_period < self.began

@@ -184,6 +184,8 @@ def _attach(stage: Stage, volume: Volume, device: str) -> bool:
     theirs = not _in_transit(stage, volume)
     if theirs:
         _take_back(stage, volume)
+    if device == instance.root_device:
+        stage.world.ledger.own_root.add(instance.id)
     mine = latest.get(device)
     there = {item.device for item in instance.devices if item.state != "detaching"}
     missing = before.keys() - there if device == instance.root_device else set()

@@ -381,6 +381,20 @@ STORIES: Mapping[str, Story] = {
         "wait 1",
         "person attaches 0",
     ),
+    "a restored volume that was settled is not made anew by who still sees the instance without it": story(
+        "one volume",
+        "started",
+        "begin settle",
+        "finish c",
+        "begin start",
+        "go c 6",
+        "begin settle",
+        "go c 4",
+        "go c 8",
+        "begin start",
+        "go b 6",
+        lag=Lag(60.0, seed=98, share=50),
+    ),
     "a start waits for snapshots that somebody archived": story(
         "two volumes", "parked", "person archives a snapshot 0", "wait 40", "begin start", "finish a"
     ),

@@ -388,6 +388,20 @@ class TestAttempts:
         assert result.decision.outcome is Outcome.GOING_ON
         assert [r.attempt for r in stand.ec2().snapshots_named([r.snapshot_id]).records] == [1]
 
+    def test_one_that_was_attached_and_settled_meanwhile_does_not(self, stand: Stand) -> None:
+        """Whoever still sees the instance without it learns from the token which it is."""
+        instance_id = stand.parked(ROOT)
+        (r,) = stand.ec2().snapshots_of([instance_id]).records
+        (before,) = look(stand.ec2(), [instance_id], locks=False).values()
+        stand.new_pass().start(instance_id)
+        stand.after(20)
+        stand.new_pass().settle([instance_id])
+        assert [v.mark for v in stand.ec2().volumes(volumes_of(stand, r.snapshot_id))] == [None]
+        stand.new_pass().start_seen(before)
+
+        assert [r.attempt for r in stand.ec2().snapshots_named([r.snapshot_id]).records] == [1]
+        assert len(volumes_of(stand, r.snapshot_id)) == 1
+
     def test_a_volume_in_error_is_replaced_by_the_next_attempt(self, stand: Stand) -> None:
         instance_id = stand.parked(ROOT)
         stand.new_pass(faults=at_operation("CreateVolume", Fault.VOLUME_FAILS)).start(instance_id)
