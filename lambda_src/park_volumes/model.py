@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 PARK_ALL = "true"
 PARK_ROOT = "root"
 OPTED_IN = (PARK_ALL, PARK_ROOT)
 LEAVE_ATTACHED = "false"
+
+NEVER = datetime.fromtimestamp(0, UTC)
+"""The time of what has not happened yet."""
 
 
 @dataclass(frozen=True, kw_only=True)

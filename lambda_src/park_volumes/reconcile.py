@@ -19,7 +19,7 @@ from typing import Protocol
 
 from park_volumes import records
 from park_volumes.decide.archive import some_at_once
-from park_volumes.decide.line import AT_ONCE, ahead, standing
+from park_volumes.decide.line import AT_ONCE, ahead, may_wait, standing
 from park_volumes.decide.observe import observed
 from park_volumes.decide.orphans import GONE, TERMINATED
 from park_volumes.decide.park import park, worth_a_look
@@ -27,6 +27,7 @@ from park_volumes.decide.situation import fell_back, last_request, opted_in, sta
 from park_volumes.decide.start import remembering, requested, restore, start, without_capacity
 from park_volumes.ec2 import DENIED, NO_CAPACITY, THROTTLED, Ec2, Ec2Error, Raced, Snapshots
 from park_volumes.model import (
+    NEVER,
     OPTED_IN,
     ArchiveSnapshot,
     AttachVolume,
@@ -60,6 +61,9 @@ THREADS = 16
 
 TURN = 150
 """Starts that a pass of a minute goes on with: more than EC2 takes in that time."""
+
+LINE_LASTS = timedelta(seconds=30)
+"""How long a function goes by the line that it saw: EC2 is not asked for it by everybody who joins it."""
 
 AFTER_RACE = timedelta(seconds=2)
 """When to look again after EC2 refused a step because things had moved on."""
@@ -182,8 +186,7 @@ def _ended(ec2: Ec2, snapshots: Snapshots, *, known: set[str]) -> list[Instance]
 
 
 def _gone(instance_id: str) -> Instance:
-    never = datetime.fromtimestamp(0, UTC)
-    return Instance(id=instance_id, state=GONE, launch_time=never, zone="", root_device="", mappings=(), tags={})
+    return Instance(id=instance_id, state=GONE, launch_time=NEVER, zone="", root_device="", mappings=(), tags={})
 
 
 def _volumes(ec2: Ec2, instances: Sequence[Instance], every: Iterable[Record]) -> list[Volume]:
@@ -269,6 +272,14 @@ class _Work:
         return step.volume_id or self.made[step.snapshot_id]
 
 
+@dataclass(kw_only=True)
+class Line:
+    """When starts were asked for in the last hour, as was seen at that time."""
+
+    requests: Sequence[datetime] = ()
+    seen: datetime = NEVER
+
+
 @dataclass(frozen=True, kw_only=True)
 class Pass:
     """One run of a Lambda. It acts on what it saw no later than ``deadline``; ``began`` is the time it decides by."""
@@ -279,6 +290,7 @@ class Pass:
     began: datetime
     deadline: datetime
     each: Each = in_parallel
+    line: Line = field(default_factory=Line)
     confirmed: dict[str, MarkSnapshots] = field(default_factory=dict)
     """By instance, the last step of a lock, which is done at the end for all of them at once."""
 
@@ -362,34 +374,52 @@ class Pass:
 
     def request(self, ids: Iterable[str]) -> list[Result]:
         """Start these instances for somebody who does not wait: at once, or when it is their turn."""
-        return self._in_turn(look(self.ec2, ids, locks=False).values())
+        instances = self.ec2.instances(ids)
+        waiting = self.stand_in_line(instances)
+        left = {i.id for i in instances} - {r.seen.instance.id for r in waiting}
+        begin = look_at(self.ec2, [i for i in instances if i.id in left], locks=False)
+        return self._begin(begin.values()) + waiting
 
     def start_refused(self, ids: Iterable[str], tried: datetime) -> list[Result]:
         """Start those of these instances that EC2 refused to start, at that time, because their volumes are parked."""
-        return self._in_turn(s for s in look(self.ec2, ids, locks=False).values() if start_refused(s, tried))
+        every = [s for s in look(self.ec2, ids, locks=False).values() if start_refused(s, tried)]
+        waiting = self.stand_in_line([s.instance for s in every])
+        left = {s.instance.id for s in every} - {r.seen.instance.id for r in waiting}
+        return self._begin(s for s in every if s.instance.id in left) + waiting
 
-    def _in_turn(self, every: Iterable[Seen]) -> list[Result]:
-        """Every request is remembered first. Those with few ahead of them begin; the sweep goes on with the others,
-        whoever has waited longest first. What has no snapshot to remember it on begins in any case."""
-        every = self._remember_all(list(every))
-        line = [s for s in every if last_request(s)]
-        before = self.ahead() if line else 0
-        places = {s.instance.id: before + n for n, s in enumerate(line)}
-        begin = [s for s in every if places.get(s.instance.id, 0) < AT_ONCE]
-        waiting = [s for s in every if s not in begin]
-        return self._start_all(begin, asked=True) + [self._wait(s, places[s.instance.id]) for s in waiting]
+    def stand_in_line(self, instances: Sequence[Instance]) -> list[Result]:
+        """Remember the requests for those of these instances that can wait and have others ahead of them: for that
+        nobody looks at their volumes. The sweep goes on with whoever has waited longest; the rest is to begin now."""
+        line = [s for s in self._of_their_snapshots(instances) if may_wait(s, self.settings)]
+        places = {s.instance.id: self._place(s, n) for n, s in enumerate(line)}
+        waiting = [s for s in line if places[s.instance.id] >= AT_ONCE]
+        return [self._wait(s, places[s.instance.id]) for s in self._remember_all(waiting)]
 
-    def ahead(self) -> int:
-        """How many starts are ahead of one that is asked for now."""
-        hours = {f"{at:%Y-%m-%dT%H}" for at in (self.began - self.settings.start_hold, self.began)}
-        return ahead(self.ec2.requests(sorted(hours)), self.began)
+    def _of_their_snapshots(self, instances: Sequence[Instance]) -> list[Seen]:
+        snapshots = self.ec2.snapshots_of(i.id for i in instances)
+        return list(assemble(instances, snapshots, ()).values())
+
+    def _place(self, seen: Seen, before: int) -> int:
+        """How many are ahead: with so many before it in the same request, or of a request that is still remembered."""
+        asked = last_request(seen)
+        if asked and start_pending(seen, self.settings, self.began):
+            return self.ahead(asked)
+        return self.ahead(self.began) + before
 
     def _wait(self, seen: Seen, number: int) -> Result:
-        decision = start(seen, self.settings, self.began, asked=True)
-        if decision.outcome is not Outcome.REFUSED:
-            reason = standing(seen.instance.id, number)
-            decision = Decision(reason=reason, outcome=Outcome.GOING_ON)
-        return Result(seen=seen, decision=decision)
+        reason = standing(seen.instance.id, number)
+        return Result(seen=seen, decision=Decision(reason=reason, outcome=Outcome.GOING_ON))
+
+    def _begin(self, every: Iterable[Seen]) -> list[Result]:
+        """Every request is remembered first, so that others see it ahead of theirs."""
+        return self._start_all(self._remember_all(list(every)), asked=True)
+
+    def ahead(self, asked: datetime) -> int:
+        """How many starts are ahead of one that was asked for at that time, by what was seen of the line lately."""
+        hours = {f"{at:%Y-%m-%dT%H}" for at in (self.began - self.settings.start_hold, self.began)}
+        if self.began > self.line.seen + LINE_LASTS:
+            self.line.requests, self.line.seen = self.ec2.requests(sorted(hours)), self.began
+        return ahead(self.line.requests, asked, self.began)
 
     def _start_all(self, every: Sequence[Seen], *, asked: bool) -> list[Result]:
         results: dict[str, Result] = {}

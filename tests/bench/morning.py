@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
-from tests.bench.cloud import Throttled
+from tests.bench.cloud import Failed, Throttled
 from tests.bench.deployed import Deployment, Module, on_the_clock
 from tests.bench.scenario import Fleet, asleep
 from tests.model import judge
@@ -68,9 +69,13 @@ class People:
                 answer = self._function.invoke(url_event("POST", path_of(instance_id, "start")))
             except Throttled:
                 self._simulation.sleep(ASK_AGAIN_SECONDS)
-            else:
-                self.answers.append({"status": answer["statusCode"], **json.loads(answer["body"])})
+                continue
+            except Failed:
+                answer = {"statusCode": 502, "body": "{}"}
+            self.answers.append({"status": answer["statusCode"], **json.loads(answer["body"])})
+            if answer["statusCode"] != HTTPStatus.BAD_GATEWAY:
                 return
+            self._simulation.sleep(60)
 
 
 def morning(instances: int, *, concurrency: int, schedule: int = SCHEDULE, people: float = PEOPLE) -> Morning:

@@ -123,12 +123,19 @@ class Ec2Sdk(EC2Client):
                     self.tally.throttled += 1
                 delay = self._retries.after(op.name, code, HTTP_STATUS.get(code, 400), attempt, context)
                 if delay is None:
+                    delay = self._needs_retry(op, error, attempt)
+                if delay is None:
                     raise
             else:
                 self._retries.after(op.name, "", 200, attempt, context)
                 return answer
             attempt += 1
             self._simulation.sleep(delay)
+
+    def _needs_retry(self, op: Operation, error: ClientError, attempt: int) -> float | None:
+        """What hooks say that were registered after the SDK's own: they are heard where that gives up."""
+        said = {"response": (None, error.response), "attempts": attempt, "operation": SimpleNamespace(name=op.name)}
+        return next((delay for hook in self.hooks["needs-retry"] if (delay := hook(**said)) is not None), None)
 
 
 class Tally:

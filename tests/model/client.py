@@ -85,7 +85,7 @@ class Client:
         self.refusals: dict[str, int] = {}
         self.made = 0
         self.exceptions = SimpleNamespace(ClientError=ClientError)
-        self.hooks: list[Callable[..., None]] = []
+        self.hooks: dict[str, list[Callable[..., Any]]] = {"before-call": [], "needs-retry": []}
         events = SimpleNamespace(register=self._register)
         self.meta = SimpleNamespace(region_name=world.rules.region, endpoint_url=ENDPOINT, events=events)
 
@@ -97,14 +97,16 @@ class Client:
         setattr(self, name, method)
         return method
 
-    def _register(self, event: str, handler: Callable[..., None]) -> None:
-        """A hook of botocore's, of the one kind that the product has: before a call, whatever its repetitions."""
-        if event != f"before-call.{self.service}":
+    def _register(self, event: str, handler: Callable[..., Any]) -> None:
+        """A hook of botocore's, of the two kinds that the product has: before a call, and after one that failed. This
+        client does not ask those, since it repeats no call."""
+        name, _, service = event.partition(".")
+        if name not in self.hooks or service != self.service:
             raise NotImplementedError(f"The model knows no event {event}.")
-        self.hooks.append(handler)
+        self.hooks[name].append(handler)
 
     def before_call(self, op: Operation) -> None:
-        for hook in self.hooks:
+        for hook in self.hooks["before-call"]:
             hook(model=SimpleNamespace(name=op.name))
 
     def _call(self, op: Operation, /, **params: Any) -> Answer:

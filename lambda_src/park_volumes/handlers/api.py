@@ -52,15 +52,19 @@ def answer(
     context: LambdaContext,
     *,
     this_pass: Pass,
+    busy: bool,
     sign_in: SignIn,
     logger: Logger,
     tell: Callable[[list[Result]], None],
 ) -> dict[str, Any]:
-    """Answer one request of the Function URL, and ``tell`` of starts. Raises ValueError for what is no such request."""
+    """Answer one request of the Function URL, and ``tell`` of starts. Raises ValueError for what is no such request.
+
+    A ``busy`` function looks first whether others are ahead of a start.
+    """
     context_of_request = event["requestContext"]
     if not isinstance(context_of_request, dict) or not {"http", "stage"} <= context_of_request.keys():
         raise ValueError("The function was invoked directly, and not with a request of a Function URL.")
-    app.append_context(this_pass=this_pass, sign_in=sign_in, logger=logger, tell=tell)  # type: ignore[no-untyped-call]  # Powertools types it not
+    app.append_context(this_pass=this_pass, busy=busy, sign_in=sign_in, logger=logger, tell=tell)  # type: ignore[no-untyped-call]  # Powertools types it not
     return app.resolve(event, context)
 
 
@@ -149,20 +153,27 @@ def show_instance(ref: str) -> Response[Any]:
 @app.post("/instances/<ref>/start")
 def start_instance(ref: str) -> Response[Any]:
     wait = _wait()
-    seen = _find(ref, locks=False)
-    instance = seen.instance
+    this_pass, instance = _this_pass(), _find_instance(ref)
+    for result in this_pass.stand_in_line([instance]) if app.context["busy"] else ():
+        _tell(result)
+        return _started(result)
+    seen = _look_at(instance, ref, locks=False)
     if instance.state == "stopping":
         message = f"{instance.id} is still stopping: ask again when it has stopped, usually within a minute or two."
         raise Problem(HTTPStatus.CONFLICT, "stopping", message)
-    result = _in_line(_this_pass().start_seen(seen))
-    runtime.log(app.context["logger"], result)
-    app.context["tell"]([result])
+    result = _in_line(this_pass.start_seen(seen))
+    _tell(result)
     _must_have_worked(result)
     if wait and (later := _at_rest_within(wait, result.seen)):
         if later.instance.state != "running":
             raise Problem(HTTPStatus.BAD_GATEWAY, "start_taken_back", taken_back(later))
         return _json(HTTPStatus.OK, _shown(later))
     return _started(result)
+
+
+def _tell(result: Result) -> None:
+    runtime.log(app.context["logger"], result)
+    app.context["tell"]([result])
 
 
 @app.post("/instances/<ref>/stop")
@@ -212,7 +223,7 @@ def _in_line(result: Result) -> Result:
     if not (result.throttled or result.postponed):
         return result
     with suppress(Ec2Error):
-        words = standing(result.seen.instance.id, _this_pass().ahead())
+        words = standing(result.seen.instance.id, _this_pass().ahead(_this_pass().began))
         return replace(result, decision=replace(result.decision, reason=words, outcome=Outcome.GOING_ON))
     return result
 
@@ -239,26 +250,36 @@ def _started(result: Result) -> Response[Any]:
 
 
 def _find(ref: str, *, locks: bool) -> Seen:
-    """The instance that a reference names. Raises Problem: 404 unknown, 409 ambiguous or not ours, 410 terminated."""
+    """What there is to see of the instance that a reference names. Raises Problem as its two halves do."""
+    return _look_at(_find_instance(ref), ref, locks=locks)
+
+
+def _find_instance(ref: str) -> Instance:
+    """The instance that a reference names. Raises Problem: 404 unknown, 409 ambiguous."""
     this_pass = _this_pass()
-    key = this_pass.settings.opt_in_tag_key
     ref = unquote(ref)
     if INSTANCE_ID.fullmatch(ref):
         candidates = this_pass.ec2.instances([ref])
     else:
-        candidates = this_pass.ec2.instances_tagged({"Name": (literally(ref),), key: OPTED_IN})
+        tags = {"Name": (literally(ref),), this_pass.settings.opt_in_tag_key: OPTED_IN}
+        candidates = this_pass.ec2.instances_tagged(tags)
         candidates = [i for i in candidates if i.state not in ("shutting-down", "terminated")] or candidates
     candidates = _visible(candidates)
+    if not candidates:
+        raise _unknown(ref)
     if len(candidates) > 1:
         ids = ", ".join(sorted(i.id for i in candidates))
         message = f"{len(candidates)} instances have the Name {ref!r}: {ids}. Use the id of the one you mean."
         raise Problem(HTTPStatus.CONFLICT, "ambiguous", message)
-    seen = look_at(this_pass.ec2, candidates, locks=locks)
-    if not seen:
-        raise _unknown(ref)
-    (found,) = seen.values()
-    _must_be_ours(found, ref, key)
-    return found
+    return candidates[0]
+
+
+def _look_at(instance: Instance, ref: str, *, locks: bool) -> Seen:
+    """Raises Problem: 404 or 409 not ours, 410 terminated."""
+    this_pass = _this_pass()
+    (seen,) = look_at(this_pass.ec2, [instance], locks=locks).values()
+    _must_be_ours(seen, unquote(ref), this_pass.settings.opt_in_tag_key)
+    return seen
 
 
 def _must_be_ours(seen: Seen, ref: str, key: str) -> None:

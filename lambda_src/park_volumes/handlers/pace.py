@@ -6,11 +6,14 @@ second: https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from park_volumes.ec2 import THROTTLED
+from park_volumes.model import NEVER
 from park_volumes.reconcile import Clock, OutOfTime
 
 BUCKETS: Final[Mapping[str, tuple[int, int]]] = {
@@ -36,6 +39,18 @@ they find tokens left even while we take all of ours."""
 LEAST: Final = timedelta(seconds=1)
 """What a pass gets after its look, however short its turn is."""
 
+PATIENT: Final = ("Describe", "CreateTags")
+"""What is tried again for as long as there is time: without a look, or without remembering it, no request is taken."""
+
+AGAIN: Final = (4.0, 12.0)
+"""Seconds, from and to, after which it is tried again."""
+
+THE_REST: Final = timedelta(seconds=10)
+"""What a pass keeps for what comes after that."""
+
+BUSY: Final = timedelta(seconds=10)
+"""A function that has made changing calls within this time is hardly ever idle: others are waiting for it, too."""
+
 
 class Pace:
     """For one of ``functions`` that may run at once: its part of every bucket. A hook for botocore's before-call.
@@ -50,10 +65,13 @@ class Pace:
         self._lock = threading.Lock()
         self._turn = self._deadline = datetime.max.replace(tzinfo=UTC)
         self._doing = True
+        self._last = NEVER
 
-    def begin(self, *, turn: datetime, deadline: datetime) -> None:
-        """A pass has begun: when its turn is over, and when the function has to be."""
+    def begin(self, *, turn: datetime, deadline: datetime) -> bool:
+        """A pass has begun: when its turn is over, and when the function has to be. Whether the one before is just
+        over."""
         self._turn, self._deadline, self._doing = turn, deadline, False
+        return self._clock.now() < self._last + BUSY
 
     def __call__(self, *, model: Any, **_: object) -> None:
         if model.name in BUCKETS:
@@ -61,6 +79,16 @@ class Pace:
             wait = self._reserve(model.name, SIZE * size / self.functions, RATE * rate / self.functions)
             if wait > 0:
                 self._clock.sleep(wait)
+
+    def again(self, *, operation: Any, response: Any, **_: object) -> float | None:
+        """Seconds until the next try of a look, or of a request's writing down, that EC2 throttled; None where there is
+        no time for it. A hook for botocore's needs-retry, which is heard once the SDK gives up.
+        """
+        code = response[1].get("Error", {}).get("Code") if response else ""
+        if code != THROTTLED or not operation.name.startswith(PATIENT):
+            return None
+        wait = random.uniform(*AGAIN)  # noqa: S311  # it spreads calls, and guards no secret
+        return wait if self._clock.now() + timedelta(seconds=wait) + THE_REST < self._deadline else None
 
     def _reserve(self, action: str, size: float, rate: float) -> float:
         """Take a token, maybe one that is not there yet; the seconds until it is. Raises OutOfTime."""
@@ -73,4 +101,5 @@ class Pace:
             if wait > 0 and now + timedelta(seconds=wait) > self._turn:
                 raise OutOfTime
             self._full_at[action] = full_at
+            self._last = now
         return wait

@@ -11,7 +11,7 @@ from botocore.config import Config
 
 from park_volumes.ec2 import Ec2
 from park_volumes.model import Outcome, Settings
-from park_volumes.reconcile import Clock, Pass, Result, SystemClock
+from park_volumes.reconcile import Clock, Line, Pass, Result, SystemClock
 
 MARGIN = timedelta(seconds=3)
 """What is left of the time limit for writing the answer."""
@@ -21,11 +21,13 @@ def clock() -> Clock:
     return SystemClock()
 
 
-def begin_pass(ec2: Ec2, settings: Settings, context: LambdaContext) -> Pass:
+def begin_pass(ec2: Ec2, settings: Settings, context: LambdaContext, line: Line | None = None) -> Pass:
+    """``line``: of the starts, as the function saw it in an earlier pass."""
     its_clock = clock()
     began = its_clock.now()
     left = timedelta(milliseconds=context.get_remaining_time_in_millis())
-    return Pass(ec2=ec2, settings=settings, clock=its_clock, began=began, deadline=began + left - MARGIN)
+    deadline = began + left - MARGIN
+    return Pass(ec2=ec2, settings=settings, clock=its_clock, began=began, deadline=deadline, line=line or Line())
 
 
 def patient() -> Config:
@@ -51,7 +53,7 @@ def is_reminder(event: dict[str, Any]) -> bool:
 def prompt() -> Config:
     """An SDK for a caller that waits: two quick retries, then the error is told."""
     return Config(
-        retries={"mode": "standard", "max_attempts": 3}, max_pool_connections=30, connect_timeout=3, read_timeout=15
+        retries={"mode": "standard", "max_attempts": 2}, max_pool_connections=30, connect_timeout=3, read_timeout=15
     )
 
 

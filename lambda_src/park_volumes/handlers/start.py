@@ -18,7 +18,7 @@ from park_volumes.handlers import api, failed_start, runtime, sign_in, trail
 from park_volumes.handlers.notices import Notices, Place
 from park_volumes.handlers.pace import Pace
 from park_volumes.model import Outcome
-from park_volumes.reconcile import Pass, Result, sweep_start
+from park_volumes.reconcile import Line, Pass, Result, sweep_start
 from park_volumes.report import of_start
 
 SETTINGS = environment.from_environment(os.environ)
@@ -33,7 +33,9 @@ OUR_ROLE = environment.text(os.environ, "START_ROLE_ARN")
 logger = Logger()
 client = boto3.client("ec2", config=runtime.prompt())
 pace = Pace(runtime.clock(), functions=1)
+line = Line()
 client.meta.events.register("before-call.ec2", pace)
+client.meta.events.register("needs-retry.ec2", pace.again)  # type: ignore[arg-type]  # the stubs know no answer of a hook
 ec2 = Ec2(client, deployment=SETTINGS.deployment)
 
 notices = Notices.of_function(SETTINGS.deployment, logger)
@@ -55,8 +57,8 @@ class FailedPass(Exception):
 @logger.inject_lambda_context(log_event=False, clear_state=True)  # whatever the environment says: events hold tokens
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer a request of the Function URL (payload format 2.0), start for a schedule, or follow an event."""
-    this_pass = runtime.begin_pass(ec2, SETTINGS, context)
-    pace.begin(turn=this_pass.deadline, deadline=this_pass.deadline)
+    this_pass = runtime.begin_pass(ec2, SETTINGS, context, line)
+    busy = pace.begin(turn=this_pass.deadline, deadline=this_pass.deadline)
     place = Place.of_function(context.invoked_function_arn)
 
     def tell(results: Iterable[Result], *, asked: bool, telling: bool) -> None:
@@ -64,7 +66,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
     if "requestContext" in event:
         tell_one = partial(tell, asked=True, telling=True)
-        return api.answer(event, context, this_pass=this_pass, sign_in=callers, logger=logger, tell=tell_one)
+        return api.answer(event, context, this_pass=this_pass, busy=busy, sign_in=callers, logger=logger, tell=tell_one)
     kind = event["detail-type"]
     results = _results(event, this_pass)
     for result in results:
