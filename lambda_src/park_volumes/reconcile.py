@@ -63,7 +63,7 @@ TURN = 150
 """Starts that a pass of a minute goes on with: more than EC2 takes in that time."""
 
 LINE_LASTS = timedelta(seconds=30)
-"""How long a function goes by the line that it saw: EC2 is not asked for it by everybody who joins it."""
+"""How long a function goes by a long line that it saw: EC2 is not asked for it by everybody who joins it."""
 
 AFTER_RACE = timedelta(seconds=2)
 """When to look again after EC2 refused a step because things had moved on."""
@@ -415,10 +415,12 @@ class Pass:
         return self._start_all(self._remember_all(list(every)), asked=True)
 
     def ahead(self, asked: datetime) -> int:
-        """How many starts are ahead of one that was asked for at that time, by what was seen of the line lately."""
+        """How many starts are ahead of one that was asked for at that time. Not everybody looks at a long line anew."""
+        known = ahead(self.line.requests, asked, self.began)
+        if known >= AT_ONCE and self.began <= self.line.seen + LINE_LASTS:
+            return known
         hours = {f"{at:%Y-%m-%dT%H}" for at in (self.began - self.settings.start_hold, self.began)}
-        if self.began > self.line.seen + LINE_LASTS:
-            self.line.requests, self.line.seen = self.ec2.requests(sorted(hours)), self.began
+        self.line.requests, self.line.seen = self.ec2.requests(sorted(hours)), self.began
         return ahead(self.line.requests, asked, self.began)
 
     def _start_all(self, every: Sequence[Seen], *, asked: bool) -> list[Result]:
@@ -439,6 +441,7 @@ class Pass:
             self.ec2.do(RememberStart(snapshot_ids=ids, at=self.began))
         except Ec2Error:
             self.each([partial(self.ec2.do, step) for step in steps.values()])
+        self.line.requests = [*self.line.requests, *([self.began] * len(steps))]
         return [requested(s, self.began) if s.instance.id in steps else s for s in every]
 
     def _remember(self, seen: Seen) -> tuple[RememberStart, ...]:

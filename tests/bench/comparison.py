@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 
 from tests.bench.cloud import Function
 from tests.bench.deployed import Deployment, Module, on_the_clock
-from tests.bench.morning import SCHEDULE, start_requested
+from tests.bench.morning import SCHEDULE
 from tests.bench.scenario import Fleet
 from tests.bench.sdk import Ec2Sdk, Tally
 from tests.bench.ways import Article, Waiters, waiters_wait
 from tests.model import judge
 from tests.model.faults import Call, Fault, FaultPlan
 from tests.model.records import Durations
-from tests.unit.functions import path_of, url_event
+from tests.unit.functions import path_of, start_requested, url_event
 
 OURS, ARTICLE, WAITERS = "ours", "the article's", "with waiters"
 WAYS = (OURS, ARTICLE, WAITERS)
@@ -108,7 +108,7 @@ def _start(way: Deployment | Others, ids: Sequence[str]) -> None:
         way.functions["start"].invoke_later(url_event("POST", path_of(ids[0], "start")))
     else:
         for n in range(0, len(ids), SCHEDULE):
-            way.functions["start"].invoke_later(start_requested(ids[n : n + SCHEDULE]))
+            way.functions["start"].invoke_later(start_requested(*ids[n : n + SCHEDULE]))
 
 
 class Spent(NamedTuple):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -13,7 +12,7 @@ from tests.bench.deployed import Deployment, Module, on_the_clock
 from tests.bench.scenario import Fleet, asleep
 from tests.model import judge
 from tests.model.faults import BUCKETS
-from tests.unit.functions import path_of, url_event
+from tests.unit.functions import path_of, start_requested, url_event
 
 SCHEDULE = 50
 """Instances that one schedule names: those of an office."""
@@ -25,8 +24,8 @@ ASK_AGAIN_SECONDS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Morning:
-    """What came of it. Times in seconds since the first request; ``answers`` are those that people got, with the number
-    of starts that were asked for before theirs and not yet begun."""
+    """What came of it. Times in seconds since the first request; a person has ``asked`` when Lambda let the request in.
+    ``answers`` are those that people got, with the number of starts that were asked for before theirs."""
 
     asked: dict[str, float]
     started: dict[str, float]
@@ -53,11 +52,12 @@ class Morning:
 
 
 class People:
-    """Each presses the button once, and again only where Lambda lets nobody in."""
+    """Each presses the button once, and again where Lambda lets nobody in, or the answer is to ask again."""
 
     def __init__(self, fleet: Fleet, deployment: Deployment) -> None:
         self.answers: list[dict[str, Any]] = []
-        self._simulation = fleet.simulation
+        self.let_in: dict[str, float] = {}
+        self._fleet, self._simulation = fleet, fleet.simulation
         self._function = deployment.functions["start"]
 
     def ask(self, instance_id: str) -> None:
@@ -65,6 +65,7 @@ class People:
 
     def _ask(self, instance_id: str) -> None:
         while True:
+            self.let_in[instance_id] = self._fleet.seconds
             try:
                 answer = self._function.invoke(url_event("POST", path_of(instance_id, "start")))
             except Throttled:
@@ -99,7 +100,7 @@ def morning(instances: int, *, concurrency: int, schedule: int = SCHEDULE, peopl
         fleet.simulation.run(seconds=600)
     functions = deployment.functions.values()
     return Morning(
-        asked=asked,
+        asked=asked | crowd.let_in,
         started=started,
         answers=crowd.answers,
         running=fleet.running(),
@@ -124,17 +125,12 @@ def _ask(fleet: Fleet, deployment: Deployment, crowd: People, schedule: int, peo
     for n in range(0, len(scheduled), schedule):
         named = scheduled[n : n + schedule]
         asked |= dict.fromkeys(named, asked[named[0]])
-        event = start_requested(named)
+        event = start_requested(*named)
         fleet.simulation.at(
             fleet.began + asked[named[0]],
             lambda event=event: deployment.functions["start"].invoke_later(event),  # type: ignore[misc]
         )
     return asked
-
-
-def start_requested(ids: Sequence[str]) -> dict[str, Any]:
-    detail = {"instance-id": ids[0]} if len(ids) == 1 else {"instance-ids": list(ids)}
-    return {"detail-type": "Start Requested", "detail": detail}
 
 
 def dictated(instances: int) -> float:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from tests.bench.comparison import QUEUE_REQUEST, spent
 from tests.bench.deployed import Deployment, Module, on_the_clock
-from tests.bench.morning import start_requested
 from tests.bench.scenario import Fleet, asleep
+from tests.unit.functions import start_requested
 
 HOURS, WORKING_DAYS = 730, 22
 """Of a month."""
@@ -57,7 +57,7 @@ def _day(instances: int) -> float:
         deployment = Deployment(simulation=fleet.simulation, account=fleet.account, module=module)
         fleet.stop()
         fleet.until_parked(3600)
-        deployment.functions["start"].invoke_later(start_requested(fleet.ids))
+        deployment.functions["start"].invoke_later(start_requested(*fleet.ids))
         fleet.simulation.run(lambda: fleet.running() == instances, seconds=3600)
         fleet.simulation.run(seconds=600)
         if fleet.running() != instances:

@@ -169,6 +169,7 @@ def lends(stage: Stage, which: int) -> bool:
     stage.theirs |= {item.volume_id for item in instance.devices} if instance else set()
     volume = free[which % len(free)]
     _take_back(stage, volume)
+    stage.world.ledger.deleted.add(volume.content)  # written over
     stage.person.attach_volume(VolumeId=volume.id, InstanceId=helper, Device="/dev/sdf")
     stage.wait(3)
     stage.person.detach_volume(VolumeId=volume.id, InstanceId=helper, Device="/dev/sdf")

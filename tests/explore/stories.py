@@ -395,6 +395,17 @@ STORIES: Mapping[str, Story] = {
         "go b 6",
         lag=Lag(60.0, seed=98, share=50),
     ),
+    "a volume that was marked before only the root volume was opted in stays, and is in nobody's way": story(
+        "two volumes",
+        "copied",
+        "begin park",
+        "go c 7",
+        "begin park",
+        "go c 2",
+        "die c",
+        "person opts in 5",
+        "finish a",
+    ),
     "a start waits for snapshots that somebody archived": story(
         "two volumes", "parked", "person archives a snapshot 0", "wait 40", "begin start", "finish a"
     ),

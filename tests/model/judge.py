@@ -32,9 +32,10 @@ class Ledger:
     """What the owners of the data have a right to.
 
     latest: per instance, what each device last held. kept: volumes that their owner detached. waived: bytes of which
-    the owner deleted the last copy. deleted: bytes of which the owner deleted the volume. own_root: the instances to
-    which their owner attached a root volume by hand since they stopped. mortal: per instance, the devices off it that
-    would have died with it. ended: when an instance was terminated. incidents: what must never be and was, in words.
+    the owner deleted the last copy. deleted: bytes of which the owner deleted the volume, or wrote it over. own_root:
+    the instances to which somebody attached a root volume by hand since they stopped. mortal: per instance, the devices
+    off it that would have died with it. ended: when an instance was terminated. incidents: what must never be and was,
+    in words.
     """
 
     latest: dict[str, "dict[str, Content]"] = field(default_factory=dict)

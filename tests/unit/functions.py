@@ -72,6 +72,11 @@ class Context:
         return int(self.remaining_seconds * 1000)
 
 
+def start_requested(*ids: str) -> dict[str, Any]:
+    detail = {"instance-id": ids[0]} if len(ids) == 1 else {"instance-ids": list(ids)}
+    return {"detail-type": "Start Requested", "detail": detail}
+
+
 def state_change(instance_id: str, state: str) -> dict[str, Any]:
     return {
         "source": "aws.ec2",

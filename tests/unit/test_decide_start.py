@@ -332,6 +332,24 @@ class TestPutBack:
             "Nothing was changed; attach its root volume at /dev/xvda, and ask again."
         )
 
+    @pytest.mark.parametrize("asked", [True, False])
+    def test_a_volume_that_another_attempt_only_marked_stays_where_it_is(self, asked: bool) -> None:
+        """It was to be parked with the root volume; then the instance was opted in for its root volume only."""
+        of_data, of_root = records()
+        root_only = replace(
+            of_root, generation="root only", part=1, parts=1, mark=replace(MARK, generation="root only")
+        )
+        stays = in_transit(data_volume(), of_data)
+        decision = decide(seen(stays, records=(root_only,)), asked=asked)
+
+        assert decision.outcome is Outcome.DONE
+        if asked:
+            assert [r.record for r in steps_of(decision, CreateVolume)] == [root_only]
+            assert kinds(decision)[-1] == {"StartInstance"}
+        else:
+            assert decision.reason == f"{ID} is parked."
+            assert steps_of(decision, UnmarkVolumes) == [UnmarkVolumes(volume_ids=("vol-data",), mark=MARK)]
+
     def test_a_snapshot_missing_while_volumes_are_left_is_named(self) -> None:
         s = given_up()
         decision = decide(seen(s.volumes[1], records=s.records[:1]))

@@ -5,10 +5,14 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
+from typing import Any
 
+import boto3
 import pytest
+from botocore.awsrequest import AWSResponse, HTTPHeaders
 
-from park_volumes.handlers.pace import BUCKETS, LEAST, RATE, SIZE, Pace
+from park_volumes.handlers import runtime
+from park_volumes.handlers.pace import AGAIN, BUCKETS, LEAST, RATE, SIZE, THE_REST, Pace
 from park_volumes.reconcile import OutOfTime
 from tests.model import faults
 
@@ -108,3 +112,89 @@ def test_nothing_waits_beyond_the_deadline(clock: Clock) -> None:
 
     with pytest.raises(OutOfTime):
         call(pace, "DetachVolume")
+
+
+def again(pace: Pace, action: str, code: str = "RequestLimitExceeded") -> float | None:
+    return pace.again(operation=SimpleNamespace(name=action), response=(None, {"Error": {"Code": code}}), attempts=3)
+
+
+@pytest.fixture
+def passing(clock: Clock) -> Pace:
+    """In a pass of a minute that has just begun."""
+    pace = Pace(clock, functions=1)
+    pace.begin(turn=clock.now() + timedelta(minutes=1), deadline=clock.now() + timedelta(minutes=1))
+    return pace
+
+
+@pytest.mark.parametrize("action", ["DescribeVolumes", "DescribeInstances", "CreateTags"])
+def test_a_look_and_the_writing_down_of_a_request_are_tried_again_when_throttled(passing: Pace, action: str) -> None:
+    waits = {again(passing, action) for _ in range(20)}
+
+    assert len(waits) == 20
+    assert all(wait is not None and AGAIN[0] <= wait <= AGAIN[1] for wait in waits)
+
+
+def test_what_can_wait_for_the_next_pass_is_not(passing: Pace) -> None:
+    assert again(passing, "StartInstances") is None
+
+
+def test_what_fails_otherwise_is_not(passing: Pace) -> None:
+    assert again(passing, "DescribeVolumes", "UnauthorizedOperation") is None
+    assert passing.again(operation=SimpleNamespace(name="DescribeVolumes"), response=None) is None
+
+
+def test_nothing_is_tried_again_when_the_time_is_needed_for_the_rest(passing: Pace, clock: Clock) -> None:
+    clock.sleep(60 - THE_REST.total_seconds() - AGAIN[0])
+
+    assert again(passing, "DescribeVolumes") is None
+
+
+def test_a_function_is_busy_that_has_changed_something_ten_seconds_ago(clock: Clock) -> None:
+    pace = Pace(clock, functions=1)
+
+    def begin() -> bool:
+        return pace.begin(turn=clock.now() + LATER, deadline=clock.now() + LATER)
+
+    assert not begin()
+    call(pace, "DescribeVolumes")
+    assert not begin()
+    call(pace, "CreateTags")
+    clock.sleep(9)
+    assert begin()
+    clock.sleep(2)
+    assert not begin()
+
+
+def test_boto3_asks_again_as_the_pace_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the two quick tries of its own."""
+    slept: list[float] = []
+    monkeypatch.setattr("time.sleep", slept.append)
+    body = "<Response><Errors><Error><Code>RequestLimitExceeded</Code><Message>m</Message></Error></Errors></Response>"
+    well = "<DescribeVolumesResponse><volumeSet/></DescribeVolumesResponse>"
+    answers = [(503, body)] * 5 + [(200, well)]
+
+    def send(request: Any, **_: object) -> AWSResponse:
+        status, text = answers.pop(0)
+        return AWSResponse(request.url, status, HTTPHeaders(), RawText(text))
+
+    session = boto3.Session("test", "test", region_name="us-east-1")
+    client = session.client("ec2", config=runtime.prompt())
+    clock = Clock()
+    pace = Pace(clock, functions=1)
+    pace.begin(turn=clock.now() + LATER, deadline=clock.now() + LATER)
+    client.meta.events.register("before-send.ec2", send)  # type: ignore[arg-type]  # the stubs know no answer of a hook
+    client.meta.events.register("needs-retry.ec2", pace.again)  # type: ignore[arg-type]  # the same
+
+    assert client.describe_volumes()["Volumes"] == []
+    assert answers == []
+    assert [AGAIN[0] <= wait for wait in slept] == [False, False, True, True, True]
+
+
+class RawText:
+    """The body of an answer as urllib3 gives it."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text.encode()
+
+    def stream(self) -> list[bytes]:
+        return [self._text]

@@ -14,7 +14,15 @@ from park_volumes.settings import MissingSetting
 from tests.model import judge
 from tests.model.faults import Fault, at_operation
 from tests.model.records import Rules
-from tests.unit.functions import ENVIRONMENT, START_ROLE, SWEEP, Functions, failed_start, state_change
+from tests.unit.functions import (
+    ENVIRONMENT,
+    START_ROLE,
+    SWEEP,
+    Functions,
+    failed_start,
+    start_requested,
+    state_change,
+)
 from tests.unit.passes import DATA, ROOT, Stand
 
 
@@ -29,14 +37,6 @@ def volume_event(volume_id: str, event: str, result: str, **more: str) -> dict[s
         "resources": arns,
         "detail": {"event": event, "result": result, "cause": "", "request-id": "", **more},
     }
-
-
-def start_requested(instance_id: str) -> dict[str, Any]:
-    return {"detail-type": "Start Requested", "detail": {"instance-id": instance_id}}
-
-
-def starts_requested(*ids: str) -> dict[str, Any]:
-    return {"detail-type": "Start Requested", "detail": {"instance-ids": list(ids)}}
 
 
 def marked(stand: Stand) -> list[str]:
@@ -306,7 +306,7 @@ class TestRequestedStarts:
     ) -> None:
         ids = [stand.parked(ROOT, name=f"n{k}") for k in range(7)]
 
-        assert functions.start(starts_requested(*ids)) == {}
+        assert functions.start(start_requested(*ids)) == {}
         assert Counter(stand.instance(i).state != "stopped" for i in ids) == {True: 5, False: 2}
         stand.after(61)
         functions.start(SWEEP)
@@ -317,7 +317,7 @@ class TestRequestedStarts:
         stand.stop(foreign)
 
         with pytest.raises(Exception, match=f"{foreign} could not be brought further: {foreign} is not opted in"):
-            functions.start(starts_requested(parked, foreign))
+            functions.start(start_requested(parked, foreign))
         assert stand.instance(parked).state == "pending"
 
     def test_an_instance_that_does_not_exist_fails_with_its_id(self, functions: Functions) -> None:

@@ -93,11 +93,12 @@ def start(seen: Seen, settings: Settings, now: datetime, *, asked: bool) -> Deci
     remember = remembering(seen, now) if asked else ()
     if not root_detached(seen):
         return _start_as_it_is(seen, remember) if wanted else _settle(seen, settings, now)
-    if left := originals(seen):
+    if left := _left(seen):
         return _put_back(seen, settings, now, left, remember, wanted=wanted)
     if wanted or any(m.restored for m in marked(seen)):
         return _restore(seen, settings, now, remember, wanted=wanted)
-    return Decision(reason=f"{instance.id} is parked.")
+    staying = [m for m in marked(seen) if m.at]
+    return Decision(reason=f"{instance.id} is parked.", steps=_stages(_unmark(staying, settings, now)))
 
 
 def restore(seen: Seen, settings: Settings, now: datetime) -> Decision:
@@ -181,12 +182,15 @@ def _settle(seen: Seen, settings: Settings, now: datetime) -> Decision:
         return Decision(reason=reason)
     running = seen.instance.state == "running"
     over = [m for m in marked(seen) if m.at or (running and m.state == "available")]
+    return Decision(reason=reason, steps=_stages(*_complete(seen), _unmark(over, settings, now)))
+
+
+def _unmark(over: Sequence[Marked], settings: Settings, now: datetime) -> Stage:
     old = [m for m in over if now > m.mark.at + settings.settle_period]
-    unmark = tuple(
+    return tuple(
         UnmarkVolumes(volume_ids=tuple(m.id for m in old if m.mark == mark), mark=mark)
         for mark in sorted({m.mark for m in old}, key=lambda mark: mark.at)
     )
-    return Decision(reason=reason, steps=_stages(*_complete(seen), unmark))
 
 
 def _joined(seen: Seen) -> bool:
@@ -218,6 +222,15 @@ def _set_flags(seen: Seen, flags: Mapping[str, bool]) -> Stage:
 
 
 # The root volume is detached, original volumes exist.
+
+
+def _left(seen: Seen) -> list[Marked]:
+    """The originals of what was parked. Once its root volume is gone, what another attempt only marked is none of them:
+    it was not taken along, since the instance was then opted in for its root volume only, and it stays attached."""
+    generation = given_up(seen)
+    if root_in_transit(seen) or generation is None or generation.missing:
+        return originals(seen)
+    return [m for m in originals(seen) if m.at is None or m.mark.generation == generation.name]
 
 
 def _put_back(
