@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from tests.bench.burst import burst
 from tests.bench.comparison import ARTICLE, GIB, SNAPSHOT_SECONDS, WAITERS, WAYS, Figures, compare, spent
-from tests.bench.morning import PEOPLE, morning
+from tests.bench.morning import PEOPLE, SCHEDULE, morning
 from tests.bench.night import parked
 from tests.bench.plot import draw
 from tests.bench.running import running
@@ -43,9 +43,9 @@ def main() -> None:
     print(_growth(instances), flush=True)
     for concurrency in (10, 100):
         print(_burst(instances, concurrency), flush=True)
-    for people in (PEOPLE, 1):
+    for people, schedule in ((PEOPLE, SCHEDULE), (1, SCHEDULE), (0, 1)):
         for concurrency in (10, 100):
-            print(_morning(instances // 5, concurrency, people), flush=True)
+            print(_morning(instances // 5, concurrency, people, schedule), flush=True)
 
 
 def _assumptions() -> str:
@@ -100,16 +100,16 @@ def _growth(instances: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _morning(instances: int, concurrency: int, people: float) -> str:
-    m = morning(instances, concurrency=concurrency, people=people)
+def _morning(instances: int, concurrency: int, people: float, schedule: int) -> str:
+    m = morning(instances, concurrency=concurrency, people=people, schedule=schedule)
     told = [answer["detail"] for answer in m.answers if "stands in line" in answer.get("detail", "")]
     refused = sum(answer["status"] >= 400 for answer in m.answers)
     return (
-        f"The morning: {instances:,} starts asked for in a minute, {people:.0%} of them by people, Lambda concurrency "
-        f"{concurrency}\n"
+        f"The morning: {instances:,} starts asked for in a minute, {people:.0%} of them by people, the others by "
+        f"schedules of {schedule}; Lambda concurrency {concurrency}\n"
         f"  {m.running:,} run, the last after {m.seconds:,.0f} s; EC2's bucket dictates {m.dictated:,.0f} s\n"
-        f"  the unluckiest was overtaken by {m.overtaken}; of {len(m.answers):,} people {refused} were refused, and "
-        f"{len(told)} told how many are ahead\n"
+        f"  the unluckiest was overtaken by {m.overtaken}; of {len(m.answers):,} answers to people {len(told)} say how "
+        f"many are ahead, and {refused} to ask again\n"
         f"  {m.throttled:,} of {m.calls:,} calls throttled; {m.dropped} events given up, {len(m.errors)} errors, "
         f"{len(m.problems)} devices lost\n"
         f"  {m.invocations:,} invocations, {m.billed_seconds:,.0f} s billed"
