@@ -406,6 +406,21 @@ STORIES: Mapping[str, Story] = {
         "person opts in 5",
         "finish a",
     ),
+    "a request is not remembered on a snapshot that failed and is discarded": story(
+        "one volume",
+        "stopped",
+        "begin park",
+        "fault SNAPSHOT_FAILS",
+        "go c 6",
+        "wait 185",
+        "wait 125",
+        "begin start",
+        "fault NO_CAPACITY",
+        "go c 8",
+        "begin sweep of park",
+        "go c 9",
+        lag=LAGGING,
+    ),
     "a start waits for snapshots that somebody archived": story(
         "two volumes", "parked", "person archives a snapshot 0", "wait 40", "begin start", "finish a"
     ),

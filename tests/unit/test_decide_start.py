@@ -127,6 +127,12 @@ class TestStartAsItIs:
         assert decision.steps[0] == (RememberStart(snapshot_ids=("snap-data", "snap-root"), at=NOW),)
         assert kinds(decision) == [{"RememberStart"}, {"StartInstance"}]
 
+    def test_the_request_is_not_remembered_on_a_failed_snapshot_which_is_discarded(self) -> None:
+        of_data, of_root = records(mark=None)
+        decision = decide(seen(root_volume(), data_volume(), records=[of_data, replace(of_root, state="error")]))
+
+        assert steps_of(decision, RememberStart) == [RememberStart(snapshot_ids=("snap-data",), at=NOW)]
+
     @pytest.mark.parametrize(("minutes", "again"), [(4, False), (5, True)])
     def test_the_request_is_written_anew_after_five_minutes(self, minutes: int, again: bool) -> None:
         s = asked_before(seen(root_volume(), data_volume(), records=records(mark=None)), minutes)
