@@ -135,8 +135,8 @@ def _stages(*stages: Stage) -> tuple[Stage, ...]:
 
 
 def remembering(seen: Seen, now: datetime) -> tuple[RememberStart, ...]:
-    """The request is written on the snapshots of this stop, so that it outlives the pass that took it; not on those that
-    failed, which are discarded."""
+    """The request is written on the snapshots of this stop, so that it outlives the pass that took it; but not on
+    failed ones, which are discarded."""
     kept = (r for r in seen.records if r.state != "error")
     of_this_stop = [r for r in kept if r.launch_time == seen.instance.launch_time]
     if not of_this_stop or any(r.start_requested and now < r.start_requested + REMEMBERED for r in of_this_stop):
