@@ -230,10 +230,10 @@ def assemble(
 
 
 def _placed(volume: Volume, mine: Iterable[Record]) -> Volume:
-    """A marked volume that has lost its place finds it in its record."""
+    """A marked volume that has lost its place finds it in its record: of several, in that of the confirmed snapshot."""
     if volume.mark is None or volume.place is not None:
         return volume
-    for r in mine:
+    for r in sorted(mine, key=lambda r: (r.mark is None, r.snapshot_id)):
         original = r.volume_id == volume.id and r.generation == volume.mark.generation
         if original or r.snapshot_id == volume.snapshot_id:
             return replace(volume, place=records.place_of(r))

@@ -421,6 +421,20 @@ STORIES: Mapping[str, Story] = {
         "go c 9",
         lag=LAGGING,
     ),
+    "a volume that lost its place to a late settling finds it in the snapshot that was confirmed": story(
+        "one volume",
+        "stopped",
+        "begin sweep of park",
+        "begin park",
+        "finish b",
+        "begin park",
+        "go c 9",
+        "go b 6",
+        "wait 20",
+        "begin park",
+        "go c 8",
+        lag=Lag(60.0, seed=37133348),
+    ),
     "a start waits for snapshots that somebody archived": story(
         "two volumes", "parked", "person archives a snapshot 0", "wait 40", "begin start", "finish a"
     ),

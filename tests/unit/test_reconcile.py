@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from park_volumes import records
-from park_volumes.ec2 import Ec2
+from park_volumes.ec2 import Ec2, Snapshots
 from park_volumes.model import CreateVolume, Outcome
 from park_volumes.reconcile import OutOfTime, assemble, in_parallel, look, one_by_one, survey, sweep_park, sweep_start
 from tests.model import judge
 from tests.model.faults import Call, Fault, ProcessDied, at_operation
 from tests.model.records import Disk, Durations, Rules
 from tests.model.world import World
-from tests.unit.facts import SETTINGS
+from tests.unit.facts import MARK, SETTINGS, in_transit, instance, record, volume
 from tests.unit.passes import DATA, ROOT, OneAtATime, Stand
 
 
@@ -603,6 +603,15 @@ class TestLook:
         seen = look(stand.ec2(), [instance_id], locks=False)[instance_id]
 
         assert [v.place for v in seen.volumes if v.id == root.id] == [None]
+
+    def test_finds_a_lost_place_in_the_snapshot_that_was_confirmed(self) -> None:
+        """Of a volume whose snapshot was taken twice in one attempt."""
+        of_root = record(ROOT.device, mark=MARK, snapshot_id="snap-2")
+        twin = replace(of_root, mark=None, snapshot_id="snap-1")
+        lost = in_transit(volume("vol-root"), of_root, place=None)
+        (seen,) = assemble([instance()], Snapshots(records=(twin, of_root), damaged={}), [lost]).values()
+
+        assert [v.place and v.place.snapshot_id for v in seen.volumes] == ["snap-2"]
 
     def test_tells_each_instance_of_its_own_damaged_records(self, stand: Stand) -> None:
         mine, other = stand.launch(name="a"), stand.launch(name="b")
