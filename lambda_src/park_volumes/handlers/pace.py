@@ -87,7 +87,7 @@ class Pace:
         code = response[1].get("Error", {}).get("Code") if response else ""
         if code != THROTTLED or not operation.name.startswith(PATIENT):
             return None
-        wait = random.uniform(*AGAIN)  # noqa: S311  # it spreads calls, and guards no secret
+        wait = random.uniform(*AGAIN)  # noqa: S311  # nosec B311  # it spreads calls, and guards no secret
         return wait if self._clock.now() + timedelta(seconds=wait) + THE_REST < self._deadline else None
 
     def _reserve(self, action: str, size: float, rate: float) -> float:
