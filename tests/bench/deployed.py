@@ -10,13 +10,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any
 from unittest.mock import patch
 
 import boto3
 from aws_lambda_powertools import Metrics
 
-from park_volumes.handlers import runtime
+from park_volumes.handlers import pace, runtime
 from tests.bench.cloud import Account, Bus, EventSource, Function, Handler, Queue, QueueSdk, Rule, to_queue
 from tests.bench.sdk import Ec2Sdk, Tally
 from tests.bench.simulation import Clock, Simulation, threads_are_tasks
@@ -164,10 +165,11 @@ def fresh(name: str, client: Callable[..., Any]) -> Handler:
 
 @contextmanager
 def on_the_clock(simulation: Simulation, module: Module) -> Iterator[None]:
-    """While this is entered, the product's clock, threads and environment are those of the simulation."""
+    """While this is entered, the product's clock, chance, threads and environment are those of the simulation."""
     with ExitStack() as stack:
         stack.enter_context(patch.dict(os.environ, module.environment()))
         stack.enter_context(patch.object(runtime, "SystemClock", lambda: Clock(simulation)))
+        stack.enter_context(patch.object(pace, "chance", Random(0)))
         stack.enter_context(patch.object(Metrics, "flush_metrics", Metrics.clear_metrics))
         stack.enter_context(threads_are_tasks())
         yield

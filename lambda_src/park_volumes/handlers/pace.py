@@ -6,10 +6,10 @@ second: https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html
 
 from __future__ import annotations
 
-import random
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from random import SystemRandom
 from typing import Any, Final
 
 from park_volumes.ec2 import THROTTLED
@@ -47,6 +47,8 @@ AGAIN: Final = (4.0, 12.0)
 
 THE_REST: Final = timedelta(seconds=10)
 """What a pass keeps for what comes after that."""
+
+chance = SystemRandom()
 
 BUSY: Final = timedelta(seconds=10)
 """A function that has made changing calls within this time is hardly ever idle: others are waiting for it, too."""
@@ -87,7 +89,7 @@ class Pace:
         code = response[1].get("Error", {}).get("Code") if response else ""
         if code != THROTTLED or not operation.name.startswith(PATIENT):
             return None
-        wait = random.uniform(*AGAIN)  # noqa: S311  # nosec B311  # it spreads calls, and guards no secret
+        wait = chance.uniform(*AGAIN)
         return wait if self._clock.now() + timedelta(seconds=wait) + THE_REST < self._deadline else None
 
     def _reserve(self, action: str, size: float, rate: float) -> float:
