@@ -391,7 +391,8 @@ class Pass:
         """Remember the requests for those of these instances that can wait and have others ahead of them: for that
         nobody looks at their volumes. The sweep goes on with whoever has waited longest; the rest is to begin now."""
         line = [s for s in self._of_their_snapshots(instances) if may_wait(s, self.settings)]
-        places = {s.instance.id: self._place(s, n) for n, s in enumerate(line)}
+        before = self.ahead() if line else 0
+        places = {s.instance.id: self._place(s, before + n) for n, s in enumerate(line)}
         waiting = [s for s in line if places[s.instance.id] >= AT_ONCE]
         return [self._wait(s, places[s.instance.id]) for s in self._remember_all(waiting)]
 
@@ -399,12 +400,12 @@ class Pass:
         snapshots = self.ec2.snapshots_of(i.id for i in instances)
         return list(assemble(instances, snapshots, ()).values())
 
-    def _place(self, seen: Seen, before: int) -> int:
-        """How many are ahead: with so many before it in the same request, or of a request that is still remembered."""
+    def _place(self, seen: Seen, new: int) -> int:
+        """How many are ahead: of a new request so many, of one that is still remembered those that came before it."""
         asked = last_request(seen)
         if asked and start_pending(seen, self.settings, self.began):
-            return self.ahead(asked)
-        return self.ahead(self.began) + before
+            return ahead(self.line.requests, asked, self.began)
+        return new
 
     def _wait(self, seen: Seen, number: int) -> Result:
         reason = standing(seen.instance.id, number)
@@ -414,14 +415,14 @@ class Pass:
         """Every request is remembered first, so that others see it ahead of theirs."""
         return self._start_all(self._remember_all(list(every)), asked=True)
 
-    def ahead(self, asked: datetime) -> int:
-        """How many starts are ahead of one that was asked for at that time. Not everybody looks at a long line anew."""
-        known = ahead(self.line.requests, asked, self.began)
+    def ahead(self) -> int:
+        """How many starts are ahead of one that is asked for now. Not everybody looks at a long line anew."""
+        known = ahead(self.line.requests, self.began, self.began)
         if known >= AT_ONCE and self.began <= self.line.seen + LINE_LASTS:
             return known
         hours = {f"{at:%Y-%m-%dT%H}" for at in (self.began - self.settings.start_hold, self.began)}
         self.line.requests, self.line.seen = self.ec2.requests(sorted(hours)), self.began
-        return ahead(self.line.requests, asked, self.began)
+        return ahead(self.line.requests, self.began, self.began)
 
     def _start_all(self, every: Sequence[Seen], *, asked: bool) -> list[Result]:
         results: dict[str, Result] = {}

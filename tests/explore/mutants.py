@@ -164,12 +164,12 @@ MUTANTS = (
     # Start.
     mutant(
         "restores while an original volume exists",
-        ("start:start", "if left := originals(seen):", "if root_in_transit(seen) and (left := originals(seen)):"),
+        ("start:start", "if left := _left(seen):", "if root_in_transit(seen) and (left := _left(seen)):"),
         ("start:_restore", "left = [v for v in seen.volumes if v.id in ids]", "left: list[Volume] = []"),
     ),
     mutant(
         "takes the marks off at once",
-        ("start:_settle", "if now > m.mark.at + settings.settle_period", "if True"),
+        ("start:_unmark", "if now > m.mark.at + settings.settle_period", "if True"),
     ),
     mutant("does not repair DeleteOnTermination", ("start:_set_flags", "if flags else ()", "if not flags else ()")),
     mutant(

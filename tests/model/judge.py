@@ -5,6 +5,7 @@ The rules of EC2 are elsewhere and know nothing of this, except that they tell t
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ WRITING = frozenset(["pending", "running", "stopping"])
 
 ORPHANS_ARE_KEPT = 30 * 86400
 """Seconds that a deployment keeps what would have died with a terminated instance (orphan_retention_days)."""
+
+STILL_SEEN_STOPPED = timedelta(seconds=120)
+"""After its launch: for a minute descriptions lag, and as long may a pass be under way that has looked before."""
 
 
 class Copy(NamedTuple):
@@ -106,10 +110,16 @@ class Ledger:
                 self.own_root.add(instance.id)
             self.kept.pop(volume.id, None)
             self.latest.setdefault(instance.id, {})[device] = content
-        elif instance.state in WRITING and (instance.id in self.own_root or content in self.kept.values()):
+        elif instance.state in WRITING and self._may_come_back(world, instance, content):
             self._taken_up(instance.id, device, content)
         elif instance.state in WRITING:
             self._report(world, f"{volume.id} is attached to {instance.id} while it is {instance.state}")
+
+    def _may_come_back(self, world: "World", instance: "Instance", content: "Content") -> bool:
+        """A disk beside a root volume that somebody attached by hand; or one that its owner took off, while a pass may
+        still see the instance as it was before its start."""
+        just_started = world.clock.time() < instance.launch_time + STILL_SEEN_STOPPED
+        return instance.id in self.own_root or (just_started and content in self.kept.values())
 
     def _taken_up(self, instance_id: str, device: str, content: "Content") -> None:
         """An instance that was started with a root volume of its owner's, or without a disk that its owner took off,

@@ -223,7 +223,7 @@ def _in_line(result: Result) -> Result:
     if not (result.throttled or result.postponed):
         return result
     with suppress(Ec2Error):
-        words = standing(result.seen.instance.id, _this_pass().ahead(_this_pass().began))
+        words = standing(result.seen.instance.id, _this_pass().ahead())
         return replace(result, decision=replace(result.decision, reason=words, outcome=Outcome.GOING_ON))
     return result
 
