@@ -164,6 +164,11 @@ class Reply:
     headers: Mapping[str, str]
     body: Any
 
+    @classmethod
+    def of(cls, answer: Mapping[str, Any]) -> Reply:
+        """What a function answers to a request of its URL."""
+        return cls(answer["statusCode"], answer["headers"], json.loads(answer["body"]))
+
     @property
     def code(self) -> str:
         """The code of an error."""
@@ -271,7 +276,7 @@ class Functions:
     def request(self, method: str, path: str, *, caller: str | None = CALLER, seconds: float = 60) -> Reply:
         """Send a request to the Function URL."""
         answer = self.start(url_event(method, path, caller=caller), seconds)
-        return Reply(answer["statusCode"], answer["headers"], json.loads(answer["body"]))
+        return Reply.of(answer)
 
     def get(self, *words: str) -> Reply:
         return self.request("GET", path_of(*words))
@@ -283,7 +288,7 @@ class Functions:
         """Ask for a start, and for the answer to be held."""
         event = url_event("POST", path_of(ref, "start")) | {"queryStringParameters": {"wait": wait}}
         answer = self.start(event)
-        return Reply(answer["statusCode"], answer["headers"], json.loads(answer["body"]))
+        return Reply.of(answer)
 
     def told(self) -> list[tuple[str, str]]:
         """The events on the bus: what happened, and to which instance."""

@@ -75,7 +75,7 @@ def open_url(functions: Functions, monkeypatch: pytest.MonkeyPatch) -> Functions
 
 def ask(functions: Functions, method: str, path: str, token: str | None = ADA) -> Reply:
     answer = functions.start(with_token(method, path, token))
-    return Reply(answer["statusCode"], answer["headers"], json.loads(answer["body"]))
+    return Reply.of(answer)
 
 
 class TestTokens:

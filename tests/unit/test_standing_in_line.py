@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -34,7 +33,7 @@ def busy(stand: Stand, functions: Functions, ids: Sequence[str]) -> Handler:
 def ask(handler: Handler, instance_id: str, **query: str) -> Reply:
     event = url_event("POST", path_of(instance_id, "start")) | {"queryStringParameters": query}
     answer = handler(event, Context(60))
-    return Reply(answer["statusCode"], answer["headers"], json.loads(answer["body"]))
+    return Reply.of(answer)
 
 
 def test_whoever_asks_when_many_have_asked_learns_the_place_and_is_remembered(
@@ -67,6 +66,14 @@ def test_it_takes_no_look_at_volumes(stand: Stand, functions: Functions, ids: li
     ask(handler, ids[7])
 
     assert calls == ["DescribeInstances", "DescribeSnapshots", "CreateTags"]
+
+
+def test_a_request_of_many_looks_at_the_line_once(stand: Stand, ids: list[str]) -> None:
+    calls: list[str] = []
+    ec2 = stand.ec2(faults=lambda call: calls.append(call.operation))
+    stand.new_pass(ec2=ec2).stand_in_line(stand.ec2().instances(ids))
+
+    assert calls == ["DescribeSnapshots", "DescribeSnapshots", "CreateTags"]
 
 
 def test_an_answer_is_not_held_for_what_waits(stand: Stand, functions: Functions, ids: list[str]) -> None:
