@@ -112,6 +112,10 @@ class Result:
     throttled: bool = False
 
 
+def ids_of(results: Iterable[Result]) -> set[str]:
+    return {r.seen.instance.id for r in results}
+
+
 Each = Callable[[Sequence[Callable[[], None]]], None]
 Decide = Callable[[Seen, Settings, datetime], Decision]
 
@@ -376,29 +380,27 @@ class Pass:
         """Start these instances for somebody who does not wait: at once, or when it is their turn."""
         instances = self.ec2.instances(ids)
         waiting = self.stand_in_line(instances)
-        left = {i.id for i in instances} - {r.seen.instance.id for r in waiting}
-        begin = look_at(self.ec2, [i for i in instances if i.id in left], locks=False)
-        return self._begin(begin.values()) + waiting
+        others = [i for i in instances if i.id not in ids_of(waiting)]
+        return self._begin(look_at(self.ec2, others, locks=False).values()) + waiting
 
     def start_refused(self, ids: Iterable[str], tried: datetime) -> list[Result]:
         """Start those of these instances that EC2 refused to start, at that time, because their volumes are parked."""
         every = [s for s in look(self.ec2, ids, locks=False).values() if start_refused(s, tried)]
-        waiting = self.stand_in_line([s.instance for s in every])
-        left = {s.instance.id for s in every} - {r.seen.instance.id for r in waiting}
-        return self._begin(s for s in every if s.instance.id in left) + waiting
+        waiting = self._stand_in_line(every)
+        return self._begin(s for s in every if s.instance.id not in ids_of(waiting)) + waiting
 
     def stand_in_line(self, instances: Sequence[Instance]) -> list[Result]:
         """Remember the requests for those of these instances that can wait and have others ahead of them: for that
         nobody looks at their volumes. The sweep goes on with whoever has waited longest; the rest is to begin now."""
-        line = [s for s in self._of_their_snapshots(instances) if may_wait(s, self.settings)]
+        snapshots = self.ec2.snapshots_of(i.id for i in instances)
+        return self._stand_in_line(assemble(instances, snapshots, ()).values())
+
+    def _stand_in_line(self, every: Iterable[Seen]) -> list[Result]:
+        line = [s for s in every if may_wait(s, self.settings)]
         before = self.ahead() if line else 0
         places = {s.instance.id: self._place(s, before + n) for n, s in enumerate(line)}
         waiting = [s for s in line if places[s.instance.id] >= AT_ONCE]
         return [self._wait(s, places[s.instance.id]) for s in self._remember_all(waiting)]
-
-    def _of_their_snapshots(self, instances: Sequence[Instance]) -> list[Seen]:
-        snapshots = self.ec2.snapshots_of(i.id for i in instances)
-        return list(assemble(instances, snapshots, ()).values())
 
     def _place(self, seen: Seen, new: int) -> int:
         """How many are ahead: of a new request so many, of one that is still remembered those that came before it."""

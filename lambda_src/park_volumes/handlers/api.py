@@ -154,15 +154,15 @@ def show_instance(ref: str) -> Response[Any]:
 def start_instance(ref: str) -> Response[Any]:
     wait = _wait()
     this_pass, instance = _this_pass(), _find_instance(ref)
-    for result in this_pass.stand_in_line([instance]) if app.context["busy"] else ():
-        _tell(result)
-        return _started(result)
+    if app.context["busy"] and (waiting := this_pass.stand_in_line([instance])):
+        _tell(waiting)
+        return _started(*waiting)
     seen = _look_at(instance, ref, locks=False)
     if instance.state == "stopping":
         message = f"{instance.id} is still stopping: ask again when it has stopped, usually within a minute or two."
         raise Problem(HTTPStatus.CONFLICT, "stopping", message)
     result = _in_line(this_pass.start_seen(seen))
-    _tell(result)
+    _tell([result])
     _must_have_worked(result)
     if wait and (later := _at_rest_within(wait, result.seen)):
         if later.instance.state != "running":
@@ -171,9 +171,10 @@ def start_instance(ref: str) -> Response[Any]:
     return _started(result)
 
 
-def _tell(result: Result) -> None:
-    runtime.log(app.context["logger"], result)
-    app.context["tell"]([result])
+def _tell(results: list[Result]) -> None:
+    for result in results:
+        runtime.log(app.context["logger"], result)
+    app.context["tell"](results)
 
 
 @app.post("/instances/<ref>/stop")

@@ -48,10 +48,10 @@ AGAIN: Final = (4.0, 12.0)
 THE_REST: Final = timedelta(seconds=10)
 """What a pass keeps for what comes after that."""
 
-chance = SystemRandom()
-
 BUSY: Final = timedelta(seconds=10)
 """A function that has made changing calls within this time is hardly ever idle: others are waiting for it, too."""
+
+chance = SystemRandom()
 
 
 class Pace:

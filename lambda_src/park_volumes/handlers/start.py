@@ -18,7 +18,7 @@ from park_volumes.handlers import api, failed_start, runtime, sign_in, trail
 from park_volumes.handlers.notices import Notices, Place
 from park_volumes.handlers.pace import Pace
 from park_volumes.model import Outcome
-from park_volumes.reconcile import Line, Pass, Result, sweep_start
+from park_volumes.reconcile import Line, Pass, Result, ids_of, sweep_start
 from park_volumes.report import of_start
 
 SETTINGS = environment.from_environment(os.environ)
@@ -120,7 +120,7 @@ def _start_from_anywhere(event: dict[str, Any], this_pass: Pass) -> list[Result]
     if tried is None:
         return []
     results = this_pass.start_refused(tried.instance_ids, tried.at)
-    ours = {r.seen.instance.id for r in results}
+    ours = ids_of(results)
     who = {"caller": tried.caller, "instances": sorted(ours), "others": sorted(tried.instance_ids - ours)}
     logger.info("EC2 refused a start because of a missing root volume; what is parked of it is started.", extra=who)
     return results
@@ -130,7 +130,7 @@ def _start(detail: dict[str, Any], this_pass: Pass) -> list[Result]:
     """Start one instance, or many, for somebody who does not wait for the answer."""
     ids = set(detail["instance-ids"] if "instance-ids" in detail else [detail["instance-id"]])
     results = this_pass.request(ids)
-    if unknown := sorted(ids - {r.seen.instance.id for r in results}):
+    if unknown := sorted(ids - ids_of(results)):
         raise FailedPass(f"A start was requested for {', '.join(unknown)}, which does not exist here.")
     return results
 
