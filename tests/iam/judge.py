@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from park_volumes.records import MARK
 from tests.iam.evaluate import NULL, Request, Statement, deciding, statements
+from tests.iam.reference import type_of
 from tests.iam.requests import Call, requests
 
 if TYPE_CHECKING:
@@ -76,9 +77,13 @@ def denials(iam: IAMClient, calls: Sequence[Call]) -> dict[str, list[str]]:
 def decidable(call: Call) -> bool:
     """Of what does not exist any more, IAM knows no tags. And of two passes that settle the same volumes EC2 denies the
     second, once the first has taken the marks off; it takes that for done (reconcile.Pass)."""
-    volumes = [tags for name, tags in call["resources"].items() if name.startswith("vol-")]
-    second = call["operation"] in SETTLING and any(MARK not in tags for tags in volumes)
-    return not str(call["error"]).endswith(".NotFound") and not second
+    if str(call["error"]).endswith(".NotFound"):
+        return False
+    return call["operation"] not in SETTLING or not any(_of_an_unmarked_volume(request) for request in requests(call))
+
+
+def _of_an_unmarked_volume(request: Request) -> bool:
+    return type_of(request.resource) == "volume" and not request.values(f"aws:ResourceTag/{MARK}")
 
 
 def policies(iam: IAMClient, arn: str) -> list[Mapping[str, Any]]:

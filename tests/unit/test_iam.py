@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from tests.iam.evaluate import NotUnderstood, Request, deciding, statements, unsupported
 from tests.iam.forbidden import FORBIDDEN, MARKED, OPTED_IN
-from tests.iam.judge import Role, denials
+from tests.iam.judge import Role, decidable, denials
 from tests.iam.reference import ACTIONS, EVERYTHING, knows, type_of
 from tests.iam.requests import requests
 from tests.support.terraform import ROOT
@@ -314,6 +314,27 @@ def test_what_a_function_did_is_judged_by_its_role_and_what_others_did_is_not(ac
     calls = [call | {"role": role} for role in (of_park, of_person, None)]
     found = denials(OneRole(_statement(Action=action)), calls)  # type: ignore[arg-type]  # a stand-in
     assert {arn: len(lines) for arn, lines in found.items()} == {of_park: denied}
+
+
+def _unmarking(tags: Mapping[str, str], error: str | None = None) -> dict[str, Any]:
+    volume = "vol-0123456789abcdef0"
+    parameters = {"Resources": [volume], "Tags": [{"Key": "park-volumes:mark"}]}
+    return _call("DeleteTags", parameters=parameters, resources={volume: tags}, error=error)
+
+
+def _flagging(tags: Mapping[str, str], error: str | None = None) -> dict[str, Any]:
+    instance, device = "i-0123456789abcdef0", "/dev/xvda"
+    parameters = {"InstanceId": instance, "BlockDeviceMappings": [{"DeviceName": device}]}
+    disks = {device: {"volume": "vol-0123456789abcdef0", "tags": tags, "kms_key": None}}
+    facts: dict[str, Any] = {"resources": {instance: OPTED_IN}, "attached": {instance: disks}}
+    return _call("ModifyInstanceAttribute", parameters=parameters, error=error, **facts)
+
+
+@pytest.mark.parametrize("settling", [_unmarking, _flagging])
+def test_of_what_another_pass_has_settled_a_second_one_is_not_judged(settling: Callable[..., dict[str, Any]]) -> None:
+    assert decidable(settling(MARKED))
+    assert not decidable(settling({"Name": "root"}))
+    assert not decidable(settling(MARKED, error="InvalidVolume.NotFound"))
 
 
 # Tables
