@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import importlib
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
 
+from park_volumes import handlers
 from park_volumes.handlers import runtime
 from park_volumes.reconcile import THREADS, SystemClock
 from tests.unit.facts import SETTINGS
@@ -21,6 +24,16 @@ def test_a_pass_ends_three_seconds_before_the_time_limit(stand: Stand, monkeypat
 
     assert this_pass.began == stand.clock.now()
     assert this_pass.deadline == stand.clock.now() + timedelta(seconds=57)
+
+
+def test_garbage_that_was_left_alone_while_the_function_loaded_is_collected_from_its_first_pass_on(
+    stand: Stand,
+) -> None:
+    importlib.reload(handlers)
+    assert not gc.isenabled()
+
+    runtime.begin_pass(stand.ec2(), SETTINGS, cast("Any", Context(remaining_seconds=60)))
+    assert gc.isenabled()
 
 
 def test_the_clock_of_the_system_tells_the_time_with_its_zone() -> None:

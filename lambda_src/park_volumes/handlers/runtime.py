@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from datetime import timedelta
 from typing import Any
 
@@ -23,6 +24,7 @@ def clock() -> Clock:
 
 def begin_pass(ec2: Ec2, settings: Settings, context: LambdaContext, line: Line | None = None) -> Pass:
     """``line``: of the starts, as the function saw it in an earlier pass."""
+    gc.enable()
     its_clock = clock()
     began = its_clock.now()
     left = timedelta(milliseconds=context.get_remaining_time_in_millis())
