@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 
 from tests.bench.burst import burst
-from tests.bench.comparison import ARTICLE, GIB, SNAPSHOT_SECONDS, WAITERS, WAYS, Figures, compare, spent
+from tests.bench.comparison import ARTICLE, GIB, SNAPSHOT_SECONDS, WAITERS, WAYS, compare, spent
 from tests.bench.morning import PEOPLE, SCHEDULE, morning
 from tests.bench.night import parked
 from tests.bench.plot import draw
@@ -14,8 +15,12 @@ from tests.bench.running import running
 from tests.bench.sdk import CHANGING_SECONDS, DESCRIBING_SECONDS
 from tests.model.records import Durations
 
-SIZES = ((1, 1), (1, 2), (1, 8), (1, 27), (100, 1), (100, 2), (100, 8), (1000, 2))
+SIZES = ((1, 1), (1, 2), (1, 8), (1, 27), (100, 1), (100, 2), (100, 8), (1000, 2), (10000, 2))
 """Instances, and volumes of each."""
+CONCURRENCIES = (10, 100)
+MORNINGS = ((PEOPLE, SCHEDULE), (1, SCHEDULE), (0, 1))
+"""The part of the starts that people ask for, and how many instances a schedule names."""
+WIDTH = 6
 COLUMNS = (
     ("inst.", "instances", "d"),
     ("vol.", "volumes", "d"),
@@ -33,19 +38,22 @@ COLUMNS = (
 
 
 def main() -> None:
-    print(_assumptions())
-    found = [compare(way, instances, volumes) for instances, volumes in SIZES for way in WAYS]
-    print(_table(found), flush=True)
-    print(_losses(), flush=True)
-    print(_costs(), flush=True)
-    draw(found)
+    """Every figure has a process of its own, on as many cores as there are, and is printed in its turn."""
     instances = int(os.environ.get("INSTANCES", "10000"))
-    print(_growth(instances), flush=True)
-    for concurrency in (10, 100):
-        print(_burst(instances, concurrency), flush=True)
-    for people, schedule in ((PEOPLE, SCHEDULE), (1, SCHEDULE), (0, 1)):
-        for concurrency in (10, 100):
-            print(_morning(instances // 5, concurrency, people, schedule), flush=True)
+    print(_assumptions())
+    print(_line([title for title, _, _ in COLUMNS], "way"), flush=True)
+    with ProcessPoolExecutor() as pool:
+        sizes = [size for size in SIZES if size[0] <= instances]
+        rows = [pool.submit(compare, way, *size) for size in sizes for way in WAYS]
+        others = [pool.submit(_losses), pool.submit(_costs), pool.submit(_growth, instances)]
+        others += [pool.submit(_burst, instances, concurrency) for concurrency in CONCURRENCIES]
+        others += [pool.submit(_morning, instances // 5, c, *who) for who in MORNINGS for c in CONCURRENCIES]
+        for row in rows:
+            f = row.result()
+            print(_line([format(getattr(f, name), how) for _, name, how in COLUMNS], f.way), flush=True)
+        draw([row.result() for row in rows])
+        for other in others:
+            print(other.result(), flush=True)
 
 
 def _assumptions() -> str:
@@ -56,19 +64,14 @@ def _assumptions() -> str:
         f"detach {d.detach:.0f} s, delete {d.delete:.0f} s. Throttling: EC2's documented buckets.\n"
         "Prices: Lambda on arm64 and SQS in us-east-1 "
         "(https://aws.amazon.com/lambda/pricing/, https://aws.amazon.com/sqs/pricing/); EC2's calls are free.\n"
-        "Figures are of one instance; 's beyond' is the time until all are parked, without the snapshots' own.\n"
+        "Figures are of one instance; 's beyond' is the time until all are parked, without the snapshots' own. "
+        "Not parked: within 6 hours; not started: within one.\n"
     )
 
 
-def _table(found: Sequence[Figures]) -> str:
-    rows = [["way", *(title for title, _, _ in COLUMNS)]]
-    rows += [[f.way, *(format(getattr(f, name), how) for _, name, how in COLUMNS)] for f in found]
-    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        cells = [cell.rjust(width) for cell, width in zip(row, widths, strict=True)]
-        lines.append("  ".join(cells))
-    return "\n".join(lines)
+def _line(cells: Sequence[str], way: str) -> str:
+    widths = [max(len(title), WIDTH) for title, _, _ in COLUMNS]
+    return "  ".join([way.rjust(len(ARTICLE)), *(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))])
 
 
 def _losses() -> str:

@@ -53,7 +53,7 @@ class Account:
 
     def give_back(self) -> None:
         self.left += 1
-        self.simulation.wake(self.waiting)
+        self.simulation.wake_first(self.waiting)
 
 
 class Throttled(Exception):

@@ -91,8 +91,13 @@ class Simulation:
 
     def wake(self, waiting: deque[Task]) -> None:
         while waiting:
+            self.wake_first(waiting)
+
+    def wake_first(self, waiting: deque[Task]) -> None:
+        """Whoever has waited longest goes on; nobody has to wait."""
+        if waiting:
             task = waiting.popleft()
-            self.at(self.now, lambda task=task: self._wake(task))  # type: ignore[misc]
+            self.at(self.now, lambda: self._wake(task))
 
     def kill(self, process: Process) -> None:
         """All tasks of the process end where they are. Called from outside of it."""

@@ -9,7 +9,12 @@ import sys
 
 import pytest
 
-from tests.support.terraform import ROOT
+from tests.support.terraform import QUIET, ROOT, TIMEOUT
+
+AT_MOST = 90
+"""Seconds that apply, a park and a start may take beside what nobody can hurry."""
+PROVIDER_WAITS = 52
+"""Seconds that the AWS provider waits until it believes what SQS says of two queues, of which one needs the other."""
 
 
 @pytest.fixture(scope="module")
@@ -46,3 +51,9 @@ def test_the_article_s_volume_costs_what_the_article_says(shown: str) -> None:
 def test_without_a_terminal_the_demo_prints_plain_lines(shown: str) -> None:
     assert "\x1b" not in shown
     assert "\r" not in shown
+
+
+def test_the_local_aws_adds_little_to_what_the_provider_and_the_lock_wait(shown: str) -> None:
+    at = {words: int(seconds) for words, seconds in re.findall(r"^(\S.*) \((\d+) s\)$", shown, flags=re.MULTILINE)}
+    began, ended = at["terraform apply: examples/complete, unchanged"], at["Everything is as it was"]
+    assert ended - began <= AT_MOST + PROVIDER_WAITS + TIMEOUT + QUIET
