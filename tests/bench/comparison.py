@@ -188,9 +188,10 @@ def _left(fleet: Fleet, way: str, volumes: int) -> int:
 
 
 def _wait(fleet: Fleet, done: Callable[[], bool], most: float = MOST_SECONDS) -> float:
-    end = fleet.seconds + most
+    """The seconds until it was seen to be done; the larger the fleet, the less often somebody looks."""
+    end, pause = fleet.seconds + most, max(5, len(fleet.ids) / 200)
     while not done() and fleet.seconds < end:
-        fleet.simulation.run(seconds=5)
+        fleet.simulation.run(seconds=pause)
     return fleet.seconds
 
 
