@@ -230,7 +230,7 @@ MUTANTS = (
     mutant(
         "trusts the event instead of looking",
         (
-            "reconcile:look",
+            "survey:look",
             "ec2.instances(ids)",
             '[replace(i, state="stopped") for i in ec2.instances(ids)]',
         ),
@@ -240,7 +240,7 @@ MUTANTS = (
         "touches the snapshots of other deployments", ("ec2:Ec2._snapshots", "ours | dict(filters)", "dict(filters)")
     ),
     mutant("the sweep of park overlooks what is marked", ("park:worth_a_look", "return ", "return False and ")),
-    mutant("the sweep of start overlooks what is marked", ("reconcile:sweep_start", "marked | {s", "{s")),
+    mutant("the sweep of start overlooks what is marked", ("survey:sweep_start", "marked | {s", "{s")),
 )
 
 ROOMS = {room: f"decide.{room}" for room in ("park", "start", "situation", "refusals", "orphans")}

@@ -16,7 +16,8 @@ from park_volumes.decide.park import park
 from park_volumes.decide.start import start
 from park_volumes.ec2 import Ec2, Ec2Error
 from park_volumes.model import Decision, Outcome, Settings
-from park_volumes.reconcile import Pass, Result, look, one_by_one, survey, sweep_park, sweep_start
+from park_volumes.reconcile import Pass, Result, one_by_one
+from park_volumes.survey import look, survey, sweep_park, sweep_start
 from tests.model import judge
 from tests.model.ec2_model import EC2Client
 from tests.model.faults import Call, Fault, ProcessDied

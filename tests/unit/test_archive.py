@@ -21,7 +21,8 @@ from park_volumes.model import (
     Settings,
 )
 from park_volumes.prices import BY_REGION, GIB
-from park_volumes.reconcile import Result, survey, sweep_park, sweep_start
+from park_volumes.reconcile import Result
+from park_volumes.survey import survey, sweep_park, sweep_start
 from tests.model import judge
 from tests.model.faults import Fault, FaultPlan
 from tests.model.records import Durations, Rules, Snapshot

@@ -13,8 +13,9 @@ from park_volumes.decide.situation import next_try
 from park_volumes.decide.start import start
 from park_volumes.decide.status import status
 from park_volumes.model import Decision, Outcome, Seen, StartInstance
-from park_volumes.reconcile import Result, survey, sweep_park
+from park_volumes.reconcile import Result
 from park_volumes.report import Kind, Report, of_parking
+from park_volumes.survey import survey, sweep_park
 from tests.model import judge
 from tests.model.faults import Call, Fault, at_operation
 from tests.unit.facts import (

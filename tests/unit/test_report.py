@@ -14,8 +14,9 @@ from botocore.exceptions import ClientError
 from park_volumes.decide.park import park
 from park_volumes.handlers.notices import Notices, Place
 from park_volumes.prices import BY_REGION
-from park_volumes.reconcile import Result, look, survey
+from park_volumes.reconcile import Result
 from park_volumes.report import Kind, Report, gauges, of_parking
+from park_volumes.survey import look, survey
 from tests.model.faults import Call, Fault, at_operation
 from tests.unit import facts
 from tests.unit.facts import SETTINGS

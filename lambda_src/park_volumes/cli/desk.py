@@ -14,7 +14,8 @@ from park_volumes.decide.situation import STOPPED_ON_PURPOSE, marked
 from park_volumes.decide.status import status
 from park_volumes.ec2 import INSTANCE_ID, Ec2, literally
 from park_volumes.model import OPTED_IN, Decision, Instance, Outcome, Seen, Settings
-from park_volumes.reconcile import Clock, Each, Pass, Result, every_orphan, in_parallel, look
+from park_volumes.reconcile import Clock, Each, Pass, Result, in_parallel
+from park_volumes.survey import every_orphan, look
 
 MARGIN = timedelta(seconds=3)
 """What a pass leaves of its time limit."""

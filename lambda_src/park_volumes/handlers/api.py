@@ -27,7 +27,8 @@ from park_volumes.handlers import page, runtime, savings
 from park_volumes.handlers.sign_in import Caller, InvokedDirectly, NotSignedIn, SignIn, TokensUnreadable
 from park_volumes.model import OPTED_IN, Instance, Outcome, Seen
 from park_volumes.prices import Savings
-from park_volumes.reconcile import Pass, Result, every_orphan, look, look_at
+from park_volumes.reconcile import Pass, Result
+from park_volumes.survey import every_orphan, look, look_at
 
 CLOSEST = 3
 SECONDS = re.compile(r"[0-9]{1,3}")

@@ -21,8 +21,9 @@ from park_volumes.ec2 import Ec2
 from park_volumes.handlers import runtime
 from park_volumes.handlers.notices import Notices, Place
 from park_volumes.handlers.pace import Pace
-from park_volumes.reconcile import Result, survey, sweep_park
+from park_volumes.reconcile import Result
 from park_volumes.report import MONTHLY, gauges, of_parking, of_the_month
+from park_volumes.survey import survey, sweep_park
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.literals import QueueAttributeNameType

@@ -18,8 +18,9 @@ from park_volumes.handlers import api, failed_start, runtime, sign_in, trail
 from park_volumes.handlers.notices import Notices, Place
 from park_volumes.handlers.pace import Pace
 from park_volumes.model import Outcome
-from park_volumes.reconcile import Line, Pass, Result, ids_of, sweep_start
+from park_volumes.reconcile import Line, Pass, Result, ids_of
 from park_volumes.report import of_start
+from park_volumes.survey import sweep_start
 
 SETTINGS = environment.from_environment(os.environ)
 CALL = "AWS API Call via CloudTrail"
