@@ -444,4 +444,20 @@ STORIES: Mapping[str, Story] = {
     "the other part that somebody discarded on purpose is missed": story(
         "two volumes", "parked", "person deletes a snapshot 3"
     ),
+    "a start waits until everybody has seen the root volume that somebody attached meanwhile": story(
+        "four volumes",
+        "committed",
+        "begin sweep of start",
+        "fault SERVER_ERROR_AFTER",
+        "go c 2",
+        "begin start",
+        "begin park",
+        "person attaches another 11",
+        "finish c",
+        "go a 7",
+        lag=Lag(60.0, seed=38131163, share=20),
+    ),
+    "what a restoration has begun with is not archived": story(
+        "four volumes", "parked", "person archives a snapshot 6", "begin start", "go c 7", "wait 3700"
+    ),
 }

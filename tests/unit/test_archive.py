@@ -27,7 +27,21 @@ from tests.model import judge
 from tests.model.faults import Fault, FaultPlan
 from tests.model.records import Durations, Rules, Snapshot
 from tests.model.world import World
-from tests.unit.facts import DATA, ID, MARKED, NOW, ROOT, SETTINGS, kinds, parked, record, records, seen, steps_of
+from tests.unit.facts import (
+    DATA,
+    ID,
+    MARKED,
+    NOW,
+    ROOT,
+    SETTINGS,
+    kinds,
+    parked,
+    record,
+    records,
+    restored,
+    seen,
+    steps_of,
+)
 from tests.unit.passes import Stand
 
 MONTH = timedelta(days=30)
@@ -70,6 +84,9 @@ class TestGoingThere:
 
     def test_not_while_any_part_is_missing(self) -> None:
         assert archived(seen(records=records()[1:])) == []
+
+    def test_not_while_a_restoration_has_begun_which_needs_all_of_them(self) -> None:
+        assert archived(seen(restored(records()[0]), records=records())) == []
 
     def test_an_hour_after_a_start_was_asked_for_is_as_good_as_just_parked(self) -> None:
         asked = replace(parked(), records=records(start_requested=LATER - HOUR))

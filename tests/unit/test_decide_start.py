@@ -408,6 +408,37 @@ class TestPutBack:
         assert "vol-old" not in str(decide(seen(*s.volumes, old, records=s.records)).steps)
 
 
+class TestAnotherRootVolume:
+    """Somebody attached it while the volumes of the instance were being deleted."""
+
+    ATTACHED = NOW - MINUTE
+    SEEN_BY_ALL = ATTACHED + timedelta(seconds=120)
+
+    def beside(self) -> Seen:
+        s = given_up()
+        another = volume("vol-else", attachment(ROOT, attach_time=self.ATTACHED))
+        return seen(another, s.volumes[1], records=s.records)
+
+    @pytest.mark.parametrize("asked", [True, False])
+    def test_makes_a_start_wait_until_nobody_takes_volumes_away_any_more(self, asked: bool) -> None:
+        decision = decide(self.beside(), asked=asked, now=self.SEEN_BY_ALL - SECOND)
+
+        assert decision.outcome is Outcome.GOING_ON
+        assert decision.reason.startswith(f"Another root volume was attached to {ID} while its volumes were being")
+        assert decision.reason.endswith("goes on by itself.") is asked
+        assert kinds(decision) == ([{"RememberStart"}] if asked else [])
+
+    def test_is_started_with_then(self) -> None:
+        decision = decide(asked_before(self.beside()), asked=False, now=self.SEEN_BY_ALL)
+
+        assert steps_of(decision, StartInstance)
+
+    def test_makes_nobody_wait_where_nothing_is_left(self) -> None:
+        s = self.beside()
+
+        assert steps_of(decide(seen(s.volumes[0], records=s.records)), StartInstance)
+
+
 class TestLockThatCameTooLate:
     """Somebody started and stopped the instance between two calls of a parking pass."""
 

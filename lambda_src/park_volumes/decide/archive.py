@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
-from park_volumes.decide.situation import given_up, last_request
+from park_volumes.decide.situation import given_up, last_request, marked
 from park_volumes.model import ArchiveSnapshot, Decision, Record, RestoreSnapshotTier, Seen, Settings, Step
 from park_volumes.prices import archiving_pays
 
@@ -19,9 +19,14 @@ RESTORES_AT_ONCE = 5
 
 
 def due(seen: Seen, settings: Settings, now: datetime) -> tuple[Record, ...]:
-    """The snapshots of a parked instance that are to be archived: of each device all, as they share their blocks."""
+    """The snapshots of a parked instance that are to be archived: of each device all, as they share their blocks.
+
+    A restoration once begun needs them, although nobody may want the start any more.
+    """
     generation = given_up(seen)
     if settings.archive_after is None or generation is None or generation.missing:
+        return ()
+    if any(m.restored for m in marked(seen)):
         return ()
     since = max(filter(None, (generation.marked_at, last_request(seen))))
     devices = {r.device for r in generation.parts}

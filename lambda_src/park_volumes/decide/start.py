@@ -92,7 +92,7 @@ def start(seen: Seen, settings: Settings, now: datetime, *, asked: bool) -> Deci
     wanted = asked or again is not None or start_pending(seen, settings, now)
     remember = remembering(seen, now) if asked else ()
     if not root_detached(seen):
-        return _start_as_it_is(seen, remember) if wanted else _settle(seen, settings, now)
+        return _with_root(seen, settings, now, remember, wanted=wanted)
     if left := _left(seen):
         return _put_back(seen, settings, now, left, remember, wanted=wanted)
     if wanted or any(m.restored for m in marked(seen)):
@@ -162,6 +162,25 @@ def without_capacity(seen: Seen, decision: Decision, now: datetime) -> Stage:
 
 
 # The root volume is attached.
+
+
+def _with_root(seen: Seen, settings: Settings, now: datetime, remember: Stage, *, wanted: bool) -> Decision:
+    if until := _blind_until(seen, settings, now):
+        words = f"Another root volume was attached to {seen.instance.id} while its volumes were being deleted."
+        reason = f"{words} Nothing is done before {until:%H:%M:%S} UTC, when everybody has seen it."
+        return _after_deletion(reason + (GOES_ON if wanted else ""), remember)
+    return _start_as_it_is(seen, remember) if wanted else _settle(seen, settings, now)
+
+
+def _blind_until(seen: Seen, settings: Settings, now: datetime) -> datetime | None:
+    """Until when passes may be at work that take the originals away, since they do not see that somebody attached
+    another root volume; None where there are none."""
+    generation, root = given_up(seen), seen.instance.root_device
+    if generation is None or generation.missing or all(m.mark.generation != generation.name for m in originals(seen)):
+        return None
+    theirs = [at.attach_time for v, at in attached(seen) if at.device == root and v.mark is None]
+    until = max(theirs) + settings.quiet_period if theirs else now
+    return until if now < until else None
 
 
 def _start_as_it_is(seen: Seen, remember: Stage) -> Decision:
