@@ -77,7 +77,7 @@ class Function:
     timeouts: int = 0
     dropped: int = 0
     """Events that failed at every try: Lambda sends them to the dead-letter queue."""
-    errors: list[Exception] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
     _warm: list[Handler] = field(default_factory=list)
 
     def invoke(self, event: dict[str, Any]) -> Any:
@@ -113,7 +113,7 @@ class Function:
                 self.timeouts += 1
                 outcome.append(Failed("time limit"))
             except Exception as error:
-                self.errors.append(error)
+                self.errors.append(repr(error))
                 outcome.append(Failed(repr(error)))
             simulation.wake(ended)
 
