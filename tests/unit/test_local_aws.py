@@ -537,6 +537,15 @@ def test_a_function_url_takes_signed_requests_only(deployed: Deployment) -> None
         deployed.request(url)
 
 
+def test_a_permission_that_is_asked_for_again_is_there_once(deployed: Deployment) -> None:
+    for _ in range(2):
+        deployed.functions.add_permission(
+            FunctionName="act", StatementId="again", Action="lambda:InvokeFunction", Principal="sns.amazonaws.com"
+        )
+    statements = json.loads(deployed.functions.get_policy(FunctionName="act")["Policy"])["Statement"]
+    assert [s["Sid"] for s in statements if s["Sid"] == "again"] == ["again"]
+
+
 def test_a_public_function_url_needs_its_permission_too(deployed: Deployment) -> None:
     url = deployed.functions.create_function_url_config(FunctionName="act", AuthType="NONE")["FunctionUrl"]
     assert deployed.request(url, secret=None)[0] == 403
