@@ -460,4 +460,14 @@ STORIES: Mapping[str, Story] = {
     "what a restoration has begun with is not archived": story(
         "four volumes", "parked", "person archives a snapshot 6", "begin start", "go c 7", "wait 3700"
     ),
+    "a root volume that its owner put back and took off again is not waited for": story(
+        "two volumes",
+        "locked",
+        "person detaches 2",
+        "person attaches 4",
+        "wait 61",
+        "begin settle",
+        "finish a",
+        "person detaches 8",
+    ),
 }

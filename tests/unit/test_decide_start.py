@@ -363,6 +363,14 @@ class TestPutBack:
         assert (decision.outcome, decision.steps) == (Outcome.REFUSED, ())
         assert "is missing" in decision.reason
 
+    def test_a_root_volume_that_lost_its_mark_while_volumes_are_left_is_named(self) -> None:
+        s = given_up()
+        decision = decide(seen(volume("vol-root"), s.volumes[1], records=s.records))
+
+        assert (decision.outcome, decision.steps) == (Outcome.REFUSED, ())
+        assert "vol-root of" in decision.reason
+        assert "attach it again, or delete it, and ask again" in decision.reason
+
     def test_a_volume_that_another_instance_has_is_told(self) -> None:
         s = given_up()
         away = replace(s.volumes[1], attachments=(attachment(DATA, instance_id=OTHER),))

@@ -292,6 +292,8 @@ def _without_root(seen: Seen, left: Sequence[Marked], remember: Stage, *, wanted
         return _refuse(f"{words}; attach its root volume at {instance.root_device}, and ask again.")
     if generation.missing:
         return _refuse(_nothing_whole(seen, generation))
+    if words := _astray(seen, generation):
+        return _refuse(words)
     if not wanted:
         return Decision(reason=f"{instance.id} is being parked.")
     return _after_deletion(f"The last volumes of {instance.id} are being deleted; then it is restored.", remember)
@@ -307,11 +309,10 @@ def _restore(seen: Seen, settings: Settings, now: datetime, remember: Stage, *, 
     generation = given_up(seen)
     if generation is None or generation.missing:
         return _refuse(_nothing_whole(seen, generation))
+    if words := _astray(seen, generation):
+        return _refuse(words)
     ids = {r.volume_id for r in generation.parts}
     left = [v for v in seen.volumes if v.id in ids]
-    if strays := [v.id for v in left if v.mark is None and v.state != "deleting"]:
-        words = f"{', '.join(strays)} of {instance.id} still exists, and no mark says that it may be replaced"
-        return _refuse(f"{words}. Nothing was changed; attach it again, or delete it, and ask again.")
     if left:
         words = f"{', '.join(v.id for v in left)} of {instance.id} still exists"
         return _not_yet(f"{words}; once deleted, it is restored.", remember)
@@ -339,6 +340,15 @@ def _restore(seen: Seen, settings: Settings, now: datetime, remember: Stage, *, 
             begin,
         ),
     )
+
+
+def _astray(seen: Seen, generation: Generation) -> str:
+    """A sentence where an original exists that nobody may delete, since it bears no mark; else empty."""
+    ids = {r.volume_id for r in generation.parts}
+    if strays := [v.id for v in seen.volumes if v.id in ids and v.mark is None and v.state != "deleting"]:
+        words = f"{', '.join(strays)} of {seen.instance.id} still exists, and no mark says that it may be replaced"
+        return f"{words}. Nothing was changed; attach it again, or delete it, and ask again."
+    return ""
 
 
 def _from_archive(seen: Seen, now: datetime, archived: Sequence[Record], *, wanted: bool) -> Decision:
