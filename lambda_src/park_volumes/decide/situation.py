@@ -157,21 +157,21 @@ def unconfirmed(seen: Seen, generation: Generation | None) -> bool:
     return generation is None or generation.name != root.mark.generation or bool(generation.missing)
 
 
-def attempt_of(seen: Seen, root: Marked) -> list[Marked]:
-    """The original volumes of the attempt at parking that this root volume is marked for."""
-    return [m for m in originals(seen) if m.mark.generation == root.mark.generation]
+def attempt_of(seen: Seen, generation: str) -> list[Marked]:
+    """The original volumes that are marked for this attempt at parking."""
+    return [m for m in originals(seen) if m.mark.generation == generation]
 
 
 def held_up(seen: Seen, root: Marked) -> str:
     """A sentence where a volume of somebody's own doing keeps the originals from being put back; else empty."""
-    if taken := [m.id for m in attempt_of(seen, root) if m.elsewhere]:
+    if taken := [m.id for m in attempt_of(seen, root.mark.generation) if m.elsewhere]:
         return f"{', '.join(taken)} of {seen.instance.id} is attached elsewhere: detach it and ask again."
     return misplaced(seen) or displaced(seen)
 
 
 def without_some(seen: Seen, root: Marked) -> str:
     """The beginning of a sentence where originals could not be put back beside the others; else empty."""
-    there = {m.id for m in attempt_of(seen, root)} | {v.id for v, _ in attached(seen)}
+    there = {m.id for m in attempt_of(seen, root.mark.generation)} | {v.id for v, _ in attached(seen)}
     lost = sorted({r.volume_id for r in seen.records if r.generation == root.mark.generation} - there)
     words = f"Of the original volumes of {seen.instance.id}, {', '.join(lost)} is gone or has lost its mark"
     return words if lost else ""

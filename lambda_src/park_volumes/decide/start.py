@@ -176,11 +176,12 @@ def _blind_until(seen: Seen, settings: Settings, now: datetime) -> datetime | No
     """Until when passes may be at work that take the originals away, since they do not see that somebody attached
     another root volume; None where there are none."""
     generation, root = given_up(seen), seen.instance.root_device
-    if generation is None or generation.missing or all(m.mark.generation != generation.name for m in originals(seen)):
+    if generation is None or generation.missing or not attempt_of(seen, generation.name):
         return None
-    theirs = [at.attach_time for v, at in attached(seen) if at.device == root and v.mark is None]
-    until = max(theirs) + settings.quiet_period if theirs else now
-    return until if now < until else None
+    theirs = [
+        at.attach_time + settings.quiet_period for v, at in attached(seen) if at.device == root and v.mark is None
+    ]
+    return max((until for until in theirs if now < until), default=None)
 
 
 def _start_as_it_is(seen: Seen, remember: Stage) -> Decision:
@@ -268,7 +269,7 @@ def _put_back(
         return Decision(reason=f"{instance.id} is being parked.")
     if words := held_up(seen, root):
         return _refuse(words, remember)
-    attempt = attempt_of(seen, root)
+    attempt = attempt_of(seen, root.mark.generation)
     if any(m.state not in ("available", "in-use") or (m.at and m.at.state != "attached") for m in attempt):
         return _not_yet(f"Volumes of {instance.id} are still being detached.", remember)
     if words := without_some(seen, root):
