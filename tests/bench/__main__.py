@@ -43,7 +43,7 @@ def main() -> None:
     print(_assumptions())
     print(_line([title for title, _, _ in COLUMNS], "way"), flush=True)
     with ProcessPoolExecutor() as pool:
-        rows = [pool.submit(compare, way, *size) for size in SIZES if size[0] <= instances for way in _ways(size)]
+        rows = [pool.submit(compare, way, *size) for size in SIZES if size[0] <= instances for way in WAYS]
         others = [pool.submit(_losses), pool.submit(_costs), pool.submit(_growth, instances)]
         others += [pool.submit(_burst, instances, concurrency) for concurrency in CONCURRENCIES]
         others += [pool.submit(_morning, instances // 5, c, *who) for who in MORNINGS for c in CONCURRENCIES]
@@ -53,11 +53,6 @@ def main() -> None:
         draw([row.result() for row in rows])
         for other in others:
             print(other.result(), flush=True)
-
-
-def _ways(size: tuple[int, int]) -> list[str]:
-    """All, but for waiters beyond 1,000 instances: of those they park a third, and more are slow to simulate."""
-    return [way for way in WAYS if way != WAITERS or size[0] <= 1000]
 
 
 def _assumptions() -> str:

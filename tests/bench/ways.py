@@ -5,7 +5,7 @@ Both are one Lambda invocation for each stop and each start, which waits for EC2
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 from unittest.mock import patch
 
@@ -70,7 +70,10 @@ class Article:
 
 
 class Waiters:
-    """The way of schedulers and custodians: every step for all volumes, and boto3's waiters between the steps."""
+    """The way of schedulers and custodians: every step for all volumes, and boto3's waiters between the steps.
+
+    When Lambda tries again, a start takes the last snapshot of each device that an attempt before has not attached yet.
+    """
 
     def __init__(self, _: Simulation, ec2: Ec2Sdk) -> None:
         self._ec2 = ec2
@@ -82,26 +85,32 @@ class Waiters:
             self._ec2.create_snapshot(VolumeId=v, TagSpecifications=_tags(instance_id, d["DeviceName"]))["SnapshotId"]
             for v, d in zip(volume_ids, devices, strict=True)
         ]
-        self._wait("SnapshotCompleted", self._ec2.describe_snapshots, SnapshotIds=made)
+        self._wait("SnapshotCompleted", self._ec2.describe_snapshots, "SnapshotIds", made)
         for volume_id in volume_ids:
             self._ec2.detach_volume(VolumeId=volume_id)
-        self._wait("VolumeAvailable", self._ec2.describe_volumes, VolumeIds=volume_ids)
+        self._wait("VolumeAvailable", self._ec2.describe_volumes, "VolumeIds", volume_ids)
         for volume_id in volume_ids:
             self._ec2.delete_volume(VolumeId=volume_id)
 
     def start(self, instance_id: str) -> None:
         instance = _instance(self._ec2, instance_id)
-        snapshots = _snapshots(self._ec2, instance_id)
+        attached = {device["DeviceName"] for device in instance["BlockDeviceMappings"]}
+        found = sorted(_snapshots(self._ec2, instance_id), key=lambda snapshot: snapshot["StartTime"])
+        last = {_device(snapshot): snapshot for snapshot in found}
+        snapshots = [snapshot for device, snapshot in last.items() if device not in attached]
         volume_ids = [_create(self._ec2, snapshot, instance) for snapshot in snapshots]
-        self._wait("VolumeAvailable", self._ec2.describe_volumes, VolumeIds=volume_ids)
+        self._wait("VolumeAvailable", self._ec2.describe_volumes, "VolumeIds", volume_ids)
         for volume_id, snapshot in zip(volume_ids, snapshots, strict=True):
             self._ec2.attach_volume(VolumeId=volume_id, InstanceId=instance_id, Device=_device(snapshot))
-        self._wait("VolumeInUse", self._ec2.describe_volumes, VolumeIds=volume_ids)
+        self._wait("VolumeInUse", self._ec2.describe_volumes, "VolumeIds", volume_ids)
         self._ec2.start_instances(InstanceIds=[instance_id])
 
-    def _wait(self, name: str, call: Callable[..., Any], **params: Any) -> None:
-        config: Any = WAITERS.get_waiter(name)  # its stubs know two kinds of it
-        Waiter(name, config, NormalizedOperationMethod(call)).wait(**params)
+    @staticmethod
+    def _wait(name: str, call: Callable[..., Any], parameter: str, ids: Sequence[str]) -> None:
+        """A waiter without ids would wait for everything in the account."""
+        if ids:
+            config: Any = WAITERS.get_waiter(name)  # its stubs know two kinds of it
+            Waiter(name, config, NormalizedOperationMethod(call)).wait(**{parameter: ids})
 
 
 def _instance(ec2: Ec2Sdk, instance_id: str) -> Any:
