@@ -53,8 +53,9 @@ POLL = 0.4
 """Seconds until the second look at volumes that take longer; each further one comes after twice as long as the last."""
 LONGEST_POLL = 5.0
 
-THREADS = 16
-"""Calls under way at once: 27 volumes of an instance come up together, and one pass alone empties no bucket of EC2."""
+THREADS = 24
+"""Calls under way at once, and instances: as many as start within the seconds that one of them takes, at EC2's rate
+(docs/performance.md), and no more than the SDK has connections for."""
 
 LINE_LASTS = timedelta(seconds=30)
 """How long a function goes by a long line that it saw: EC2 is not asked for it by everybody who joins it."""
