@@ -65,7 +65,7 @@ locals {
       of_periods = 3
     } },
     { for key, name in local.function_names : "${key}-throttles" => {
-      what       = "The ${key} function has been throttled in two of the last three five minutes: the account runs out of concurrent executions."
+      what       = "The ${key} function has been throttled in two of the last three five minutes: no concurrent execution is left for it."
       namespace  = "AWS/Lambda"
       metric     = "Throttles"
       dimensions = { FunctionName = name }

@@ -31,6 +31,7 @@ locals {
     park = {
       description = "ParkVolumes: turns the volumes of stopped instances into snapshots and deletes them."
       memory_size = var.park_memory_size
+      reserved    = 0 # its queue bounds it
       environment = {
         PARK_QUEUE_URL           = aws_sqs_queue.park.url
         PARK_MAXIMUM_CONCURRENCY = tostring(var.park_maximum_concurrency)
@@ -39,6 +40,7 @@ locals {
     start = {
       description = "ParkVolumes: recreates the volumes of parked instances, attaches them and starts the instances."
       memory_size = var.start_memory_size
+      reserved    = var.start_reserved_concurrency
       environment = merge(
         {
           FUNCTION_URL_AUTH     = var.function_url_auth
@@ -113,7 +115,7 @@ resource "aws_cloudwatch_log_group" "function" {
 resource "aws_lambda_function" "function" {
   #checkov:skip=CKV_AWS_116:park has the dead-letter queue of its queue, start a failure destination, which also tells why
   #checkov:skip=CKV_AWS_117:both functions talk to AWS APIs only; a VPC would need endpoints or a NAT gateway, which cost more than is saved
-  #checkov:skip=CKV_AWS_115:a new account has 10 concurrent executions, of which none may be reserved; the queue bounds park
+  #checkov:skip=CKV_AWS_115:a new account has 10 concurrent executions and none to reserve; start_reserved_concurrency does, and the queue bounds park
   #checkov:skip=CKV_AWS_272:the zip is in the repository, compared with its code by a test, and released with its provenance
   #checkov:skip=CKV_AWS_173:the environment holds settings and no secret; Lambda encrypts it with its own key
   #checkov:skip=CKV_AWS_50:a pass is a few calls of EC2, each of which is in CloudTrail and in the log; traces are billed
@@ -131,6 +133,8 @@ resource "aws_lambda_function" "function" {
   memory_size      = each.value.memory_size
   timeout          = var.function_timeout_seconds
   tags             = var.tags
+
+  reserved_concurrent_executions = each.value.reserved > 0 ? each.value.reserved : -1 # -1 reserves none, 0 would stop the function
 
   environment {
     variables = merge(each.value.environment, local.prices, local.notification, {

@@ -385,6 +385,18 @@ variable "start_memory_size" {
   }
 }
 
+variable "start_reserved_concurrency" {
+  description = "Executions that are reserved for the start function, which are also its most: however many starts are asked for at once, they then come in turn and leave the account's other executions alone. 10 is enough for thousands of instances, and needed from about 1,000 that are asked for in the same minute. 0: none is reserved; a new account has none to reserve."
+  type        = number
+  default     = 0
+  nullable    = false
+
+  validation {
+    condition     = var.start_reserved_concurrency == 0 || (floor(var.start_reserved_concurrency) == var.start_reserved_concurrency && var.start_reserved_concurrency >= 5 && var.start_reserved_concurrency <= 1000)
+    error_message = "start_reserved_concurrency must be 0, for none, or a whole number from 5 to 1000, for example 10."
+  }
+}
+
 variable "park_maximum_concurrency" {
   description = "Most park functions that the queue may run at once. It bounds them without reserving any of the account's concurrency; 2 is Lambda's least."
   type        = number

@@ -110,6 +110,23 @@ run "by_default" {
   }
 }
 
+run "with_reserved_executions" {
+  command = plan
+
+  variables {
+    start_reserved_concurrency = 10
+  }
+
+  assert {
+    condition     = aws_lambda_function.function["start"].reserved_concurrent_executions == 10
+    error_message = "However many ask for starts, the start function takes no more of the account than this."
+  }
+  assert {
+    condition     = aws_lambda_function.function["park"].reserved_concurrent_executions == -1
+    error_message = "The park function is bounded by its queue."
+  }
+}
+
 run "without_starts_from_anywhere" {
   command = plan
 

@@ -52,6 +52,7 @@ run "accepts_the_least_values" {
     lambda_architecture        = "arm64"
     park_memory_size           = 128
     start_memory_size          = 128
+    start_reserved_concurrency = 0
     park_maximum_concurrency   = 2
     prices                     = {}
   }
@@ -88,13 +89,14 @@ run "accepts_the_greatest_values" {
       "arn:aws:kms:ap-northeast-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
       "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab",
     ]
-    permissions_boundary_arn = "arn:aws-cn:iam::123456789012:policy/division/park-volumes_boundary"
-    powertools_layer_arn     = "arn:aws-cn:lambda:cn-north-1:123456789012:layer:Powertools_V3-arm64:27"
-    lambda_architecture      = "x86_64"
-    park_memory_size         = 10240
-    start_memory_size        = 10240
-    park_maximum_concurrency = 1000
-    prices                   = { for name in ["gp3", "gp3-iops", "gp3-throughput", "gp2", "io1", "io1-iops", "io2", "io2-iops", "st1", "sc1", "standard", "snapshot", "archive"] : name => tonumber("100") } # a number alone is more than python-hcl2 reads there
+    permissions_boundary_arn   = "arn:aws-cn:iam::123456789012:policy/division/park-volumes_boundary"
+    powertools_layer_arn       = "arn:aws-cn:lambda:cn-north-1:123456789012:layer:Powertools_V3-arm64:27"
+    lambda_architecture        = "x86_64"
+    park_memory_size           = 10240
+    start_memory_size          = 10240
+    start_reserved_concurrency = 1000
+    park_maximum_concurrency   = 1000
+    prices                     = { for name in ["gp3", "gp3-iops", "gp3-throughput", "gp2", "io1", "io1-iops", "io2", "io2-iops", "st1", "sc1", "standard", "snapshot", "archive"] : name => tonumber("100") } # a number alone is more than python-hcl2 reads there
   }
 }
 
@@ -606,6 +608,46 @@ run "start_memory_size_rejects_more_than_10240" {
   }
 
   expect_failures = [var.start_memory_size]
+}
+
+run "start_reserved_concurrency_rejects_less_than_5" {
+  command = plan
+
+  variables {
+    start_reserved_concurrency = 4
+  }
+
+  expect_failures = [var.start_reserved_concurrency]
+}
+
+run "start_reserved_concurrency_rejects_half_an_execution" {
+  command = plan
+
+  variables {
+    start_reserved_concurrency = 10.5
+  }
+
+  expect_failures = [var.start_reserved_concurrency]
+}
+
+run "start_reserved_concurrency_rejects_more_than_1000" {
+  command = plan
+
+  variables {
+    start_reserved_concurrency = 1001
+  }
+
+  expect_failures = [var.start_reserved_concurrency]
+}
+
+run "start_reserved_concurrency_rejects_less_than_none" {
+  command = plan
+
+  variables {
+    start_reserved_concurrency = -1
+  }
+
+  expect_failures = [var.start_reserved_concurrency]
 }
 
 run "park_maximum_concurrency_rejects_less_than_2" {

@@ -51,12 +51,13 @@ module "park_volumes" {
   dashboard           = true
 
   # How the functions run.
-  lambda_architecture      = "arm64"
-  powertools_layer_arn     = null # the public layer of the region
-  park_memory_size         = 512
-  start_memory_size        = 512
-  park_maximum_concurrency = 2
-  log_retention_days       = 30
+  lambda_architecture        = "arm64"
+  powertools_layer_arn       = null # the public layer of the region
+  park_memory_size           = 512
+  start_memory_size          = 512
+  start_reserved_concurrency = 0 # 10 for a thousand instances; a new account has none to reserve
+  park_maximum_concurrency   = 2
+  log_retention_days         = 30
 
   # What a security review may ask for: the customer keys by name, and a boundary for both roles.
   kms_key_arns             = var.kms_key_arns

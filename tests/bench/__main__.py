@@ -18,6 +18,9 @@ from tests.model.records import Durations
 SIZES = ((1, 1), (1, 2), (1, 8), (1, 27), (100, 1), (100, 2), (100, 8), (1000, 2), (10000, 2))
 """Instances, and volumes of each."""
 CONCURRENCIES = (10, 100)
+"""Of the account."""
+RESERVED = ((10, 0), (100, 0), (100, 10))
+"""Concurrent executions of the account, and how many of them are for the start function alone."""
 MORNINGS = ((PEOPLE, SCHEDULE), (1, SCHEDULE), (0, 1))
 """The part of the starts that people ask for, and how many instances a schedule names."""
 WIDTH = 6
@@ -46,7 +49,7 @@ def main() -> None:
         rows = [pool.submit(compare, way, *size) for size in SIZES if size[0] <= instances for way in WAYS]
         others = [pool.submit(_losses), pool.submit(_costs), pool.submit(_growth, instances)]
         others += [pool.submit(_burst, instances, concurrency) for concurrency in CONCURRENCIES]
-        others += [pool.submit(_morning, instances // 5, c, *who) for who in MORNINGS for c in CONCURRENCIES]
+        others += [pool.submit(_morning, instances // 5, *n, *who) for who in MORNINGS for n in RESERVED]
         for row in rows:
             f = row.result()
             print(_line([format(getattr(f, name), how) for _, name, how in COLUMNS], f.way), flush=True)
@@ -102,13 +105,13 @@ def _growth(instances: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _morning(instances: int, concurrency: int, people: float, schedule: int) -> str:
-    m = morning(instances, concurrency=concurrency, people=people, schedule=schedule)
+def _morning(instances: int, concurrency: int, reserved: int, people: float, schedule: int) -> str:
+    m = morning(instances, concurrency=concurrency, reserved=reserved, people=people, schedule=schedule)
     told = [answer["detail"] for answer in m.answers if "stands in line" in answer.get("detail", "")]
     refused = sum(answer["status"] >= 400 for answer in m.answers)
     return (
         f"The morning: {instances:,} starts asked for in a minute, {people:.0%} of them by people, the others by "
-        f"schedules of {schedule}; Lambda concurrency {concurrency}\n"
+        f"schedules of {schedule}; Lambda concurrency {concurrency}, {reserved} of it reserved\n"
         f"  {m.running:,} run, the last after {m.seconds:,.0f} s; EC2's bucket dictates {m.dictated:,.0f} s\n"
         f"  the unluckiest was overtaken by {m.overtaken}; of {len(m.answers):,} answers to people {len(told)} say how "
         f"many are ahead, and {refused} to ask again\n"

@@ -45,6 +45,11 @@ class Account:
         self.left = concurrency
         self.waiting: deque[Task] = deque()
 
+    def reserve(self, executions: int) -> Account:
+        """So many for one function alone."""
+        self.left -= executions
+        return Account(self.simulation, executions)
+
     def take(self) -> bool:
         if self.left == 0:
             return False

@@ -99,9 +99,11 @@ class Deployment:
         module = self.module
         timeout = float(module.inputs["function_timeout_seconds"])
         self.queue = Queue(self.simulation, visibility=module.visibility, most_receives=module.most_receives)
+        reserved = int(module.inputs["start_reserved_concurrency"])
+        executions = {"park": self.account, "start": self.account.reserve(reserved) if reserved else self.account}
         self.functions = {
             name: Function(
-                account=self.account,
+                account=executions[name],
                 load=self._loader(name),
                 timeout=timeout,
                 memory_mb=int(module.inputs[f"{name}_memory_size"]),

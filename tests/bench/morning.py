@@ -79,10 +79,13 @@ class People:
             self._simulation.sleep(60)
 
 
-def morning(instances: int, *, concurrency: int, schedule: int = SCHEDULE, people: float = PEOPLE) -> Morning:
-    """``schedule``: how many instances one schedule names; ``people``: which part of the starts people ask for."""
+def morning(
+    instances: int, *, concurrency: int, reserved: int = 0, schedule: int = SCHEDULE, people: float = PEOPLE
+) -> Morning:
+    """``reserved``: how many of the concurrent executions are for the start function alone; ``schedule``: how many
+    instances one schedule names; ``people``: which part of the starts people ask for."""
     fleet = asleep(instances, concurrency=concurrency)
-    module = Module()
+    module = Module(start_reserved_concurrency=reserved)
     started: dict[str, float] = {}
 
     def note(name: str, params: Any) -> None:

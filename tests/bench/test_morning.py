@@ -55,6 +55,15 @@ def test_all_run_that_have_a_schedule_each(offices: Morning) -> None:
     assert offices.throttled < 0.1 * offices.calls
 
 
+def test_reserved_executions_keep_the_order_where_an_account_has_more_than_ec2_bears() -> None:
+    """Without them a few of so many are never lucky with EC2's tokens, and come last."""
+    large = morning(1000, concurrency=100, reserved=10, people=0, schedule=1)
+
+    assert large.running == 1000
+    assert large.overtaken <= 100
+    assert large.throttled < 0.05 * large.calls
+
+
 def test_whoever_asked_first_is_started_first_but_for_those_who_wait_at_the_page(day: Morning) -> None:
     """And but for a few that are under way at the same time."""
     assert day.overtaken <= (PEOPLE + 0.05) * INSTANCES
