@@ -382,10 +382,9 @@ class Stage:
         return found
 
     def converge(self, *, most: int = 14, pause: float = 245.0) -> None:
-        """The sweeps alone lead to a rest: two rounds in a row in which nothing is left to be done."""
+        """The sweeps alone lead to a rest: a round in which nothing is done, and nothing is left to be done."""
         for process in self.live:
             process.kill()
-        quiet = 0
         for _ in range(most):
             self.wait(pause)
             passes = self.run("sweep of park"), self.run("sweep of start")
@@ -395,8 +394,7 @@ class Stage:
                 r.decision.look_again or r.decision.outcome is Outcome.GOING_ON for p in passes for r in p.results
             )
             moving = self.state not in ("running", "stopped", "terminated")
-            quiet = 0 if busy or moving else quiet + 1
-            if quiet == 1:
+            if not busy and not moving:
                 break
         else:
             raise Finding(f"The sweeps come to no rest. {self._situation()}")
