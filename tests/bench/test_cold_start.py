@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
+from statistics import median
 from zipfile import ZipFile
 
 import pytest
@@ -13,7 +14,7 @@ from tests.support.terraform import LAMBDA_PYTHON, ROOT
 from tests.unit.functions import ENVIRONMENT, START_ENVIRONMENT
 
 MOST = 1.35
-ROUNDS = 11
+ROUNDS = 15
 CPU_SECONDS = "import resource; r = resource.getrusage(resource.RUSAGE_SELF); print(r.ru_utime + r.ru_stime)"
 BARE = "import boto3; boto3.client('ec2');"
 
@@ -38,8 +39,8 @@ def seconds(code: str, path: Path) -> float:
 
 @pytest.mark.parametrize("name", ["park", "start"])
 def test_a_function_loads_almost_as_fast_as_a_bare_client(name: str, unpacked: Path) -> None:
-    """The least of some rounds each, in turn: what the machine does beside it only ever adds."""
+    """The median ratio of pairs: a machine that changes its pace does so for both of a pair, and spoils few pairs."""
     function = f"import park_volumes.handlers.{name};"
-    rounds = [(seconds(function, unpacked), seconds(BARE, unpacked)) for _ in range(ROUNDS)]
+    ratios = [seconds(function, unpacked) / seconds(BARE, unpacked) for _ in range(ROUNDS)]
 
-    assert min(ours for ours, _ in rounds) <= MOST * min(bare for _, bare in rounds)
+    assert median(ratios) <= MOST
