@@ -24,16 +24,6 @@ locals {
         detail      = { event = ["createSnapshot"], result = ["succeeded", "failed"] }
       }
     }
-    instance-running = {
-      description = "An instance is running: finish its start."
-      schedule    = null
-      targets     = ["start"]
-      pattern = {
-        source      = ["aws.ec2"]
-        detail-type = ["EC2 Instance State-change Notification"]
-        detail      = { state = ["running"] }
-      }
-    }
     volume-changed = {
       description = "A volume has been deleted, or could not be created or attached: go on with the start."
       schedule    = null

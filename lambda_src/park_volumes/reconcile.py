@@ -45,7 +45,7 @@ from park_volumes.model import (
     UnmarkVolumes,
     Volume,
 )
-from park_volumes.survey import assemble, left_behind, look, look_at
+from park_volumes.survey import assemble, left_behind, look, look_at, sweep_start
 
 CREATING, ATTACHING = 5.0, 3.0
 """Seconds that EC2 usually takes to create and to attach volumes (docs/performance.md): looking earlier is in vain."""
@@ -240,8 +240,15 @@ class Pass:
 
     def settle(self, ids: Iterable[str]) -> list[Result]:
         """What came back is settled, and starts that were asked for earlier go on: whoever has waited longest first."""
-        seen = sorted(look(self.ec2, ids, locks=False).values(), key=lambda s: last_request(s) or self.began)
-        return self._start_all(seen, asked=False)
+        return self._start_all(self._look_in_turn(ids), asked=False)
+
+    def sweep_starts(self) -> list[Result]:
+        """The same for all of them. What runs comes first: it is settled at once, as the sweep itself has seen it."""
+        running, others = sweep_start(self.ec2, self.settings, self.began)
+        return self._start_all([*running, *self._look_in_turn(others)], asked=False)
+
+    def _look_in_turn(self, ids: Iterable[str]) -> list[Seen]:
+        return sorted(look(self.ec2, ids, locks=False).values(), key=lambda s: last_request(s) or self.began)
 
     def start(self, instance_id: str) -> Result | None:
         """Bring an instance up, as far as this pass gets; None where there is no such instance."""

@@ -149,14 +149,28 @@ def sweep_park(fleet: Iterable[Seen], settings: Settings, now: datetime) -> list
     return list(dict.fromkeys(s.instance.id for s in found))
 
 
-def sweep_start(ec2: Ec2, settings: Settings, now: datetime) -> list[str]:
-    """The ids of the instances that have volumes in transit, and of those that have waited longest for their start."""
-    marked = {v.mark.instance_id for v in ec2.every_marked_volume() if v.mark}
-    snapshots = ec2.snapshots_with_requests()
+def sweep_start(ec2: Ec2, settings: Settings, now: datetime) -> tuple[list[Seen], list[str]]:
+    """The running instances that have volumes in transit, with all that it takes to settle them; and the ids of those
+    to look at closer: the others that have some, and those that have waited longest for their start."""
+    volumes, snapshots = ec2.every_marked_volume(), ec2.snapshots_with_requests()
+    marked = {v.mark.instance_id for v in volumes if v.mark}
     asked = {
         r.instance_id for r in snapshots.records if r.start_requested and now < r.start_requested + settings.start_hold
     }
-    line = assemble(ec2.instances(asked), snapshots, ()).values()
+    instances = ec2.instances(marked | asked)
+    running = _running_again(ec2, (i for i in instances if i.id in marked), snapshots, volumes)
+    line = assemble((i for i in instances if i.id in asked), snapshots, ()).values()
     waiting = [s for s in line if start_pending(s, settings, now) or fell_back(s, settings)]
     waiting.sort(key=lambda s: last_request(s) or now)
-    return sorted(marked | {s.instance.id for s in waiting[:TURN]})
+    in_transit = {i.id for i in instances if i.id in marked and i.state != "pending"}
+    return list(running.values()), sorted((in_transit - running.keys()) | {s.instance.id for s in waiting[:TURN]})
+
+
+def _running_again(
+    ec2: Ec2, instances: Iterable[Instance], snapshots: Snapshots, marked: Sequence[Volume]
+) -> dict[str, Seen]:
+    """Those of these instances that run; but not where a mark has lost its place, which stands in another record."""
+    displaced = {v.mark.instance_id for v in marked if v.mark and v.place is None}
+    running = [i for i in instances if i.state == "running" and i.id not in displaced]
+    others = ec2.volumes({m.volume_id for i in running for m in i.mappings} - {v.id for v in marked})
+    return assemble(running, snapshots, [*marked, *others])

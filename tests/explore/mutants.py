@@ -240,7 +240,10 @@ MUTANTS = (
         "touches the snapshots of other deployments", ("ec2:Ec2._snapshots", "ours | dict(filters)", "dict(filters)")
     ),
     mutant("the sweep of park overlooks what is marked", ("park:worth_a_look", "return ", "return False and ")),
-    mutant("the sweep of start overlooks what is marked", ("survey:sweep_start", "marked | {s", "{s")),
+    mutant(
+        "the sweep of start overlooks what is marked",
+        ("survey:sweep_start", "if i.id in marked and i.state", "if i.id in () and i.state"),
+    ),
 )
 
 ROOMS = {room: f"decide.{room}" for room in ("park", "start", "situation", "refusals", "orphans")}

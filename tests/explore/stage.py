@@ -17,7 +17,7 @@ from park_volumes.decide.start import start
 from park_volumes.ec2 import Ec2, Ec2Error
 from park_volumes.model import Decision, Outcome, Settings
 from park_volumes.reconcile import Pass, Result, one_by_one
-from park_volumes.survey import look, survey, sweep_park, sweep_start
+from park_volumes.survey import look, survey, sweep_park
 from tests.model import judge
 from tests.model.ec2_model import EC2Client
 from tests.model.faults import Call, Fault, ProcessDied
@@ -51,7 +51,7 @@ KINDS: Mapping[Kind, Callable[[Pass, Sequence[str]], Sequence[Result | None]]] =
     "sweep of park": lambda p, _: p.park(sweep_park(survey(p.ec2, p.settings), p.settings, p.began)),
     "start": lambda p, ids: [p.start(ids[0])],
     "settle": lambda p, ids: p.settle(ids),
-    "sweep of start": lambda p, _: p.settle(sweep_start(p.ec2, p.settings, p.began)),
+    "sweep of start": lambda p, _: p.sweep_starts(),
 }
 PARK_SIDE = ("park", "sweep of park")
 

@@ -309,11 +309,7 @@ class Functions:
         for_park = [
             e for e in events if e["detail"].get("state") in ("stopped", "terminated") or "snapshot_id" in e["detail"]
         ]
-        for_start = [
-            e
-            for e in events
-            if e["detail"].get("state") == "running" or e["detail"].get("event") in ("createVolume", "deleteVolume")
-        ]
+        for_start = [e for e in events if is_of_volume(e) and e["detail"]["result"] in ("deleted", "failed")]
         if for_park + due:
             assert self.park(*for_park, *due) == []
         for event in for_start:
@@ -321,10 +317,16 @@ class Functions:
         return len(for_park + due + for_start)
 
     def live(self, seconds: int) -> None:
-        """Let time pass with events and messages alone: no sweep."""
-        for _ in range(seconds // 5):
+        """Let time pass with events, messages and, every minute, the sweep of the starts; but none of the parking."""
+        for step in range(1, seconds // 5 + 1):
             self.stand.after(5)
             self.deliver()
+            if step % 12 == 0:
+                self.start(SWEEP)
+
+
+def is_of_volume(event: dict[str, Any]) -> bool:
+    return bool(event["detail-type"] == "EBS Volume Notification")
 
 
 def path_of(*words: str) -> str:

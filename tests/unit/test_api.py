@@ -13,7 +13,7 @@ from tests.model.faults import Fault, at_operation
 from tests.model.records import Durations
 from tests.model.world import World
 from tests.unit.facts import SETTINGS
-from tests.unit.functions import CALLER, SWEEP, Context, Functions, state_change, url_event
+from tests.unit.functions import CALLER, SWEEP, Context, Functions, start_requested, url_event
 from tests.unit.passes import DATA, ROOT, Stand
 
 UNKNOWN = "i-0000000000000000f"
@@ -588,7 +588,7 @@ class TestLog:
         handler = functions.load("start").handler
         handler(url_event("GET", "/instances"), Context())
         capsys.readouterr()
-        handler(state_change(instance_id, "running"), Context())
+        handler(start_requested(instance_id), Context())
         handler(url_event("GET", "/instances", caller=None), Context())
         followed, refused = self.lines(capsys)
 

@@ -22,7 +22,7 @@ from park_volumes.model import (
 )
 from park_volumes.prices import BY_REGION, GIB
 from park_volumes.reconcile import Result
-from park_volumes.survey import survey, sweep_park, sweep_start
+from park_volumes.survey import survey, sweep_park
 from tests.model import judge
 from tests.model.faults import Fault, FaultPlan
 from tests.model.records import Durations, Rules, Snapshot
@@ -194,8 +194,7 @@ class Years:
         return this.park(sweep_park(survey(this.ec2, PATIENT), PATIENT, this.began))
 
     def sweep_start(self) -> list[Result]:
-        this = self.stand.new_pass()
-        return this.settle(sweep_start(this.ec2, this.settings, this.began))
+        return self.stand.new_pass().sweep_starts()
 
     def start(self, faults: FaultPlan | None = None) -> Result:
         result = self.stand.new_pass(faults=faults).start(self.instance_id)

@@ -162,7 +162,7 @@ class TestAStartThatEc2RefusesForWantOfCapacity:
         functions.post("db", "start")
         stand.after(300)
         functions.start(SWEEP)
-        functions.live(60)
+        functions.live(120)
 
         assert stand.instance(instance_id).state == "running"
         assert (Kind.STARTED, instance_id) in functions.told()

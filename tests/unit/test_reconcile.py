@@ -256,9 +256,9 @@ class TestAStart:
 
         assert result is not None
         assert "CreateVolume failed for snap-" in result.error
-        assert sweep_start(stand.ec2(), SETTINGS, stand.clock.now()) == [instance_id]
+        assert sweep_start(stand.ec2(), SETTINGS, stand.clock.now()) == ([], [instance_id])
         stand.after(300)
-        stand.new_pass().settle(sweep_start(stand.ec2(), SETTINGS, stand.clock.now()))
+        stand.new_pass().sweep_starts()
         assert stand.instance(instance_id).state == "pending"
         nothing_is_wrong(stand)
 

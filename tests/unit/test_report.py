@@ -203,7 +203,6 @@ class TestARefusal:
     def test_of_what_nobody_asked_for_is_none(self, stand: Stand, functions: Functions) -> None:
         strangers = [stand.launch(opt_in="false"), stand.stopped(name="other", opt_in="false")]
         for instance_id in strangers:
-            functions.start(state_change(instance_id, "running"))
             functions.park(state_change(instance_id, "stopped"))
         functions.start(REMINDER)
 

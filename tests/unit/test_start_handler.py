@@ -21,7 +21,6 @@ from tests.unit.functions import (
     Functions,
     failed_start,
     start_requested,
-    state_change,
 )
 from tests.unit.passes import DATA, ROOT, Stand
 
@@ -49,26 +48,28 @@ def remember_start(stand: Stand, instance_id: str) -> None:
     stand.after(61)
 
 
-class TestRunning:
-    def test_an_instance_that_runs_again_is_settled(self, stand: Stand, functions: Functions) -> None:
+class TestTheSweep:
+    def test_settles_an_instance_that_runs_again(self, stand: Stand, functions: Functions) -> None:
         instance_id = stand.parked()
         stand.new_pass().start(instance_id)
         stand.after(61)
 
-        assert functions.start(state_change(instance_id, "running")) == {}
+        assert functions.start(SWEEP) == {}
         assert marked(stand) == []
         flags = {d.device: d.delete_on_termination for d in stand.instance(instance_id).devices}
         assert flags == {ROOT.device: True, DATA.device: False}
 
-    def test_an_instance_that_is_not_opted_in_is_left_alone(self, stand: Stand, functions: Functions) -> None:
-        instance_id = stand.launch(opt_in="false")
+    def test_leaves_a_running_instance_alone_that_is_no_longer_opted_in(
+        self, stand: Stand, functions: Functions
+    ) -> None:
+        instance_id = stand.parked()
+        stand.new_pass().start(instance_id)
+        stand.after(61)
+        stand.owner.delete_tags(Resources=[instance_id], Tags=[{"Key": "ParkVolumes"}])
         before = stand.world.clone()
 
-        assert functions.start(state_change(instance_id, "running")) == {}
+        assert functions.start(SWEEP) == {}
         assert judge.differences(before, stand.world, [instance_id]) == []
-
-    def test_an_instance_that_is_gone_is_done(self, functions: Functions) -> None:
-        assert functions.start(state_change("i-00000000", "running")) == {}
 
 
 class TestVolumeEvents:
@@ -339,7 +340,7 @@ class TestErrors:
 
     @pytest.mark.parametrize(
         "event",
-        [{}, {"detail-type": "EC2 Instance State-change Notification"}, {"detail-type": "EBS Volume Notification"}],
+        [{}, {"detail-type": "Start Requested"}, {"detail-type": "EBS Volume Notification"}],
     )
     def test_a_broken_event_fails(self, functions: Functions, event: dict[str, Any]) -> None:
         with pytest.raises(KeyError):
@@ -389,7 +390,9 @@ class TestErrors:
         assert functions.start(SWEEP) == {}
 
 
-def test_a_start_and_a_stop_by_events_alone_come_back_to_where_they_began(stand: Stand, functions: Functions) -> None:
+def test_a_start_and_a_stop_without_a_sweep_of_the_parking_come_back_to_where_they_began(
+    stand: Stand, functions: Functions
+) -> None:
     instance_id = stand.launch()
     before = judge.fittings(stand.world, instance_id)
     for _ in range(2):
@@ -409,7 +412,8 @@ def test_a_start_with_a_broken_key_is_told_and_loses_nothing(stand: Stand, funct
     instance_id = stand.parked(ROOT._replace(key=key))
     stand.world.rules = Rules(broken_keys=frozenset({key}))
     reply = functions.post("db", "start")
-    functions.live(120)
+    with pytest.raises(Exception, match=f"{instance_id} could not be brought further: CreateVolume failed"):
+        functions.live(120)
 
     assert reply.status >= 202
     assert stand.instance(instance_id).state == "stopped"

@@ -12,7 +12,7 @@ from park_volumes.survey import assemble, look, survey, sweep_park, sweep_start
 from tests.model import judge
 from tests.model.faults import Fault, at_operation
 from tests.unit.facts import MARK, SETTINGS, in_transit, instance, record, volume
-from tests.unit.passes import ROOT, Stand
+from tests.unit.passes import DATA, ROOT, Stand
 
 
 class TestLook:
@@ -129,7 +129,7 @@ class TestSweep:
         in_transit, asked, _ = stand.rootless(name="a"), stand.parked(name="b"), stand.parked(name="c")
         stand.new_pass(faults=at_operation("CreateVolume", Fault.DENIED, 2)).start(asked)
 
-        assert sweep_start(stand.ec2(), SETTINGS, stand.clock.now()) == sorted([in_transit, asked])
+        assert sweep_start(stand.ec2(), SETTINGS, stand.clock.now()) == ([], sorted([in_transit, asked]))
 
     def test_alone_leads_from_a_stop_to_a_parked_instance(self, stand: Stand) -> None:
         instance_id = stand.stopped()
@@ -138,7 +138,7 @@ class TestSweep:
             current = stand.new_pass()
             current.park(sweep_park(survey(current.ec2, SETTINGS), SETTINGS, current.began))
             current = stand.new_pass()
-            current.settle(sweep_start(current.ec2, SETTINGS, current.began))
+            current.sweep_starts()
 
         assert stand.instance(instance_id).devices == ()
         assert judge.problems(stand.world) == []
@@ -147,10 +147,58 @@ class TestSweep:
         instance_id = stand.parked()
         stand.new_pass().start(instance_id)
         stand.after(300)
-        stand.new_pass().settle(sweep_start(stand.ec2(), SETTINGS, stand.clock.now()))
+        stand.new_pass().sweep_starts()
 
         assert not [v for v in stand.world.volumes.current() if records.MARK in v.tags]
         assert stand.instance(instance_id).root == replace_flag(stand, instance_id)
+
+
+class TestSweepOfTheStarts:
+    """A start that has come about: its marks are still on."""
+
+    @staticmethod
+    def started(stand: Stand, name: str = "db") -> str:
+        instance_id = stand.parked(name=name)
+        stand.new_pass().start(instance_id)
+        stand.after(60)
+        return instance_id
+
+    def test_sees_all_that_it_takes_to_settle_what_runs_in_three_calls(self, stand: Stand) -> None:
+        ids = [self.started(stand, name=f"n{n}") for n in range(20)]
+        before = stand.world.calls
+        running, others = sweep_start(stand.ec2(), SETTINGS, stand.clock.now())
+
+        assert ([s.instance.id for s in running], others) == (ids, [])
+        assert stand.world.calls - before == 3
+        whole = look(stand.ec2(), ids, locks=False)
+        assert {s.instance.id: s for s in running} == whole
+
+    def test_asks_once_more_for_volumes_beside_those_in_transit(self, stand: Stand) -> None:
+        instance_id = self.started(stand)
+        data = next(v.id for v in stand.world.volumes.current() if v.size == DATA.size)
+        stand.owner.delete_tags(Resources=[data], Tags=[{"Key": records.MARK}, {"Key": records.PLACE}])
+        before = stand.world.calls
+        ((seen,), _) = sweep_start(stand.ec2(), SETTINGS, stand.clock.now())
+
+        assert stand.world.calls - before == 4
+        assert seen == look(stand.ec2(), [instance_id], locks=False)[instance_id]
+
+    def test_leaves_an_instance_alone_that_is_still_starting(self, stand: Stand) -> None:
+        instance_id = stand.parked()
+        stand.new_pass().start(instance_id)
+        assert stand.instance(instance_id).state == "pending"
+
+        assert sweep_start(stand.ec2(), SETTINGS, stand.clock.now()) == ([], [])
+
+    def test_looks_closer_where_a_mark_has_lost_its_place(self, stand: Stand) -> None:
+        instance_id = self.started(stand)
+        volume_id = next(v.id for v in stand.world.volumes.current())
+        stand.owner.delete_tags(Resources=[volume_id], Tags=[{"Key": records.PLACE}])
+        stand.after(60)
+
+        assert sweep_start(stand.ec2(), SETTINGS, stand.clock.now()) == ([], [instance_id])
+        stand.new_pass().sweep_starts()
+        assert not [v for v in stand.world.volumes.current() if records.MARK in v.tags]
 
 
 def replace_flag(stand: Stand, instance_id: str) -> Any:

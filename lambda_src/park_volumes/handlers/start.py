@@ -1,4 +1,4 @@
-"""The start Lambda: answers the Function URL, and follows the events of volumes and instances that come back."""
+"""The start Lambda: answers the Function URL, follows the events of volumes, and sweeps whoever is on the way back."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from park_volumes.handlers.pace import Pace
 from park_volumes.model import Outcome
 from park_volumes.reconcile import Line, Pass, Result, ids_of
 from park_volumes.report import of_start
-from park_volumes.survey import sweep_start
 
 SETTINGS = environment.from_environment(os.environ)
 CALL = "AWS API Call via CloudTrail"
@@ -96,8 +95,12 @@ def _results(event: dict[str, Any], this_pass: Pass) -> list[Result]:
             return _start_from_anywhere(event, this_pass)
         case str(kind) if kind == START_REQUESTED:
             return _start(event["detail"], this_pass)
-        case _:
-            return this_pass.settle(_named(event, this_pass))
+        case str(kind) if kind == SCHEDULE:
+            return this_pass.sweep_starts()
+        case "EBS Volume Notification":
+            return this_pass.settle(_waiting_for_volumes(event))
+        case kind:
+            raise ValueError(f"The start function knows no event of the type {kind!r}.")
 
 
 def _failed(result: Result) -> bool:
@@ -136,19 +139,11 @@ def _start(detail: dict[str, Any], this_pass: Pass) -> list[Result]:
     return results
 
 
-def _named(event: dict[str, Any], this_pass: Pass) -> list[str]:
-    """The ids of the instances that an event is about."""
-    match event["detail-type"]:
-        case "EC2 Instance State-change Notification":
-            return [event["detail"]["instance-id"]]
-        case "EBS Volume Notification":
-            volume_ids = {runtime.id_in_arn(arn) for arn in event["resources"] if ":volume/" in arn}
-            deleted = event["detail"]["event"] == "deleteVolume"
-            return _waiting_for(volume_ids) if deleted else _of_volumes(volume_ids)
-        case str(kind) if kind == SCHEDULE:
-            return sweep_start(ec2, this_pass.settings, this_pass.began)
-        case kind:
-            raise ValueError(f"The start function knows no event of the type {kind!r}.")
+def _waiting_for_volumes(event: dict[str, Any]) -> list[str]:
+    """The ids of the instances that an event about volumes may let go on."""
+    volume_ids = {runtime.id_in_arn(arn) for arn in event["resources"] if ":volume/" in arn}
+    deleted = event["detail"]["event"] == "deleteVolume"
+    return _waiting_for(volume_ids) if deleted else _of_volumes(volume_ids)
 
 
 def _of_volumes(volume_ids: set[str]) -> list[str]:
