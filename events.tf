@@ -24,14 +24,14 @@ locals {
         detail      = { event = ["createSnapshot"], result = ["succeeded", "failed"] }
       }
     }
-    volume-changed = {
-      description = "A volume has been deleted, or could not be created or attached: go on with the start."
+    volume-failed = {
+      description = "A volume could not be created or attached: go on with the start."
       schedule    = null
       targets     = ["start"]
       pattern = {
         source      = ["aws.ec2"]
         detail-type = ["EBS Volume Notification"]
-        detail      = { event = ["createVolume", "deleteVolume", "attachVolume"], result = ["deleted", "failed"] }
+        detail      = { event = ["createVolume", "attachVolume"], result = ["failed"] }
       }
     }
     sweep = {

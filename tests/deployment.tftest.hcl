@@ -74,13 +74,13 @@ run "by_default" {
   }
   assert {
     condition = toset(keys(aws_cloudwatch_event_target.target)) == toset([
-      "instance-stopped/park", "snapshot-done/park", "volume-changed/start", "start-refused/start", "sweep/park", "line/start",
+      "instance-stopped/park", "snapshot-done/park", "volume-failed/start", "start-refused/start", "sweep/park", "line/start",
       "reminder/park", "reminder/start",
     ])
     error_message = "Each rule reaches the side that acts on it."
   }
   assert {
-    condition     = toset(keys(aws_lambda_permission.rule)) == toset(["volume-changed", "start-refused", "line", "reminder"])
+    condition     = toset(keys(aws_lambda_permission.rule)) == toset(["volume-failed", "start-refused", "line", "reminder"])
     error_message = "Exactly the rules that lead to the start function may invoke it."
   }
   assert {

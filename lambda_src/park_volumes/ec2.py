@@ -136,10 +136,9 @@ class Ec2:
     def every_snapshot(self) -> Snapshots:
         return _read(self._snapshots({}))
 
-    def snapshots_with_requests(self, of_volumes: Iterable[str] = ()) -> Snapshots:
-        """The snapshots on which a start request is remembered, done or not; of these volumes, or all."""
-        filters = {"tag-key": [records.START_REQUESTED]}
-        return _read(self._snapshots(filters | ({"volume-id": sorted(of_volumes)} if of_volumes else {})))
+    def snapshots_with_requests(self) -> Snapshots:
+        """The snapshots on which a start request is remembered, done or not."""
+        return _read(self._snapshots({"tag-key": [records.START_REQUESTED]}))
 
     def requests(self, hours: Iterable[str]) -> list[datetime]:
         """When starts were asked for in these hours: one for each instance, as its first snapshot tells."""

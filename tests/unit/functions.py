@@ -309,7 +309,7 @@ class Functions:
         for_park = [
             e for e in events if e["detail"].get("state") in ("stopped", "terminated") or "snapshot_id" in e["detail"]
         ]
-        for_start = [e for e in events if is_of_volume(e) and e["detail"]["result"] in ("deleted", "failed")]
+        for_start = [e for e in events if is_of_volume(e) and e["detail"]["result"] == "failed"]
         if for_park + due:
             assert self.park(*for_park, *due) == []
         for event in for_start:

@@ -204,7 +204,7 @@ class TestVolumes:
 
 
 class TestSnapshots:
-    def test_records_are_found_by_instance_by_id_and_by_volume(self, stand: Stand) -> None:
+    def test_records_are_found_by_instance_and_by_id(self, stand: Stand) -> None:
         instance_id = stand.parked()
         stand.parked(name="web")
         ec2 = stand.ec2()
@@ -214,7 +214,7 @@ class TestSnapshots:
         assert {r.instance_id for r in found} == {instance_id}
         assert len(found) == 2
         assert ec2.snapshots_named([one.snapshot_id]).records == (one,)
-        assert ec2.snapshots_with_requests(of_volumes=[one.volume_id]).records == ()
+        assert ec2.snapshots_with_requests().records == ()
         assert len(ec2.every_snapshot().records) == 4
 
     def test_only_those_with_a_start_request_are_found_by_it(self, stand: Stand) -> None:

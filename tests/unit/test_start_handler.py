@@ -49,6 +49,20 @@ def remember_start(stand: Stand, instance_id: str) -> None:
 
 
 class TestTheSweep:
+    def test_goes_on_with_a_start_that_was_asked_for(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.parked()
+        remember_start(stand, instance_id)
+
+        assert functions.start(SWEEP) == {}
+        assert stand.instance(instance_id).state == "pending"
+
+    def test_starts_nothing_that_nobody_asked_for(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.parked()
+        functions.start(SWEEP)
+
+        assert stand.instance(instance_id).state == "stopped"
+        assert list(stand.world.volumes.current()) == []
+
     def test_settles_an_instance_that_runs_again(self, stand: Stand, functions: Functions) -> None:
         instance_id = stand.parked()
         stand.new_pass().start(instance_id)
@@ -93,14 +107,6 @@ class TestVolumeEvents:
         assert functions.start(volume_event(failed, "createVolume", "failed")) == {}
         assert stand.instance(instance_id).state == "pending"
 
-    def test_a_deleted_volume_leads_to_the_instance_in_its_record(self, stand: Stand, functions: Functions) -> None:
-        instance_id = stand.parked()
-        original = next(s.volume_id for s in stand.world.snapshots.current())
-        remember_start(stand, instance_id)
-
-        assert functions.start(volume_event(original, "deleteVolume", "deleted")) == {}
-        assert stand.instance(instance_id).state == "pending"
-
     def test_a_failed_attachment_leads_to_the_instance_in_the_mark(self, stand: Stand, functions: Functions) -> None:
         instance_id = stand.rootless()
         root = next(v.id for v in stand.world.volumes.current() if not v.attachments)
@@ -119,24 +125,16 @@ class TestVolumeEvents:
         stand.new_pass(faults=at_operation("AttachVolume", Fault.DENIED, 99)).start(instance_id)
         stand.after(10)
 
-        assert functions.start(volume_event(marked(stand)[0], "createVolume", "available")) == {}
+        assert functions.start(volume_event(marked(stand)[0], "createVolume", "failed")) == {}
         assert stand.instance(instance_id).devices == ()
 
     def test_a_volume_that_is_not_ours_leads_nowhere(self, stand: Stand, functions: Functions) -> None:
         foreign = stand.world.add_volume()
         before = stand.world.clone()
 
-        assert functions.start(volume_event(foreign, "createVolume", "available")) == {}
-        assert functions.start(volume_event("vol-00000000", "deleteVolume", "deleted")) == {}
+        assert functions.start(volume_event(foreign, "createVolume", "failed")) == {}
+        assert functions.start(volume_event("vol-00000000", "createVolume", "failed")) == {}
         assert judge.differences(before, stand.world, [foreign]) == []
-
-    def test_a_deleted_volume_starts_nothing_that_nobody_asked_for(self, stand: Stand, functions: Functions) -> None:
-        instance_id = stand.parked()
-        original = next(s.volume_id for s in stand.world.snapshots.current())
-        functions.start(volume_event(original, "deleteVolume", "deleted"))
-
-        assert stand.instance(instance_id).state == "stopped"
-        assert list(stand.world.volumes.current()) == []
 
 
 class TestAStartFromAnywhere:

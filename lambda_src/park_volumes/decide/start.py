@@ -126,7 +126,7 @@ def _begun(seen: Seen) -> bool:
 
 
 def _after_deletion(reason: str, remember: Stage) -> Decision:
-    """What waits for the park side to delete volumes: the events of their deletion come back here, or the sweep."""
+    """What waits for the park side to delete volumes: the sweep of every minute goes on."""
     return Decision(reason=reason, outcome=Outcome.GOING_ON, steps=_stages(remember))
 
 

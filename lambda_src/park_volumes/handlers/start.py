@@ -1,4 +1,4 @@
-"""The start Lambda: answers the Function URL, follows the events of volumes, and sweeps whoever is on the way back."""
+"""The start Lambda: answers the Function URL, follows volumes that fail, and sweeps whoever is on the way back."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _results(event: dict[str, Any], this_pass: Pass) -> list[Result]:
         case str(kind) if kind == SCHEDULE:
             return this_pass.sweep_starts()
         case "EBS Volume Notification":
-            return this_pass.settle(_waiting_for_volumes(event))
+            return this_pass.settle(_of_volumes(event))
         case kind:
             raise ValueError(f"The start function knows no event of the type {kind!r}.")
 
@@ -139,18 +139,7 @@ def _start(detail: dict[str, Any], this_pass: Pass) -> list[Result]:
     return results
 
 
-def _waiting_for_volumes(event: dict[str, Any]) -> list[str]:
-    """The ids of the instances that an event about volumes may let go on."""
+def _of_volumes(event: dict[str, Any]) -> list[str]:
+    """The ids of the instances whose volumes in transit an event names."""
     volume_ids = {runtime.id_in_arn(arn) for arn in event["resources"] if ":volume/" in arn}
-    deleted = event["detail"]["event"] == "deleteVolume"
-    return _waiting_for(volume_ids) if deleted else _of_volumes(volume_ids)
-
-
-def _of_volumes(volume_ids: set[str]) -> list[str]:
-    """The instance in the volume's mark."""
     return sorted({v.mark.instance_id for v in ec2.volumes(volume_ids) if v.mark})
-
-
-def _waiting_for(deleted: set[str]) -> list[str]:
-    """The instance of which these volumes were, if it was asked to start: one call for each deletion in the account."""
-    return sorted({r.instance_id for r in ec2.snapshots_with_requests(of_volumes=deleted).records})
