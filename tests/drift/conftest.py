@@ -19,7 +19,7 @@ from tests.support.url import Answer, FunctionUrl
 
 REGION = "ap-northeast-2"
 VARIABLES = {**QUICK_INPUTS, "snapshot_retention_hours": 24}
-PARKING, STARTING, SETTLING = 200, 120, 240
+PARKING, STARTING, SETTLING = 200, 240, 240
 """Seconds until a test gives up waiting."""
 OURS = ["park-volumes:"]
 MISTAKEN = f"separate_{APPLIED.name}"
@@ -59,7 +59,10 @@ class Story:
 
         self.aws.wait_for(lambda: not open_ends(), seconds, f"every instance to be {state}", open_ends)
 
-    def marked(self) -> int:
+    def wait_until_settled(self) -> None:
+        self.aws.wait_for(lambda: not self._marked(), SETTLING, "the marks to be taken off", self._marked)
+
+    def _marked(self) -> int:
         """How many volumes are in transit."""
         marks = [{"Name": "tag-key", "Values": ["park-volumes:mark"]}]
         return len(self.fleet.ec2.describe_volumes(Filters=marks)["Volumes"])  # type: ignore[arg-type]
@@ -151,5 +154,5 @@ def _start(story: Story) -> None:
 
 
 def _settle(story: Story) -> None:
-    story.aws.wait_for(lambda: not story.marked(), SETTLING, "the marks to be taken off", story.marked)
+    story.wait_until_settled()
     story.read("started")

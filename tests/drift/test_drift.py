@@ -71,6 +71,7 @@ def test_the_way_out_that_the_guide_describes_leads_out(story: Story) -> None:
     story.stack.shell(_with(there, detach))
     assert story.url.start(MISTAKEN).status == 202
     story.wait_for("running", {MISTAKEN: instance_id}, STARTING)
+    story.wait_until_settled()
     assert differences(story.pictures[MISTAKEN], story.fleet.picture(instance_id)) == []
     there |= {"vol-0123456789abcdef0": story.fleet.volume_on(instance_id, "/dev/sdf"), ".data": f".{MISTAKEN}"}
     story.stack.shell(_with(there, adopt))
