@@ -43,7 +43,7 @@ def look_at(
     if not instances:
         return {}
     snapshots = ec2.snapshots_of(i.id for i in instances)
-    volumes = _volumes(ec2, instances, snapshots.records)
+    volumes = _volumes(ec2, instances, snapshots.records, ec2.marked_volumes(i.id for i in instances))
     locked = _locked(ec2, snapshots) if locks else frozenset()
     moving = ec2.moving(r.snapshot_id for r in snapshots.records if may_move(r))
     return assemble(instances, snapshots, volumes, locked, moving)
@@ -77,13 +77,15 @@ def _gone(instance_id: str) -> Instance:
     return Instance(id=instance_id, state=GONE, launch_time=NEVER, zone="", root_device="", mappings=(), tags={})
 
 
-def _volumes(ec2: Ec2, instances: Sequence[Instance], every: Iterable[Record]) -> list[Volume]:
+def _volumes(
+    ec2: Ec2, instances: Sequence[Instance], every: Iterable[Record], marked: Iterable[Volume]
+) -> list[Volume]:
     """The volumes attached, those that records of the last stop name, and those that are marked, each once."""
     launch = {i.id: i.launch_time for i in instances}
     named = {m.volume_id for i in instances for m in i.mappings}
-    named |= {r.volume_id for r in every if r.launch_time == launch[r.instance_id]}
-    marked = {v.id: v for v in ec2.marked_volumes(launch)}
-    return [*marked.values(), *ec2.volumes(named - marked.keys())]
+    named |= {r.volume_id for r in every if r.launch_time == launch.get(r.instance_id)}
+    known = {v.id: v for v in marked}
+    return [*known.values(), *ec2.volumes(named - known.keys())]
 
 
 def assemble(
@@ -158,12 +160,13 @@ def sweep_start(ec2: Ec2, settings: Settings, now: datetime) -> tuple[list[Seen]
         r.instance_id for r in snapshots.records if r.start_requested and now < r.start_requested + settings.start_hold
     }
     instances = ec2.instances(marked | asked)
-    running = _running_again(ec2, (i for i in instances if i.id in marked), snapshots, volumes)
+    back = [i for i in instances if i.id in marked and i.state != "pending"]
+    running = _running_again(ec2, back, snapshots, volumes)
     line = assemble((i for i in instances if i.id in asked), snapshots, ()).values()
     waiting = [s for s in line if start_pending(s, settings, now) or fell_back(s, settings)]
     waiting.sort(key=lambda s: last_request(s) or now)
-    in_transit = {i.id for i in instances if i.id in marked and i.state != "pending"}
-    return list(running.values()), sorted((in_transit - running.keys()) | {s.instance.id for s in waiting[:TURN]})
+    closer = {i.id for i in back} - running.keys() | {s.instance.id for s in waiting[:TURN]}
+    return list(running.values()), sorted(closer)
 
 
 def _running_again(
@@ -172,5 +175,4 @@ def _running_again(
     """Those of these instances that run; but not where a mark has lost its place, which stands in another record."""
     displaced = {v.mark.instance_id for v in marked if v.mark and v.place is None}
     running = [i for i in instances if i.state == "running" and i.id not in displaced]
-    others = ec2.volumes({m.volume_id for i in running for m in i.mappings} - {v.id for v in marked})
-    return assemble(running, snapshots, [*marked, *others])
+    return assemble(running, snapshots, _volumes(ec2, running, snapshots.records, marked))
