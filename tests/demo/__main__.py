@@ -162,27 +162,13 @@ class Demo:
     def prove(self, machines: Machines) -> None:
         self.screen.heading("Everything is as it was")
         for name, instance_id in machines.opted_in.items():
-            self._wait_until_settled(instance_id)
+            self.fleet.wait_until_settled(instance_id, PATIENCE)
             changed = differences(machines.before[instance_id], self.fleet.picture(instance_id))
             self.screen.check(f"{name}: every byte, attribute and tag of every volume is back", changed)
         self._prove_the_stranger_untouched(machines)
         self._prove_snapshots_are_discarded(machines)
         problems = [] if self.terraform.plan_is_empty() else ["terraform plan finds changes"]
         self.screen.check("terraform plan: nothing to change", problems)
-
-    def _wait_until_settled(self, instance_id: str) -> None:
-        """Our marks come off the volumes once the instance has been seen running."""
-        self.aws.wait_for(
-            lambda: (
-                not any(
-                    key.startswith("park-volumes:")
-                    for disk in self.fleet.picture(instance_id).values()
-                    for key in disk.tags
-                )
-            ),
-            PATIENCE,
-            "the marks to be taken off",
-        )
 
     def _prove_the_stranger_untouched(self, machines: Machines) -> None:
         roles = [c for c in self.aws.calls() if c["role"] and not c["operation"].startswith(READS)]

@@ -98,18 +98,9 @@ class Stops:
             self.put_back = url.start("regret")
 
     def wait_until_settled(self, name: str) -> None:
-        """Wait until no volume of the instance bears a mark of ours any more."""
-        self.aws.wait_for(
-            lambda: (
-                not any(
-                    key.startswith("park-volumes:")
-                    for disk in self.fleet.picture(self.ids[name]).values()
-                    for key in disk.tags
-                )
-            ),
-            60,
-            f"the marks of {name} to be taken off",
-        )
+        """The sweep that settles comes every minute; here it comes at once."""
+        self.aws.fire_rule("park-volumes-line")
+        self.fleet.wait_until_settled(self.ids[name], 60)
 
     def show(self, url: FunctionUrl, name: str) -> dict[str, Any]:
         shown: dict[str, Any] = url.show(self.ids[name]).body

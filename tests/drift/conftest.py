@@ -59,10 +59,7 @@ class Story:
 
         self.aws.wait_for(lambda: not open_ends(), seconds, f"every instance to be {state}", open_ends)
 
-    def wait_until_settled(self) -> None:
-        self.aws.wait_for(lambda: not self._marked(), SETTLING, "the marks to be taken off", self._marked)
-
-    def _marked(self) -> int:
+    def marked(self) -> int:
         """How many volumes are in transit."""
         marks = [{"Name": "tag-key", "Values": ["park-volumes:mark"]}]
         return len(self.fleet.ec2.describe_volumes(Filters=marks)["Volumes"])  # type: ignore[arg-type]
@@ -154,5 +151,5 @@ def _start(story: Story) -> None:
 
 
 def _settle(story: Story) -> None:
-    story.wait_until_settled()
+    story.aws.wait_for(lambda: not story.marked(), SETTLING, "the marks to be taken off", story.marked)
     story.read("started")

@@ -116,6 +116,18 @@ class Fleet:
         content = self.aws.fingerprints(instance_id)
         return {device: _picture(v, content[device]) for device, v in self._volumes(instance_id).items()}
 
+    def wait_until_settled(self, instance_id: str, seconds: float) -> None:
+        """Wait until no volume of the instance bears a mark of ours any more."""
+        self.aws.wait_for(
+            lambda: (
+                not any(
+                    key.startswith("park-volumes:") for disk in self.picture(instance_id).values() for key in disk.tags
+                )
+            ),
+            seconds,
+            f"the marks of {instance_id} to be taken off",
+        )
+
     def _instance(self, instance_id: str) -> Any:
         return self.ec2.describe_instances(InstanceIds=[instance_id])["Reservations"][0]["Instances"][0]
 

@@ -309,7 +309,9 @@ class Functions:
         for_park = [
             e for e in events if e["detail"].get("state") in ("stopped", "terminated") or "snapshot_id" in e["detail"]
         ]
-        for_start = [e for e in events if is_of_volume(e) and e["detail"]["result"] == "failed"]
+        for_start = [
+            e for e in events if e["detail-type"] == "EBS Volume Notification" and e["detail"]["result"] == "failed"
+        ]
         if for_park + due:
             assert self.park(*for_park, *due) == []
         for event in for_start:
@@ -318,15 +320,11 @@ class Functions:
 
     def live(self, seconds: int) -> None:
         """Let time pass with events, messages and, every minute, the sweep of the starts; but none of the parking."""
-        for step in range(1, seconds // 5 + 1):
+        for passed in range(5, seconds + 1, 5):
             self.stand.after(5)
             self.deliver()
-            if step % 12 == 0:
+            if passed % 60 == 0:
                 self.start(SWEEP)
-
-
-def is_of_volume(event: dict[str, Any]) -> bool:
-    return bool(event["detail-type"] == "EBS Volume Notification")
 
 
 def path_of(*words: str) -> str:
