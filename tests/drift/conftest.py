@@ -19,7 +19,7 @@ from tests.support.url import Answer, FunctionUrl
 
 REGION = "ap-northeast-2"
 VARIABLES = {**QUICK_INPUTS, "snapshot_retention_hours": 24}
-PARKING, STARTING, SETTLING = 200, 240, 240
+PARKING, STARTING, SETTLING = 200, 120, 240
 """Seconds until a test gives up waiting."""
 OURS = ["park-volumes:"]
 MISTAKEN = f"separate_{APPLIED.name}"
