@@ -19,8 +19,11 @@ from tests.support.url import Answer, FunctionUrl
 
 REGION = "ap-northeast-2"
 VARIABLES = {**QUICK_INPUTS, "snapshot_retention_hours": 24}
-PARKING, STARTING, SETTLING = 200, 120, 240
-"""Seconds until a test gives up waiting."""
+PARKING, STARTING, SETTLING = 200, 300, 240
+"""Seconds until a test gives up waiting. So many starts take three sweeps: in the 10 seconds that a function has here,
+EC2 takes about a dozen once their volumes are attached."""
+EVERY = 2
+"""Seconds from one look at all instances to the next. Each takes a second of the processor that the functions need."""
 OURS = ["park-volumes:"]
 MISTAKEN = f"separate_{APPLIED.name}"
 
@@ -57,7 +60,7 @@ class Story:
             seen = {i["id"]: i for i in self.url.instances()}
             return {name: seen[i]["detail"] for name, i in names.items() if seen[i]["state"] != state}
 
-        self.aws.wait_for(lambda: not open_ends(), seconds, f"every instance to be {state}", open_ends)
+        self.aws.wait_for(lambda: not open_ends(), seconds, f"every instance to be {state}", open_ends, EVERY)
 
     def marked(self) -> int:
         """How many volumes are in transit."""

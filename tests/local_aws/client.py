@@ -326,10 +326,11 @@ class LocalAws:
         seconds: float,
         what: str = "what was expected",
         seen: Callable[[], object] = str,
+        every: float = 0.1,
     ) -> None:
-        """Asks every tenth of a second until the condition holds. Raises TimeoutError with what was seen instead."""
+        """Asks every so many seconds until the condition holds. Raises TimeoutError with what was seen instead."""
         until = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > until:
                 raise TimeoutError(f"Waited {seconds:g} seconds for {what}; seen instead: {seen()}")
-            time.sleep(0.1)
+            time.sleep(every)
