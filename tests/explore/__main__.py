@@ -5,6 +5,7 @@ as there are cores). Of a story that goes wrong the shortest form is shown at on
 others go on. Ends with 1 if one went wrong.
 """
 
+import gc
 import os
 import re
 import sys
@@ -21,6 +22,9 @@ from tests.explore.walks import Walked, walked
 CHUNK = 500
 LINES = 20
 """Without a terminal, so many lines of progress are printed."""
+SELDOM = 100_000
+"""Allocations between two searches for garbage: stories leave little, and the searches would take a twentieth of the
+time."""
 
 
 def main() -> int:
@@ -31,7 +35,7 @@ def main() -> int:
     began, found = time.monotonic(), 0
     seen: Counter[str] = Counter()
     chunks = [range(n, min(n + CHUNK, seed + schedules)) for n in range(seed, seed + schedules, CHUNK)]
-    with get_context("spawn").Pool(processes) as pool:
+    with get_context("spawn").Pool(processes, gc.set_threshold, (SELDOM,)) as pool:
         for told, covered, findings in _shown(pool.imap_unordered(walked, chunks), schedules, console):
             seen += covered
             found += len(findings)

@@ -470,4 +470,14 @@ STORIES: Mapping[str, Story] = {
         "finish a",
         "person detaches 8",
     ),
+    "who starts beside a root volume of his own in the minute that we can not see keeps the bytes of every disk": story(
+        "two volumes",
+        "locked",
+        "person attaches another 2",
+        "wait 1",
+        "begin park",
+        "person starts 3",
+        "finish a",
+        lag=Lag(60.0, seed=42377698),
+    ),
 }

@@ -609,6 +609,7 @@ def start_instances(world: World, params: Params, context: Context) -> Answer:
         after = instance
         if instance.state == "stopped":
             falls_back = context.fault is Fault.START_FALLS_BACK or _has_broken_key(world, instance)
+            world.ledger.starting(instance.id, context.owner)
             after = world.begin_start(instance, falls_back)
         changes.append(change_answer(instance, after))
     return {"StartingInstances": changes}

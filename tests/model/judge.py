@@ -37,9 +37,9 @@ class Ledger:
 
     latest: per instance, what each device last held. kept: volumes that their owner detached. waived: bytes of which
     the owner deleted the last copy. deleted: bytes of which the owner deleted the volume, or wrote it over. own_root:
-    the instances to which somebody attached a root volume by hand since they stopped. mortal: per instance, the devices
-    off it that would have died with it. ended: when an instance was terminated. incidents: what must never be and was,
-    in words.
+    the instances to which somebody attached a root volume by hand since they stopped. own_start: those whose latest
+    start was somebody else's. mortal: per instance, the devices off it that would have died with it. ended: when an
+    instance was terminated. incidents: what must never be and was, in words.
     """
 
     latest: dict[str, "dict[str, Content]"] = field(default_factory=dict)
@@ -47,6 +47,7 @@ class Ledger:
     waived: set["Content"] = field(default_factory=set)
     deleted: set["Content"] = field(default_factory=set)
     own_root: set[str] = field(default_factory=set)
+    own_start: set[str] = field(default_factory=set)
     mortal: dict[str, set[str]] = field(default_factory=dict)
     ended: dict[str, float] = field(default_factory=dict)
     incidents: list[str] = field(default_factory=list)
@@ -54,7 +55,7 @@ class Ledger:
     def clone(self) -> "Ledger":
         latest = {instance_id: devices.copy() for instance_id, devices in self.latest.items()}
         mortal = {instance_id: devices.copy() for instance_id, devices in self.mortal.items()}
-        owners = self.kept.copy(), self.waived.copy(), self.deleted.copy(), self.own_root.copy()
+        owners = self.kept.copy(), self.waived.copy(), self.deleted.copy(), self.own_root.copy(), self.own_start.copy()
         return Ledger(latest, *owners, mortal, self.ended.copy(), self.incidents.copy())
 
     def launched(self, world: "World", instance: "Instance") -> None:
@@ -83,6 +84,9 @@ class Ledger:
         ended = self.ended.get(instance_id)
         over = ended is not None and world.clock.now >= ended + ORPHANS_ARE_KEPT
         return self.mortal.get(instance_id, set()) if over else set()
+
+    def starting(self, instance_id: str, owner: bool) -> None:
+        (self.own_start.add if owner else self.own_start.discard)(instance_id)
 
     def booting(self, world: "World", instance: "Instance") -> None:
         """A start must find exactly the latest bytes on exactly the old devices.
@@ -118,8 +122,8 @@ class Ledger:
     def _may_come_back(self, world: "World", instance: "Instance", content: "Content") -> bool:
         """A disk beside a root volume that somebody attached by hand; or one that its owner took off, while a pass may
         still see the instance as it was before its start."""
-        just_started = world.clock.time() < instance.launch_time + STILL_SEEN_STOPPED
-        return instance.id in self.own_root or (just_started and content in self.kept.values())
+        taken_off = content in self.kept.values()
+        return instance.id in self.own_root or (taken_off and _just_started(world, instance))
 
     def _taken_up(self, instance_id: str, device: str, content: "Content") -> None:
         """An instance that was started with a root volume of its owner's, or without a disk that its owner took off,
@@ -130,7 +134,7 @@ class Ledger:
 
     def detaching(self, world: "World", attachment: "Attachment", content: "Content", owner: bool) -> None:
         instance = world.instances.get(attachment.instance_id)
-        if owner:
+        if owner or (instance is not None and self._started_by_hand(world, instance)):
             self.latest.get(attachment.instance_id, {}).pop(attachment.device, None)
             self.kept[attachment.volume_id] = content
         elif instance is not None and instance.state in WRITING:
@@ -138,6 +142,12 @@ class Ledger:
         if not owner:
             mortal = self.mortal.setdefault(attachment.instance_id, set())
             (mortal.add if attachment.delete_on_termination else mortal.discard)(attachment.device)
+
+    def _started_by_hand(self, world: "World", instance: "Instance") -> bool:
+        """Somebody gave the instance a root volume and started it, while a pass may still see it stopped without one,
+        and take off a disk that has its snapshot. That disk must be kept. No start of ours may lead there."""
+        by_hand = instance.id in self.own_root and instance.id in self.own_start
+        return by_hand and instance.state in WRITING and _just_started(world, instance)
 
     def released(self, volume_id: str, content: "Content") -> None:
         """A running instance wrote on a volume until it had gone."""
@@ -162,6 +172,10 @@ class Ledger:
 
     def _report(self, world: "World", sentence: str) -> None:
         self.incidents.append(f"{world.clock.time():%H:%M:%S} {sentence}.")
+
+
+def _just_started(world: "World", instance: "Instance") -> bool:
+    return world.clock.time() < instance.launch_time + STILL_SEEN_STOPPED
 
 
 def latest(world: "World", instance_id: str) -> dict[str, "Content"]:

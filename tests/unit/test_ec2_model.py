@@ -764,6 +764,45 @@ class TestJudge:
         EC2Client(world).detach_volume(VolumeId=volumes_of(world, instance_id)["/dev/sdf"])
         assert "loses /dev/sdf while it is running" in problems(world)[0]
 
+    def beside_another_root(self, starter: EC2Client) -> tuple[World, str]:
+        """During the lock somebody attaches another root volume; it is started, and we take the data volume off."""
+        world, person = starter.world, EC2Client(starter.world, "person", owner=True)
+        instance_id = world.launch(ROOT, DATA)
+        stop(world, instance_id)
+        root, data = volumes_of(world, instance_id).values()
+        EC2Client(world).detach_volume(VolumeId=root)
+        world.clock.advance(10)
+        person.attach_volume(VolumeId=world.add_volume(), InstanceId=instance_id, Device="/dev/xvda")
+        world.clock.advance(10)
+        starter.start_instances(InstanceIds=[instance_id])
+        EC2Client(world).detach_volume(VolumeId=data)
+        world.clock.advance(10)
+        return world, data
+
+    def test_who_starts_beside_a_root_volume_of_his_own_may_see_a_disk_go_but_not_its_bytes(self) -> None:
+        world, data = self.beside_another_root(EC2Client(World(), "person", owner=True))
+        assert not problems(world)
+        EC2Client(world).delete_volume(VolumeId=data)
+        assert "are gone" in problems(world)[0]
+
+    def test_our_own_start_beside_somebodys_root_volume_must_not_cost_a_disk(self) -> None:
+        world, _ = self.beside_another_root(EC2Client(World()))
+        assert "loses /dev/sdf while it is pending" in problems(world)[0]
+
+    def test_what_an_instance_loses_later_than_lag_explains_is_seen(self) -> None:
+        world, _ = self.beside_another_root(EC2Client(World(), "person", owner=True))
+        (instance_id,) = (i.id for i in world.instances.current())
+        world.clock.advance(120)
+        EC2Client(world).detach_volume(VolumeId=self.with_another_disk(world, instance_id))
+        assert "loses /dev/sdg while it is running" in problems(world)[0]
+
+    def with_another_disk(self, world: World, instance_id: str) -> str:
+        volume_id = world.add_volume()
+        person = EC2Client(world, "person", owner=True)
+        person.attach_volume(VolumeId=volume_id, InstanceId=instance_id, Device="/dev/sdg")
+        world.clock.advance(10)
+        return volume_id
+
     def test_the_owner_may_detach_attach_and_delete(self) -> None:
         world = World()
         instance_id = world.launch(ROOT, DATA)
