@@ -98,9 +98,9 @@ class Stops:
             self.put_back = url.start("regret")
 
     def wait_until_settled(self, name: str) -> None:
-        """The sweep that settles comes every minute; here it comes at once."""
+        """The sweep that settles comes every minute; here also at once, which may be before the instance runs."""
         self.aws.fire_rule("park-volumes-line")
-        self.fleet.wait_until_settled(self.ids[name], 60)
+        self.fleet.wait_until_settled(self.ids[name], PATIENCE)
 
     def show(self, url: FunctionUrl, name: str) -> dict[str, Any]:
         shown: dict[str, Any] = url.show(self.ids[name]).body

@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.deployed.stops import Stops
+from tests.deployed.stops import PATIENCE, Stops
 from tests.local_aws.client import LocalAws
 from tests.support.fleet import differences
 from tests.support.url import FunctionUrl
@@ -68,7 +68,7 @@ def test_the_start_function_deletes_nothing(started: Stops, outputs: dict[str, A
 def test_snapshots_are_discarded_once_the_instance_has_been_seen_running(started: Stops) -> None:
     started.aws.fire_rule("park-volumes-sweep")
     started.aws.wait_for(
-        lambda: not started.fleet.snapshots(started.ids["shop"]), 60, "the snapshots of shop to be discarded"
+        lambda: not started.fleet.snapshots(started.ids["shop"]), PATIENCE, "the snapshots of shop to be discarded"
     )
 
 
@@ -78,7 +78,7 @@ def test_a_start_that_falls_back_to_stopped_is_shown_and_not_parked_again(
     instance_id = stopped.ids["keyless"]
     aws.fail_start(instance=instance_id)
     assert url.start("keyless").status in (200, 202)
-    aws.wait_for(lambda: url.state("keyless") == "needs attention", 60, "keyless to fall back")
+    aws.wait_for(lambda: url.state("keyless") == "needs attention", PATIENCE, "keyless to fall back")
     aws.fire_rule("park-volumes-sweep")
     aws.wait_until_quiet(60)
     assert "Client.InternalError" in url.show("keyless").body["detail"]
