@@ -15,7 +15,7 @@ from tests.browser import answers
 from tests.browser.conftest import HOSTILE, LIMITED, TOKEN, Place
 from tests.browser.person import Person
 
-PARKING_SECONDS = 240
+PATIENCE = 240
 
 
 def unsigned(complaints: list[str]) -> list[str]:
@@ -319,7 +319,7 @@ def test_axe_finds_nothing_that_keeps_anybody_out(browser: Browser, place: Place
 
 
 def test_whoever_left_the_page_open_finds_it_parked_and_starts_it(desk: Person) -> None:
-    desk.see("web-1", "Parked", PARKING_SECONDS)
+    desk.see("web-1", "Parked", PATIENCE)
     desk.see("web-1", "saves ")
     desk.page.get_by_role("searchbox").fill("parked")
     assert "web-1" in desk.names()
@@ -327,6 +327,6 @@ def test_whoever_left_the_page_open_finds_it_parked_and_starts_it(desk: Person) 
     desk.button("Start web-1").click()
     desk.page.get_by_role("searchbox").fill("web")
     desk.see("web-1", "Starting")
-    desk.see("web-1", "Running", 60)
+    desk.see("web-1", "Running", PATIENCE)
     desk.see("web-1", "Address: ")
     expect(desk.page.locator("#news")).to_contain_text("web-1 is running. Address: ")
