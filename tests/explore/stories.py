@@ -480,4 +480,17 @@ STORIES: Mapping[str, Story] = {
         "finish a",
         lag=Lag(60.0, seed=42377698),
     ),
+    "what an instance writes on a disk that leaves as it starts beside a root volume of its owner's is kept": story(
+        "two volumes",
+        "locked",
+        "person attaches another 5",
+        "wait 1",
+        "begin park",
+        "go c 7",
+        "go c 1",
+        "person starts 11",
+        "wait 2",
+        "person shuts down 3",
+        lag=Lag(60.0, seed=44565005),
+    ),
 }

@@ -91,13 +91,14 @@ class Ledger:
     def booting(self, world: "World", instance: "Instance") -> None:
         """A start must find exactly the latest bytes on exactly the old devices.
 
-        With a root volume of its owner's it may find one missing that is just leaving, and that must be kept.
+        With a root volume of its owner's it may find one missing that is just leaving, and that must be kept: with what
+        the instance writes on it until it has gone.
         """
         expected = self.latest.get(instance.id, {})
         found = _held(world, instance, leaving=False)
         for device, content in dict(expected).items():
             if device not in found and instance.id in self.own_root:
-                self.kept[f"{device}, laid aside"] = expected.pop(device)
+                self.kept[_leaving(instance, device) or f"{device}, laid aside"] = expected.pop(device)
             elif device not in found:
                 self._report(world, f"{instance.id} starts without {device}, which last held {content}")
             elif found[device].origin != content.origin:
@@ -172,6 +173,11 @@ class Ledger:
 
     def _report(self, world: "World", sentence: str) -> None:
         self.incidents.append(f"{world.clock.time():%H:%M:%S} {sentence}.")
+
+
+def _leaving(instance: "Instance", device: str) -> str:
+    """The id of the volume that is being detached from there, if one is."""
+    return next((a.volume_id for a in instance.devices if a.device == device and a.state == "detaching"), "")
 
 
 def _just_started(world: "World", instance: "Instance") -> bool:

@@ -785,6 +785,25 @@ class TestJudge:
         EC2Client(world).delete_volume(VolumeId=data)
         assert "are gone" in problems(world)[0]
 
+    def test_what_is_written_on_a_disk_that_leaves_at_such_a_start_must_stay_too(self) -> None:
+        world = World(durations=Durations(detach=10))
+        person = EC2Client(world, "person", owner=True)
+        instance_id = world.launch(ROOT, DATA)
+        stop(world, instance_id)
+        root, data = volumes_of(world, instance_id).values()
+        EC2Client(world).detach_volume(VolumeId=root)
+        world.clock.advance(10)
+        person.attach_volume(VolumeId=world.add_volume(), InstanceId=instance_id, Device="/dev/xvda")
+        world.clock.advance(10)
+        snapshot(world, data)
+        EC2Client(world).detach_volume(VolumeId=data)
+        person.start_instances(InstanceIds=[instance_id])
+        world.write(instance_id)
+        world.clock.advance(10)
+        assert not problems(world)
+        EC2Client(world).delete_volume(VolumeId=data)
+        assert "are gone; the newest that is left is" in problems(world)[0]
+
     def test_our_own_start_beside_somebodys_root_volume_must_not_cost_a_disk(self) -> None:
         world, _ = self.beside_another_root(EC2Client(World()))
         assert "loses /dev/sdf while it is pending" in problems(world)[0]
