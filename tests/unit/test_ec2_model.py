@@ -764,16 +764,22 @@ class TestJudge:
         EC2Client(world).detach_volume(VolumeId=volumes_of(world, instance_id)["/dev/sdf"])
         assert "loses /dev/sdf while it is running" in problems(world)[0]
 
-    def beside_another_root(self, starter: EC2Client) -> tuple[World, str]:
-        """During the lock somebody attaches another root volume; it is started, and we take the data volume off."""
-        world, person = starter.world, EC2Client(starter.world, "person", owner=True)
+    def with_another_root(self, world: World) -> tuple[str, str]:
+        """During the lock somebody attaches another root volume: the instance, and its data volume."""
         instance_id = world.launch(ROOT, DATA)
         stop(world, instance_id)
         root, data = volumes_of(world, instance_id).values()
         EC2Client(world).detach_volume(VolumeId=root)
         world.clock.advance(10)
+        person = EC2Client(world, "person", owner=True)
         person.attach_volume(VolumeId=world.add_volume(), InstanceId=instance_id, Device="/dev/xvda")
         world.clock.advance(10)
+        return instance_id, data
+
+    def beside_another_root(self, starter: EC2Client) -> tuple[World, str]:
+        """It is started, and we take the data volume off."""
+        world = starter.world
+        instance_id, data = self.with_another_root(world)
         starter.start_instances(InstanceIds=[instance_id])
         EC2Client(world).detach_volume(VolumeId=data)
         world.clock.advance(10)
@@ -787,17 +793,10 @@ class TestJudge:
 
     def test_what_is_written_on_a_disk_that_leaves_at_such_a_start_must_stay_too(self) -> None:
         world = World(durations=Durations(detach=10))
-        person = EC2Client(world, "person", owner=True)
-        instance_id = world.launch(ROOT, DATA)
-        stop(world, instance_id)
-        root, data = volumes_of(world, instance_id).values()
-        EC2Client(world).detach_volume(VolumeId=root)
-        world.clock.advance(10)
-        person.attach_volume(VolumeId=world.add_volume(), InstanceId=instance_id, Device="/dev/xvda")
-        world.clock.advance(10)
+        instance_id, data = self.with_another_root(world)
         snapshot(world, data)
         EC2Client(world).detach_volume(VolumeId=data)
-        person.start_instances(InstanceIds=[instance_id])
+        EC2Client(world, "person", owner=True).start_instances(InstanceIds=[instance_id])
         world.write(instance_id)
         world.clock.advance(10)
         assert not problems(world)
