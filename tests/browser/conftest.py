@@ -32,6 +32,8 @@ VARIABLES = {
     "start_tokens_parameter": PARAMETER,
     **QUICK_INPUTS,
 }
+PATIENCE = 240
+"""Seconds until a test gives up waiting for an instance to be parked or started: some sweeps, a minute each."""
 
 
 @dataclass(frozen=True, kw_only=True)

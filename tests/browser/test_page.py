@@ -12,10 +12,8 @@ import pytest
 from playwright.sync_api import Browser, Route, expect
 
 from tests.browser import answers
-from tests.browser.conftest import HOSTILE, LIMITED, TOKEN, Place
+from tests.browser.conftest import HOSTILE, LIMITED, PATIENCE, TOKEN, Place
 from tests.browser.person import Person
-
-PATIENCE = 240
 
 
 def unsigned(complaints: list[str]) -> list[str]:

@@ -117,12 +117,8 @@ def _read_in_transit(story: Story) -> None:
         story.url.start(instance_id)
     story.wait_for("running", back, STARTING)
     story.read("in_transit")
-    story.marked_when_read = all(_is_marked(story, instance_id) for instance_id in back.values())
+    story.marked_when_read = all(story.fleet.is_marked(instance_id) for instance_id in back.values())
     story.read("in_transit_with_ignore_tags", ignored_tags=OURS)
-
-
-def _is_marked(story: Story, instance_id: str) -> bool:
-    return any(key.startswith(OURS[0]) for disk in story.fleet.picture(instance_id).values() for key in disk.tags)
 
 
 def _no_volumes(story: Story, instance_id: str) -> bool:

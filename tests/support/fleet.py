@@ -116,17 +116,13 @@ class Fleet:
         content = self.aws.fingerprints(instance_id)
         return {device: _picture(v, content[device]) for device, v in self._volumes(instance_id).items()}
 
+    def is_marked(self, instance_id: str) -> bool:
+        """Whether a volume of the instance bears a mark of ours."""
+        return any(key.startswith("park-volumes:") for disk in self.picture(instance_id).values() for key in disk.tags)
+
     def wait_until_settled(self, instance_id: str, seconds: float) -> None:
-        """Wait until no volume of the instance bears a mark of ours any more."""
-        self.aws.wait_for(
-            lambda: (
-                not any(
-                    key.startswith("park-volumes:") for disk in self.picture(instance_id).values() for key in disk.tags
-                )
-            ),
-            seconds,
-            f"the marks of {instance_id} to be taken off",
-        )
+        what = f"the marks of {instance_id} to be taken off"
+        self.aws.wait_for(lambda: not self.is_marked(instance_id), seconds, what)
 
     def _instance(self, instance_id: str) -> Any:
         return self.ec2.describe_instances(InstanceIds=[instance_id])["Reservations"][0]["Instances"][0]

@@ -808,18 +808,12 @@ class TestJudge:
         assert "loses /dev/sdf while it is pending" in problems(world)[0]
 
     def test_what_an_instance_loses_later_than_lag_explains_is_seen(self) -> None:
-        world, _ = self.beside_another_root(EC2Client(World(), "person", owner=True))
-        (instance_id,) = (i.id for i in world.instances.current())
+        world = World()
+        instance_id, data = self.with_another_root(world)
+        EC2Client(world, "person", owner=True).start_instances(InstanceIds=[instance_id])
         world.clock.advance(120)
-        EC2Client(world).detach_volume(VolumeId=self.with_another_disk(world, instance_id))
-        assert "loses /dev/sdg while it is running" in problems(world)[0]
-
-    def with_another_disk(self, world: World, instance_id: str) -> str:
-        volume_id = world.add_volume()
-        person = EC2Client(world, "person", owner=True)
-        person.attach_volume(VolumeId=volume_id, InstanceId=instance_id, Device="/dev/sdg")
-        world.clock.advance(10)
-        return volume_id
+        EC2Client(world).detach_volume(VolumeId=data)
+        assert "loses /dev/sdf while it is running" in problems(world)[0]
 
     def test_the_owner_may_detach_attach_and_delete(self) -> None:
         world = World()
