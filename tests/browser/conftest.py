@@ -16,7 +16,7 @@ from tests.browser.person import Person, a_browser
 from tests.local_aws.client import LocalAws
 from tests.local_aws.settings import QUICK
 from tests.support import chromium
-from tests.support.fleet import Disk, Fleet
+from tests.support.fleet import PATIENCE, Disk, Fleet
 from tests.support.terraform import LAMBDA_PYTHON, QUICK_INPUTS, Terraform
 from tests.support.url import OpenUrl
 
@@ -32,8 +32,6 @@ VARIABLES = {
     "start_tokens_parameter": PARAMETER,
     **QUICK_INPUTS,
 }
-PATIENCE = 240
-"""Seconds until a test gives up waiting for an instance to be parked or started: some sweeps, a minute each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,5 +97,5 @@ def desk(browser: Browser, place: Place, tmp_path_factory: pytest.TempPathFactor
         someone.signed_in(TOKEN).see("web-1", "compute.amazonaws.com")
         someone.button("Stop web-1").click()
         someone.page.get_by_role("dialog").get_by_role("button", name="Stop").click()
-        someone.see("web-1", "Parking", 60)
+        someone.see("web-1", "Parking", PATIENCE)
         yield someone

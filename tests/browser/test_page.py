@@ -12,8 +12,9 @@ import pytest
 from playwright.sync_api import Browser, Route, expect
 
 from tests.browser import answers
-from tests.browser.conftest import HOSTILE, LIMITED, PATIENCE, TOKEN, Place
+from tests.browser.conftest import HOSTILE, LIMITED, TOKEN, Place
 from tests.browser.person import Person
+from tests.support.fleet import PATIENCE
 
 
 def unsigned(complaints: list[str]) -> list[str]:

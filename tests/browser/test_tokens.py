@@ -9,7 +9,8 @@ from typing import Any
 
 import boto3
 
-from tests.browser.conftest import LIMITED, LINES, PATIENCE, TOKEN, Place
+from tests.browser.conftest import LIMITED, LINES, TOKEN, Place
+from tests.support.fleet import PATIENCE
 
 
 def log_of(place: Place) -> list[dict[str, Any]]:
@@ -95,7 +96,7 @@ def test_fifty_starts_at_once_make_one_set_of_volumes(place: Place) -> None:
     with ThreadPoolExecutor(50) as pool:
         statuses = {answer.status for answer in pool.map(lambda _: ada.start("crowd"), range(50))}
     assert statuses <= {200, 202}
-    place.fleet.wait_for_state(instance_id, "running", 60)
+    place.fleet.wait_until_running(instance_id)
     attached = [c for c in place.aws.calls(since=before) if c["operation"] == "AttachVolume"]
     of_crowd = {r for c in attached if instance_id in c["resources"] for r in c["resources"] if r.startswith("vol-")}
     assert of_crowd == set(place.fleet.volume_ids(instance_id))

@@ -20,14 +20,12 @@ import boto3
 from park_volumes.prices import GIB, prices_of, snapshot_price, volume_price
 from tests.demo.screen import Board, Screen
 from tests.local_aws.client import ADMIN_KEY, ADMIN_SECRET, LocalAws
-from tests.support.fleet import DevicePicture, Disk, Fleet, Picture, differences
+from tests.support.fleet import PATIENCE, DevicePicture, Disk, Fleet, Picture, differences
 from tests.support.terraform import LAMBDA_PYTHON, QUICK_INPUTS, Progress, Terraform
 from tests.support.url import FunctionUrl
 
 REGION = "ap-northeast-2"
 VARIABLES = {**QUICK_INPUTS, "snapshot_retention_hours": 0}
-PATIENCE = 200
-"""Seconds until the demo gives up waiting for a state."""
 READS = ("Describe", "Get", "List")
 
 
@@ -162,7 +160,7 @@ class Demo:
     def prove(self, machines: Machines) -> None:
         self.screen.heading("Everything is as it was")
         for name, instance_id in machines.opted_in.items():
-            self.fleet.wait_until_settled(instance_id, PATIENCE)
+            self.fleet.wait_until_settled(instance_id)
             changed = differences(machines.before[instance_id], self.fleet.picture(instance_id))
             self.screen.check(f"{name}: every byte, attribute and tag of every volume is back", changed)
         self._prove_the_stranger_untouched(machines)

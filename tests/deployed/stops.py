@@ -11,11 +11,9 @@ from typing import Any
 import boto3
 
 from tests.local_aws.client import LocalAws
-from tests.support.fleet import Disk, Fleet, Picture
+from tests.support.fleet import PATIENCE, Disk, Fleet, Picture
 from tests.support.url import Answer, FunctionUrl
 
-PATIENCE = 260
-"""Seconds: attachments settle, snapshots, the lock, and a sweep for what an event missed."""
 DATA = Disk(device="/dev/sdf", size=20, delete_on_termination=False, tags={"Name": "data", "Team": "sales"})
 BOTH = (Disk(tags={"Name": "root"}), DATA)
 
@@ -100,7 +98,7 @@ class Stops:
     def wait_until_settled(self, name: str) -> None:
         """The sweep that settles comes every minute; here also at once, which may be before the instance runs."""
         self.aws.fire_rule("park-volumes-line")
-        self.fleet.wait_until_settled(self.ids[name], PATIENCE)
+        self.fleet.wait_until_settled(self.ids[name])
 
     def show(self, url: FunctionUrl, name: str) -> dict[str, Any]:
         shown: dict[str, Any] = url.show(self.ids[name]).body

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.deployed.stops import Stops
-from tests.support.fleet import differences
+from tests.support.fleet import PATIENCE, differences
 from tests.support.url import Answer, FunctionUrl
 
 LONG_AGO = timedelta(days=61)
@@ -21,7 +21,9 @@ def archived(stopped: Stops) -> Stops:
     ids = [s["SnapshotId"] for s in stopped.fleet.snapshots(sleeper)]
     ec2.create_tags(Resources=ids, Tags=[{"Key": "park-volumes:mark", "Value": then}])
     stopped.aws.fire_rule("park-volumes-sweep")
-    stopped.aws.wait_for(lambda: stopped.fleet.tiers(sleeper) == {"archive"}, 90, "the sweep to archive the sleeper")
+    stopped.aws.wait_for(
+        lambda: stopped.fleet.tiers(sleeper) == {"archive"}, PATIENCE, "the sweep to archive the sleeper"
+    )
     return stopped
 
 
@@ -43,6 +45,6 @@ def test_a_start_says_how_long_it_takes_and_comes_about_by_itself(asked: Answer,
 
     assert asked.status == 202
     assert asked.body["detail"].endswith("takes up to 72 hours. The start then goes on by itself.")
-    archived.fleet.wait_for_state(sleeper, "running", 150)
+    archived.fleet.wait_until_running(sleeper)
     archived.wait_until_settled("sleeper")
     assert differences(archived.before["sleeper"], archived.fleet.picture(sleeper)) == []

@@ -21,7 +21,7 @@ from tests.iam.forbidden import FORBIDDEN, Forbidden
 from tests.iam.judge import Role, decidable, policies
 from tests.iam.requests import Call
 from tests.local_aws.client import LocalAws
-from tests.support.fleet import differences
+from tests.support.fleet import PATIENCE, differences
 from tests.support.terraform import ROOT
 from tests.support.url import FunctionUrl
 
@@ -42,13 +42,13 @@ class Bench:
 def brought_back(stopped: Stops, night: dict[str, Any]) -> FunctionUrl:
     """The URL of the night deployment, after it has parked and started its own instance."""
     url = FunctionUrl(url=night["function_url"], region="", key="", secret="", token=NIGHT_TOKEN)
-    stopped.aws.wait_for(lambda: url.state("night") == "parked", 200, "the night instance to be parked")
+    stopped.aws.wait_for(lambda: url.state("night") == "parked", PATIENCE, "the night instance to be parked")
     stopped.aws.fire_rule("night-reminder")
     stopped.fleet.archive(stopped.ids["night"])
     assert "72 hours" in url.start("night").body["detail"]
     stopped.aws.wait_for(lambda: stopped.fleet.tiers(stopped.ids["night"]) == {"standard"}, 30, "the archive")
     assert url.start("night").status in (200, 202)
-    stopped.fleet.wait_for_state(stopped.ids["night"], "running", 60)
+    stopped.fleet.wait_until_running(stopped.ids["night"])
     stopped.wait_until_settled("night")
     return url
 

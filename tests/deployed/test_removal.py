@@ -14,7 +14,7 @@ import pytest
 from tests.deployed.conftest import REGION, VARIABLES
 from tests.local_aws.client import LocalAws
 from tests.local_aws.settings import QUICK
-from tests.support.fleet import Disk, Fleet, Picture, differences
+from tests.support.fleet import PATIENCE, Disk, Fleet, Picture, differences
 from tests.support.terraform import LAMBDA_PYTHON, QUIET, ROOT, TIMEOUT, Terraform
 
 OPTED_IN = {"ParkVolumes": "true"}
@@ -73,7 +73,7 @@ def removed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Removed]:
                 not any(fleet.volume_ids(i) for i in ids.values())
                 and not ec2.describe_volumes(Filters=marked)["Volumes"]
             ),
-            240,
+            PATIENCE,
             "both to be parked",
         )
         shell = Shell(aws=aws)

@@ -10,9 +10,9 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.deployed.stops import PATIENCE, Stops
+from tests.deployed.stops import Stops
 from tests.local_aws.client import LocalAws
-from tests.support.fleet import differences
+from tests.support.fleet import PATIENCE, differences
 from tests.support.url import FunctionUrl
 
 
@@ -30,7 +30,7 @@ def started(stopped: Stops, url: FunctionUrl, outputs: dict[str, Any]) -> Stops:
         statuses = [a.status for a in pool.map(lambda _: url.start("crowd"), range(50))]
     assert set(statuses) <= {200, 202}, statuses
     for name in ("shop", "guest", "excluded", "root only", "crowd"):
-        stopped.fleet.wait_for_state(stopped.ids[name], "running", 60)
+        stopped.fleet.wait_until_running(stopped.ids[name])
         stopped.wait_until_settled(name)
     return stopped
 
@@ -93,7 +93,7 @@ def test_a_volume_that_fails_is_made_again(stopped: Stops, url: FunctionUrl, aws
     answer = url.start("unheard")
     assert answer.status == 502
     assert "Nothing is lost; the sweep tries again." in answer.body["error"]["message"]
-    stopped.fleet.wait_for_state(stopped.ids["unheard"], "running", 120)
+    stopped.fleet.wait_until_running(stopped.ids["unheard"])
     stopped.wait_until_settled("unheard")
     made = [c for c in aws.calls() if c["operation"] == "CreateVolume" and snapshot in c["resources"]]
     assert len({c["parameters"]["ClientToken"] for c in made}) == 2

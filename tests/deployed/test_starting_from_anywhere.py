@@ -38,7 +38,7 @@ def test_a_parked_instance_that_the_cli_could_not_start_starts(stopped: Stops, a
 
     assert done.returncode != 0
     assert "does not have a volume attached at root" in done.stderr
-    stopped.fleet.wait_for_state(stopped.ids["by cli"], "running", 60)
+    stopped.fleet.wait_until_running(stopped.ids["by cli"])
     stopped.wait_until_settled("by cli")
     assert differences(stopped.before["by cli"], stopped.fleet.picture(stopped.ids["by cli"])) == []
 
@@ -49,7 +49,7 @@ def test_of_a_batch_that_failed_the_parked_start_and_the_same_command_then_start
 ) -> None:
     parked, *whole = (stopped.ids[name] for name in ("in a batch", "stranger", "refuser"))
     assert _start(aws, parked, *whole).returncode != 0
-    stopped.fleet.wait_for_state(parked, "running", 60)
+    stopped.fleet.wait_until_running(parked)
     stopped.wait_until_settled("in a batch")
     assert differences(stopped.before["in a batch"], stopped.fleet.picture(parked)) == []
     assert {stopped.fleet.state(instance_id) for instance_id in whole} == {"stopped"}
@@ -57,7 +57,7 @@ def test_of_a_batch_that_failed_the_parked_start_and_the_same_command_then_start
     again = _start(aws, parked, *whole)
     assert again.returncode == 0, again.stderr
     for instance_id in whole:
-        stopped.fleet.wait_for_state(instance_id, "running", 60)
+        stopped.fleet.wait_until_running(instance_id)
 
 
 @pytest.mark.usefixtures("trail")

@@ -5,12 +5,10 @@ from __future__ import annotations
 from tests.deployed.post import Post
 from tests.deployed.stops import Stops
 from tests.local_aws.client import LocalAws
-from tests.support.fleet import differences
+from tests.support.fleet import PATIENCE, differences
 from tests.support.url import FunctionUrl
 
 REASON = "Server.InsufficientInstanceCapacity: There is not enough capacity to fulfill your request."
-PATIENCE = 180
-"""Seconds: a minute until the next try, and the sweep after it."""
 
 
 def test_for_want_of_capacity_is_told_to_the_caller_and_everybody_and_tried_again_until_it_runs(
@@ -26,11 +24,11 @@ def test_for_want_of_capacity_is_told_to_the_caller_and_everybody_and_tried_agai
     shown = stopped.show(url, "crowded out")
     assert shown["state"] == "starting"
     assert "its start is tried again at" in shown["detail"]
-    aws.wait_for(lambda: post.events(instance_id, "Start Failed"), 30, "the failed start to be told")
+    aws.wait_for(lambda: post.events(instance_id, "Start Failed"), PATIENCE, "the failed start to be told")
     assert REASON in post.events(instance_id, "Start Failed")[0]["detail"]["what"]
 
-    stopped.fleet.wait_for_state(instance_id, "running", PATIENCE)
+    stopped.fleet.wait_until_running(instance_id)
     stopped.wait_until_settled("crowded out")
     assert differences(stopped.before["crowded out"], stopped.fleet.picture(instance_id)) == []
     assert len(post.events(instance_id, "Start Failed")) == 1
-    aws.wait_for(lambda: post.events(instance_id, "Instance Started"), 30, "the start to be told")
+    aws.wait_for(lambda: post.events(instance_id, "Instance Started"), PATIENCE, "the start to be told")

@@ -10,6 +10,7 @@ import pytest
 from tests.deployed.post import Post
 from tests.deployed.stops import Stops
 from tests.local_aws.client import LocalAws
+from tests.support.fleet import PATIENCE
 from tests.support.url import FunctionUrl
 
 PARKED = ["shop", "guest", "root only", "excluded", "unheard", "doubled"]
@@ -41,7 +42,7 @@ def test_a_refusal_is_told_once_while_the_sweeps_repeat_it(stopped: Stops, post:
 def test_what_lasts_is_told_again_by_the_daily_reminder(stopped: Stops, post: Post, aws: LocalAws) -> None:
     before = len(post.events(stopped.ids["spot"]))
     aws.fire_rule("park-volumes-reminder")
-    aws.wait_for(lambda: len(post.events(stopped.ids["spot"])) > before, 120, "the refusal to be told again")
+    aws.wait_for(lambda: len(post.events(stopped.ids["spot"])) > before, PATIENCE, "the refusal to be told again")
     aws.wait_until_quiet(60)
     assert len(post.events(stopped.ids["spot"])) == before + 1
 
@@ -54,12 +55,12 @@ def test_a_failed_snapshot_is_told(stopped: Stops, post: Post) -> None:
 
 def test_a_start_is_told_when_the_instance_runs(stopped: Stops, post: Post, url: FunctionUrl, aws: LocalAws) -> None:
     assert url.start("doubled").status in (200, 202)
-    stopped.fleet.wait_for_state(stopped.ids["doubled"], "running", 60)
+    stopped.fleet.wait_until_running(stopped.ids["doubled"])
     stopped.wait_until_settled("doubled")
-    aws.wait_for(lambda: post.events(stopped.ids["doubled"], "Instance Started"), 30, "the start to be told")
+    aws.wait_for(lambda: post.events(stopped.ids["doubled"], "Instance Started"), PATIENCE, "the start to be told")
     (event,) = post.events(stopped.ids["doubled"], "Instance Started")
     assert "were restored from its snapshots" in event["detail"]["what"]
-    assert 0 <= event["detail"]["seconds"] < 60
+    assert 0 <= event["detail"]["seconds"] < PATIENCE
 
 
 @pytest.mark.usefixtures("stopped")

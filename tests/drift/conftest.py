@@ -13,15 +13,12 @@ import pytest
 from tests.drift.patterns import APPLIED, PUT_BACK, configuration
 from tests.local_aws.client import ADMIN_KEY, ADMIN_SECRET, LocalAws
 from tests.local_aws.settings import QUICK
-from tests.support.fleet import Fleet, Picture
+from tests.support.fleet import PATIENCE, Fleet, Picture
 from tests.support.terraform import LAMBDA_PYTHON, QUICK_INPUTS, RootModule, Terraform
 from tests.support.url import Answer, FunctionUrl
 
 REGION = "ap-northeast-2"
 VARIABLES = {**QUICK_INPUTS, "snapshot_retention_hours": 24}
-PARKING, STARTING, SETTLING = 200, 300, 240
-"""Seconds until a test gives up waiting. So many starts take three sweeps: in the 10 seconds that a function has here,
-EC2 takes about a dozen once their volumes are attached."""
 EVERY = 2
 """Seconds from one look at all instances to the next. Each takes a second of the processor that the functions need."""
 OURS = ["park-volumes:"]
@@ -55,12 +52,12 @@ class Story:
     def others(self, *but: str) -> dict[str, str]:
         return {name: i for name, i in self.ids.items() if not name.endswith(but)}
 
-    def wait_for(self, state: str, names: dict[str, str], seconds: float) -> None:
+    def wait_for(self, state: str, names: dict[str, str]) -> None:
         def open_ends() -> dict[str, str]:
             seen = {i["id"]: i for i in self.url.instances()}
             return {name: seen[i]["detail"] for name, i in names.items() if seen[i]["state"] != state}
 
-        self.aws.wait_for(lambda: not open_ends(), seconds, f"every instance to be {state}", open_ends, EVERY)
+        self.aws.wait_for(lambda: not open_ends(), PATIENCE, f"every instance to be {state}", open_ends, EVERY)
 
     def marked(self) -> int:
         """How many volumes are in transit."""
@@ -113,9 +110,9 @@ def _read_in_transit(story: Story) -> None:
     back = {name: i for name, i in story.ids.items() if name.endswith(PUT_BACK.name)}
     for instance_id in back.values():
         detached = partial(_no_volumes, story, instance_id)
-        story.aws.wait_for(detached, PARKING, f"the root volume of {instance_id} to be detached")
+        story.aws.wait_for(detached, PATIENCE, f"the root volume of {instance_id} to be detached")
         story.url.start(instance_id)
-    story.wait_for("running", back, STARTING)
+    story.wait_for("running", back)
     story.read("in_transit")
     story.marked_when_read = all(story.fleet.is_marked(instance_id) for instance_id in back.values())
     story.read("in_transit_with_ignore_tags", ignored_tags=OURS)
@@ -127,7 +124,7 @@ def _no_volumes(story: Story, instance_id: str) -> bool:
 
 def _read_while_parked(story: Story) -> None:
     """Twice: also with what Terraform then remembers, as after an apply of something else."""
-    story.wait_for("parked", story.others(PUT_BACK.name), PARKING)
+    story.wait_for("parked", story.others(PUT_BACK.name))
     story.read("parked")
     story.stack.apply(lambda _: None, "-refresh-only")
     story.read("parked_and_refreshed")
@@ -146,9 +143,9 @@ def _start(story: Story) -> None:
     with ThreadPoolExecutor(4) as pool:
         start: Callable[[str], Answer] = story.url.start
         story.answers |= zip(names, pool.map(start, names.values()), strict=True)
-    story.wait_for("running", names, STARTING)
+    story.wait_for("running", names)
 
 
 def _settle(story: Story) -> None:
-    story.aws.wait_for(lambda: not story.marked(), SETTLING, "the marks to be taken off", story.marked)
+    story.aws.wait_for(lambda: not story.marked(), PATIENCE, "the marks to be taken off", story.marked)
     story.read("started")

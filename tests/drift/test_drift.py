@@ -6,7 +6,7 @@ import json
 import os
 
 from tests.drift import table
-from tests.drift.conftest import MISTAKEN, SETTLING, STARTING, Plan, Story
+from tests.drift.conftest import MISTAKEN, Plan, Story
 from tests.drift.patterns import AS_IT_IS, PATTERNS, PUT_BACK, every_way
 from tests.support.fleet import differences
 from tests.support.readme import blocks
@@ -70,8 +70,8 @@ def test_the_way_out_that_the_guide_describes_leads_out(story: Story) -> None:
     there = {"vol-0fedcba9876543210": story.empty_volume, "i-0123456789abcdef0": instance_id}
     story.stack.shell(_with(there, detach))
     assert story.url.start(MISTAKEN).status == 202
-    story.wait_for("running", {MISTAKEN: instance_id}, STARTING)
-    story.fleet.wait_until_settled(instance_id, SETTLING)
+    story.wait_for("running", {MISTAKEN: instance_id})
+    story.fleet.wait_until_settled(instance_id)
     assert differences(story.pictures[MISTAKEN], story.fleet.picture(instance_id)) == []
     there |= {"vol-0123456789abcdef0": story.fleet.volume_on(instance_id, "/dev/sdf"), ".data": f".{MISTAKEN}"}
     story.stack.shell(_with(there, adopt))

@@ -14,7 +14,7 @@ import pytest
 
 from tests.local_aws.client import LocalAws
 from tests.local_aws.settings import QUICK
-from tests.support.fleet import Disk, Fleet, Picture
+from tests.support.fleet import PATIENCE, Disk, Fleet, Picture
 from tests.support.readme import README, blocks
 from tests.support.terraform import LAMBDA_PYTHON, Terraform
 
@@ -28,8 +28,6 @@ REGIONS = {
 """``multi-region`` names its regions itself. ``complete`` is applied in tests/deployed."""
 ANY_INSTANCE = "i-0123456789abcdef0"
 """The id that stands for an instance in the documents."""
-PATIENCE = 300
-"""Seconds: snapshots, the lock with the default periods, and what comes on top of it on a busy machine."""
 LONG_AGO = timedelta(minutes=10)
 """Older than the quiet period: what was attached then need not settle any more."""
 
@@ -126,15 +124,15 @@ def evening(
     aws.fire_schedule(stop, group="park-volumes-office-hours", region=REGIONS["office-hours"])
     stack.ec2.stop_instances(InstanceIds=list(existing.values()))
     examples["minimal"].terraform.shell(command("stop-instances").replace(ANY_INSTANCE, orphan))
-    for instance_id, fleet in fleets.items():
-        left = 1 if instance_id == existing["db"] else 0
-        what = f"{instance_id} to have {left} volumes left"
-        aws.wait_for(partial(_has_volumes, fleet, instance_id, left), PATIENCE, what)
+    for fleet, left in ((fleets[office], 0), (fleets[orphan], 0), (stack, 1)):
+        only = partial(_only_volumes, fleet, left)
+        aws.wait_for(only, PATIENCE, f"only {left} volumes to be left in {fleet.zone}")
     return pictures
 
 
-def _has_volumes(fleet: Fleet, instance_id: str, count: int) -> bool:
-    return len(fleet.volume_ids(instance_id)) == count
+def _only_volumes(fleet: Fleet, count: int) -> bool:
+    """Also none that is detached and still to be deleted: a start would wait for that."""
+    return len(fleet.ec2.describe_volumes()["Volumes"]) == count
 
 
 def command(word: str) -> str:

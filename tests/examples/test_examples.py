@@ -56,7 +56,7 @@ def test_the_evening_schedule_parks_and_the_morning_schedule_brings_everything_b
     assert fleet.picture(office) == {}
     start = examples["office-hours"].outputs["schedules"][office]["start"]
     aws.fire_schedule(start, group=GROUP, region=REGIONS["office-hours"])
-    fleet.wait_for_state(office, "running", 60)
+    fleet.wait_until_running(office)
     assert differences(evening[office], _without_marks(fleet.picture(office))) == []
 
 
@@ -95,7 +95,7 @@ def test_a_stack_plans_nothing_while_its_instances_are_parked_and_after_their_st
     fleet = fleet_in(aws, stack.region)
     for name, instance_id in existing.items():
         assert url.start(name).status in (200, 202)
-        fleet.wait_for_state(instance_id, "running", 60)
+        fleet.wait_until_running(instance_id)
         assert differences(evening[instance_id], _without_marks(fleet.picture(instance_id))) == []
     assert stack.terraform.plan() == {}
 
@@ -158,7 +158,7 @@ def test_without_the_module_an_instance_is_restored_by_hand(
     here.shell(look + bring_back)
     aws.wait_for(lambda: fleet.tiers(orphan) == {"standard"}, 30, "the snapshots to come back from the archive")
     here.shell(look + restore)
-    fleet.wait_for_state(orphan, "running", 60)
+    fleet.wait_until_running(orphan)
     assert differences(evening[orphan], fleet.picture(orphan)) == []
     here.shell(delete)
     assert fleet.snapshots(orphan) == []

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tests.local_aws.client import LocalAws
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
+
+PATIENCE = 480
+"""Seconds until a test gives up waiting for an instance to be parked, started or settled: snapshots, the lock with the
+default periods, then a sweep or three, a minute each, all of it on a busy machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +93,12 @@ class Fleet:
         return str(self._instance(instance_id)["State"]["Name"])
 
     def wait_for_state(self, instance_id: str, state: str, seconds: float = 30) -> None:
-        self.aws.wait_for(lambda: self.state(instance_id) == state, seconds, f"{instance_id} to be {state}")
+        now = partial(self.state, instance_id)
+        self.aws.wait_for(lambda: now() == state, seconds, f"{instance_id} to be {state}", now)
+
+    def wait_until_running(self, instance_id: str) -> None:
+        """Waits for an instance that ParkVolumes was asked to start."""
+        self.wait_for_state(instance_id, "running", PATIENCE)
 
     def volume_ids(self, instance_id: str) -> list[str]:
         return sorted(v["VolumeId"] for v in self._volumes(instance_id).values())
@@ -120,9 +130,9 @@ class Fleet:
         """Whether a volume of the instance bears a mark of ours."""
         return any(key.startswith("park-volumes:") for disk in self.picture(instance_id).values() for key in disk.tags)
 
-    def wait_until_settled(self, instance_id: str, seconds: float) -> None:
+    def wait_until_settled(self, instance_id: str) -> None:
         what = f"the marks of {instance_id} to be taken off"
-        self.aws.wait_for(lambda: not self.is_marked(instance_id), seconds, what)
+        self.aws.wait_for(lambda: not self.is_marked(instance_id), PATIENCE, what)
 
     def _instance(self, instance_id: str) -> Any:
         return self.ec2.describe_instances(InstanceIds=[instance_id])["Reservations"][0]["Instances"][0]
