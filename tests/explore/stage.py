@@ -98,7 +98,7 @@ class Process:
         self.next_call = ""
         self.faults: list[Fault] = []
         self.client = EC2Client(stage.world, name, faults=self._fault)
-        self._thread = greenlet(self._live)
+        self._thread = Thread(self)
 
     # The clock of the pass.
 
@@ -188,6 +188,14 @@ class Process:
                 self.stage.seen[f"fault: {fault.value}"] += 1
                 return fault
         return None
+
+
+class Thread(greenlet):
+    """Where a pass lives."""
+
+    def __init__(self, process: Process) -> None:
+        super().__init__(process._live)
+        self.process = process
 
 
 class Stage:
@@ -298,17 +306,18 @@ class Stage:
             self._check_start_request(process, operation, params)
 
     def _after_call(self, operation: str, params: Mapping[str, Any]) -> None:
+        if operation in DESCRIBES:
+            return
         process = self._acting()
-        if self.log is not None and process is not None and operation not in DESCRIBES:
-            self.tell(f"{process.name}: {operation} {_brief(params)}")
-        if operation not in DESCRIBES:
-            if process is not None:
-                process.wrote += 1
-            self.judge()
+        if process is not None:
+            process.wrote += 1
+            if self.log is not None:
+                self.tell(f"{process.name}: {operation} {_brief(params)}")
+        self.judge()
 
     def _acting(self) -> Process | None:
         this = getcurrent()
-        return next((p for p in reversed(self.processes) if p._thread is this), None)
+        return this.process if isinstance(this, Thread) else None
 
     def _check_consent(self, process: Process, operation: str, params: Mapping[str, Any]) -> None:
         """No pass that began after everybody could know that the instance is not opted in may change anything of it.

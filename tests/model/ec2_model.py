@@ -181,7 +181,7 @@ def _filters(table: Table[R], filters: Sequence[Mapping[str, Any]] | None) -> li
             raise Refused("InvalidParameterValue", f"The filter {name!r} needs a name and at least one value.")
         if not table.knows(name):
             raise Refused("InvalidParameterValue", f"The filter '{name}' is invalid, or new to the model")
-        made.append(make_filter(name, values))
+        made.append(make_filter(name, tuple(values)))
     return made
 
 

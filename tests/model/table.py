@@ -120,8 +120,7 @@ class Table(Generic[R]):
 
     def values(self, name: str) -> Values[R]:
         if name.startswith("tag:"):
-            key = name[4:]
-            return lambda record: (record.tags[key],) if key in record.tags else ()
+            return _tag(name[4:])
         if name == "tag-key":
             return lambda record: record.tags.keys()
         return self._values[name]
@@ -137,7 +136,7 @@ class Table(Generic[R]):
                 answers = values(record)
                 if exact and not exact.isdisjoint(answers):
                     continue
-                if not any(pattern.fullmatch(answer) for pattern in patterns for answer in answers):
+                if not patterns or not any(p.fullmatch(answer) for p in patterns for answer in answers):
                     return False
             return True
 
@@ -153,7 +152,13 @@ def at(version: Version[R] | None, moment: float) -> R | None:
     return None
 
 
-def make_filter(name: str, values: Iterable[str]) -> Filter:
+@lru_cache(maxsize=1_000)
+def _tag(key: str) -> Values[Resource]:
+    return lambda record: (record.tags[key],) if key in record.tags else ()
+
+
+@lru_cache(maxsize=10_000)
+def make_filter(name: str, values: tuple[str, ...]) -> Filter:
     exact, patterns = [], []
     for value in values:
         if "*" in value or "?" in value or "\\" in value:

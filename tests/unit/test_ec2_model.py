@@ -1039,7 +1039,7 @@ class TestDescribing:
         world = World()
         ids = [world.launch(tags={"ParkVolumes": "true", "n": str(number)}) for number in range(SMALL * 2)]
         for filters in ([("ParkVolumes", "true"), ("n", "7")], [("n", "7"), ("ParkVolumes", "true")]):
-            wanted = [make_filter(f"tag:{key}", [value]) for key, value in filters]
+            wanted = [make_filter(f"tag:{key}", (value,)) for key, value in filters]
             assert list(world.instances.candidates(wanted)) == [ids[7]]
 
     def test_pages_hold_everything_once_even_if_rows_go_meanwhile(self) -> None:
