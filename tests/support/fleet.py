@@ -97,7 +97,7 @@ class Fleet:
         self.aws.wait_for(lambda: now() == state, seconds, f"{instance_id} to be {state}", now)
 
     def wait_until_running(self, instance_id: str) -> None:
-        """Waits for an instance that ParkVolumes was asked to start."""
+        """Waits for an instance that somebody asked to start, or restored by hand."""
         self.wait_for_state(instance_id, "running", PATIENCE)
 
     def volume_ids(self, instance_id: str) -> list[str]:
