@@ -7,7 +7,7 @@ import sys
 
 def run() -> int:
     try:
-        from park_volumes.cli.command import main  # noqa: PLC0415  # its absence is told in words
+        from park_volumes.cli.command import main  # noqa: PLC0415  # imported here, so its absence gets a clear message
     except ModuleNotFoundError as missing:
         print(f"The package {missing.name} is missing: python -m pip install boto3", file=sys.stderr)
         return 2

@@ -107,7 +107,7 @@ def _growth(instances: int) -> str:
 
 def _morning(instances: int, concurrency: int, reserved: int, people: float, schedule: int) -> str:
     m = morning(instances, concurrency=concurrency, reserved=reserved, people=people, schedule=schedule)
-    told = [answer["detail"] for answer in m.answers if "stands in line" in answer.get("detail", "")]
+    told = [answer["detail"] for answer in m.answers if "is waiting in the queue" in answer.get("detail", "")]
     refused = sum(answer["status"] >= 400 for answer in m.answers)
     return (
         f"The morning: {instances:,} starts asked for in a minute, {people:.0%} of them by people, the others by "

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import cycle
 
-from park_volumes import records
+from park_volumes.core import tags as records
 from tests.bench.cloud import Account
 from tests.bench.deployed import OPT_IN
 from tests.bench.simulation import Simulation

@@ -17,7 +17,7 @@ from unittest.mock import patch
 
 from greenlet import getcurrent, greenlet
 
-from park_volumes import reconcile
+from park_volumes.run import context
 from tests.model.faults import ProcessDied
 from tests.model.records import Event
 from tests.model.world import World
@@ -246,4 +246,4 @@ def _pool(max_workers: int) -> Any:
 
 def threads_are_tasks() -> Any:
     """While this is entered, the product's threads are tasks of the simulation that they run in."""
-    return patch.object(reconcile, "ThreadPoolExecutor", _pool)
+    return patch.object(context, "ThreadPoolExecutor", _pool)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from park_volumes.prices import BY_REGION, snapshot_price, volume_price
+from park_volumes.core.prices import BY_REGION, snapshot_price, volume_price
+from park_volumes.core.volume_spec import VolumeSpec
 
 PRICES = BY_REGION["ap-northeast-2"]
 STATES = ("running", "parked", "parking", "needs attention", "stopped", "starting")
@@ -20,8 +21,8 @@ SHOWN: dict[str, tuple[str, tuple[tuple[int, str, int], ...]]] = {
 }
 """Name to state and disks: GiB, type, GiB written."""
 WRONG = (
-    "The device /dev/sdf of i-00000000000000003 is taken by vol-0a1b2c3d, which is not made from its snapshot. "
-    "Nothing was changed; detach that volume and ask again."
+    "The device /dev/sdf of i-00000000000000003 is taken by vol-0a1b2c3d, which was not created from its snapshot. "
+    "Nothing was changed; detach that volume and try again."
 )
 
 
@@ -88,7 +89,8 @@ def _device(n: int, k: int, state: str, disk: tuple[int, str, int], *, away: boo
 
 
 def _costs(disks: tuple[tuple[int, str, int], ...], *, away: bool, copied: bool) -> dict[str, Any]:
-    before = sum(volume_price(PRICES, kind, size, iops=None, throughput=None) or 0 for size, kind, _ in disks)
+    specs = [VolumeSpec(zone="ap-northeast-2a", type=kind, size=size) for size, kind, _ in disks]
+    before = sum(volume_price(PRICES, spec) or 0 for spec in specs)
     written = [written if copied else size for size, _, written in disks]
     after = sum(snapshot_price(PRICES, gib * 2**30) or 0 for gib in written)
     now = after if away else before + (after if copied else 0)

@@ -49,7 +49,7 @@ class TestSigningIn:
     @pytest.mark.parametrize("token", ["토큰" * 20, "two words " * 5], ids=["korean", "with spaces"])
     def test_with_what_can_be_no_token_says_so_too(self, person: Person, token: str) -> None:
         person.sign_in(token)
-        assert "This token is not valid here" in person.alert()
+        assert "This token is not valid. Check" in person.alert()
 
     def test_keeps_the_token_in_this_tab_only(self, person: Person) -> None:
         person.signed_in(TOKEN)
@@ -127,7 +127,7 @@ def test_a_failing_backend_is_told_and_got_over(person: Person, place: Place) ->
 def test_without_a_connection_the_page_says_so_and_goes_on(person: Person) -> None:
     person.signed_in(TOKEN)
     person.page.context.set_offline(True)
-    assert "can not be reached" in person.alert()
+    assert "cannot be reached" in person.alert()
     person.page.context.set_offline(False)
     expect(person.page.locator("#problem")).to_be_hidden(timeout=30_000)
 
@@ -191,7 +191,7 @@ def test_of_many_instances_those_in_one_state_can_be_picked(big: Person) -> None
     big.page.locator("#kinds").get_by_text("Needs attention").click()
     expect(big.page.locator("#count")).to_have_text("167 of 1,000 instances.")
     big.page.get_by_role("searchbox").fill("no such name")
-    expect(big.page.locator("#nothing")).to_contain_text("No instance fits")
+    expect(big.page.locator("#nothing")).to_contain_text("No instance matches")
     big.page.locator("#all").click()
     expect(big.page.locator("#count")).to_have_text("1,000 instances, 167 running.")
 
@@ -224,12 +224,12 @@ def test_every_state_is_shown_in_words(few: Person) -> None:
 
 def test_a_refusal_is_told_in_its_words(few: Person) -> None:
     def refuse(route: Route) -> None:
-        error = {"error": {"code": "refused", "message": "Its device is taken. Detach vol-1 and ask again."}}
+        error = {"error": {"code": "refused", "message": "Its device is taken. Detach vol-1 and try again."}}
         route.fulfill(status=409, body=json.dumps(error), content_type="application/json")
 
     few.page.route("**/start", refuse)
     few.button("Start wiki").click()
-    assert "wiki: Its device is taken. Detach vol-1 and ask again." in few.alert()
+    assert "wiki: Its device is taken. Detach vol-1 and try again." in few.alert()
     expect(few.button("Start wiki")).to_be_enabled()
 
 

@@ -17,7 +17,8 @@ from typing import Any
 
 import boto3
 
-from park_volumes.prices import GIB, prices_of, snapshot_price, volume_price
+from park_volumes.core.prices import GIB, prices_of, snapshot_price, volume_price
+from park_volumes.core.volume_spec import VolumeSpec
 from tests.demo.screen import Board, Screen
 from tests.local_aws.client import ADMIN_KEY, ADMIN_SECRET, LocalAws
 from tests.support.fleet import PATIENCE, DevicePicture, Disk, Fleet, Picture, differences
@@ -209,7 +210,8 @@ class Demo:
 def _costs(disk: DevicePicture) -> tuple[float, float]:
     """What a disk costs as a volume, and as a snapshot at most: what was never written costs nothing there."""
     prices = prices_of(REGION, {})
-    volume = volume_price(prices, disk.type, disk.size, iops=disk.iops, throughput=disk.throughput)
+    spec = VolumeSpec(zone=f"{REGION}a", type=disk.type, size=disk.size, iops=disk.iops, throughput=disk.throughput)
+    volume = volume_price(prices, spec)
     snapshot = snapshot_price(prices, disk.size * GIB)
     assert volume is not None
     assert snapshot is not None

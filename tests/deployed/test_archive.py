@@ -44,7 +44,7 @@ def test_a_start_says_how_long_it_takes_and_comes_about_by_itself(asked: Answer,
     sleeper = archived.ids["sleeper"]
 
     assert asked.status == 202
-    assert asked.body["detail"].endswith("takes up to 72 hours. The start then goes on by itself.")
+    assert asked.body["detail"].endswith("takes up to 72 hours. The start then continues by itself.")
     archived.fleet.wait_until_running(sleeper)
     archived.wait_until_settled("sleeper")
     assert differences(archived.before["sleeper"], archived.fleet.picture(sleeper)) == []

@@ -106,7 +106,7 @@ def test_a_failed_snapshot_leaves_the_instance_as_it_was(stopped: Stops) -> None
 
 
 def test_a_failed_snapshot_is_told_with_what_happens_next(stopped: Stops, url: FunctionUrl) -> None:
-    assert "tried again in a few minutes" in stopped.show(url, "unlucky")["detail"]
+    assert "retried in a few minutes" in stopped.show(url, "unlucky")["detail"]
 
 
 def test_an_instance_that_must_not_be_parked_is_refused_with_the_reason(stopped: Stops, url: FunctionUrl) -> None:

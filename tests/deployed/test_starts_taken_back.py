@@ -23,7 +23,7 @@ def test_for_want_of_capacity_is_told_to_the_caller_and_everybody_and_tried_agai
 
     shown = stopped.show(url, "crowded out")
     assert shown["state"] == "starting"
-    assert "its start is tried again at" in shown["detail"]
+    assert "its start is retried at" in shown["detail"]
     aws.wait_for(lambda: post.events(instance_id, "Start Failed"), PATIENCE, "the failed start to be told")
     assert REASON in post.events(instance_id, "Start Failed")[0]["detail"]["what"]
 

@@ -68,7 +68,7 @@ def test_people_are_told_in_words_with_a_link(stopped: Stops, post: Post) -> Non
     told = [m for m in post.messages() if stopped.ids["spot"] in m["Message"]]
     assert told
     assert told[0]["Subject"].startswith("ParkVolumes: ")
-    assert "take the tag ParkVolumes off the instance" in told[0]["Message"]
+    assert "remove the tag ParkVolumes from the instance" in told[0]["Message"]
     link = "https://ap-northeast-2.console.aws.amazon.com/ec2/home?region=ap-northeast-2#InstanceDetails:instanceId="
     assert f"{link}{stopped.ids['spot']}" in told[0]["Message"]
 
@@ -88,4 +88,4 @@ def test_sweeps_write_the_numbers_of_the_fleet(stopped: Stops, outputs: dict[str
 
 def test_nothing_was_left_untold(stopped: Stops, outputs: dict[str, Any]) -> None:
     for name in ("park_function_name", "start_function_name"):
-        assert not [line for line in stopped.aws.logs(outputs[name]) if "was not told that should have been" in line]
+        assert not [line for line in stopped.aws.logs(outputs[name]) if "a report was not sent" in line]

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tests.explore.scenarios import PHASES, at
+from tests.explore.scenarios import MOMENTS, at
 from tests.explore.stage import STRIKES_AT, Finding, Kind, Stage
 from tests.model.faults import Call, Fault, FaultPlan, Lag, at_call
 
@@ -15,36 +15,36 @@ KINDS: tuple[Kind, ...] = ("sweep of park", "start", "sweep of start")
 
 class Crash(NamedTuple):
     shape: str
-    phase: str
+    moment: str
     kind: Kind
     call: int
     fault: Fault
     lag: float
 
     def __str__(self) -> str:
-        return f"{self.shape}, {self.phase}: {self.kind}, call {self.call}: {self.fault.value}, lag {self.lag:.0f} s"
+        return f"{self.shape}, {self.moment}: {self.kind}, call {self.call}: {self.fault.value}, lag {self.lag:.0f} s"
 
 
-def crashes(shape: str, lag: float = 0.0, phases: tuple[str, ...] = PHASES) -> Iterator[Crash]:
-    """All that can befall one pass of each kind in each phase of an instance of this shape.
+def crashes(shape: str, lag: float = 0.0, moments: tuple[str, ...] = MOMENTS) -> Iterator[Crash]:
+    """All that can befall one pass of each kind in each moment of an instance of this shape.
 
     ``call`` counts all calls, or for a fault that only one operation can have, the calls of that operation.
     """
-    for phase in phases:
+    for moment in moments:
         for kind in KINDS:
-            stage = _stage(shape, phase, lag)
+            stage = _stage(shape, moment, lag)
             process = stage.run(kind)
             for call in range(1, process.calls + 1):
                 for fault in FAULTS:
-                    yield Crash(shape, phase, kind, call, fault, lag)
+                    yield Crash(shape, moment, kind, call, fault, lag)
             for fault in LATE_FAULTS:
                 for number in range(1, process.client.calls.get(STRIKES_AT[fault], 0) + 1):
-                    yield Crash(shape, phase, kind, number, fault, lag)
+                    yield Crash(shape, moment, kind, number, fault, lag)
 
 
 def suffer(crash: Crash, seen: Counter[str], known: set[int] | None = None) -> None:
     """Let it happen, then let the sweeps alone bring the instance to a rest, and start it. Raises Finding."""
-    stage = _stage(crash.shape, crash.phase, crash.lag)
+    stage = _stage(crash.shape, crash.moment, crash.lag)
     stage.seen = seen
     process = stage.begin(crash.kind)
     process.client.faults = _plan(crash)
@@ -85,7 +85,7 @@ def conclude(stage: Stage, known: set[int] | None = None) -> None:
         stage.retire()
 
 
-def _stage(shape: str, phase: str, lag: float) -> Stage:
-    stage = at(shape, phase).clone()
+def _stage(shape: str, moment: str, lag: float) -> Stage:
+    stage = at(shape, moment).clone()
     stage.world.lag = Lag(lag, seed=7) if lag else None
     return stage

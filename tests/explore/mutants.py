@@ -9,20 +9,21 @@ import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import singledispatchmethod
+from functools import cached_property, partial
 from importlib import import_module
 from typing import Any, NamedTuple
 
+from park_volumes.core.phase import PHASES
 from tests.explore.crashes import crashes, suffer
 from tests.explore.races import PAIRS, Race, races, schedules
-from tests.explore.scenarios import PHASES, SHAPES, at
+from tests.explore.scenarios import MOMENTS, SHAPES, at
 from tests.explore.stage import Finding
 from tests.explore.stories import STORIES
 from tests.explore.walks import invent, tell
 
 
 class Edit(NamedTuple):
-    """In the function ``where`` ("park:_copy", "model:Settings.lock_period") the words ``old`` become ``new``."""
+    """In the function ``where`` ("park:_copy", "settings:Settings.lock_period") the words ``old`` become ``new``."""
 
     where: str
     old: str
@@ -42,211 +43,277 @@ MUTANTS = (
     # What a terminated instance leaves.
     mutant(
         "discards what would have outlived a terminated instance",
-        ("orphans:kept_until", "or not r.delete_on_termination", ""),
+        ("retention:kept_until", "or not r.delete_on_termination", ""),
     ),
     mutant(
-        "discards at once what a terminated instance leaves", ("orphans:kept_until", " + settings.orphan_retention", "")
+        "discards at once what a terminated instance leaves",
+        ("retention:kept_until", " + settings.orphan_retention", ""),
     ),
     mutant(
         "takes an instance that it does not see for one that was terminated",
-        ("orphans:kept_until", "if r.terminated is None or", "if"),
-        ("orphans:kept_until", "r.terminated + settings", "(r.terminated or r.launch_time) + 0 * settings"),
+        ("retention:kept_until", "if r.terminated is None or", "if"),
+        ("retention:kept_until", "r.terminated + settings", "(r.terminated or r.launch_time) + 0 * settings"),
     ),
     # Copy and lock.
     mutant("locks before a snapshot is completed", ("park:_Part.completed", 'state == "completed"', 'state != "gone"')),
     mutant(
         "waits for the first snapshot only",
-        ("park:_take_snapshots", "if part.completed:", "if part.completed or (parts[0].completed and part.snapshots):"),
+        (
+            "park:_take_snapshots",
+            "if not part.completed]",
+            "if not part.completed and not (parts[0].completed and part.snapshots)]",
+        ),
     ),
     mutant(
         "counts a snapshot from before the attachment",
-        ("park:_counting", " and r.started > at.attach_time", ""),
-        ("park:_name", "{v.id} {at.device} {at.attach_time.isoformat()}", "{v.id} {at.device}"),
+        ("park:_snapshots_of", " if r.started > a.attach_time", ""),
+        ("park:_generation_name", "{v.id} {a.device} {a.attach_time.isoformat()}", "{v.id} {a.device}"),
     ),
-    mutant("does not lock the snapshots", ("park:_lock", "in unlocked)", "in unlocked[:0])")),
+    mutant("does not lock the snapshots", ("park:_lock", "for i in to_lock)", "for i in to_lock[:0])")),
     mutant(
         "gives volumes up for snapshots that are not locked",
-        ("park:_lock", "in unlocked)", "in unlocked[:0])"),
-        ("park:_dismantle", "settings.lock_snapshots and not", "False and not"),
-        ("park:_proven", "m.place.snapshot_id in seen.locked or not settings.lock_snapshots", "True"),
+        ("park:_lock", "for i in to_lock)", "for i in to_lock[:0])"),
+        ("park:_unlocked", "settings.lock_snapshots and not", "False and not"),
+        ("park:_proven", "copy in seen.locked or not settings.lock_snapshots", "True"),
     ),
-    mutant("ignores an excluded volume", ("park:_volumes_to_park", "!= LEAVE_ATTACHED", "!= 'never'")),
+    mutant("ignores an excluded volume", ("park:_volumes_to_park", "!= tags.LEAVE_ATTACHED", "!= 'never'")),
     mutant(
         "parks all volumes where only the root volume may go", ("park:_volumes_to_park", "or not root_only", "or 1")
     ),
-    mutant("parks while a start is pending", ("situation:start_pending", "return any(", "return False and any(")),
+    mutant("parks while a start is pending", ("phase:start_pending", "return asked", "return False and asked")),
     mutant("parks after a failed start", ("refusals:_by_stop", "if i.state_reason in STOPPED_ON_PURPOSE:", "if True:")),
-    mutant("parks without being asked", ("situation:opted_in", "return instance", "return True or instance")),
+    mutant("parks without being asked", ("tags:opted_in", "return tags", "return True or tags")),
     mutant(
         "parks what has not been settled",
-        ("park:_in_transit", "return m.at is None or", "return m.at is None #"),
+        ("park:_unsettled", "return v.attachment is None or", "return v.attachment is None #"),
     ),
     mutant(
         "detaches the data volumes with the root volume",
         (
             "park:_lock",
-            "(_detach_step(root.volume, root.at),)",
-            "tuple(_detach_step(p.volume, p.at) for p in parts)",
+            "(_detach(root.volume, root.attachment),)",
+            "tuple(_detach(p.volume, p.attachment) for p in parts)",
         ),
     ),
     mutant(
         "confirms the lock before it is taken",
         (
             "park:_lock",
-            "(_detach_step(root.volume, root.at),), (seal,)",
-            "(seal,), (_detach_step(root.volume, root.at),)",
+            "stages(locks, marks, detach, confirm)",
+            "stages(locks, marks, confirm, detach)",
         ),
     ),
     mutant(
         "does not ask which attachment it ended",
-        ("ec2:Ec2._detach_volume", 'if answer["AttachTime"] != step.attach_time:', "if False:"),
+        ("writes:Ec2Writes._detach_volume", 'if answer["AttachTime"] != step.attach_time:', "if False:"),
     ),
     # Commit and dismantle.
     mutant(
         "keeps no quiet period",
-        ("model:Settings.lock_period", "self.function_timeout + self.quiet_period", "timedelta(0)"),
-        ("model:Settings.settle_period", "2 * self.quiet_period", "timedelta(0)"),
+        ("settings:Settings.lock_period", "self.function_timeout + self.quiet_period", "timedelta(0)"),
+        ("settings:Settings.settle_period", "2 * self.quiet_period", "timedelta(0)"),
         ("park:_hold", " + settings.quiet_period", ""),
     ),
     mutant(
         "takes no second look",
-        ("park:_lock", "(seal,)) if", "(seal,), (DeleteVolume(volume_id=root.volume.id),)) if"),
+        ("park:_lock", "detach, confirm)", "detach, confirm, (steps.DeleteVolume(volume_id=root.volume.id),))"),
     ),
     mutant(
         "the launch time is no fence",
-        ("situation:_of_this_stop", "r.launch_time == instance.launch_time == mark.launch_time and ", ""),
-        ("park:_proven", "m.mark.launch_time == seen.instance.launch_time", "True"),
+        ("facts:Observation.generation", "self.of_this_stop", "self.records"),
+        ("phase:_lock_void", " or root.mark.launch_time != seen.instance.launch_time", ""),
+        ("park:_proven", "v.mark.launch_time == seen.instance.launch_time", "True"),
     ),
     mutant(
         "takes the newest generation, of whichever launch",
-        ("situation:_of_this_stop", "r.launch_time == instance.launch_time == mark.launch_time and ", ""),
+        ("facts:Observation.generation", "self.of_this_stop", "self.records"),
     ),
     mutant(
         "deletes volumes that moved since their snapshot",
-        ("park:_stayed", "return m.at is not None and", "return True or"),
+        ("park:_stayed", "return a is not None and", "return True or a is not None and"),
     ),
     mutant(
         "deletes volumes that bear no mark",
         (
-            "park:_dismantle",
-            "proven = [m for m in marked(seen) if m.id in named and _proven(m, seen, settings, generation)]",
+            "park:_give_up",
+            "proven = [v for v in seen.in_transit if _proven(v, seen, settings)]",
             """proven = [
-                Marked(volume=v, mark=r.mark, place=records.place_of(r), at=v.attached_to(instance.id))
-                for v in left for r in generation.parts if r.volume_id == v.id and r.mark
+                VolumeInTransit(
+                    volume=v,
+                    mark=TransitMark(
+                        deployment=r.deployment, instance_id=r.instance_id, generation=r.generation,
+                        launch_time=r.launch_time, at=r.confirmed_at,
+                    ),
+                    target=r.target,
+                    attachment=v.attached_to(instance.id),
+                )
+                for v in seen.left_of(generation) for r in generation.parts if r.volume_id == v.id
             ]""",
         ),
     ),
     mutant(
         "discards the smallest of the snapshots once parked",
         (
-            "park:_dismantle",
-            "return archive(seen, settings, now)",
-            'return Decision(reason="", steps=((_discard_step(generation.parts[0], seen),),))',
+            "park:park",
+            "archive(seen, settings, now)",
+            'Decision(reason="", steps=((discard(seen.given_up.parts[0], seen),),))',
         ),
     ),
-    mutant("keeps volumes that could not be created", ("park:park", 'm.state == "error"', 'm.state == "never"')),
+    mutant("keeps volumes that could not be created", ("park:park", 'v.state == "error"', 'v.state == "never"')),
     # Discard.
-    mutant("discards at once", ("park:_due", " and now >= since + settings.snapshot_retention", "")),
+    mutant("discards at once", ("retention:_due", " and now >= since + settings.snapshot_retention", "")),
     mutant(
         "discards while the instance starts",
-        ("park:park", 'if instance.state == "running":', 'if instance.state in ("pending", "running"):'),
-        ("park:_discard", "if not settled(seen) or marked(seen):", "if False:"),
-        ("park:_due", " and now >= since + settings.snapshot_retention", ""),
+        (
+            "park:park",
+            "        case Phase.CHANGING:\n",
+            """        case Phase.CHANGING if instance.state == "pending":
+            return discard_superseded(seen, settings, now)
+        case Phase.CHANGING:\n""",
+        ),
+        (
+            "retention:discard_superseded",
+            "if not seen.descriptions_agree or seen.in_transit:",
+            "if False:",
+        ),
+        ("retention:_due", " and now >= since + settings.snapshot_retention", ""),
     ),
-    mutant("discards what nothing supersedes", ("park:_discard", "_superseded(seen), ", "list(seen.records), ")),
+    mutant(
+        "discards what nothing supersedes",
+        ("retention:discard_superseded", "_superseded(seen), ", "list(seen.records), "),
+    ),
     mutant(
         "discards the newest link first",
-        ("park:_superseded", "in reversed(chain)", "in chain"),
-        ("park:_superseded", "r.snapshot_id == snapshot_id", "r.snapshot_id != snapshot_id"),
+        ("retention:_superseded", "in reversed(chain)", "in chain"),
+        ("retention:_superseded", "r.snapshot_id == snapshot_id", "r.snapshot_id != snapshot_id"),
     ),
-    mutant("never discards", ("park:_due", "return since is not None", "return False and since is not None")),
-    mutant("does not see the chain", ("park:_superseded", "while link:", "while False:")),
+    mutant("never discards", ("retention:_due", "return since is not None", "return False and since is not None")),
+    mutant("does not see the chain", ("retention:_superseded", "while link:", "while False:")),
     # Start.
     mutant(
         "restores while an original volume exists",
-        ("start:start", "if left := _left(seen):", "if root_in_transit(seen) and (left := _left(seen)):"),
-        ("start:_restore", "left = [v for v in seen.volumes if v.id in ids]", "left: list[Volume] = []"),
+        ("start:start", "wish.await_deletion()", "(wish.restore() if wish.wanted else wish.stay_parked())"),
     ),
     mutant(
         "takes the marks off at once",
-        ("start:_unmark", "if now > m.mark.at + settings.settle_period", "if True"),
+        ("settle:unmark", "if now > v.mark.at + settings.settle_period", "if True"),
     ),
-    mutant("does not repair DeleteOnTermination", ("start:_set_flags", "if flags else ()", "if not flags else ()")),
+    mutant("does not repair DeleteOnTermination", ("settle:set_flags", "if flags else ()", "if not flags else ()")),
     mutant(
         "attaches the root volume first",
-        ("start:_restore", "attach if device != instance", "attach if device is instance"),
-        ("start:_restore", "attach if device == instance", "attach if device != instance"),
-        ("start:_restore", "attach if device is instance", "attach if device == instance"),
+        ("start:_Wish.restoration", "if device != root_device", "if device is root_device"),
+        ("start:_Wish.restoration", "if device == root_device", "if device != root_device"),
+        ("start:_Wish.restoration", "if device is root_device", "if device == root_device"),
     ),
-    mutant("starts with a part missing", ("situation:given_up", "missing=tuple(missing)", "missing=()")),
+    mutant("starts with a part missing", ("facts:Observation.generation", "missing=tuple(missing)", "missing=()")),
     mutant(
         "makes a volume anew without a client token",
-        ("ec2:Ec2.create_volume", "ClientToken=step.token,\n", "\n"),
+        ("writes:Ec2Writes.create_volume", "ClientToken=step.token,\n", "\n"),
     ),
     mutant(
         "counts no attempts",
-        ("start:_create", "1 + dead[r.snapshot_id]", "1"),
-        ("reconcile:Pass._create", "if created", "if False and created"),
+        ("start:_Wish.create", "1 + dead[r.snapshot_id]", "1"),
+        ("execute:_Execution._create", "if created", "if False and created"),
     ),
     mutant(
         "counts an attempt for every sight of a dead volume",
-        ("start:_create", "max(r.attempt, 1 + dead[r.snapshot_id])", "r.attempt + (r.snapshot_id in dead)"),
+        ("start:_Wish.create", "max(r.attempt, 1 + dead[r.snapshot_id])", "r.attempt + (r.snapshot_id in dead)"),
     ),
-    mutant("restores over another volume", ("start:_in_the_way", "if there and", "if False and")),
+    mutant("restores over another volume", ("refusals:_part_obstacle", "if there and", "if False and")),
     mutant(
         "makes volumes from archived snapshots",
-        ("start:_restore", "if r.archived and", "if False and"),
+        ("start:_Wish.restore", "if r.archived and", "if False and"),
     ),
     mutant(
         "forgets a start while its snapshots come back from the archive",
-        ("start:_from_archive", "remembering(seen, now) if wanted else ()", "()"),
+        ("start:_Wish.from_archive", "remembering(self.seen, self.now) if", "() if"),
     ),
-    mutant("starts over another volume", ("situation:displaced", "for m in marked(seen)", "for m in marked(seen)[:0]")),
+    mutant(
+        "starts over another volume",
+        ("refusals:device_taken", "in seen.in_transit:", "in seen.in_transit[:0]:"),
+    ),
     mutant(
         "attaches to a running instance",
-        ("start:_complete", 'missing = free if seen.instance.state == "stopped" else []', "missing = free"),
+        ("settle:complete", 'missing = free if instance.state == "stopped" else []', "missing = free"),
     ),
     mutant(
         "drops a restoration that is no longer wanted",
-        ("start:start", "if wanted or any(m.restored for m in marked(seen)):", "if wanted:"),
+        (
+            "start:start",
+            "case Phase.RESTORING:\n            return wish.restore()",
+            "case Phase.RESTORING:\n            return wish.restore() if wish.wanted else wish.stay_parked()",
+        ),
     ),
-    mutant("leaves a void lock as it is", ("start:_put_back", "(void and", "(False and")),
+    mutant("leaves a void lock as it is", ("start:_Wish.put_back", "(void and", "(False and")),
     mutant(
-        "forgets the request to start", ("start:remembering", "return (RememberStart(", "return () and (RememberStart(")
+        "forgets the request to start",
+        ("remember:remembering", "return (RememberStart(", "return () and (RememberStart("),
     ),
     # What a record says.
     mutant(
-        "forgets DeleteOnTermination", ("records:tags_of_record", "str(at.delete_on_termination).lower()", '"false"')
+        "forgets DeleteOnTermination", ("tags:tags_of_record", "_word(attachment.delete_on_termination)", '"false"')
     ),
     mutant(
-        "forgets the throughput", ("records:tags_of_record", '"throughput": volume.throughput', '"throughput": None')
+        "forgets the throughput",
+        ("volume_spec:VolumeSpec.words", "if value is not None", "if value is not None and name != 'throughput'"),
     ),
-    mutant("forgets the iops", ("ec2:Ec2.create_volume", 'optional["Iops"]', 'optional.copy()["Iops"]')),
-    mutant("forgets the EBS card", ("records:tags_of_record", '"card": at.card', '"card": 0')),
-    mutant("forgets the key", ("ec2:Ec2.create_volume", "if r.kms_key:", "if False:")),
-    mutant("forgets the owner's tags", ("records:tags_of_volume", "dict(record.user_tags) | ", "")),
-    mutant("forgets where a volume came from", ("records:tags_of_record", "volume.snapshot_id or None", "None")),
+    mutant(
+        "forgets the iops",
+        ("volume_parameters:parameters_of", "if p.is_taken(spec)", "if p.is_taken(spec) and p.name != 'Iops'"),
+    ),
+    mutant("forgets the EBS card", ("tags:tags_of_record", '"card": str(attachment.card)', '"card": "0"')),
+    mutant(
+        "forgets the key",
+        ("volume_parameters:parameters_of", "if p.is_taken(spec)", "if p.is_taken(spec) and p.name != 'KmsKeyId'"),
+    ),
+    mutant("forgets the owner's tags", ("tags:tags_of_restored_volume", "dict(record.user_tags) | ", "")),
+    mutant("forgets where a volume came from", ("tags:tags_of_record", "if volume.snapshot_id:", "if False:")),
     # Look and do.
     mutant(
         "trusts the event instead of looking",
         (
-            "survey:look",
+            "observe:observe",
             "ec2.instances(ids)",
             '[replace(i, state="stopped") for i in ec2.instances(ids)]',
         ),
     ),
-    mutant("treats every error as done", ("ec2:_errors.__exit__", "if code in self._done:", "if True:")),
+    mutant("treats every error as done", ("errors:errors_of.__exit__", "if code in self._done:", "if True:")),
     mutant(
-        "touches the snapshots of other deployments", ("ec2:Ec2._snapshots", "ours | dict(filters)", "dict(filters)")
+        "touches the snapshots of other deployments",
+        ("reads:Ec2Reads._snapshots", "ours | dict(filters)", "dict(filters)"),
     ),
-    mutant("the sweep of park overlooks what is marked", ("park:worth_a_look", "return ", "return False and ")),
+    mutant("the sweep of park overlooks what is marked", ("park:needs_park_pass", "return ", "return False and ")),
     mutant(
         "the sweep of start overlooks what is marked",
-        ("survey:sweep_start", "if i.id in marked and i.state", "if i.id in () and i.state"),
+        ("observe:start_sweep", "if i.id in marked and i.state", "if i.id in () and i.state"),
     ),
+    # Each phase mistaken for its neighbour.
+    mutant(
+        "takes a terminated instance for one that changes", ("phase:_ended", "(TERMINATED, NOT_SHOWN)", "(NOT_SHOWN,)")
+    ),
+    mutant(
+        "takes an instance that starts for a whole one",
+        ("phase:_changing", '("running", "stopped")', '("running", "stopped", "pending")'),
+    ),
+    mutant("takes a running instance for a whole one", ("phase:_running", "return ", "return False and ")),
+    mutant(
+        "takes an instance that was put back for a locked one",
+        (
+            "phase:_whole",
+            "return not seen.root_detached",
+            "return seen.marked_root is None and not seen.root_detached",
+        ),
+    ),
+    mutant("takes a void lock for a good one", ("phase:_lock_void", "return not confirmed or", "return False and")),
+    mutant("takes a good lock for a void one", ("phase:_lock_void", "return not confirmed or", "return True or")),
+    mutant("takes a broken instance for a parked one", ("phase:_broken", "return ", "return False and ")),
+    mutant("takes a committed instance for a parked one", ("phase:_committed", "return ", "return False and ")),
+    mutant("takes a restoration for a parked instance", ("phase:_restoring", "return ", "return False and ")),
+    mutant("takes a parked instance for a restoration", ("phase:_restoring", "return ", "return True or ")),
 )
 
-ROOMS = {room: f"decide.{room}" for room in ("park", "start", "situation", "refusals", "orphans")}
+ROOMS = {"aws": ("errors", "reads", "volume_parameters", "writes"), "run": ("execute", "observe")}
+"""The rooms of the files above; every other file is in core."""
 
 
 @contextmanager
@@ -263,44 +330,37 @@ def at_large(fault: Mutant) -> Iterator[None]:
 
 
 def _replace(where: str, edits: list[Edit]) -> Callable[[], None]:
-    room, name = where.split(":")
-    module = import_module(f"park_volumes.{ROOMS.get(room, room)}")
+    file, name = where.split(":")
+    room = next((room for room, files in ROOMS.items() if file in files), "core")
+    module = import_module(f"park_volumes.{room}.{file}")
     owner: Any = module
     *path, last = name.split(".")
     for part in path:
         owner = getattr(owner, part)
     old = vars(owner)[last]
-    new = _edited(old.fget if isinstance(old, property) else old, last, edits, module)
-    if isinstance(old, property):
-        new = property(new)
+    match old:
+        case property(fget=get):
+            new: Any = property(_edited(get, last, edits, module))
+        case cached_property(func=get):
+            new = cached_property(_edited(get, last, edits, module))
+            new.__set_name__(owner, last)
+        case _:
+            new = _edited(old, last, edits, module)
     if path:
-        return _replace_method(owner, last, old, new)
+        setattr(owner, last, new)
+        return partial(setattr, owner, last, old)
     rooms = [m for key, m in sys.modules.items() if key.startswith(("park_volumes", "tests.explore"))]
     users = [m for m in rooms if vars(m).get(last) is old]
-    for user in users:
-        setattr(user, last, new)
+    rows = [row for row in PHASES if row.holds is old]
 
-    def undo() -> None:
+    def put(function: Any) -> None:
         for user in users:
-            setattr(user, last, old)
+            setattr(user, last, function)
+        for row in rows:
+            object.__setattr__(row, "holds", function)
 
-    return undo
-
-
-def _replace_method(owner: Any, name: str, old: Any, new: Any) -> Callable[[], None]:
-    """A method, and what dispatches to it by the type of a step."""
-    setattr(owner, name, new)
-    dispatchers = [d.dispatcher for d in vars(owner).values() if isinstance(d, singledispatchmethod)]
-    kinds = [(d, kind) for d in dispatchers for kind, method in d.registry.items() if method is old]
-    for dispatcher, kind in kinds:
-        dispatcher.register(kind, new)
-
-    def undo() -> None:
-        setattr(owner, name, old)
-        for dispatcher, kind in kinds:
-            dispatcher.register(kind, old)
-
-    return undo
+    put(new)
+    return partial(put, old)
 
 
 def _edited(function: Any, name: str, edits: list[Edit], module: Any) -> Any:
@@ -332,10 +392,10 @@ def hunt() -> tuple[str, str] | None:
 
 
 def prepare() -> None:
-    """Bring every instance into every phase with the product as it is, before a fault is let loose on them."""
+    """Bring every instance into every moment with the product as it is, before a fault is let loose on them."""
     for shape in SHAPES:
-        for phase in PHASES:
-            at(shape, phase)
+        for moment in MOMENTS:
+            at(shape, moment)
 
 
 def _stories(seen: Counter[str]) -> None:
@@ -344,9 +404,9 @@ def _stories(seen: Counter[str]) -> None:
 
 
 def _crashes(seen: Counter[str]) -> None:
-    for shape, lag, phases in CRASHES:
+    for shape, lag, moments in CRASHES:
         known: set[int] = set()
-        for crash in crashes(shape, lag, phases):
+        for crash in crashes(shape, lag, moments):
             suffer(crash, seen, known)
 
 
@@ -372,7 +432,7 @@ CRASHES = (
 RACES: tuple[Race, ...] = tuple(
     race
     for race in races(("one volume",), PAIRS)
-    if race.phase in ("copied", "locked", "rootless")
+    if race.moment in ("copied", "locked", "rootless")
     and race.actors in (("park", "park"), ("park", "start"), ("park", "settle"), ("park", "starts, stops"))
 )
 WALKS = 1500

@@ -24,6 +24,8 @@ def act(stage: Stage, deed: str, which: int) -> bool:
     except ClientError:
         done = False
     if done:
+        stage.meddled = True
+        stage.judge_transition("people")
         stage.seen[f"person: {deed}"] += 1
         stage.tell(f"a person {deed}")
     return done
@@ -93,6 +95,16 @@ def deletes_a_snapshot(stage: Stage, which: int) -> bool:
         stage.person.unlock_snapshot(SnapshotId=chosen.id)
     stage.person.delete_snapshot(SnapshotId=chosen.id)
     stage.excuses.append("a snapshot was deleted")
+    return True
+
+
+def deletes_a_locked_snapshot(stage: Stage, which: int) -> bool:
+    """On purpose, whatever its volume is up to. Not promised: random stories leave it out."""
+    found: list[Snapshot] = [s for s in stage.world.snapshots.current() if s.id not in stage.bystanders]
+    chosen = found[which % len(found)]
+    stage.person.unlock_snapshot(SnapshotId=chosen.id)
+    stage.person.delete_snapshot(SnapshotId=chosen.id)
+    stage.excuses.append("a locked snapshot was deleted")
     return True
 
 
@@ -254,4 +266,5 @@ DEEDS: Mapping[str, Callable[[Stage, int], bool]] = {
     "attaches another": attaches_another,
     "lends": lends,
     "archives a snapshot": archives_a_snapshot,
+    "deletes a locked snapshot": deletes_a_locked_snapshot,
 }

@@ -59,11 +59,11 @@ PEOPLE = ("starts", "stops", "starts, stops", "stops, starts")
 
 class Race(NamedTuple):
     shape: str
-    phase: str
+    moment: str
     actors: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"{self.shape}, {self.phase}: {' against '.join(self.actors)}"
+        return f"{self.shape}, {self.moment}: {' against '.join(self.actors)}"
 
 
 Switches = tuple[tuple[int, int], ...]
@@ -71,15 +71,15 @@ Switches = tuple[tuple[int, int], ...]
 
 
 def races(shapes: tuple[str, ...], pairs: Mapping[tuple[Kind, ...], tuple[str, ...]]) -> list[Race]:
-    """Each pair of passes in each of its phases, alone and with one volume also against each kind of person."""
+    """Each pair of passes in each of its moments, alone and with one volume also against each kind of person."""
     return [
-        Race(shape, phase, (*pair, *person))
+        Race(shape, moment, (*pair, *person))
         for shape in shapes
-        for pair, phases in pairs.items()
-        for phase in phases
+        for pair, moments in pairs.items()
+        for moment in moments
         for person in [(), *((p,) for p in PEOPLE)]
         if len(pair) + len(person) == 2 or (person and shape == ONE_VOLUME)
-        if (shape, phase) != (ONE_VOLUME, "committed")  # where nothing is left to dismantle, that is "parked"
+        if (shape, moment) != (ONE_VOLUME, "committed")  # where nothing is left to dismantle, that is "parked"
     ]
 
 
@@ -99,7 +99,7 @@ PAIRS: Mapping[tuple[Kind, ...], tuple[str, ...]] = {
 
 def schedules(race: Race, seen: Counter[str], known: set[int]) -> Iterator[Switches]:
     """Run every schedule of a race and what follows from it. Raises Finding, which tells the schedule."""
-    base = at(race.shape, race.phase)
+    base = at(race.shape, race.moment)
     todo: list[tuple[Switches, int]] = [((), 0)]
     while todo:
         switches, used = todo.pop()

@@ -1,12 +1,13 @@
-"""The instances that are explored, and the phases of their life in which an exploration begins."""
+"""The instances that are explored, and the moments of their life in which an exploration begins."""
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from park_volumes import records
-from park_volumes.model import Attachment, Volume
+from park_volumes.core import tags
+from park_volumes.core.facts import Attachment, Volume
+from park_volumes.core.volume_spec import VolumeSpec
 from tests.explore.stage import LAG, OPT_IN, Finding, Stage
 from tests.model.records import Disk, Durations, Rules
 from tests.model.world import World
@@ -50,7 +51,7 @@ SHAPES: Mapping[str, Shape] = {
     )
 }
 
-PHASES = (
+MOMENTS = (
     "running",
     "stopped",
     "copied",
@@ -78,16 +79,17 @@ def launch(shape: Shape) -> Stage:
     other = world.launch(Disk(device="/dev/xvda"), state="stopped")
     instance = world.instances.get(other)
     volume_id = instance.devices[0].volume_id if instance else ""
-    volume = Volume(id=volume_id, state="in-use", zone=world.rules.zones[0], type="gp3", size=8)
+    spec = VolumeSpec(zone=world.rules.zones[0], type="gp3", size=8)
+    volume = Volume(id=volume_id, state="in-use", spec=spec)
     launched = world.instances.get(instance_id)
     since = launched.launch_time if launched else world.clock.time()
     there = Attachment(
         instance_id=instance_id, device="/dev/xvda", state="attached", attach_time=since, delete_on_termination=True
     )
-    tags = records.tags_of_record(
+    foreign_tags = tags.tags_of_record(
         volume, there, deployment="another", launch_time=since, generation="another", part="1/1"
     )
-    foreign = world.add_snapshot(volume_id, tags=tags)
+    foreign = world.add_snapshot(volume_id, tags=foreign_tags)
     stage = Stage(world, instance_id, (other, volume_id, foreign), Counter())
     for item in launched.devices if launched else ():
         if item.device == EXCLUDED.device or (shape.opt_in == "root" and item.device != ROOT.device):
@@ -96,15 +98,15 @@ def launch(shape: Shape) -> Stage:
 
 
 @cache
-def at(shape: str, phase: str) -> Stage:
-    """The instance of that shape in that phase, where passes undisturbed have brought it. Clone it before use."""
-    if phase == PHASES[0]:
+def at(shape: str, moment: str) -> Stage:
+    """The instance of that shape in that moment, where passes undisturbed have brought it. Clone it before use."""
+    if moment == MOMENTS[0]:
         stage = launch(SHAPES[shape])
         stage.wait(600)
         return stage
-    before = BEFORE.get(phase, PHASES[PHASES.index(phase) - 1])
+    before = BEFORE.get(moment, MOMENTS[MOMENTS.index(moment) - 1])
     stage = at(shape, before).clone()
-    _STEPS[phase](stage)
+    _STEPS[moment](stage)
     return stage
 
 
@@ -202,9 +204,9 @@ _STEPS = {
 
 
 def story_of_a_day(shape: str) -> Stage:
-    """From one running to the next, undisturbed: every phase is what its name says."""
+    """From one running to the next, undisturbed: every moment is what its name says."""
     expected = {"running": "running", "stopped": "stopped", "parked": "stopped", "superseded": "running"}
-    for phase, state in expected.items():
-        if (found := at(shape, phase).state) != state:
-            raise Finding(f"An instance with {shape} is {found} in the phase {phase!r}, not {state}.")
+    for moment, state in expected.items():
+        if (found := at(shape, moment).state) != state:
+            raise Finding(f"An instance with {shape} is {found} in the moment {moment!r}, not {state}.")
     return at(shape, "superseded")

@@ -12,12 +12,19 @@ from typing import Any, Literal
 
 from greenlet import getcurrent, greenlet
 
-from park_volumes.decide.park import park
-from park_volumes.decide.start import start
-from park_volumes.ec2 import Ec2, Ec2Error
-from park_volumes.model import Decision, Outcome, Settings
-from park_volumes.reconcile import Pass, Result, one_by_one
-from park_volumes.survey import look, survey, sweep_park
+from park_volumes.aws.ec2 import Ec2
+from park_volumes.aws.errors import Ec2Error
+from park_volumes.aws.reads import Ec2Reads
+from park_volumes.core.park import park
+from park_volumes.core.settings import Settings
+from park_volumes.core.start import Intent, start
+from park_volumes.core.steps import Decision, Outcome
+from park_volumes.run.context import Pass, one_by_one
+from park_volumes.run.execute import Result
+from park_volumes.run.observe import observe, observe_fleet, park_sweep
+from park_volumes.run.park_pass import ParkPass
+from park_volumes.run.start_pass import StartPass
+from tests.explore.transitions import Actor, Witness, in_words, is_in_table
 from tests.model import judge
 from tests.model.ec2_model import EC2Client
 from tests.model.faults import Call, Fault, ProcessDied
@@ -47,11 +54,13 @@ SETTINGS = Settings(
 
 Kind = Literal["park", "sweep of park", "start", "settle", "sweep of start"]
 KINDS: Mapping[Kind, Callable[[Pass, Sequence[str]], Sequence[Result | None]]] = {
-    "park": lambda p, ids: p.park(ids),
-    "sweep of park": lambda p, _: p.park(sweep_park(survey(p.ec2, p.settings), p.settings, p.began)),
-    "start": lambda p, ids: [p.start(ids[0])],
-    "settle": lambda p, ids: p.settle(ids),
-    "sweep of start": lambda p, _: p.sweep_starts(),
+    "park": lambda p, ids: ParkPass(this_pass=p).park(ids),
+    "sweep of park": lambda p, _: ParkPass(this_pass=p).park(
+        park_sweep(observe_fleet(p.ec2.reads, p.settings), p.settings, p.began)
+    ),
+    "start": lambda p, ids: [StartPass(this_pass=p).start(ids[0])],
+    "settle": lambda p, ids: StartPass(this_pass=p).settle(ids),
+    "sweep of start": lambda p, _: StartPass(this_pass=p).sweep(),
 }
 PARK_SIDE = ("park", "sweep of park")
 
@@ -157,7 +166,7 @@ class Process:
         )
         try:
             self.results = [r for r in KINDS[self.kind](this, self.stage.named) if r]
-            self.error = " ".join(r.error for r in self.results if r.error)
+            self.error = " ".join(str(r.error) for r in self.results if r.error)
         except ProcessDied:
             self.error = "It died."
         except Ec2Error as error:  # the handler lets it through, and the event comes back or the sweep does
@@ -220,10 +229,12 @@ class Stage:
         self.theirs: set[str] = {v.id for v in world.volumes.current() if v.id in bystanders}
         self.withdrawn: float | None = None
         self.seen = seen
+        self.meddled = False
         self.processes: list[Process] = []
         self.log: list[str] | None = None
         self.person = EC2Client(world, "person", owner=True)
         self.hand = EC2Client(world, "person")
+        self.witness = Witness(world, instance_id, DEPLOYMENT)
         self.listen()
 
     def clone(self, seen: Counter[str] | None = None) -> "Stage":
@@ -238,15 +249,18 @@ class Stage:
         other.free_to_change, other.theirs = self.free_to_change.copy(), self.theirs.copy()
         other.withdrawn, other.fixed, other.asked = self.withdrawn, self.fixed, self.asked
         other.seen = self.seen if seen is None else seen
+        other.meddled = False
         other.processes = []
         other.log = None if self.log is None else []
         other.person = EC2Client(other.world, "person", owner=True)
         other.hand = EC2Client(other.world, "person")
+        other.witness = self.witness.of(other.world)
         other.listen()
         return other
 
     def listen(self) -> None:
         self.world.on_call, self.world.on_answer = self._before_call, self._after_call
+        self.world.on_change = self._after_change
 
     # What there is.
 
@@ -313,7 +327,21 @@ class Stage:
             process.wrote += 1
             if self.log is not None:
                 self.tell(f"{process.name}: {operation} {_brief(params)}")
+        self.meddled |= process is None
+        self.judge_transition("the functions" if process else "people")
         self.judge()
+
+    def _after_change(self) -> None:
+        self.judge_transition("people" if self.meddled else "the functions")
+
+    def judge_transition(self, actor: Actor) -> None:
+        """What time brings about was begun by somebody: by the functions, unless people have done anything at all."""
+        before, after = self.witness.phase, self.witness.look()
+        if before is after:
+            return
+        self.seen[in_words(before, after)] += 1
+        if not is_in_table(before, after, actor):
+            raise Finding(f"{self.instance_id} goes from {before} to {after} by {actor}: that is not in the table.")
 
     def _acting(self) -> Process | None:
         this = getcurrent()
@@ -383,9 +411,9 @@ class Stage:
         """What each side would decide, seeing everything as it is."""
         lag, self.world.lag = self.world.lag, None
         hooks, self.world.on_call, self.world.on_answer = (self.world.on_call, self.world.on_answer), None, None
-        seen = look(Ec2(self.hand, deployment=DEPLOYMENT), [self.instance_id], locks=True)[self.instance_id]  # type: ignore[arg-type]
+        seen = observe(Ec2Reads(self.hand, deployment=DEPLOYMENT), [self.instance_id], locks=True)[self.instance_id]  # type: ignore[arg-type]
         now = self.world.clock.time()
-        found = park(seen, SETTINGS, now), start(seen, SETTINGS, now, asked=True)
+        found = park(seen, SETTINGS, now), start(seen, SETTINGS, now, intent=Intent.START)
         self.world.lag = lag
         self.world.on_call, self.world.on_answer = hooks
         return found

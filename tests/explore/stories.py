@@ -6,11 +6,12 @@ from tests.explore.walks import Deed, Story
 from tests.model.faults import Lag
 
 LAGGING = Lag(60.0, seed=1)
+LAGGING_MORE = Lag(60.0, seed=5139)
 
 
-def story(shape: str, phase: str, *deeds: str, lag: Lag | None = None) -> Story:
+def story(shape: str, moment: str, *deeds: str, lag: Lag | None = None) -> Story:
     """Deeds as they are printed: "begin park", "go a 6", "wait 3700", "person detaches 0"."""
-    return Story(shape=shape, phase=phase, lag=lag, deeds=tuple(map(_deed, deeds)), seed=0)
+    return Story(shape=shape, moment=moment, lag=lag, deeds=tuple(map(_deed, deeds)), seed=0)
 
 
 def _deed(text: str) -> Deed:
@@ -494,3 +495,31 @@ STORIES: Mapping[str, Story] = {
         lag=Lag(60.0, seed=44565005),
     ),
 }
+
+TRANSITIONS: tuple[Story, ...] = (
+    story("two volumes", "locked", "person deletes a locked snapshot 0"),
+    story("two volumes", "committed", "person deletes a locked snapshot 0"),
+    story("two volumes", "copied", "begin park", "go a 11", "wait 1", "person terminates"),
+    story("one volume", "copied", "begin park", "go a 9", "wait 1", "finish a"),
+    story(
+        "one volume",
+        "copied",
+        "person detaches 10",
+        "wait 1",
+        "begin park",
+        "go c 2",
+        "go b 6",
+        lag=Lag(60.0, seed=5139),
+    ),
+    story("one volume", "committed", "begin start", "fault VOLUME_FAILS", "go c 7"),
+    story("two volumes", "parked", "person attaches another 11", "wait 61", "person detaches 7"),
+    story("two volumes", "committed", "person attaches another 5", "wait 1", "person detaches 5"),
+    story("one volume", "half restored", "person attaches 10", "wait 61", "person detaches 4"),
+    story("one volume", "stopped", "person detaches 4", "wait 10", "person terminates"),
+    story("two volumes", "committed", "person terminates"),
+    story("one volume", "locked", "person terminates"),
+    story("one volume", "parked", "person terminates"),
+    story("two volumes", "half restored", "person deletes a locked snapshot 0"),
+    story("one volume", "half restored", "person terminates"),
+)
+"""Stories of transitions that random ones hardly ever see."""

@@ -4,10 +4,12 @@ from collections import Counter
 
 import pytest
 
+from park_volumes.core.phase import Phase
 from tests.explore.crashes import crashes, suffer
 from tests.explore.races import PAIRS, Race, races, schedules
 from tests.explore.scenarios import SHAPES
-from tests.explore.stories import STORIES
+from tests.explore.stories import STORIES, TRANSITIONS
+from tests.explore.transitions import BY_FUNCTIONS, BY_PEOPLE, Actor, in_words, is_in_table
 from tests.explore.walks import tell, walk
 
 CHUNK, CHUNKS = 500, 40
@@ -16,7 +18,7 @@ LAGS = (0.0, 60.0)
 """Seconds that every describe call may lag behind: nothing, and as much as the quiet period allows for."""
 RACES: dict[tuple[str, str], list[Race]] = {}
 for race in races(("one volume", "two volumes"), PAIRS):
-    RACES.setdefault((race.shape, race.phase), []).append(race)
+    RACES.setdefault((race.shape, race.moment), []).append(race)
 
 
 @pytest.mark.parametrize("lag", LAGS)
@@ -33,11 +35,11 @@ def test_whatever_call_a_pass_dies_at_the_sweeps_alone_put_right(shape: str, lag
     assert seen["rest: running"]
 
 
-@pytest.mark.parametrize(("shape", "phase"), RACES)
-def test_whoever_overtakes_whom_nothing_is_lost(shape: str, phase: str) -> None:
+@pytest.mark.parametrize(("shape", "moment"), RACES)
+def test_whoever_overtakes_whom_nothing_is_lost(shape: str, moment: str) -> None:
     seen: Counter[str] = Counter()
     known: set[int] = set()
-    run = sum(1 for race in RACES[shape, phase] for _ in schedules(race, seen, known))
+    run = sum(1 for race in RACES[shape, moment] for _ in schedules(race, seen, known))
     assert run > 50
 
 
@@ -54,3 +56,26 @@ def test_what_once_went_wrong_ends_well(name: str) -> None:
     seen: Counter[str] = Counter()
     tell(STORIES[name], seen)
     assert seen
+
+
+def test_every_transition_of_the_table_is_seen() -> None:
+    """One that never happens would be in the table for nothing; one that is not in it is a finding anyway."""
+    seen: Counter[str] = Counter()
+    for told in (*STORIES.values(), *TRANSITIONS):
+        tell(told, seen)
+    table = {in_words(before, after) for before, after in BY_FUNCTIONS | BY_PEOPLE}
+    assert {name for name in seen if name.startswith("transition: ")} == table
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "actor", "yes"),
+    [
+        (Phase.LOCKED, Phase.COMMITTED, "the functions", True),
+        (Phase.LOCKED, Phase.COMMITTED, "people", True),
+        (Phase.PARKED, Phase.BROKEN, "people", True),
+        (Phase.PARKED, Phase.BROKEN, "the functions", False),
+        (Phase.RUNNING, Phase.PARKED, "people", False),
+    ],
+)
+def test_what_only_people_do_the_functions_may_not(before: Phase, after: Phase, actor: Actor, yes: bool) -> None:
+    assert is_in_table(before, after, actor) is yes

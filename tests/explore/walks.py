@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from tests.explore import people
 from tests.explore.crashes import conclude
-from tests.explore.scenarios import PHASES, SHAPES, at
+from tests.explore.scenarios import MOMENTS, SHAPES, at
 from tests.explore.stage import KINDS, STRIKES_AT, Finding, Process, Stage
 from tests.model.faults import Fault, Lag
 
@@ -47,7 +47,7 @@ class Deed(NamedTuple):
 @dataclass(frozen=True, kw_only=True)
 class Story:
     shape: str
-    phase: str
+    moment: str
     lag: Lag | None
     deeds: tuple[Deed, ...]
     seed: int
@@ -55,7 +55,7 @@ class Story:
     def __str__(self) -> str:
         lag = f"describe calls lag up to {self.lag.seconds:.0f} s" if self.lag else "no lag"
         deeds = "; ".join(map(str, self.deeds))
-        return f"Seed {self.seed}: an instance with {self.shape}, {self.phase}; {lag}; {deeds or 'nothing happens'}."
+        return f"Seed {self.seed}: an instance with {self.shape}, {self.moment}; {lag}; {deeds or 'nothing happens'}."
 
 
 def invent(seed: int) -> Story:
@@ -69,7 +69,7 @@ def invent(seed: int) -> Story:
     deeds: list[Deed] = []
     for turn in chance.choices(turns, weights, k=chance.randint(3, 14)):
         deeds += turn(chance, calm)
-    return Story(shape=shape, phase=chance.choice(PHASES), lag=lag, deeds=tuple(deeds), seed=seed)
+    return Story(shape=shape, moment=chance.choice(MOMENTS), lag=lag, deeds=tuple(deeds), seed=seed)
 
 
 def _pass_begins(chance: Random, calm: bool) -> Iterator[Deed]:
@@ -98,7 +98,7 @@ def _person_acts(chance: Random, calm: bool) -> Iterator[Deed]:
         yield Deed("person", chance.choice(AFTER_DETACHING), chance.randrange(12))
 
 
-WEIGHTS = (5, 5, 1, 0.2, 0.6, 0.6, 0.7, 0.8, 0.2, 3, 1, 0.7, 0.2, 0.5)
+WEIGHTS = (5, 5, 1, 0.2, 0.6, 0.6, 0.7, 0.8, 0.2, 3, 1, 0.7, 0.2, 0.5, 0)
 """Of the deeds of people, in their order."""
 AFTER_DETACHING = ("attaches", "attaches", "attaches another", "lends", "lends", "deletes a volume", "starts")
 CALM = ("starts", "stops", "shuts down")
@@ -106,10 +106,10 @@ CALM = ("starts", "stops", "shuts down")
 
 def tell(story: Story, seen: Counter[str], log: list[str] | None = None) -> None:
     """Let the story happen, and what follows from it. Raises Finding."""
-    stage = at(story.shape, story.phase).clone(seen)
+    stage = at(story.shape, story.moment).clone(seen)
     stage.world.lag = story.lag
     stage.log = log
-    seen[f"phase: {story.phase}"] += 1
+    seen[f"moment: {story.moment}"] += 1
     seen[f"shape: {story.shape}"] += 1
     last: Process | None = None
     for deed in story.deeds:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from park_volumes.records import MARK
+from park_volumes.core.tags import MARK
 from tests.iam.evaluate import NULL, Request, Statement, deciding, statements
 from tests.iam.reference import type_of
 from tests.iam.requests import Call, requests

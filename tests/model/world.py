@@ -69,7 +69,7 @@ class World:
     `clock`; read `outbox` and `messages`; judge with the functions of `judge`.
 
     on_call is called before each call takes effect, on_answer after it and before the caller has the answer: there an
-    explorer may switch to another pass.
+    explorer may switch to another pass. on_change is called after everything that happens by itself as time passes.
     """
 
     def __init__(self, *, rules: Rules | None = None, durations: Durations | None = None) -> None:
@@ -88,6 +88,7 @@ class World:
         self.throttle: Throttle | None = None
         self.on_call: Hook | None = None
         self.on_answer: Hook | None = None
+        self.on_change: Callable[[], None] | None = None
         self.calls = 0
         self.tick = 0
         self._serial = 0
@@ -107,7 +108,7 @@ class World:
         other.pages = self.pages.copy()
         other.ledger = self.ledger.clone()
         other.throttle = self.throttle.clone() if self.throttle is not None else None
-        other.on_call = other.on_answer = None
+        other.on_call = other.on_answer = other.on_change = None
         other.calls, other.tick, other._serial = self.calls, self.tick, self._serial
         other._due = self._due.copy()
         return other
@@ -362,6 +363,8 @@ class World:
         while due and due[0][0] <= moment:
             clock.now, _, step, resource_id, other_id = heappop(due)
             STEPS[step](self, resource_id, other_id)
+            if self.on_change is not None:
+                self.on_change()
         clock.now = moment
         self.tick += 1
 

@@ -1,4 +1,4 @@
-"""The generated tables (``make docs``): permissions, inputs, outputs, savings, and what Terraform plans say."""
+"""The generated tables (``make docs``): phases, permissions, inputs, outputs, savings, and what Terraform plans say."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from typing import Any
 
 import hcl2
 
-from park_volumes import prices
+from park_volumes.core import prices
+from park_volumes.core.volume_spec import VolumeSpec
 from tests.drift import table
+from tests.support import phases
 from tests.support.permissions import DOCUMENTS as ROLES
 from tests.support.permissions import Permissions
 from tests.support.terraform import ROOT
 
 README = ROOT / "README.md"
 KOREAN = ROOT / "README.ko.md"
+SAFETY = ROOT / "docs" / "safety.md"
 TERRAFORM = ROOT / "docs" / "terraform.md"
 REGION = "ap-northeast-2"
 SIZE_GIB = 100
@@ -44,7 +47,10 @@ def tables() -> dict[Path, dict[str, Callable[[], Iterator[str]]]]:
             "outputs": _outputs,
             "savings": _savings,
             "patterns": table.summary,
+            "phases": phases.diagram,
         },
+        KOREAN: {"phases": phases.diagram},
+        SAFETY: {"phases": phases.rows},
         TERRAFORM: {"plans": table.in_full},
     }
 
@@ -113,7 +119,8 @@ def _savings() -> Iterator[str]:
     here = prices.prices_of(REGION, {})
     snapshots = [prices.snapshot_price(here, written * prices.GIB) or 0 for written in (SIZE_GIB, SIZE_GIB // 2)]
     for words, kind, iops in KINDS:
-        volume = prices.volume_price(here, kind, SIZE_GIB, iops=iops, throughput=None) or 0
+        spec = VolumeSpec(zone=f"{REGION}a", type=kind, size=SIZE_GIB, iops=iops)
+        volume = prices.volume_price(here, spec) or 0
         costs = " | ".join(f"{cost:.2f}" for cost in (volume, *snapshots))
         after = " | ".join(_pays_off_after(volume, snapshot) for snapshot in snapshots)
         yield f"| {words} | {costs} | {after} |"

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from park_volumes.decide.park import park
-from park_volumes.model import (
+from park_volumes.core.facts import (
     Attachment,
+    AttachmentTarget,
     BlockDevice,
-    CreateSnapshot,
-    Decision,
     Instance,
-    Mark,
-    Place,
-    Record,
-    Seen,
-    Settings,
-    Step,
+    Observation,
+    SnapshotRecord,
+    TransitMark,
     Volume,
 )
-from park_volumes.records import place_of
-from park_volumes.records import record as read_record
+from park_volumes.core.park import park
+from park_volumes.core.settings import Settings
+from park_volumes.core.steps import CreateSnapshot, Decision, Step
+from park_volumes.core.tags import read_record
+from park_volumes.core.volume_spec import VolumeSpec
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 LAUNCHED = NOW - timedelta(hours=8)
@@ -46,7 +44,9 @@ SETTINGS = Settings(
     snapshot_retention=timedelta(hours=24),
     lock_snapshots=True,
 )
-MARK = Mark(deployment=SETTINGS.deployment, instance_id=ID, generation=GENERATION, launch_time=LAUNCHED, at=MARKED)
+MARK = TransitMark(
+    deployment=SETTINGS.deployment, instance_id=ID, generation=GENERATION, launch_time=LAUNCHED, at=MARKED
+)
 
 
 def attachment(device: str = ROOT, **facts: Any) -> Attachment:
@@ -60,9 +60,22 @@ def attachment(device: str = ROOT, **facts: Any) -> Attachment:
 
 
 def volume(volume_id: str, at: Attachment | None = None, **facts: Any) -> Volume:
-    """A volume, attached or available."""
-    defaults: dict[str, Any] = {"state": "in-use" if at else "available", "zone": ZONE, "type": "gp3", "size": 8}
-    return Volume(id=volume_id, attachments=(at,) if at else (), **(defaults | facts))
+    """A volume, attached or available. The facts may be attributes of its spec, too."""
+    defaults: dict[str, Any] = {"state": "in-use" if at else "available"}
+    return Volume(id=volume_id, attachments=(at,) if at else (), **(defaults | _with_spec(facts)))
+
+
+def spec(**attributes: Any) -> VolumeSpec:
+    defaults: dict[str, Any] = {"zone": ZONE, "type": "gp3", "size": 8}
+    return VolumeSpec(**(defaults | attributes))
+
+
+def _with_spec(facts: Mapping[str, Any], **defaults: Any) -> dict[str, Any]:
+    """The same facts, those that are attributes of a spec gathered in one."""
+    names = {f.name for f in fields(VolumeSpec)}
+    attributes = {name: value for name, value in facts.items() if name in names}
+    others = {name: value for name, value in facts.items() if name not in names}
+    return {"spec": spec(**(defaults | attributes))} | others
 
 
 def root_volume(**facts: Any) -> Volume:
@@ -97,15 +110,17 @@ def instance(**facts: Any) -> Instance:
     return Instance(**(defaults | facts))
 
 
-def seen(*volumes: Volume, records: Iterable[Record] = (), locked: Iterable[str] | None = None, **facts: Any) -> Seen:
+def seen(
+    *volumes: Volume, records: Iterable[SnapshotRecord] = (), locked: Iterable[str] | None = None, **facts: Any
+) -> Observation:
     """What a look sees; unless `locked` says otherwise, every completed snapshot is locked."""
     every = tuple(records)
     ids = {r.snapshot_id for r in every if r.state == "completed"} if locked is None else locked
     one = instance(**({"mappings": mappings(volumes)} | facts))
-    return Seen(instance=one, volumes=volumes, records=every, locked=frozenset(ids))
+    return Observation(instance=one, volumes=volumes, records=every, locked=frozenset(ids))
 
 
-def record(device: str, **facts: Any) -> Record:
+def record(device: str, **facts: Any) -> SnapshotRecord:
     """The record of the root volume or of the data volume: part 1 or 2 of 2, completed."""
     word = "root" if device == ROOT else "data"
     defaults: dict[str, Any] = {
@@ -114,61 +129,55 @@ def record(device: str, **facts: Any) -> Record:
         "state": "completed",
         "started": TAKEN,
         "progress": "100%",
+        "deployment": SETTINGS.deployment,
         "instance_id": ID,
         "launch_time": LAUNCHED,
         "generation": GENERATION,
         "part": 2 if device == ROOT else 1,
         "parts": 2,
-        "zone": ZONE,
-        "type": "gp3",
-        "size": 8,
-        "iops": 3000,
-        "throughput": 125,
         "card": 0,
         "delete_on_termination": device == ROOT,
-        "encrypted": False,
-        "kms_key": "",
         "user_tags": {},
     }
-    return Record(device=device, **(defaults | facts))
+    return SnapshotRecord(device=device, **(defaults | _with_spec(facts, iops=3000, throughput=125)))
 
 
-def records(**facts: Any) -> tuple[Record, Record]:
-    """Both records of the last stop, marked: the volumes were, or were about to be, given up."""
-    both = {"mark": MARK} | facts
+def records(**facts: Any) -> tuple[SnapshotRecord, SnapshotRecord]:
+    """Both records of the last stop, confirmed: the volumes were, or were about to be, given up."""
+    both = {"confirmed_at": MARKED} | facts
     return record(DATA, **both), record(ROOT, **both)
 
 
-def in_transit(v: Volume, r: Record, **changes: Any) -> Volume:
-    """The volume with the mark of the records, and its place."""
-    return replace(v, mark=changes.pop("mark", r.mark or MARK), place=changes.pop("place", place_of(r)), **changes)
+def in_transit(v: Volume, r: SnapshotRecord, **changes: Any) -> Volume:
+    """The volume with the mark of the records, and its target."""
+    return replace(v, mark=changes.pop("mark", MARK), target=changes.pop("target", r.target), **changes)
 
 
-def place(device: str, snapshot_id: str, **facts: Any) -> Place:
+def target(device: str, snapshot_id: str, **facts: Any) -> AttachmentTarget:
     defaults: dict[str, Any] = {"card": 0, "delete_on_termination": device == ROOT}
-    return Place(device=device, snapshot_id=snapshot_id, **(defaults | facts))
+    return AttachmentTarget(device=device, snapshot_id=snapshot_id, **(defaults | facts))
 
 
-def given_up(**changes: Any) -> Seen:
+def given_up(**changes: Any) -> Observation:
     """The root volume is detached and still there, the data volume attached; both are marked."""
     of_data, of_root = records()
     there = (in_transit(volume("vol-root"), of_root), in_transit(data_volume(), of_data))
     return seen(*there, records=(of_data, of_root), **changes)
 
 
-def parked(**changes: Any) -> Seen:
+def parked(**changes: Any) -> Observation:
     """None of the volumes exists."""
     return seen(records=records(), **changes)
 
 
-def restored(r: Record, at: Attachment | None = None, **facts: Any) -> Volume:
+def restored(r: SnapshotRecord, at: Attachment | None = None, **facts: Any) -> Volume:
     """A volume made from a record."""
     made = volume(f"vol-new-{r.device[-3:]}", at, snapshot_id=r.snapshot_id, **facts)
     return in_transit(made, r)
 
 
 def steps_of(decision: Decision, kind: type[Any]) -> list[Any]:
-    return [step for stage in decision.steps for step in stage if isinstance(step, kind)]
+    return [step for step in decision.every_step if isinstance(step, kind)]
 
 
 def kinds(decision: Decision) -> list[set[str]]:
@@ -176,14 +185,14 @@ def kinds(decision: Decision) -> list[set[str]]:
     return [{type(step).__name__ for step in stage} for stage in decision.steps]
 
 
-def with_snapshots(before: Seen, *, started: datetime = TAKEN, **facts: Any) -> Seen:
+def with_snapshots(before: Observation, *, started: datetime = TAKEN, **facts: Any) -> Observation:
     """The same after the park side has taken the snapshots it asks for; every one completed, unless facts differ."""
     asked: list[CreateSnapshot] = steps_of(park(before, SETTINGS, NOW), CreateSnapshot)
     made = [recorded(step, started=started, number=k) for k, step in enumerate(asked, start=1)]
     return replace(before, records=(*before.records, *(replace(r, **facts) for r in made)))
 
 
-def recorded(step: CreateSnapshot, *, started: datetime, number: int) -> Record:
+def recorded(step: CreateSnapshot, *, started: datetime, number: int) -> SnapshotRecord:
     """The record that a step leaves on its snapshot."""
     return read_record(
         step.tags,
@@ -196,7 +205,7 @@ def recorded(step: CreateSnapshot, *, started: datetime, number: int) -> Record:
     )
 
 
-def change(s: Seen, **facts: Any) -> Seen:
+def change(s: Observation, **facts: Any) -> Observation:
     """The same with another fact of the instance."""
     return replace(s, instance=replace(s.instance, **facts))
 

@@ -290,8 +290,8 @@ class Functions:
         answer = self.start(event)
         return Reply.of(answer)
 
-    def told(self) -> list[tuple[str, str]]:
-        """The events on the bus: what happened, and to which instance."""
+    def reported(self) -> list[tuple[str, str]]:
+        """The events on the bus: what was reported, and of which instance."""
         return [(e["DetailType"], json.loads(e["Detail"])["instance-id"]) for e in self.events]
 
     def sent(self) -> list[tuple[float, dict[str, Any]]]:

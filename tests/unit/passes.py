@@ -6,9 +6,12 @@ from datetime import datetime, timedelta
 from threading import RLock
 from typing import Any
 
-from park_volumes.ec2 import Ec2
-from park_volumes.model import Settings
-from park_volumes.reconcile import Each, Pass, Result, one_by_one
+from park_volumes.aws.ec2 import Ec2
+from park_volumes.core.settings import Settings
+from park_volumes.run.context import Each, Pass, one_by_one
+from park_volumes.run.execute import Result
+from park_volumes.run.park_pass import ParkPass
+from park_volumes.run.start_pass import Queue, StartPass
 from tests.model.answers import Answer
 from tests.model.client import Operation
 from tests.model.ec2_model import EC2Client
@@ -63,7 +66,7 @@ class Stand:
     def ec2(self, *, caller: str = "function", faults: FaultPlan | None = None) -> Ec2:
         return Ec2(OneAtATime(self.world, caller, faults=faults), deployment=self.settings.deployment)  # type: ignore[arg-type]
 
-    def new_pass(
+    def this_pass(
         self,
         *,
         ec2: Ec2 | None = None,
@@ -81,6 +84,12 @@ class Stand:
             each=each,
         )
 
+    def park_pass(self, **options: Any) -> ParkPass:
+        return ParkPass(this_pass=self.this_pass(**options))
+
+    def start_pass(self, *, queue: Queue | None = None, **options: Any) -> StartPass:
+        return StartPass(this_pass=self.this_pass(**options), queue=queue or Queue())
+
     def after(self, seconds: float) -> None:
         self.world.clock.advance(seconds)
 
@@ -96,7 +105,7 @@ class Stand:
     def step(self, *ids: str, faults: FaultPlan | None = None) -> list[Result]:
         """One pass of the park side, a minute after whatever came before."""
         self.after(61)
-        return self.new_pass(faults=faults).park(ids)
+        return self.park_pass(faults=faults).park(ids)
 
     def rootless(self, *disks: Disk, **facts: Any) -> str:
         """Stopped, with completed and locked snapshots, and the root volume detached but still there."""

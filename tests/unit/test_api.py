@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from park_volumes import records
+from park_volumes.core import tags
 from tests.model import judge
 from tests.model.faults import Fault, at_operation
 from tests.model.records import Durations
@@ -156,13 +156,13 @@ class TestUnknown:
         reply = functions.get("db-primry")
 
         assert (reply.status, reply.code) == (404, "unknown_instance")
-        assert "No instance is called 'db-primry' here. Did you mean db-primary" in reply.message
+        assert "No instance has the id or Name 'db-primry'. Did you mean db-primary" in reply.message
         assert "web" not in reply.message
 
     def test_a_name_in_another_case_is_among_the_closest(self, stand: Stand, functions: Functions) -> None:
         stand.launch(name="DB")
 
-        assert functions.get("db").message == "No instance is called 'db' here. Did you mean DB?"
+        assert functions.get("db").message == "No instance has the id or Name 'db'. Did you mean DB?"
 
     def test_a_reference_like_nothing_at_all_says_how_to_opt_in(self, stand: Stand, functions: Functions) -> None:
         stand.launch(name="db")
@@ -257,7 +257,7 @@ class TestStart:
         reply = functions.post("db", "start")
 
         assert (reply.status, reply.body["state"]) == (202, "starting")
-        assert "the start goes on by itself" in reply.body["detail"]
+        assert "the start continues by itself" in reply.body["detail"]
         functions.live(120)
         assert states(stand, instance_id) == ["running"]
 
@@ -267,7 +267,7 @@ class TestStart:
         reply = functions.post("db", "start")
 
         assert (reply.status, reply.code) == (409, "stopping")
-        assert reply.message.startswith(f"{instance_id} is still stopping: ask again when it has stopped")
+        assert reply.message.startswith(f"{instance_id} is still stopping: try again once it has stopped")
 
     def test_that_is_refused_is_409_with_the_reason(self, stand: Stand, functions: Functions) -> None:
         instance_id = stand.parked()
@@ -298,7 +298,7 @@ class TestStart:
     def test_of_a_snapshot_that_bears_no_mark_is_409(self, stand: Stand, functions: Functions) -> None:
         instance_id = stand.parked()
         ids = [s.id for s in stand.world.snapshots.current()]
-        stand.owner.delete_tags(Resources=ids, Tags=[{"Key": records.MARK}])
+        stand.owner.delete_tags(Resources=ids, Tags=[{"Key": tags.MARK}])
         reply = functions.post(instance_id, "start")
 
         assert (reply.status, reply.code) == (409, "refused")
@@ -312,7 +312,7 @@ class TestStart:
         def another_request(operation: str, _: dict[str, Any]) -> None:
             if operation == "CreateVolume" and len(others) < 49:
                 others.append(0)
-                stand.new_pass().start(instance_id)
+                stand.start_pass().start(instance_id)
 
         stand.world.on_call = another_request
         reply = functions.post("db", "start")
@@ -412,7 +412,7 @@ class TestStop:
         reply = functions.post("db", "stop")
 
         assert (reply.status, reply.code) == (409, "starting")
-        assert "ask again when it runs" in reply.message
+        assert "try again once it is running" in reply.message
         assert states(stand, instance_id) == ["pending"]
 
     def test_that_ec2_refuses_is_502(self, stand: Stand, functions: Functions) -> None:
@@ -435,7 +435,7 @@ class TestStop:
         reply = functions.post("db", "stop")
 
         assert (reply.status, reply.code) == (409, "changed_meanwhile")
-        assert reply.message.endswith("Ask again.")
+        assert reply.message.endswith("Try again.")
 
 
 class TestTerminated:
@@ -447,7 +447,7 @@ class TestTerminated:
 
         for reply in (functions.get(instance_id), functions.get("db"), functions.post("db", "start")):
             assert (reply.status, reply.code) == (410, "terminated")
-            assert reply.message.endswith("Snapshots of it that are kept: none.")
+            assert reply.message.endswith("Its remaining snapshots: none.")
 
     def test_an_instance_that_was_parked_names_its_snapshots(self, stand: Stand, functions: Functions) -> None:
         instance_id = stand.parked()
@@ -476,13 +476,12 @@ class TestLostTag:
         reply = functions.post(instance_id, verb)
 
         assert (reply.status, reply.code) == (409, "not_opted_in")
-        assert "put ParkVolumes=true back on it and ask again" in reply.message
+        assert "tag it ParkVolumes=true and try again" in reply.message
         assert list(stand.world.volumes.current()) == []
 
     def test_of_an_instance_with_a_damaged_record_is_409_too(self, stand: Stand, functions: Functions) -> None:
         instance_id = stand.launch(opt_in="false")
-        tags = {records.DEPLOYMENT: SETTINGS.deployment, records.INSTANCE: instance_id}
-        stand.world.add_snapshot(tags=tags)
+        stand.world.add_snapshot(tags={tags.DEPLOYMENT: SETTINGS.deployment, tags.INSTANCE: instance_id})
 
         assert functions.get(instance_id).code == "not_opted_in"
 
@@ -547,7 +546,7 @@ class TestAnswers:
 
         assert (reply.status, reply.code) == (502, "ec2_refused")
         assert "DescribeInstances failed" in reply.message
-        assert reply.message.endswith("Ask again in a minute.")
+        assert reply.message.endswith("Try again in a minute.")
 
     def test_of_a_connection_that_failed_are_502(self, stand: Stand, functions: Functions) -> None:
         stand.launch()
@@ -578,7 +577,7 @@ class TestLog:
         assert started["message"] == f"{parked} is restored from its 2 snapshots and started."
         assert any("StartInstance" in step for step in started["steps"])
         assert (stopped["caller"], stopped["instance_id"]) == (CALLER, running)
-        assert stopped["message"] == f"{running} is stopped, as was asked for."
+        assert stopped["message"] == f"Stopping {running} as requested."
 
     def test_names_nobody_for_what_comes_after(
         self, stand: Stand, functions: Functions, capsys: pytest.CaptureFixture[str]

@@ -7,23 +7,19 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from park_volumes.decide.archive import ARCHIVES_AT_ONCE, RESTORES_AT_ONCE, some_at_once
-from park_volumes.decide.park import park, worth_a_look
-from park_volumes.decide.start import restore, start
-from park_volumes.decide.status import status
-from park_volumes.model import (
-    ArchiveSnapshot,
-    Outcome,
-    Record,
-    RememberStart,
-    RestoreSnapshotTier,
-    Seen,
-    Settings,
-)
-from park_volumes.prices import BY_REGION, GIB
-from park_volumes.reconcile import Result
-from park_volumes.survey import survey, sweep_park
+from park_volumes.aws.ec2 import Ec2
+from park_volumes.core.archive import ARCHIVES_AT_ONCE, RESTORES_AT_ONCE, some_at_once
+from park_volumes.core.facts import Observation, SnapshotRecord
+from park_volumes.core.park import needs_park_pass, park
+from park_volumes.core.prices import BY_REGION, GIB
+from park_volumes.core.settings import Settings
+from park_volumes.core.start import Intent, start
+from park_volumes.core.status import status
+from park_volumes.core.steps import ArchiveSnapshot, Outcome, RememberStart, RestoreSnapshotTier
+from park_volumes.run.execute import Ending, Result
+from park_volumes.run.observe import observe_fleet, park_sweep
 from tests.model import judge
+from tests.model.ec2_model import EC2Client
 from tests.model.faults import Fault, FaultPlan
 from tests.model.records import Durations, Rules, Snapshot
 from tests.model.world import World
@@ -50,15 +46,15 @@ PATIENT = replace(SETTINGS, archive_after=MONTH, prices=BY_REGION["us-east-1"])
 LATER = MARKED + MONTH
 
 
-def archived(s: Seen, settings: Settings = PATIENT, now: datetime = LATER) -> list[str]:
-    return [step.snapshot_id for step in steps_of(park(s, settings, now), ArchiveSnapshot)]
+def archived(o: Observation, settings: Settings = PATIENT, now: datetime = LATER) -> list[str]:
+    return [step.snapshot_id for step in steps_of(park(o, settings, now), ArchiveSnapshot)]
 
 
-def brought_back(s: Seen, *, asked: bool = True) -> list[str]:
-    return [step.snapshot_id for step in steps_of(start(s, PATIENT, NOW, asked=asked), RestoreSnapshotTier)]
+def brought_back(o: Observation, *, intent: Intent = Intent.START) -> list[str]:
+    return [step.snapshot_id for step in steps_of(start(o, PATIENT, NOW, intent=intent), RestoreSnapshotTier)]
 
 
-def older(device: str, n: int) -> Record:
+def older(device: str, n: int) -> SnapshotRecord:
     """A snapshot of an earlier stop that is still kept."""
     before = MARKED - n * timedelta(days=1)
     facts = {"snapshot_id": f"snap-older-{n}-{device[-1]}", "launch_time": before, "started": before}
@@ -110,30 +106,30 @@ class TestGoingThere:
         assert archived(seen(records=[*last, *many])) == []
 
     def test_the_sweep_looks_at_those_that_are_due_and_at_no_other(self) -> None:
-        assert not worth_a_look(parked(), PATIENT, LATER)
+        assert not needs_park_pass(parked(), PATIENT, LATER)
         assert some_at_once([parked()], PATIENT, LATER) == [parked()]
         assert some_at_once([parked()], PATIENT, LATER - HOUR) == []
         there = seen(records=records(archived=True))
         assert some_at_once([there], PATIENT, LATER) == []
 
     def test_of_many_the_sweep_takes_as_many_as_ec2_has_room_for_and_others_the_next_day(self) -> None:
-        fleet = [replace(s := parked(), instance=replace(s.instance, id=f"i-{n:08x}")) for n in range(40)]
+        fleet = [replace(o := parked(), instance=replace(o.instance, id=f"i-{n:08x}")) for n in range(40)]
         days = [some_at_once(fleet, PATIENT, LATER + n * timedelta(days=1)) for n in range(2)]
 
-        assert [sum(len(s.records) for s in day) for day in days] == [ARCHIVES_AT_ONCE + 1] * 2
-        assert not {s.instance.id for s in days[0]} & {s.instance.id for s in days[1]}
+        assert [sum(len(o.records) for o in day) for day in days] == [ARCHIVES_AT_ONCE + 1] * 2
+        assert not {o.instance.id for o in days[0]} & {o.instance.id for o in days[1]}
 
 
 class TestComingBack:
     def test_a_start_brings_archived_snapshots_back_before_anything_else(self) -> None:
-        decision = start(seen(records=records(archived=True)), PATIENT, NOW, asked=True)
+        decision = start(seen(records=records(archived=True)), PATIENT, NOW, intent=Intent.START)
 
         assert kinds(decision) == [{"RememberStart"}, {"RestoreSnapshotTier"}]
         assert decision.outcome is Outcome.GOING_ON
         assert decision.look_again is None
         assert decision.reason == (
             f"The snapshots of {ID} come back from the archive tier, which takes up to 72 hours. "
-            "The start then goes on by itself."
+            "The start then continues by itself."
         )
 
     def test_only_those_that_are_there_and_not_under_way(self) -> None:
@@ -152,22 +148,22 @@ class TestComingBack:
 
     def test_the_request_is_written_down_anew_for_as_long_as_it_takes(self) -> None:
         waiting = seen(records=records(archived=True, start_requested=NOW - HOUR / 2), locked=())
-        (again,) = steps_of(start(waiting, PATIENT, NOW, asked=False), RememberStart)
+        (again,) = steps_of(start(waiting, PATIENT, NOW, intent=Intent.SWEEP), RememberStart)
         assert again.at == NOW
 
     def test_without_a_request_nothing_is_brought_back(self) -> None:
-        assert brought_back(seen(records=records(archived=True)), asked=False) == []
+        assert brought_back(seen(records=records(archived=True)), intent=Intent.SWEEP) == []
 
     def test_a_restore_alone_remembers_no_start_and_says_to_ask_again(self) -> None:
-        decision = restore(seen(records=records(archived=True)), PATIENT, NOW)
+        decision = start(seen(records=records(archived=True)), PATIENT, NOW, intent=Intent.RESTORE)
         assert kinds(decision) == [{"RestoreSnapshotTier"}]
-        assert decision.reason.endswith("which takes up to 72 hours. Ask again then.")
+        assert decision.reason.endswith("which takes up to 72 hours. Try again then.")
 
     def test_who_asks_is_told_beforehand(self) -> None:
         told = status(seen(records=records(archived=True)), PATIENT, NOW)
         assert (told["state"], told["detail"]) == (
             "parked",
-            f"{ID} is parked, its snapshots are archived: a start takes up to 72 hours.",
+            f"{ID} is parked, and its snapshots are archived: a start takes up to 72 hours.",
         )
         assert {d["state"] for d in told["devices"]} == {"archived"}
 
@@ -189,20 +185,21 @@ class Years:
     def tiers(self) -> set[str]:
         return {s.tier for s in self.snapshots}
 
-    def sweep_park(self, faults: FaultPlan | None = None) -> list[Result]:
-        this = self.stand.new_pass(faults=faults)
-        return this.park(sweep_park(survey(this.ec2, PATIENT), PATIENT, this.began))
+    def park_sweep(self, faults: FaultPlan | None = None) -> list[Result]:
+        parking = self.stand.park_pass(faults=faults)
+        this_pass = parking.this_pass
+        return parking.park(park_sweep(observe_fleet(this_pass.ec2.reads, PATIENT), PATIENT, this_pass.began))
 
-    def sweep_start(self) -> list[Result]:
-        return self.stand.new_pass().sweep_starts()
+    def start_sweep(self) -> list[Result]:
+        return self.stand.start_pass().sweep()
 
     def start(self, faults: FaultPlan | None = None) -> Result:
-        result = self.stand.new_pass(faults=faults).start(self.instance_id)
+        result = self.stand.start_pass(faults=faults).start(self.instance_id)
         assert result is not None
         return result
 
     def archived(self) -> Years:
-        self.sweep_park()
+        self.park_sweep()
         self.stand.after(6 * 3600)
         assert self.tiers == {"archive"}
         return self
@@ -212,21 +209,21 @@ class TestOnTheModel:
     def test_a_sweep_archives_and_the_next_ones_wait_until_it_has_come_about(self) -> None:
         years = Years()
 
-        assert [r.finished for r in years.sweep_park()] == [True]
+        assert [r.complete for r in years.park_sweep()] == [True]
         years.stand.after(300)
-        assert [kinds(r.decision) for r in years.sweep_park()] == [[]]
+        assert [kinds(r.decision) for r in years.park_sweep()] == [[]]
         years.stand.after(6 * 3600)
         assert years.tiers == {"archive"}
-        assert years.sweep_park() == []
+        assert years.park_sweep() == []
 
     def test_a_start_comes_about_by_itself_days_later_and_loses_nothing(self) -> None:
         years = Years().archived()
 
-        assert "72 hours" in years.start().decision.reason
+        assert "72 hours" in years.start().reason
         for _ in range(48 * 4 + 2):
             years.stand.after(900)
-            years.sweep_start()
-            years.sweep_park()
+            years.start_sweep()
+            years.park_sweep()
         years.stand.after(60)
 
         assert years.stand.instance(years.instance_id).state == "running"
@@ -234,7 +231,7 @@ class TestOnTheModel:
 
     def test_it_can_be_started_while_it_is_on_its_way_there(self) -> None:
         years = Years()
-        years.sweep_park()
+        years.park_sweep()
         years.start()
         years.stand.after(60)
 
@@ -247,22 +244,22 @@ class TestOnTheModel:
         years.start()
         for _ in range(4):
             years.stand.after(24 * 3600)
-            years.sweep_start()
-            years.sweep_park()
+            years.start_sweep()
+            years.park_sweep()
 
         assert years.snapshots == []
 
     def test_quotas_of_the_account_are_waited_for_and_are_no_failure(self) -> None:
         years = Years(Rules(archives=1, thaws=1))
 
-        (first,) = years.sweep_park()
-        assert not first.error
-        assert "LimitExceeded" in first.decision.reason
+        (first,) = years.park_sweep()
+        assert (first.ending, first.error) == (Ending.DEFERRED, None)
+        assert "LimitExceeded" in first.reason
         for _ in range(3):
             years.stand.after(6 * 3600)
-            years.sweep_park()
+            years.park_sweep()
         assert years.tiers == {"archive"}
-        assert not years.start().error
+        assert years.start().error is None
         assert sum(s.tiering == "permanent-restore-in-progress" for s in years.snapshots) == 1
 
     def test_what_ec2_refuses_otherwise_is_a_failure(self) -> None:
@@ -270,15 +267,17 @@ class TestOnTheModel:
             return Fault.DENIED if "RestoreSnapshotTier" in str(call) else None
 
         years = Years().archived()
-        assert "RestoreSnapshotTier failed" in years.start(denied).error
+        assert "RestoreSnapshotTier failed" in str(years.start(denied).error)
 
     def test_nothing_is_asked_of_the_tiers_where_none_is_archived_and_none_is_to_be(self) -> None:
         stand = Stand()
         instance_id = stand.parked()
-        ec2 = stand.ec2()
-        stand.new_pass(ec2=ec2).park([instance_id])
-        stand.new_pass(ec2=ec2).start(instance_id)
-        assert "DescribeSnapshotTierStatus" not in ec2._client.calls  # type: ignore[attr-defined]
+        client = EC2Client(stand.world)
+        ec2 = Ec2(client, deployment=stand.settings.deployment)  # type: ignore[arg-type]
+        stand.park_pass(ec2=ec2).park([instance_id])
+        stand.start_pass(ec2=ec2).start(instance_id)
+        assert "DescribeSnapshots" in client.calls
+        assert "DescribeSnapshotTierStatus" not in client.calls
 
 
 @pytest.mark.parametrize(("days", "pays"), [(29, False), (30, True)])

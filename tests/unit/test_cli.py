@@ -19,7 +19,7 @@ import pytest
 
 from park_volumes.cli import command
 from park_volumes.cli.command import Account, NotPossible, main
-from park_volumes.cli.desk import Ending
+from park_volumes.cli.desk import ExitCode
 from park_volumes.cli.lease import ClockOff, Lease, PassOver
 from park_volumes.cli.screen import Screen
 from tests.model import judge
@@ -48,11 +48,11 @@ class Laptop:
     said: str = ""
     operations: list[str] = field(default_factory=list)
 
-    def run(self, *arguments: str) -> Ending:
+    def run(self, *arguments: str) -> ExitCode:
         out = io.StringIO()
         code = main(arguments, out=out, clock=Clock(self.stand.world), connect=self._connect)
         self.said = out.getvalue()
-        return Ending(code)
+        return ExitCode(code)
 
     def _connect(self, _: argparse.Namespace) -> Account:
         return Account(client=self._client, region="us-east-1", credentials=lambda: None)
@@ -88,7 +88,7 @@ class TestStart:
     def test_brings_everything_back_starts_it_and_takes_the_marks_off(self, laptop: Laptop, stand: Stand) -> None:
         instance_id = stand.parked(name="db")
 
-        assert laptop.run("start", "db") is Ending.DONE
+        assert laptop.run("start", "db") is ExitCode.DONE
         back = stand.instance(instance_id)
         assert back.state == "running"
         assert devices(back) == {ROOT.device, DATA.device}
@@ -100,7 +100,7 @@ class TestStart:
     def test_several_at_once_by_id_and_by_name(self, laptop: Laptop, stand: Stand) -> None:
         ids = [stand.parked(name="db"), stand.parked(name="web")]
 
-        assert laptop.run("start", ids[0], "web") is Ending.DONE
+        assert laptop.run("start", ids[0], "web") is ExitCode.DONE
         assert {stand.instance(i).state for i in ids} == {"running"}
         nothing_is_wrong(stand)
 
@@ -108,52 +108,50 @@ class TestStart:
         instance_id = stand.rootless()
         before = {v.id for v in stand.world.volumes.current()}
 
-        assert laptop.run("start", instance_id) is Ending.DONE
+        assert laptop.run("start", instance_id) is ExitCode.DONE
         assert {d.volume_id for d in stand.instance(instance_id).devices} == before
 
     def test_of_what_runs_is_done_at_once(self, laptop: Laptop, stand: Stand) -> None:
-        assert laptop.run("start", stand.launch()) is Ending.DONE
+        assert laptop.run("start", stand.launch()) is ExitCode.DONE
         assert laptop.changes == []
 
     def test_is_refused_in_the_words_of_the_decision(self, laptop: Laptop, stand: Stand) -> None:
         instance_id = stand.parked()
         stand.owner.delete_tags(Resources=[instance_id], Tags=[{"Key": "ParkVolumes"}])
 
-        assert laptop.run("start", instance_id) is Ending.REFUSED
-        assert "tag it ParkVolumes=true and ask again" in laptop.said
+        assert laptop.run("start", instance_id) is ExitCode.REFUSED
+        assert "tag it ParkVolumes=true and try again" in laptop.said
 
     def test_that_ec2_refuses_has_failed(self, laptop: Laptop, stand: Stand) -> None:
         laptop.faults = at_operation("CreateVolume", Fault.DENIED, times=9)
 
-        assert laptop.run("start", stand.parked()) is Ending.FAILED
+        assert laptop.run("start", stand.parked()) is ExitCode.FAILED
         assert "CreateVolume failed" in laptop.said
 
-    def test_that_falls_back_to_stopped_has_failed_and_is_not_tried_for_ever(
-        self, laptop: Laptop, stand: Stand
-    ) -> None:
+    def test_that_ec2_takes_back_has_failed_and_is_not_tried_for_ever(self, laptop: Laptop, stand: Stand) -> None:
         laptop.faults = at_operation("StartInstances", Fault.START_FALLS_BACK, times=99)
 
-        assert laptop.run("start", stand.parked()) is Ending.FAILED
+        assert laptop.run("start", stand.parked()) is ExitCode.FAILED
         assert "stopped it again (Client.InternalError)" in laptop.said
         assert laptop.operations.count("StartInstances") <= 2
 
     def test_that_takes_too_long_is_unfinished_and_the_same_command_goes_on(self, laptop: Laptop, stand: Stand) -> None:
         instance_id = stand.parked()
 
-        assert laptop.run("start", instance_id, "--timeout-minutes", "0") is Ending.UNFINISHED
-        assert laptop.run("start", instance_id) is Ending.DONE
+        assert laptop.run("start", instance_id, "--timeout-minutes", "0") is ExitCode.UNFINISHED
+        assert laptop.run("start", instance_id) is ExitCode.DONE
 
     @pytest.mark.parametrize("ref", [UNKNOWN, "nobody", "d*"])
     def test_of_nobody_says_so(self, laptop: Laptop, stand: Stand, ref: str) -> None:
         stand.parked(name="db")
 
-        assert laptop.run("start", ref) is Ending.UNKNOWN
-        assert f"No instance is called {ref!r} here" in laptop.said
+        assert laptop.run("start", ref) is ExitCode.UNKNOWN
+        assert f"No instance has the id or Name {ref!r}" in laptop.said
 
     def test_of_an_ambiguous_name_starts_none(self, laptop: Laptop, stand: Stand) -> None:
         ids = [stand.launch(name="db") for _ in range(2)]
 
-        assert laptop.run("start", "db") is Ending.UNKNOWN
+        assert laptop.run("start", "db") is ExitCode.UNKNOWN
         assert all(i in laptop.said for i in ids)
 
     def test_interrupted_says_that_nothing_is_lost(self, laptop: Laptop) -> None:
@@ -162,7 +160,7 @@ class TestStart:
 
         laptop.faults = interrupt
 
-        assert laptop.run("start", "db") is Ending.INTERRUPTED
+        assert laptop.run("start", "db") is ExitCode.INTERRUPTED
         assert "Nothing is lost" in laptop.said
 
 
@@ -170,7 +168,7 @@ class TestRestore:
     def test_brings_the_volumes_back_and_starts_nothing(self, laptop: Laptop, stand: Stand) -> None:
         instance_id = stand.parked()
 
-        assert laptop.run("restore", instance_id) is Ending.DONE
+        assert laptop.run("restore", instance_id) is ExitCode.DONE
         assert stand.instance(instance_id).state == "stopped"
         assert devices(stand.instance(instance_id)) == {ROOT.device, DATA.device}
         assert "StartInstances" not in laptop.operations
@@ -181,7 +179,7 @@ class TestRestore:
         parked = [stand.parked(name="db"), stand.parked(name="web"), stand.rootless(name="half")]
         others = [stand.launch(name="runs"), stand.stopped(name="whole")]
 
-        assert laptop.run("restore", "--all") is Ending.DONE
+        assert laptop.run("restore", "--all") is ExitCode.DONE
         assert all(devices(stand.instance(i)) == {ROOT.device, DATA.device} for i in (*parked, *others))
         assert {stand.instance(i).state for i in parked} == {"stopped"}
         assert not any(i in laptop.said for i in others)
@@ -190,7 +188,7 @@ class TestRestore:
     def test_of_all_where_nothing_is_parked_is_done(self, laptop: Laptop, stand: Stand) -> None:
         stand.launch()
 
-        assert laptop.run("restore", "--all") is Ending.DONE
+        assert laptop.run("restore", "--all") is ExitCode.DONE
         assert "No instance is parked" in laptop.said
 
     def test_of_all_ends_with_the_worst_of_all(self, laptop: Laptop, stand: Stand) -> None:
@@ -199,7 +197,7 @@ class TestRestore:
         stand.owner.unlock_snapshot(SnapshotId=doomed.id)
         stand.owner.delete_snapshot(SnapshotId=doomed.id)
 
-        assert laptop.run("restore", "--all") is Ending.REFUSED
+        assert laptop.run("restore", "--all") is ExitCode.REFUSED
         assert "list-snapshots-in-recycle-bin" in laptop.said
         assert devices(stand.instance(good)) == {ROOT.device, DATA.device}
         assert devices(stand.instance(bad)) == set()
@@ -208,7 +206,7 @@ class TestRestore:
         instance_id = stand.parked()
         laptop.run("restore", instance_id)
 
-        assert laptop.run("start", instance_id) is Ending.DONE
+        assert laptop.run("start", instance_id) is ExitCode.DONE
         nothing_is_wrong(stand)
 
 
@@ -217,7 +215,7 @@ class TestPark:
         instance_id = stand.stopped()
         stand.after(600)
 
-        assert laptop.run("park", instance_id) is Ending.DONE
+        assert laptop.run("park", instance_id) is ExitCode.DONE
         assert devices(stand.instance(instance_id)) == set()
         assert list(stand.world.volumes.current()) == []
         nothing_is_wrong(stand)
@@ -226,23 +224,23 @@ class TestPark:
         instance_id = stand.stopped()
         laptop.run("park", instance_id)
 
-        assert laptop.run("start", instance_id) is Ending.DONE
+        assert laptop.run("start", instance_id) is ExitCode.DONE
         assert devices(stand.instance(instance_id)) == {ROOT.device, DATA.device}
         nothing_is_wrong(stand)
 
     def test_of_what_runs_is_refused(self, laptop: Laptop, stand: Stand) -> None:
-        assert laptop.run("park", stand.launch()) is Ending.REFUSED
-        assert "is running: only a stopped instance is parked" in laptop.said
+        assert laptop.run("park", stand.launch()) is ExitCode.REFUSED
+        assert "is running: only a stopped instance can be parked" in laptop.said
         assert laptop.changes == []
 
     def test_of_what_must_not_be_is_refused_with_the_reason(self, laptop: Laptop, stand: Stand) -> None:
         instance_id = stand.stopped(facts={"HibernationOptions": {"Configured": True}})
 
-        assert laptop.run("park", instance_id) is Ending.REFUSED
+        assert laptop.run("park", instance_id) is ExitCode.REFUSED
         assert "Hibernation is enabled" in laptop.said
 
     def test_of_what_is_not_opted_in_is_refused(self, laptop: Laptop, stand: Stand) -> None:
-        assert laptop.run("park", stand.stopped(opt_in="false")) is Ending.REFUSED
+        assert laptop.run("park", stand.stopped(opt_in="false")) is ExitCode.REFUSED
         assert "not opted in" in laptop.said
 
 
@@ -253,12 +251,12 @@ class TestDryRun:
     def test_says_the_next_steps_and_changes_nothing(self, laptop: Laptop, stand: Stand, verb: str, words: str) -> None:
         instance_id = stand.parked()
 
-        assert laptop.run(verb, "--dry-run", instance_id) is Ending.DONE
+        assert laptop.run(verb, "--dry-run", instance_id) is ExitCode.DONE
         assert words in laptop.said
         assert laptop.changes == []
 
     def test_of_nobody_says_so(self, laptop: Laptop, stand: Stand) -> None:
-        assert laptop.run("start", "--dry-run", stand.parked(), "nobody") is Ending.UNKNOWN
+        assert laptop.run("start", "--dry-run", stand.parked(), "nobody") is ExitCode.UNKNOWN
 
     def test_of_a_restoration_names_no_start(self, laptop: Laptop, stand: Stand) -> None:
         stand.parked()
@@ -271,7 +269,7 @@ class TestDryRun:
         instance_id = stand.stopped()
         stand.after(600)
 
-        assert laptop.run("park", "--dry-run", instance_id) is Ending.DONE
+        assert laptop.run("park", "--dry-run", instance_id) is ExitCode.DONE
         assert "CreateSnapshot" in laptop.said
         assert "as volumes 22.56" in laptop.said
         assert laptop.changes == []
@@ -283,7 +281,7 @@ class TestCheck:
     def test_ends_with_three_and_names_who_is_parked(self, laptop: Laptop, stand: Stand) -> None:
         parked, half, running = stand.parked(name="db"), stand.rootless(), stand.launch()
 
-        assert laptop.run("check") is Ending.REFUSED
+        assert laptop.run("check") is ExitCode.REFUSED
         assert f"{parked} (db) is parked" in laptop.said
         assert f"{half} (db) is parking" in laptop.said
         assert running not in laptop.said
@@ -292,14 +290,14 @@ class TestCheck:
     def test_ends_with_nothing_where_nobody_is(self, laptop: Laptop, stand: Stand) -> None:
         stand.launch()
 
-        assert laptop.run("check") is Ending.DONE
+        assert laptop.run("check") is ExitCode.DONE
         assert laptop.said == "No instance is parked.\n"
 
     def test_after_everything_is_restored_nobody_is(self, laptop: Laptop, stand: Stand) -> None:
         stand.parked()
         laptop.run("restore", "--all")
 
-        assert laptop.run("check") is Ending.DONE
+        assert laptop.run("check") is ExitCode.DONE
 
 
 class TestTelling:
@@ -307,7 +305,7 @@ class TestTelling:
         parked, running = stand.parked(name="db"), stand.launch(name="web")
         stand.launch(name="stranger", opt_in="false")
 
-        assert laptop.run("list") is Ending.DONE
+        assert laptop.run("list") is ExitCode.DONE
         head, *lines = laptop.said.splitlines()
         assert head.split()[:3] == ["instance", "name", "state"]
         assert [line.split()[:3] for line in lines] == [[parked, "db", "parked"], [running, "web", "running"]]
@@ -326,15 +324,15 @@ class TestTelling:
         stand.owner.terminate_instances(InstanceIds=[instance_id])
         stand.after(4000)
 
-        assert laptop.run("list") is Ending.DONE
+        assert laptop.run("list") is ExitCode.DONE
         assert f"{instance_id} is gone. snap-" in laptop.said
         assert "kept until somebody deletes it" in laptop.said
-        assert laptop.run("check") is Ending.DONE
+        assert laptop.run("check") is ExitCode.DONE
 
     def test_an_explanation_says_what_was_seen_decided_and_why(self, laptop: Laptop, stand: Stand) -> None:
         instance_id = stand.rootless(name="db")
 
-        assert laptop.run("explain", "db") is Ending.DONE
+        assert laptop.run("explain", "db") is ExitCode.DONE
         for words in (
             f"{instance_id} (db): parking",
             "root device /dev/xvda",
@@ -343,14 +341,14 @@ class TestTelling:
             "of this stop",
             "locked",
             "to park: going on.",
-            "to start, if asked: done. The volumes of",
+            "to start, if requested: done. The volumes of",
             "1. RememberStart",
             "as volumes 22.56",
         ):
             assert words in laptop.said
 
     def test_an_explanation_of_nobody_says_so(self, laptop: Laptop) -> None:
-        assert laptop.run("explain", UNKNOWN) is Ending.UNKNOWN
+        assert laptop.run("explain", UNKNOWN) is ExitCode.UNKNOWN
 
     def test_a_change_of_words_is_one_line_without_a_terminal(self, laptop: Laptop, stand: Stand) -> None:
         instance_id = stand.stopped()
@@ -364,11 +362,11 @@ class TestTelling:
 class TestUsage:
     @pytest.mark.parametrize("arguments", [["start"], ["restore"], ["restore", "--all", "db"], ["park"]])
     def test_instances_are_named_or_all_of_them_are_meant(self, laptop: Laptop, arguments: list[str]) -> None:
-        assert laptop.run(*arguments) is Ending.USAGE
+        assert laptop.run(*arguments) is ExitCode.USAGE
         assert "Name the instances" in laptop.said
 
     def test_a_quiet_period_that_the_module_would_refuse_is_refused_here(self, laptop: Laptop) -> None:
-        assert laptop.run("--quiet-period-seconds", "60", "list") is Ending.USAGE
+        assert laptop.run("--quiet-period-seconds", "60", "list") is ExitCode.USAGE
         assert "plus 45" in laptop.said
 
     @pytest.mark.parametrize("arguments", [[], ["destroy"], ["list", "--what"]])
@@ -440,13 +438,13 @@ class TestLease:
         )
 
     def test_a_pass_that_slept_changes_nothing_any_more(self, stand: Stand) -> None:
-        _, change, look = self.lease(stand.clock)
+        _, change, describe = self.lease(stand.clock)
         stand.after(60)
 
         with pytest.raises(PassOver, match="began more than 60 seconds ago"):
             change()
         with pytest.raises(Exception, match="Could not connect"):
-            look()
+            describe()
 
     def test_a_pass_within_its_time_limit_may(self, stand: Stand) -> None:
         _, change, _ = self.lease(stand.clock)
@@ -464,6 +462,6 @@ class TestLease:
         lease, change, _ = self.lease(Off())
         lease.compare(parsed={"ResponseMetadata": {"HTTPHeaders": {"date": format_datetime(datetime.now(UTC))}}})
 
-        with pytest.raises(Exception, match="Could not connect" if right else "seconds off from EC2's") as problem:
+        with pytest.raises(Exception, match="Could not connect" if right else "differs from EC2's by") as problem:
             change()
         assert isinstance(problem.value, ClockOff) is not right

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from park_volumes.decide.start import initialization_rate, start
-from park_volumes.model import CreateVolume
-from park_volumes.reconcile import Result
+from park_volumes.core.start import Intent, initialization_rate, start
+from park_volumes.core.steps import CreateVolume
+from park_volumes.run.execute import Result
 from tests.model import judge
 from tests.model.faults import Fault, at_operation
 from tests.unit.facts import NOW, SETTINGS, instance, opted, parked, record, records, seen, steps_of
@@ -25,7 +25,7 @@ def asked(stand: Stand, settings_rate: int = 200, fault: Fault | None = None, **
     if tags:
         stand.owner.create_tags(Resources=[instance_id], Tags=[{"Key": TAG, "Value": v} for v in tags.values()])
     faults = at_operation("CreateVolume", fault) if fault else None
-    result = stand.new_pass(faults=faults).start(instance_id)
+    result = stand.start_pass(faults=faults).start(instance_id)
     assert result is not None
     return instance_id, result
 
@@ -44,20 +44,20 @@ def test_the_tag_of_the_instance_overrides_the_setting_where_it_is_a_rate(tag: s
 
 
 def test_without_either_volumes_load_at_first_touch() -> None:
-    steps = steps_of(start(parked(), SETTINGS, NOW, asked=True), CreateVolume)
+    steps = steps_of(start(parked(), SETTINGS, NOW, intent=Intent.START), CreateVolume)
 
     assert {(s.rate, s.token) for s in steps} == {(None, "snap-data-1"), (None, "snap-root-1")}
 
 
 def test_the_rate_is_part_of_the_token() -> None:
-    steps = steps_of(start(parked(), FAST, NOW, asked=True), CreateVolume)
+    steps = steps_of(start(parked(), FAST, NOW, intent=Intent.START), CreateVolume)
 
     assert {(s.rate, s.token) for s in steps} == {(200, "snap-data-1-200"), (200, "snap-root-1-200")}
 
 
 def test_a_later_attempt_goes_without_a_rate() -> None:
-    again = tuple(record(r.device, mark=r.mark, attempt=2) for r in records())
-    steps = steps_of(start(seen(records=again), FAST, NOW, asked=True), CreateVolume)
+    again = tuple(record(r.device, confirmed_at=r.confirmed_at, attempt=2) for r in records())
+    steps = steps_of(start(seen(records=again), FAST, NOW, intent=Intent.START), CreateVolume)
 
     assert {(s.rate, s.token) for s in steps} == {(None, "snap-data-2"), (None, "snap-root-2")}
 
@@ -78,7 +78,7 @@ def test_a_tag_of_the_instance_counts_in_a_start(stand: Stand) -> None:
 def test_a_rate_that_is_refused_is_done_without_and_the_start_goes_on(stand: Stand) -> None:
     instance_id, result = asked(stand, fault=Fault.DENIED)
 
-    assert result.error == ""
+    assert result.error is None
     assert rates(stand) == [200, None]
     assert stand.instance(instance_id).state == "pending"
     assert judge.problems(stand.world) == []
@@ -87,10 +87,10 @@ def test_a_rate_that_is_refused_is_done_without_and_the_start_goes_on(stand: Sta
 def test_a_refusal_for_another_reason_is_told_all_the_same(stand: Stand) -> None:
     stand.settings = FAST
     instance_id = stand.parked()
-    result = stand.new_pass(faults=at_operation("CreateVolume", Fault.DENIED, times=99)).start(instance_id)
+    result = stand.start_pass(faults=at_operation("CreateVolume", Fault.DENIED, times=99)).start(instance_id)
 
     assert result is not None
-    assert "CreateVolume failed" in result.error
+    assert "CreateVolume failed" in str(result.error)
     assert rates(stand) == []
 
 
@@ -99,6 +99,6 @@ def test_an_error_after_which_nobody_knows_makes_no_second_volume(stand: Stand, 
     instance_id, _ = asked(stand, fault=fault)
     for _ in range(3):
         stand.after(5)
-        stand.new_pass().start(instance_id)
+        stand.start_pass().start(instance_id)
 
     assert rates(stand) == [200, 200]

@@ -1,123 +1,206 @@
-"""observe_only: everything is decided and said, and nothing is changed."""
+"""What there is to see of instances, and whom a sweep looks at closer, on a strict model of EC2."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
-import pytest
-
-from park_volumes.decide.observe import observed
-from park_volumes.decide.park import park
-from park_volumes.decide.status import status
-from park_volumes.model import Outcome
-from park_volumes.prices import GIB, prices_of
-from tests.unit.facts import (
-    DATA,
-    ID,
-    NOW,
-    ROOT,
-    SETTINGS,
-    data_volume,
-    given_up,
-    parked,
-    record,
-    root_volume,
-    seen,
-)
-from tests.unit.functions import SWEEP, Functions, state_change
-from tests.unit.passes import Stand
-
-OBSERVING = replace(SETTINGS, observe_only=True)
-IN_VIRGINIA = replace(OBSERVING, prices=prices_of("us-east-1", {}))
+from park_volumes.aws.reads import Snapshots
+from park_volumes.core import tags
+from park_volumes.core.steps import CreateVolume
+from park_volumes.run.observe import assemble, observe, observe_fleet, park_sweep, start_sweep
+from tests.model import judge
+from tests.model.faults import Fault, at_operation
+from tests.unit.facts import MARKED, SETTINGS, in_transit, instance, record, volume
+from tests.unit.passes import DATA, ROOT, Stand
 
 
-def test_what_would_be_done_is_said_and_not_done() -> None:
-    stopped = seen(root_volume(), data_volume())
+class TestObserve:
+    def test_sees_nothing_of_no_instances(self, stand: Stand) -> None:
+        assert observe(stand.ec2().reads, [], locks=True) == {}
 
-    decision = observed(park(stopped, OBSERVING, NOW), stopped, OBSERVING)
+    def test_asks_for_locks_only_where_they_are_wanted(self, stand: Stand) -> None:
+        instance_id = stand.parked()
 
-    assert decision.outcome is Outcome.OBSERVED
-    assert (decision.steps, decision.look_again) == ((), None)
-    assert decision.reason == (
-        "Nothing was changed, because observe_only is set. "
-        f"Otherwise: {ID} is stopped: 2 of its 2 volumes need a snapshot."
-    )
+        assert observe(stand.ec2().reads, [instance_id], locks=False)[instance_id].locked == frozenset()
+        assert len(observe(stand.ec2().reads, [instance_id], locks=True)[instance_id].locked) == 2
+
+    def test_finds_a_marked_volume_that_is_attached_nowhere(self, stand: Stand) -> None:
+        instance_id = stand.rootless()
+
+        assert len(observe(stand.ec2().reads, [instance_id], locks=False)[instance_id].volumes) == 2
+
+    def test_finds_a_volume_that_lost_its_mark_by_the_record(self, stand: Stand) -> None:
+        instance_id = stand.rootless()
+        root = next(v for v in stand.world.volumes.current() if not v.attachments)
+        stand.owner.delete_tags(Resources=[root.id], Tags=[{"Key": tags.MARK}])
+
+        assert root.id in {v.id for v in observe(stand.ec2().reads, [instance_id], locks=False)[instance_id].volumes}
+
+    def test_finds_the_target_of_a_volume_that_lost_it_in_its_record(self, stand: Stand) -> None:
+        instance_id = stand.rootless()
+        root = next(v for v in stand.world.volumes.current() if not v.attachments)
+        stand.owner.delete_tags(Resources=[root.id], Tags=[{"Key": tags.TARGET}])
+        observed = observe(stand.ec2().reads, [instance_id], locks=False)[instance_id]
+        (found,) = [v for v in observed.volumes if v.id == root.id]
+
+        assert found.target is not None
+        assert found.target.device == ROOT.device
+
+    def test_finds_the_target_of_a_restored_volume_in_the_record_of_its_snapshot(self, stand: Stand) -> None:
+        instance_id = stand.parked(ROOT)
+        (r,) = stand.ec2().reads.snapshots_of([instance_id]).records
+        volume_id, _ = stand.ec2().writes.create_volume(CreateVolume(record=r, token="t"))
+        stand.owner.delete_tags(Resources=[volume_id], Tags=[{"Key": tags.TARGET}])
+        (v,) = observe(stand.ec2().reads, [instance_id], locks=False)[instance_id].volumes
+
+        assert v.target == r.target
+
+    def test_finds_no_target_where_no_record_knows_the_volume(self, stand: Stand) -> None:
+        instance_id = stand.rootless()
+        root = next(v for v in stand.world.volumes.current() if not v.attachments)
+        stand.owner.delete_tags(Resources=[root.id], Tags=[{"Key": tags.TARGET}])
+        for s in list(stand.world.snapshots.current()):
+            stand.world.snapshots.drop(s.id, stand.world.clock.now)
+        observed = observe(stand.ec2().reads, [instance_id], locks=False)[instance_id]
+
+        assert [v.target for v in observed.volumes if v.id == root.id] == [None]
+
+    def test_finds_a_lost_target_in_the_snapshot_that_was_confirmed(self) -> None:
+        """Of a volume whose snapshot was taken twice in one attempt."""
+        of_root = record(ROOT.device, confirmed_at=MARKED, snapshot_id="snap-2")
+        twin = replace(of_root, confirmed_at=None, snapshot_id="snap-1")
+        lost = in_transit(volume("vol-root"), of_root, target=None)
+        (observed,) = assemble([instance()], Snapshots(records=(twin, of_root), damaged={}), [lost]).values()
+
+        assert [v.target and v.target.snapshot_id for v in observed.volumes] == ["snap-2"]
+
+    def test_reports_damaged_records_with_their_own_instance(self, stand: Stand) -> None:
+        mine, other = stand.launch(name="a"), stand.launch(name="b")
+        broken = stand.world.add_snapshot(tags={tags.DEPLOYMENT: SETTINGS.deployment, tags.INSTANCE: mine})
+        observed = observe(stand.ec2().reads, [mine, other], locks=False)
+
+        assert broken in observed[mine].damaged[0]
+        assert observed[other].damaged == ()
+
+    def test_shows_a_volume_to_every_instance_it_is_of(self, stand: Stand) -> None:
+        """Marked for one instance, attached by somebody to another one."""
+        mine, other = stand.rootless(), stand.stopped(name="other")
+        root = next(v for v in stand.world.volumes.current() if not v.attachments)
+        stand.owner.attach_volume(VolumeId=root.id, InstanceId=other, Device="/dev/sdz")
+        observed = observe(stand.ec2().reads, [mine, other], locks=False)
+
+        assert all(root.id in {v.id for v in o.volumes} for o in observed.values())
+
+    def test_needs_no_snapshots_and_no_volumes(self, stand: Stand) -> None:
+        reads = stand.ec2().reads
+        instances = reads.instances([stand.launch()])
+        (observation,) = assemble(instances, reads.every_snapshot(), [], frozenset()).values()
+
+        assert (observation.volumes, observation.records) == ((), ())
 
 
-def test_what_it_would_save_is_said_where_prices_are_known() -> None:
-    stopped = seen(root_volume(), data_volume())
+class TestParkSweep:
+    def test_finds_what_was_stopped(self, stand: Stand) -> None:
+        stopped, _ = stand.stopped(), stand.launch(name="running")
 
-    decision = observed(park(stopped, IN_VIRGINIA, NOW), stopped, IN_VIRGINIA)
+        assert park_sweep(observe_fleet(stand.ec2().reads, SETTINGS), SETTINGS, stand.clock.now()) == [stopped]
 
-    assert decision.reason.endswith("Parked, it would save at least 0.48 USD a month.")
+    def test_leaves_out_what_is_parked(self, stand: Stand) -> None:
+        stand.parked()
 
+        assert park_sweep(observe_fleet(stand.ec2().reads, SETTINGS), SETTINGS, stand.clock.now()) == []
 
-def test_the_saving_goes_by_the_last_snapshots_where_there_are_any() -> None:
-    last = tuple(record(d, generation="earlier", written=GIB) for d in (DATA, ROOT))
-    stopped = seen(root_volume(), data_volume(), records=last)
+    def test_leaves_out_what_is_not_opted_in(self, stand: Stand) -> None:
+        stand.stopped(opt_in="false")
 
-    decision = observed(park(stopped, IN_VIRGINIA, NOW), stopped, IN_VIRGINIA)
+        assert park_sweep(observe_fleet(stand.ec2().reads, SETTINGS), SETTINGS, stand.clock.now()) == []
 
-    assert decision.reason.endswith("Parked, it would save 1.18 USD a month.")
+    def test_takes_three_calls_however_many_instances_there_are(self, stand: Stand) -> None:
+        for n in range(20):
+            stand.launch(name=f"n{n}")
+        before = stand.world.calls
+        park_sweep(observe_fleet(stand.ec2().reads, SETTINGS), SETTINGS, stand.clock.now())
 
-
-def test_a_decision_without_steps_is_what_it_was() -> None:
-    refused = seen(root_volume(multi_attach=True))
-    decision = park(refused, OBSERVING, NOW)
-
-    assert observed(decision, refused, OBSERVING) is decision
-
-
-def test_a_stopped_instance_is_shown_as_stopped_and_one_on_its_way_as_stuck() -> None:
-    assert status(seen(root_volume(), data_volume()), OBSERVING, NOW)["state"] == "stopped"
-    assert status(parked(), OBSERVING, NOW)["state"] == "parked"
-    assert status(given_up(), OBSERVING, NOW)["state"] == "needs attention"
+        assert stand.world.calls - before == 3
 
 
-class Watch:
-    """A deployment that first parks for real, and then only observes; and the calls that change something."""
+class TestStartSweep:
+    @staticmethod
+    def started(stand: Stand, name: str = "db") -> str:
+        """A start that has come about: its marks are still on."""
+        instance_id = stand.parked(name=name)
+        stand.start_pass().start(instance_id)
+        stand.after(60)
+        return instance_id
 
-    def __init__(self, stand: Stand, functions: Functions, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.stand, self.functions = stand, functions
-        self.ids = [stand.launch(name="runs"), stand.stopped(name="stopped"), stand.rootless(name="rootless")]
-        self.ids.append(stand.parked(name="parked"))
-        self.changes: list[str] = []
-        monkeypatch.setenv("OBSERVE_ONLY", "true")
-        stand.world.on_call = self._note
+    def test_finds_volumes_in_transit_and_requests(self, stand: Stand) -> None:
+        in_transit, asked, _ = stand.rootless(name="a"), stand.parked(name="b"), stand.parked(name="c")
+        stand.start_pass(faults=at_operation("CreateVolume", Fault.DENIED, 2)).start(asked)
 
-    def _note(self, operation: str, _: dict[str, Any]) -> None:
-        if not operation.startswith(("Describe", "Get", "SendMessage")):
-            self.changes.append(operation)
+        assert start_sweep(stand.ec2().reads, SETTINGS, stand.clock.now()) == ([], sorted([in_transit, asked]))
+
+    def test_settles_a_start_whose_events_were_lost(self, stand: Stand) -> None:
+        instance_id = stand.parked()
+        stand.start_pass().start(instance_id)
+        stand.after(300)
+        stand.start_pass().sweep()
+
+        assert not [v for v in stand.world.volumes.current() if tags.MARK in v.tags]
+        assert stand.instance(instance_id).root == replace_flag(stand, instance_id)
+
+    def test_sees_all_that_it_takes_to_settle_what_runs_in_three_calls(self, stand: Stand) -> None:
+        ids = [self.started(stand, name=f"n{n}") for n in range(20)]
+        before = stand.world.calls
+        running, others = start_sweep(stand.ec2().reads, SETTINGS, stand.clock.now())
+
+        assert ([o.instance.id for o in running], others) == (ids, [])
+        assert stand.world.calls - before == 3
+        whole = observe(stand.ec2().reads, ids, locks=False)
+        assert {o.instance.id: o for o in running} == whole
+
+    def test_asks_once_more_for_volumes_beside_those_in_transit(self, stand: Stand) -> None:
+        instance_id = self.started(stand)
+        data = next(v.id for v in stand.world.volumes.current() if v.size == DATA.size)
+        stand.owner.delete_tags(Resources=[data], Tags=[{"Key": tags.MARK}, {"Key": tags.TARGET}])
+        before = stand.world.calls
+        ((observed,), _) = start_sweep(stand.ec2().reads, SETTINGS, stand.clock.now())
+
+        assert stand.world.calls - before == 4
+        assert observed == observe(stand.ec2().reads, [instance_id], locks=False)[instance_id]
+
+    def test_leaves_an_instance_alone_that_is_still_starting(self, stand: Stand) -> None:
+        instance_id = stand.parked()
+        stand.start_pass().start(instance_id)
+        assert stand.instance(instance_id).state == "pending"
+
+        assert start_sweep(stand.ec2().reads, SETTINGS, stand.clock.now()) == ([], [])
+
+    def test_looks_closer_where_a_mark_has_lost_its_target(self, stand: Stand) -> None:
+        instance_id = self.started(stand)
+        volume_id = next(v.id for v in stand.world.volumes.current())
+        stand.owner.delete_tags(Resources=[volume_id], Tags=[{"Key": tags.TARGET}])
+        stand.after(60)
+
+        assert start_sweep(stand.ec2().reads, SETTINGS, stand.clock.now()) == ([], [instance_id])
+        stand.start_pass().sweep()
+        assert not [v for v in stand.world.volumes.current() if tags.MARK in v.tags]
 
 
-@pytest.fixture
-def watch(stand: Stand, functions: Functions, monkeypatch: pytest.MonkeyPatch) -> Watch:
-    return Watch(stand, functions, monkeypatch)
+def test_both_sweeps_alone_lead_from_a_stop_to_a_parked_instance(stand: Stand) -> None:
+    instance_id = stand.stopped()
+    for _ in range(8):
+        stand.after(300)
+        fleet = observe_fleet(stand.ec2().reads, SETTINGS)
+        stand.park_pass().park(park_sweep(fleet, SETTINGS, stand.clock.now()))
+        stand.start_pass().sweep()
+
+    assert stand.instance(instance_id).devices == ()
+    assert judge.problems(stand.world) == []
 
 
-def test_no_pass_changes_anything(watch: Watch) -> None:
-    for _ in range(3):
-        watch.stand.after(timedelta(hours=30).total_seconds())
-        watch.functions.park(SWEEP, *(state_change(i, "stopped") for i in watch.ids))
-        watch.functions.start(SWEEP)
-
-    assert watch.changes == []
-
-
-@pytest.mark.parametrize("verb", ["start", "stop"])
-def test_no_request_changes_anything_and_each_is_told_why(watch: Watch, verb: str) -> None:
-    codes = {i: watch.functions.post(i, verb) for i in watch.ids}
-
-    refused = {i for i, reply in codes.items() if reply.status == 409}
-    assert refused == (set(watch.ids[1:]) if verb == "start" else {watch.ids[0]})
-    assert {codes[i].code for i in refused} == {"observe_only"}
-    assert watch.changes == []
-
-
-def test_the_same_calls_would_be_seen_without_it(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OBSERVE_ONLY", "false")
-    watch.functions.park(*(state_change(i, "stopped") for i in watch.ids))
-
-    assert "CreateSnapshot" in watch.changes
+def replace_flag(stand: Stand, instance_id: str) -> Any:
+    """The root's attachment as it must be: DeleteOnTermination set again."""
+    root = stand.instance(instance_id).root
+    assert root is not None
+    return root._replace(delete_on_termination=True)

@@ -13,7 +13,7 @@ from botocore.awsrequest import AWSResponse, HTTPHeaders
 
 from park_volumes.handlers import runtime
 from park_volumes.handlers.pace import AGAIN, BUCKETS, LEAST, RATE, SIZE, THE_REST, Pace
-from park_volumes.reconcile import OutOfTime
+from park_volumes.run.context import OutOfTime
 from tests.model import faults
 
 LATER, A_MOMENT = timedelta(hours=1), timedelta(milliseconds=1)

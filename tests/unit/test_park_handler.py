@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from park_volumes.ec2 import Ec2Error
-from park_volumes.settings import MissingSetting
+from park_volumes.aws.errors import Ec2Error
+from park_volumes.handlers.environment import MissingSetting
 from tests.model.faults import Fault, at_operation
 from tests.model.records import Message
 from tests.unit.functions import ENVIRONMENT, QUEUE_URL, SWEEP, Functions, sqs_record, state_change
@@ -19,7 +19,7 @@ from tests.unit.passes import DATA, ROOT, Stand
 
 
 def look_again(*ids: str, looks: int = 1) -> dict[str, Any]:
-    """The function's own message; the first of a row unless told."""
+    """The function's own message; the first of a row unless another number is given."""
     detail = {"instance-ids": list(ids), "looks": looks}
     return {"source": "park-volumes", "detail-type": "Look Again", "detail": detail}
 
@@ -89,7 +89,7 @@ class TestEvents:
         stand.after(61)
 
         assert functions.park(snapshot_event(snapshots(stand)[0], "failed")) == []
-        assert "tried again in a few minutes" in logged(capsys)[0]["message"]
+        assert "retried in a few minutes" in logged(capsys)[0]["message"]
 
     def test_a_snapshot_that_is_not_ours_leads_nowhere(self, stand: Stand, functions: Functions) -> None:
         foreign = stand.world.add_snapshot()

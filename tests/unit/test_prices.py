@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from park_volumes.prices import (
+from park_volumes.core.prices import (
     BY_REGION,
     GIB,
     NAMES,
@@ -15,9 +15,11 @@ from park_volumes.prices import (
     total,
     volume_price,
 )
+from park_volumes.core.volume_spec import VolumeSpec
 from tests.unit.facts import (
     DATA,
     LAUNCHED,
+    MARKED,
     ROOT,
     attachment,
     data_volume,
@@ -28,6 +30,7 @@ from tests.unit.facts import (
     restored,
     root_volume,
     seen,
+    spec,
     volume,
 )
 
@@ -35,40 +38,38 @@ SEOUL = prices_of("ap-northeast-2", {})
 VIRGINIA = prices_of("us-east-1", {})
 
 
-def price(kind: str, size: int, iops: int | None = None, throughput: int | None = None) -> float | None:
-    return volume_price(VIRGINIA, kind, size, iops=iops, throughput=throughput)
+def price(one: VolumeSpec) -> float | None:
+    return volume_price(VIRGINIA, one)
 
 
 @pytest.mark.parametrize(
-    ("kind", "size", "iops", "throughput", "expected"),
+    ("one", "expected"),
     [
-        ("gp3", 100, 3000, 125, 8.0),
-        ("gp3", 100, 4000, 225, 8.0 + 5.0 + 4.0),
-        ("gp3", 100, None, None, 8.0),
-        ("gp2", 100, 300, None, 10.0),
-        ("io1", 100, 1000, None, 12.5 + 65.0),
-        ("io2", 100, 32_000, None, 12.5 + 2080.0),
-        ("st1", 500, None, None, 22.5),
-        ("sc1", 500, None, None, 7.5),
-        ("standard", 100, None, None, 5.0),
+        (spec(type="gp3", size=100, iops=3000, throughput=125), 8.0),
+        (spec(type="gp3", size=100, iops=4000, throughput=225), 8.0 + 5.0 + 4.0),
+        (spec(type="gp3", size=100), 8.0),
+        (spec(type="gp2", size=100, iops=300), 10.0),
+        (spec(type="io1", size=100, iops=1000), 12.5 + 65.0),
+        (spec(type="io2", size=100, iops=32_000), 12.5 + 2080.0),
+        (spec(type="st1", size=500), 22.5),
+        (spec(type="sc1", size=500), 7.5),
+        (spec(type="standard", size=100), 5.0),
     ],
 )
-def test_a_volume_costs_its_size_and_what_was_provisioned(
-    kind: str, size: int, iops: int | None, throughput: int | None, expected: float
-) -> None:
-    assert price(kind, size, iops, throughput) == pytest.approx(expected)
+def test_a_volume_costs_its_size_and_what_was_provisioned(one: VolumeSpec, expected: float) -> None:
+    assert price(one) == pytest.approx(expected)
 
 
 def test_iops_of_gp2_cost_nothing_though_ec2_reports_them() -> None:
-    assert price("gp2", 1000, 3000) == price("gp2", 1000)
+    assert price(spec(type="gp2", size=1000, iops=3000)) == price(spec(type="gp2", size=1000))
 
 
 def test_the_cheaper_tiers_of_io2_are_not_guessed() -> None:
-    assert price("io2", 100, 32_001) is None
+    assert price(spec(type="io2", size=100, iops=32_001)) is None
 
 
 def test_a_type_without_a_price_costs_nothing_known() -> None:
-    assert price("gp4", 100) is None
+    assert price(spec(type="gp4", size=100)) is None
 
 
 def test_a_snapshot_costs_what_is_written_in_it() -> None:
@@ -87,8 +88,8 @@ def test_a_region_that_is_not_in_the_table_has_no_prices() -> None:
 def test_a_price_of_the_deployment_stands_in_for_the_table_s() -> None:
     ours = prices_of("us-east-1", {"gp3": 0.07})
 
-    assert volume_price(ours, "gp3", 100, iops=None, throughput=None) == pytest.approx(7.0)
-    assert volume_price(ours, "gp2", 100, iops=None, throughput=None) == pytest.approx(10.0)
+    assert volume_price(ours, spec(type="gp3", size=100)) == pytest.approx(7.0)
+    assert volume_price(ours, spec(type="gp2", size=100)) == pytest.approx(10.0)
 
 
 def test_every_region_of_the_table_has_every_price() -> None:
@@ -96,7 +97,7 @@ def test_every_region_of_the_table_has_every_price() -> None:
 
 
 def test_a_parked_instance_saves_its_volumes_less_what_is_written() -> None:
-    written = tuple(record(d, mark=records()[0].mark, size=100, written=10 * GIB) for d in (DATA, ROOT))
+    written = tuple(record(d, confirmed_at=MARKED, size=100, written=10 * GIB) for d in (DATA, ROOT))
 
     found = savings(seen(records=written), VIRGINIA)
 
@@ -114,7 +115,7 @@ def test_without_a_word_about_what_is_written_every_block_counts() -> None:
 
 
 def test_a_full_volume_of_the_cheapest_kind_costs_more_as_a_snapshot() -> None:
-    full = record(ROOT, mark=records()[0].mark, type="sc1", size=500, iops=None, throughput=None, written=500 * GIB)
+    full = record(ROOT, confirmed_at=MARKED, type="sc1", size=500, iops=None, throughput=None, written=500 * GIB)
 
     assert savings(seen(records=[full]), VIRGINIA).saved == pytest.approx(500 * (0.015 - 0.05))
 
@@ -157,7 +158,7 @@ def test_a_snapshot_that_is_not_completed_is_not_counted() -> None:
 
 
 def test_restored_volumes_on_their_way_back_are_volumes_again() -> None:
-    of_data, of_root = (record(d, mark=records()[0].mark, written=GIB) for d in (DATA, ROOT))
+    of_data, of_root = (record(d, confirmed_at=MARKED, written=GIB) for d in (DATA, ROOT))
     back = (restored(of_root), restored(of_data, attachment(DATA, attach_time=LAUNCHED)))
 
     found = savings(seen(*back, records=(of_data, of_root)), VIRGINIA)

@@ -10,7 +10,7 @@ import botocore.session
 import pytest
 from botocore import xform_name
 
-from park_volumes import prices
+from park_volumes.core import prices
 from tests.iam.forbidden import FORBIDDEN
 from tests.support.hcl import blocks as hcl_blocks
 from tests.support.hcl import load, plain

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from park_volumes.decide.refusals import dearer
-from park_volumes.decide.refusals import refusal as refusal_with
-from park_volumes.model import Instance, Volume
-from park_volumes.prices import prices_of
+from park_volumes.core.facts import Instance, Volume
+from park_volumes.core.prices import prices_of
+from park_volumes.core.refusals import dearer
+from park_volumes.core.refusals import refusal as refusal_with
 from tests.unit.facts import OTHER, SETTINGS, attachment, data_volume, instance, root_volume
 
 TAGS = {"ParkVolumes": "true"}
@@ -65,7 +65,7 @@ def test_a_scheduled_instance_is_a_plain_one() -> None:
 
 
 def test_a_volume_that_may_be_shared_is_refused_by_name() -> None:
-    assert "vol-root is one that several instances can share" in refusal(instance(), [root_volume(multi_attach=True)])
+    assert "vol-root can be shared by several instances" in refusal(instance(), [root_volume(multi_attach=True)])
 
 
 def test_a_volume_at_two_instances_is_refused() -> None:
@@ -102,8 +102,8 @@ def test_volumes_that_cost_no_less_than_full_snapshots_may_be_parked(kind: str) 
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ("sc1", "cost 8.14 USD a month, and as snapshots up to 25.40 USD, because of vol-data (500 GiB sc1)"),
-        ("st1", "cost 23.14 USD a month, and as snapshots up to 25.40 USD, because of vol-data (500 GiB st1)"),
+        ("sc1", "cost 8.14 USD a month, but as snapshots up to 25.40 USD, because of vol-data (500 GiB sc1)"),
+        ("st1", "cost 23.14 USD a month, but as snapshots up to 25.40 USD, because of vol-data (500 GiB st1)"),
     ],
 )
 def test_volumes_that_could_cost_more_as_snapshots_are_refused_with_the_figures(kind: str, words: str) -> None:

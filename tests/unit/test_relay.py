@@ -102,7 +102,7 @@ def test_whoever_does_not_have_the_address_gets_nothing(relay: Relay, behind: Be
     status, _, body = ask(relay, path.replace("{secret}", relay.secret), method)
 
     assert status == 403
-    assert body == b"Open the address that the command has shown, all of it."
+    assert body == b"Open the complete address that the command printed."
     assert behind.asked == []
 
 

@@ -1,4 +1,4 @@
-"""What is told of a pass, to whom, and how often."""
+"""What is reported of a pass, to whom, and how often."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pytest
 from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError
 
-from park_volumes.decide.park import park
-from park_volumes.handlers.notices import Notices, Place
-from park_volumes.prices import BY_REGION
-from park_volumes.reconcile import Result
+from park_volumes.core.park import park
+from park_volumes.core.prices import BY_REGION
+from park_volumes.handlers.notices import FunctionLocation, Notices
 from park_volumes.report import Kind, Report, gauges, of_parking
-from park_volumes.survey import look, survey
+from park_volumes.run.execute import Result
+from park_volumes.run.observe import observe, observe_fleet
 from tests.model.faults import Call, Fault, at_operation
 from tests.unit import facts
 from tests.unit.facts import SETTINGS
@@ -56,39 +56,39 @@ def metrics(capsys: pytest.CaptureFixture[str]) -> dict[str, list[float]]:
 
 class TestParking:
     @pytest.mark.parametrize("disks", [(ROOT,), (ROOT, DATA), (ROOT, DATA, DATA._replace(device="/dev/sdg"))])
-    def test_is_told_once_when_the_last_volume_is_deleted(
+    def test_is_reported_once_when_the_last_volume_is_deleted(
         self, stand: Stand, functions: Functions, disks: tuple[Any, ...]
     ) -> None:
         instance_id = stand.launch(*disks)
         stand.owner.stop_instances(InstanceIds=[instance_id])
         functions.live(1200)
 
-        assert functions.told() == [(Kind.PARKED, instance_id)]
+        assert functions.reported() == [(Kind.PARKED, instance_id)]
 
-    def test_is_told_with_what_became_of_the_volumes(self, stand: Stand, functions: Functions) -> None:
+    def test_is_reported_with_what_became_of_the_volumes(self, stand: Stand, functions: Functions) -> None:
         instance_id = parked_by_events(stand, functions, name="db")
         (event,) = functions.events
-        told = detail(event)
+        reported = detail(event)
 
         assert event["Source"] == "park-volumes"
         assert event["Resources"] == [f"arn:aws:ec2:us-east-1:123456789012:instance/{instance_id}"]
-        assert (told["version"], told["deployment"], told["name"]) == ("1", "park-volumes", "db")
-        assert told["what"] == f"{instance_id} is parked: its 2 volumes (132 GiB) became snapshots."
-        assert told["gib"] == 132
-        assert told["snapshot-ids"] == sorted(s.id for s in stand.world.snapshots.current())
-        assert 180 <= told["seconds"] <= 600
-        assert told["console"].endswith(f"#InstanceDetails:instanceId={instance_id}")
+        assert (reported["version"], reported["deployment"], reported["name"]) == ("1", "park-volumes", "db")
+        assert reported["what"] == f"{instance_id} is parked: its 2 volumes (132 GiB) became snapshots."
+        assert reported["gib"] == 132
+        assert reported["snapshot-ids"] == sorted(s.id for s in stand.world.snapshots.current())
+        assert 180 <= reported["seconds"] <= 600
+        assert reported["console"].endswith(f"#InstanceDetails:instanceId={instance_id}")
 
-    def test_is_not_told_again_by_whatever_looks_later(self, stand: Stand, functions: Functions) -> None:
+    def test_is_not_reported_again_by_whatever_looks_later(self, stand: Stand, functions: Functions) -> None:
         instance_id = parked_by_events(stand, functions)
         for body in (state_change(instance_id, "stopped"), SWEEP, REMINDER):
             functions.park(body)
         functions.start(SWEEP)
         functions.start(REMINDER)
 
-        assert functions.told() == [(Kind.PARKED, instance_id)]
+        assert functions.reported() == [(Kind.PARKED, instance_id)]
 
-    def test_that_lost_a_race_for_the_last_volume_is_not_told_yet(self, stand: Stand, functions: Functions) -> None:
+    def test_that_lost_a_race_for_the_last_volume_is_not_reported_yet(self, stand: Stand, functions: Functions) -> None:
         instance_id = stand.rootless(ROOT)
         stand.after(200)
         (root,) = (v.id for v in stand.world.volumes.current())
@@ -100,7 +100,7 @@ class TestParking:
         functions.faults = somebody_is_quicker
         functions.park(state_change(instance_id, "stopped"))
 
-        assert functions.told() == []
+        assert functions.reported() == []
         assert [v.id for v in stand.world.volumes.current()] == [root]
 
 
@@ -109,7 +109,7 @@ class TestMoney:
 
     VOLUMES = 32 * 0.08 + 1000 * 0.005 + 125 * 0.04 + 100 * 0.10
 
-    def test_that_parking_saves_is_told(
+    def test_that_parking_saves_is_reported(
         self,
         stand: Stand,
         functions: Functions,
@@ -128,12 +128,12 @@ class TestMoney:
         assert metrics(capsys)["MonthlySaving"] == [pytest.approx(saves)]
         assert stand.instance(instance_id).devices == ()
 
-    def test_that_parking_costs_is_told_too(self) -> None:
+    def test_that_parking_costs_is_reported_too(self) -> None:
         of_data, of_root = facts.records(written=2**30)
         last = facts.seen(facts.in_transit(facts.volume("vol-root"), of_root), records=(of_data, of_root))
         settings = replace(SETTINGS, prices={"gp3": 0.01, "snapshot": 0.5})
-        result = Result(seen=last, decision=park(last, settings, facts.NOW))
-        report = of_parking(result, settings, facts.NOW, telling=False)
+        result = Result(observation=last, decision=park(last, settings, facts.NOW))
+        report = of_parking(result, settings, facts.NOW, include_ongoing=False)
 
         assert report is not None
         assert report.saves == pytest.approx(-0.84)
@@ -144,13 +144,16 @@ class TestMoney:
         last = facts.seen(facts.in_transit(facts.volume("vol-root"), of_root), records=(of_data, of_root))
         settings = replace(SETTINGS, prices={"gp3": 0.08, "snapshot": 0.05})
         report = of_parking(
-            Result(seen=last, decision=park(last, settings, facts.NOW)), settings, facts.NOW, telling=False
+            Result(observation=last, decision=park(last, settings, facts.NOW)),
+            settings,
+            facts.NOW,
+            include_ongoing=False,
         )
 
         assert report is not None
         assert report.what.endswith("became snapshots. This saves at least 0.48 USD a month.")
 
-    def test_of_unknown_price_is_not_told(
+    def test_of_unknown_price_is_not_reported(
         self, stand: Stand, functions: Functions, capsys: pytest.CaptureFixture[str]
     ) -> None:
         parked_by_events(stand, functions)
@@ -163,42 +166,54 @@ class TestMoney:
 
 
 class TestARefusal:
-    def test_is_told_when_the_instance_stops(self, stand: Stand, functions: Functions) -> None:
+    def test_is_reported_when_the_instance_stops(self, stand: Stand, functions: Functions) -> None:
         instance_id = stand.launch(state="stopped", facts={"InstanceLifecycle": "spot"})
         functions.park(state_change(instance_id, "stopped"))
         (event,) = functions.events
 
         assert event["DetailType"] == Kind.PARKING_REFUSED
         assert "It is a Spot Instance" in detail(event)["what"]
-        assert "take the tag ParkVolumes off the instance" in detail(event)["advice"]
+        assert "remove the tag ParkVolumes from the instance" in detail(event)["advice"]
 
-    def test_is_not_told_by_sweeps_and_once_a_day_by_the_reminder(self, stand: Stand, functions: Functions) -> None:
+    def test_is_not_reported_by_sweeps_and_once_a_day_by_the_reminder(self, stand: Stand, functions: Functions) -> None:
         instance_id = stand.launch(state="stopped", facts={"InstanceLifecycle": "spot"})
         for _ in range(5):
             functions.park(SWEEP)
             functions.live(300)
-        assert functions.told() == []
+        assert functions.reported() == []
         functions.park(REMINDER)
         functions.live(300)
 
-        assert functions.told() == [(Kind.PARKING_REFUSED, instance_id)]
+        assert functions.reported() == [(Kind.PARKING_REFUSED, instance_id)]
 
-    def test_of_a_start_is_told(self, stand: Stand, functions: Functions) -> None:
+    def test_of_what_is_parked_says_that_all_there_is_was_kept(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.parked()
+        lost = next(s.id for s in stand.world.snapshots.current())
+        stand.owner.unlock_snapshot(SnapshotId=lost)
+        stand.owner.delete_snapshot(SnapshotId=lost)
+        functions.park(state_change(instance_id, "stopped"))
+        (event,) = functions.events
+
+        assert event["DetailType"] == Kind.PARKING_REFUSED
+        assert "no volume is deleted" in detail(event)["what"]
+        assert "All existing volumes and snapshots were kept" in detail(event)["advice"]
+
+    def test_of_a_start_is_reported(self, stand: Stand, functions: Functions) -> None:
         instance_id = stand.parked()
         lost = next(s.id for s in stand.world.snapshots.current())
         stand.owner.unlock_snapshot(SnapshotId=lost)
         stand.owner.delete_snapshot(SnapshotId=lost)
         functions.post("db", "start")
 
-        assert functions.told() == [(Kind.START_REFUSED, instance_id)]
-        assert "is missing" in detail(functions.events[0])["what"]
+        assert functions.reported() == [(Kind.START_REFUSED, instance_id)]
+        assert "are missing" in detail(functions.events[0])["what"]
 
-    def test_of_a_start_from_elsewhere_is_told(self, stand: Stand, functions: Functions) -> None:
+    def test_of_a_start_from_elsewhere_is_reported(self, stand: Stand, functions: Functions) -> None:
         instance_id = stand.parked()
         stand.owner.delete_tags(Resources=[instance_id], Tags=[{"Key": "ParkVolumes"}])
         functions.start(failed_start(instance_id, at=stand.clock.now()))
 
-        assert functions.told() == [(Kind.START_REFUSED, instance_id)]
+        assert functions.reported() == [(Kind.START_REFUSED, instance_id)]
 
     def test_of_what_nobody_asked_for_is_none(self, stand: Stand, functions: Functions) -> None:
         strangers = [stand.launch(opt_in="false"), stand.stopped(name="other", opt_in="false")]
@@ -206,11 +221,11 @@ class TestARefusal:
             functions.park(state_change(instance_id, "stopped"))
         functions.start(REMINDER)
 
-        assert functions.told() == []
+        assert functions.reported() == []
 
 
 class TestAFailure:
-    def test_is_told_at_the_first_try_and_not_when_the_message_comes_back(
+    def test_is_reported_at_the_first_try_and_not_when_the_message_comes_back(
         self, stand: Stand, functions: Functions
     ) -> None:
         instance_id = stand.stopped()
@@ -220,26 +235,28 @@ class TestAFailure:
         for count in range(1, 6):
             functions.park_batch(message | {"attributes": {"ApproximateReceiveCount": str(count)}})
 
-        assert functions.told() == [(Kind.PARKING_FAILED, instance_id)]
+        assert functions.reported() == [(Kind.PARKING_FAILED, instance_id)]
         assert "CreateSnapshot failed" in detail(functions.events[0])["what"]
 
-    def test_of_a_snapshot_is_told(self, stand: Stand, functions: Functions) -> None:
+    def test_of_a_snapshot_is_reported(self, stand: Stand, functions: Functions) -> None:
         instance_id = stand.launch(ROOT)
         functions.faults = at_operation("CreateSnapshot", Fault.SNAPSHOT_FAILS)
         stand.owner.stop_instances(InstanceIds=[instance_id])
         functions.live(400)
 
-        assert (Kind.PARKING_FAILED, instance_id) in functions.told()
+        assert (Kind.PARKING_FAILED, instance_id) in functions.reported()
         assert f"A snapshot of {ROOT.device} failed" in detail(functions.events[0])["what"]
 
-    def test_of_a_start_is_told(self, stand: Stand, functions: Functions) -> None:
+    def test_of_a_start_is_reported(self, stand: Stand, functions: Functions) -> None:
         instance_id = stand.parked()
         functions.faults = at_operation("CreateVolume", Fault.DENIED, 99)
         assert functions.post("db", "start").status == 502
 
-        assert functions.told() == [(Kind.START_FAILED, instance_id)]
+        assert functions.reported() == [(Kind.START_FAILED, instance_id)]
 
-    def test_of_a_start_that_ec2_took_back_is_told_with_its_reason(self, stand: Stand, functions: Functions) -> None:
+    def test_of_a_start_that_ec2_took_back_is_reported_with_its_reason(
+        self, stand: Stand, functions: Functions
+    ) -> None:
         instance_id = parked_by_events(stand, functions, name="db")
         functions.events.clear()
         functions.faults = at_operation("StartInstances", Fault.START_FALLS_BACK)
@@ -254,41 +271,41 @@ class TestAFailure:
 
 
 class TestAStart:
-    def test_is_told_once_when_the_instance_runs(self, stand: Stand, functions: Functions) -> None:
+    def test_is_reported_once_when_the_instance_runs(self, stand: Stand, functions: Functions) -> None:
         instance_id = parked_by_events(stand, functions, name="db")
         functions.events.clear()
         functions.post("db", "start")
-        assert functions.told() == []
+        assert functions.reported() == []
         functions.live(300)
         functions.start(SWEEP)
         (event,) = functions.events
 
         assert event["DetailType"] == Kind.STARTED
-        what = f"{instance_id} runs: 2 volumes (132 GiB) were restored from its snapshots."
+        what = f"{instance_id} is running: 2 volumes (132 GiB) were restored from its snapshots."
         assert detail(event)["what"] == what
         assert 0 <= detail(event)["seconds"] <= 60
 
-    def test_whose_event_was_lost_is_told_by_the_sweep(self, stand: Stand, functions: Functions) -> None:
+    def test_whose_event_was_lost_is_reported_by_the_sweep(self, stand: Stand, functions: Functions) -> None:
         instance_id = stand.parked()
         functions.post("db", "start")
         stand.after(300)
         stand.world.take_events()
         functions.start(SWEEP)
 
-        assert functions.told() == [(Kind.STARTED, instance_id)]
+        assert functions.reported() == [(Kind.STARTED, instance_id)]
 
-    def test_that_put_the_volumes_back_is_told(self, stand: Stand, functions: Functions) -> None:
+    def test_that_put_the_volumes_back_is_reported(self, stand: Stand, functions: Functions) -> None:
         instance_id = stand.rootless()
         functions.post("db", "start")
         functions.live(600)
         functions.start(SWEEP)
 
-        assert functions.told() == [(Kind.STARTED, instance_id)]
+        assert functions.reported() == [(Kind.STARTED, instance_id)]
         assert "were put back" in detail(functions.events[0])["what"]
 
 
 class TestSnapshotsThatNobodyUses:
-    def test_are_told_once_a_day_for_as_long_as_they_are_kept(self, stand: Stand, functions: Functions) -> None:
+    def test_are_reported_once_a_day_for_as_long_as_they_are_kept(self, stand: Stand, functions: Functions) -> None:
         instance_id = stand.parked()
         functions.post("db", "start")
         functions.live(300)
@@ -298,16 +315,16 @@ class TestSnapshotsThatNobodyUses:
         functions.events.clear()
         functions.park(SWEEP)
         functions.live(10)
-        assert functions.told() == []
+        assert functions.reported() == []
         functions.park(REMINDER)
         functions.live(10)
 
-        assert functions.told() == [(Kind.ORPHANED, instance_id)]
+        assert functions.reported() == [(Kind.ORPHANED, instance_id)]
         assert "aws ec2 delete-snapshot" in detail(functions.events[0])["advice"]
 
 
 class TestTermination:
-    def test_is_told_once_with_what_is_left_and_for_how_long(self, stand: Stand, functions: Functions) -> None:
+    def test_is_reported_once_with_what_is_left_and_for_how_long(self, stand: Stand, functions: Functions) -> None:
         instance_id = stand.parked()
         functions.events.clear()
         stand.owner.terminate_instances(InstanceIds=[instance_id])
@@ -315,17 +332,17 @@ class TestTermination:
         functions.park(SWEEP)
         functions.live(10)
 
-        assert functions.told() == [(Kind.ORPHANED, instance_id)]
-        told = detail(functions.events[0])
-        assert "would have died with it: kept until" in told["what"]
-        assert len(told["snapshot-ids"]) == 2
+        assert functions.reported() == [(Kind.ORPHANED, instance_id)]
+        reported = detail(functions.events[0])
+        assert ": kept until 2026-01-31, as its volume would have been deleted with it" in reported["what"]
+        assert len(reported["snapshot-ids"]) == 2
 
     def test_leaves_nothing_in_transit_that_an_alarm_waits_for(self, stand: Stand) -> None:
         instance_id = stand.rootless()
         stand.owner.terminate_instances(InstanceIds=[instance_id])
         stand.after(4000)
 
-        assert gauges(survey(stand.ec2(), SETTINGS), SETTINGS, stand.clock.now())["TransitAge"] == 0
+        assert gauges(observe_fleet(stand.ec2().reads, SETTINGS), SETTINGS, stand.clock.now())["TransitAge"] == 0
 
 
 class TestMessages:
@@ -346,7 +363,7 @@ class TestMessages:
         assert message["message"] == (
             f"{instance_id} (db): Instance Parked\n"
             f"{instance_id} is parked: its 2 volumes (132 GiB) became snapshots.\n"
-            "Nothing is to be done. Start it as you always have, or at the Function URL.\n"
+            "There is nothing to do. Start it as usual, or at the Function URL.\n"
             "https://us-east-1.console.aws.amazon.com/ec2/home?region=us-east-1"
             f"#InstanceDetails:instanceId={instance_id}\n\n"
             "ParkVolumes, deployment park-volumes, us-east-1, account 123456789012."
@@ -382,8 +399,8 @@ class TestTheMessageOfTheMonth:
 
         assert message["subject"] == "ParkVolumes: what parking saves"
         assert message["message"] == (
-            "1 of 2 opted-in instances are parked, with volumes of 132 GiB. This saves 15.96 USD a month.\n"
-            "GET /savings at the Function URL has it for each instance.\n\n"
+            "1 of 2 opted-in instances are parked, with 132 GiB of volumes. This saves 15.96 USD a month.\n"
+            "GET /savings at the Function URL shows the saving of each instance.\n\n"
             "ParkVolumes, deployment park-volumes, us-east-1, account 123456789012."
         )
 
@@ -391,7 +408,7 @@ class TestTheMessageOfTheMonth:
         first_of_month.park(REMINDER)
         (message,) = first_of_month.messages
 
-        assert "What this saves is not known here." in message["message"]
+        assert "The saving is not known." in message["message"]
 
     def test_comes_with_the_reminder_of_the_first_day_only(self, first_of_month: Functions, stand: Stand) -> None:
         first_of_month.park(SWEEP)
@@ -409,52 +426,52 @@ class TestTheMessageOfTheMonth:
 
 class TestAMissingTrail:
     @pytest.fixture
-    def untold(self, functions: Functions, monkeypatch: pytest.MonkeyPatch) -> Functions:
+    def without_trail(self, functions: Functions, monkeypatch: pytest.MonkeyPatch) -> Functions:
         monkeypatch.setenv("NOTIFICATION_TOPIC_ARN", TOPIC)
         functions.trails = []
         return functions
 
-    def test_is_told_by_the_daily_reminder_and_logged(
-        self, untold: Functions, capsys: pytest.CaptureFixture[str]
+    def test_is_reported_by_the_daily_reminder_and_logged(
+        self, without_trail: Functions, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        untold.start(REMINDER)
-        (message,) = untold.messages
+        without_trail.start(REMINDER)
+        (message,) = without_trail.messages
 
-        assert message["subject"] == "ParkVolumes: no trail tells of starts elsewhere"
+        assert message["subject"] == "ParkVolumes: no CloudTrail trail for starts elsewhere"
         assert message["message"].startswith(
             "start_on_failed_start is set, but no CloudTrail trail covers this region:"
         )
         assert "no CloudTrail trail covers this region" in capsys.readouterr().out
 
-    def test_is_not_told_by_other_sweeps(self, untold: Functions) -> None:
-        untold.start(SWEEP)
+    def test_is_not_reported_by_other_sweeps(self, without_trail: Functions) -> None:
+        without_trail.start(SWEEP)
 
-        assert untold.messages == []
+        assert without_trail.messages == []
 
     def test_matters_to_nobody_who_does_not_want_starts_from_elsewhere(
-        self, untold: Functions, monkeypatch: pytest.MonkeyPatch
+        self, without_trail: Functions, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("START_ON_FAILED_START", "false")
-        untold.start(REMINDER)
+        without_trail.start(REMINDER)
 
-        assert untold.messages == []
+        assert without_trail.messages == []
 
-    def test_is_not_told_where_there_is_one(self, untold: Functions) -> None:
-        untold.trails = ["of the organization"]
-        untold.start(REMINDER)
+    def test_is_not_reported_where_there_is_one(self, without_trail: Functions) -> None:
+        without_trail.trails = ["of the organization"]
+        without_trail.start(REMINDER)
 
-        assert untold.messages == []
+        assert without_trail.messages == []
 
     def test_that_nobody_may_look_for_is_an_error_in_the_log_and_stops_nothing(
-        self, untold: Functions, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+        self, without_trail: Functions, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         def denied(_: object, **__: object) -> None:
             raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "DescribeTrails")
 
         monkeypatch.setattr(Trails, "describe_trails", denied)
-        untold.start(REMINDER)
+        without_trail.start(REMINDER)
 
-        assert "could not be seen: An error occurred (AccessDeniedException)" in capsys.readouterr().out
+        assert "trail covers this region: An error occurred (AccessDeniedException)" in capsys.readouterr().out
 
 
 class TestNumbers:
@@ -478,17 +495,19 @@ class TestNumbers:
 
     def test_of_a_start_that_does_not_get_on_grow(self, stand: Stand) -> None:
         instance_id = stand.parked()
-        stand.new_pass(faults=at_operation("CreateVolume", Fault.DENIED, 99)).start(instance_id)
+        stand.start_pass(faults=at_operation("CreateVolume", Fault.DENIED, 99)).start(instance_id)
         stand.after(1200)
 
-        assert gauges(survey(stand.ec2(), SETTINGS), SETTINGS, stand.clock.now())["StartAge"] == pytest.approx(1200, 1)
+        assert gauges(observe_fleet(stand.ec2().reads, SETTINGS), SETTINGS, stand.clock.now())[
+            "StartAge"
+        ] == pytest.approx(1200, 1)
 
     def test_of_a_restored_volume_count_from_the_request_and_not_from_the_parking(self, stand: Stand) -> None:
         instance_id = stand.parked()
         stand.after(90 * 24 * 3600)
-        stand.new_pass(faults=at_operation("AttachVolume", Fault.DENIED, 99)).start(instance_id)
+        stand.start_pass(faults=at_operation("AttachVolume", Fault.DENIED, 99)).start(instance_id)
         stand.after(600)
-        found = gauges(survey(stand.ec2(), SETTINGS), SETTINGS, stand.clock.now())
+        found = gauges(observe_fleet(stand.ec2().reads, SETTINGS), SETTINGS, stand.clock.now())
 
         assert found["TransitAge"] == pytest.approx(600, 1)
         assert found["ParkedGiB"] == 132
@@ -517,7 +536,7 @@ class TestNumbers:
         assert metrics(capsys) == {"Refusals": [1], "Failures": [1]}
 
 
-class TestWhatCanNotBeSent:
+class TestWhatCannotBeSent:
     def test_is_an_error_in_the_log_and_stops_nothing(
         self, stand: Stand, functions: Functions, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -528,7 +547,7 @@ class TestWhatCanNotBeSent:
         instance_id = parked_by_events(stand, functions)
 
         assert stand.instance(instance_id).devices == ()
-        assert "PutEvents failed, and something was not told that should have been" in capsys.readouterr().out
+        assert "PutEvents failed, so a report was not sent" in capsys.readouterr().out
 
     def test_because_the_bus_refuses_an_entry_is_logged_with_it(
         self, stand: Stand, functions: Functions, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -537,7 +556,7 @@ class TestWhatCanNotBeSent:
         monkeypatch.setattr(Bus, "put_events", lambda *_, **__: refusal)
         parked_by_events(stand, functions)
 
-        assert "EventBridge did not take an event: InternalFailure." in capsys.readouterr().out
+        assert "EventBridge did not accept an event: InternalFailure." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -549,10 +568,10 @@ class TestWhatCanNotBeSent:
     ],
 )
 def test_a_console_link_leads_to_the_console_of_the_partition(partition: str, region: str, host: str) -> None:
-    place = Place.of_function(f"arn:{partition}:lambda:{region}:123456789012:function:park-volumes-park")
+    location = FunctionLocation.of_function(f"arn:{partition}:lambda:{region}:123456789012:function:park-volumes-park")
 
-    assert place.console("i-1") == f"https://{host}/ec2/home?region={region}#InstanceDetails:instanceId=i-1"
-    assert place.arn("i-1") == f"arn:{partition}:ec2:{region}:123456789012:instance/i-1"
+    assert location.console("i-1") == f"https://{host}/ec2/home?region={region}#InstanceDetails:instanceId=i-1"
+    assert location.arn("i-1") == f"arn:{partition}:ec2:{region}:123456789012:instance/i-1"
 
 
 def test_of_more_than_a_hundred_parked_at_once_all_name_the_deployment(
@@ -560,10 +579,10 @@ def test_of_more_than_a_hundred_parked_at_once_all_name_the_deployment(
 ) -> None:
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "ParkVolumes")
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "test")
-    seen = look(stand.ec2(), [stand.launch()], locks=False).popitem()[1]
-    parked = Report(kind=Kind.PARKED, seen=seen, what="", advice="", seconds=300)
-    place = Place(partition="aws", region="us-east-1", account="123456789012")
+    (observation,) = observe(stand.ec2().reads, [stand.launch()], locks=False).values()
+    parked = Report(kind=Kind.PARKED, observation=observation, what="", advice="", seconds=300)
+    location = FunctionLocation(partition="aws", region="us-east-1", account="123456789012")
     notices = Notices(deployment="park-volumes", topic_arn="", client=lambda _: Bus([]), logger=Logger())
-    notices.send([parked] * 250, place)
+    notices.send([parked] * 250, location)
 
     assert len(metrics(capsys)["ParkDuration"]) == 250

@@ -12,7 +12,7 @@ import pytest
 
 from park_volumes import handlers
 from park_volumes.handlers import runtime
-from park_volumes.reconcile import THREADS, SystemClock
+from park_volumes.run.context import THREADS, SystemClock
 from tests.unit.facts import SETTINGS
 from tests.unit.functions import Context
 from tests.unit.passes import Stand, WorldClock

@@ -105,7 +105,7 @@ def test_another_format_is_refused_in_words(functions: Functions, kind: str) -> 
     answer = asked(functions, format=kind)
 
     assert answer["statusCode"] == 400
-    assert json.loads(answer["body"])["error"]["message"] == f"format is {kind!r}: it is csv or json."
+    assert json.loads(answer["body"])["error"]["message"] == f"format is {kind!r}: use csv or json."
 
 
 def test_the_document_describes_what_is_answered(functions: Functions, stand: Stand) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from park_volumes.handlers.environment import MissingSetting
 from park_volumes.handlers.sign_in import FRESH, PAUSE, Caller, NotSignedIn, Tokens, TokensUnreadable
-from park_volumes.settings import MissingSetting
 from tests.unit.functions import Functions, Reply, url_event
 from tests.unit.passes import Stand
 
@@ -106,7 +106,7 @@ class TestTokens:
         with pytest.raises(NotSignedIn):
             tried.caller("s" * 31)
         assert tried.log.errors == [
-            "Line 2 of the parameter /tokens is refused: the token of short has 31 characters, and 32 are the least."
+            "Line 2 of the parameter /tokens is refused: the token of short has 31 characters; it needs at least 32."
         ]
 
     @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ class TestTokens:
         tried = Tried(f"one:{ADA}\ntwo:{ADA}\n")
 
         assert tried.caller(ADA).name == "one"
-        assert "also that of an earlier line" in tried.log.errors[0]
+        assert "an earlier line already has the token of" in tried.log.errors[0]
 
     def test_may_stand_among_remarks_and_empty_lines(self) -> None:
         assert Tried(f"# who\n\n  ada : {ADA} : web-* \r\n").caller(ADA) == Caller(name="ada", pattern="web-*")

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from park_volumes import records
-from park_volumes.settings import MissingSetting
+from park_volumes.core import tags
+from park_volumes.handlers.environment import MissingSetting
 from tests.model import judge
 from tests.model.faults import Fault, at_operation
 from tests.model.records import Rules
@@ -38,13 +38,13 @@ def volume_event(volume_id: str, event: str, result: str, **more: str) -> dict[s
     }
 
 
-def marked(stand: Stand) -> list[str]:
-    return [v.id for v in stand.world.volumes.current() if records.MARK in v.tags]
+def in_transit(stand: Stand) -> list[str]:
+    return [v.id for v in stand.world.volumes.current() if tags.MARK in v.tags]
 
 
 def remember_start(stand: Stand, instance_id: str) -> None:
     """A start that was asked for a minute ago, of which nothing came but its request."""
-    stand.new_pass(faults=at_operation("CreateVolume", Fault.DENIED, 99)).start(instance_id)
+    stand.start_pass(faults=at_operation("CreateVolume", Fault.DENIED, 99)).start(instance_id)
     stand.after(61)
 
 
@@ -65,11 +65,11 @@ class TestTheSweep:
 
     def test_settles_an_instance_that_runs_again(self, stand: Stand, functions: Functions) -> None:
         instance_id = stand.parked()
-        stand.new_pass().start(instance_id)
+        stand.start_pass().start(instance_id)
         stand.after(61)
 
         assert functions.start(SWEEP) == {}
-        assert marked(stand) == []
+        assert in_transit(stand) == []
         flags = {d.device: d.delete_on_termination for d in stand.instance(instance_id).devices}
         assert flags == {ROOT.device: True, DATA.device: False}
 
@@ -77,7 +77,7 @@ class TestTheSweep:
         self, stand: Stand, functions: Functions
     ) -> None:
         instance_id = stand.parked()
-        stand.new_pass().start(instance_id)
+        stand.start_pass().start(instance_id)
         stand.after(61)
         stand.owner.delete_tags(Resources=[instance_id], Tags=[{"Key": "ParkVolumes"}])
         before = stand.world.clone()
@@ -89,8 +89,8 @@ class TestTheSweep:
 class TestVolumeEvents:
     def test_a_created_volume_carries_the_start_on(self, stand: Stand, functions: Functions) -> None:
         instance_id = stand.parked()
-        stand.new_pass(faults=at_operation("AttachVolume", Fault.DENIED, 99)).start(instance_id)
-        made = marked(stand)
+        stand.start_pass(faults=at_operation("AttachVolume", Fault.DENIED, 99)).start(instance_id)
+        made = in_transit(stand)
         stand.after(61)
 
         assert functions.start(volume_event(made[0], "createVolume", "available")) == {}
@@ -100,8 +100,8 @@ class TestVolumeEvents:
     def test_a_failed_volume_leads_to_the_next_attempt(self, stand: Stand, functions: Functions) -> None:
         instance_id = stand.parked(ROOT)
         broken = at_operation("CreateVolume", Fault.VOLUME_FAILS)
-        stand.new_pass(faults=broken, lasts=timedelta(seconds=2)).start(instance_id)
-        (failed,) = marked(stand)
+        stand.start_pass(faults=broken, lasts=timedelta(seconds=2)).start(instance_id)
+        (failed,) = in_transit(stand)
         stand.after(61)
 
         assert functions.start(volume_event(failed, "createVolume", "failed")) == {}
@@ -112,7 +112,7 @@ class TestVolumeEvents:
         root = next(v.id for v in stand.world.volumes.current() if not v.attachments)
         remember = [s.id for s in stand.world.snapshots.current()]
         now = stand.clock.now().isoformat()
-        stand.owner.create_tags(Resources=remember, Tags=[{"Key": records.START_REQUESTED, "Value": now}])
+        stand.owner.create_tags(Resources=remember, Tags=[{"Key": tags.START_REQUESTED, "Value": now}])
         stand.after(61)
 
         assert functions.start(volume_event(root, "attachVolume", "failed")) == {}
@@ -122,10 +122,10 @@ class TestVolumeEvents:
         self, stand: Stand, functions: Functions
     ) -> None:
         instance_id = stand.parked()
-        stand.new_pass(faults=at_operation("AttachVolume", Fault.DENIED, 99)).start(instance_id)
+        stand.start_pass(faults=at_operation("AttachVolume", Fault.DENIED, 99)).start(instance_id)
         stand.after(10)
 
-        assert functions.start(volume_event(marked(stand)[0], "createVolume", "failed")) == {}
+        assert functions.start(volume_event(in_transit(stand)[0], "createVolume", "failed")) == {}
         assert stand.instance(instance_id).devices == ()
 
     def test_a_volume_that_is_not_ours_leads_nowhere(self, stand: Stand, functions: Functions) -> None:
@@ -175,7 +175,7 @@ class TestAStartFromAnywhere:
         functions.start(failed_start(instance_id, at=stand.clock.now(), role=START_ROLE))
 
         assert stand.instance(instance_id).state == "stopped"
-        assert marked(stand) == []
+        assert in_transit(stand) == []
 
     def test_by_another_role_is_answered(self, stand: Stand, functions: Functions) -> None:
         instance_id = stand.parked()
@@ -200,7 +200,7 @@ class TestAStartFromAnywhere:
 
         assert stand.instance(instance_id).state == "stopped"
 
-    def test_that_is_told_after_the_instance_ran_and_was_stopped_again_starts_nothing(
+    def test_that_is_heard_of_after_the_instance_ran_and_was_stopped_again_starts_nothing(
         self, stand: Stand, functions: Functions
     ) -> None:
         instance_id = stand.parked()
@@ -225,12 +225,12 @@ class TestAStartFromAnywhere:
         assert judge.differences(before, stand.world, [instance_id]) == []
         assert f"{instance_id} is not opted in" in capsys.readouterr().out
 
-    def test_of_many_that_can_not_all_be_started_in_time_is_carried_on_by_the_sweep(
+    def test_of_many_that_cannot_all_be_started_in_time_is_carried_on_by_the_sweep(
         self, stand: Stand, functions: Functions
     ) -> None:
         ids = [stand.parked(name=f"db {n}") for n in range(3)]
         functions.faults = at_operation("CreateVolume", Fault.DENIED, 99)
-        with pytest.raises(Exception, match="could not be brought further"):
+        with pytest.raises(Exception, match="could not continue"):
             functions.start(failed_start(*ids, at=stand.clock.now()))
         functions.faults = None
         stand.after(61)
@@ -250,11 +250,11 @@ class TestSchedule:
 
     def test_settles_what_came_back(self, stand: Stand, functions: Functions) -> None:
         instance_id = stand.parked()
-        stand.new_pass().start(instance_id)
+        stand.start_pass().start(instance_id)
         stand.after(300)
         functions.start(SWEEP)
 
-        assert marked(stand) == []
+        assert in_transit(stand) == []
 
     def test_starts_nothing_that_nobody_asked_for(self, stand: Stand, functions: Functions) -> None:
         parked, being_parked = stand.parked(name="a"), stand.rootless(name="b")
@@ -287,7 +287,7 @@ class TestRequestedStarts:
         instance_id = stand.launch()
         stand.owner.stop_instances(InstanceIds=[instance_id])
 
-        with pytest.raises(Exception, match=f"{instance_id} could not be brought further: {instance_id} is stopping"):
+        with pytest.raises(Exception, match=f"{instance_id} could not continue: {instance_id} is stopping"):
             functions.start(start_requested(instance_id))
 
     def test_an_instance_that_is_not_opted_in_is_refused_and_left_alone(
@@ -315,25 +315,25 @@ class TestRequestedStarts:
         parked, foreign = stand.parked(), stand.launch(opt_in="false")
         stand.stop(foreign)
 
-        with pytest.raises(Exception, match=f"{foreign} could not be brought further: {foreign} is not opted in"):
+        with pytest.raises(Exception, match=f"{foreign} could not continue: {foreign} is not opted in"):
             functions.start(start_requested(parked, foreign))
         assert stand.instance(parked).state == "pending"
 
     def test_an_instance_that_does_not_exist_fails_with_its_id(self, functions: Functions) -> None:
-        with pytest.raises(Exception, match="requested for i-00000000, which does not exist"):
+        with pytest.raises(Exception, match="requested for i-00000000, but no such instance exists"):
             functions.start(start_requested("i-00000000"))
 
     def test_a_start_that_ec2_refuses_fails_with_the_sentence(self, stand: Stand, functions: Functions) -> None:
         instance_id = stand.parked()
         functions.faults = at_operation("CreateVolume", Fault.DENIED, 99)
 
-        with pytest.raises(Exception, match="brought further: CreateVolume failed for snap-"):
+        with pytest.raises(Exception, match="could not continue: CreateVolume failed for snap-"):
             functions.start(start_requested(instance_id))
 
 
 class TestErrors:
     def test_an_unknown_event_fails_with_its_type(self, functions: Functions) -> None:
-        with pytest.raises(ValueError, match="knows no event of the type 'EBS Snapshot Notification'"):
+        with pytest.raises(ValueError, match="does not handle events of the type 'EBS Snapshot Notification'"):
             functions.start({"source": "aws.ec2", "detail-type": "EBS Snapshot Notification", "detail": {}})
 
     @pytest.mark.parametrize(
@@ -351,7 +351,7 @@ class TestErrors:
         remember_start(stand, instance_id)
         functions.faults = at_operation("CreateVolume", Fault.DENIED, 99)
 
-        with pytest.raises(Exception, match=f"{instance_id} could not be brought further"):
+        with pytest.raises(Exception, match=f"{instance_id} could not continue"):
             functions.start(SWEEP)
         (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         assert line["level"] == "ERROR"
@@ -362,7 +362,7 @@ class TestErrors:
         ids = sorted([stand.parked(name="a"), stand.parked(name="b")])
         for instance_id in ids:
             remember_start(stand, instance_id)
-        of_first = {s.id for s in stand.world.snapshots.current() if s.tags[records.INSTANCE] == ids[0]}
+        of_first = {s.id for s in stand.world.snapshots.current() if s.tags[tags.INSTANCE] == ids[0]}
         functions.faults = lambda call: Fault.DENIED if call.params.get("SnapshotId") in of_first else None
 
         with pytest.raises(Exception, match=f"^{ids[0]} could not"):
@@ -405,12 +405,12 @@ def test_a_start_and_a_stop_without_a_sweep_of_the_parking_come_back_to_where_th
     assert judge.problems(stand.world) == []
 
 
-def test_a_start_with_a_broken_key_is_told_and_loses_nothing(stand: Stand, functions: Functions) -> None:
+def test_a_start_with_a_broken_key_is_reported_and_loses_nothing(stand: Stand, functions: Functions) -> None:
     key = "arn:aws:kms:us-east-1:123456789012:key/broken"
     instance_id = stand.parked(ROOT._replace(key=key))
     stand.world.rules = Rules(broken_keys=frozenset({key}))
     reply = functions.post("db", "start")
-    with pytest.raises(Exception, match=f"{instance_id} could not be brought further: CreateVolume failed"):
+    with pytest.raises(Exception, match=f"{instance_id} could not continue: CreateVolume failed"):
         functions.live(120)
 
     assert reply.status >= 202

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from park_volumes.decide.status import status
-from park_volumes.model import Seen
+from park_volumes.core.facts import Observation
+from park_volumes.core.status import status
 from tests.unit.facts import (
     DATA,
     ID,
     LAUNCHED,
+    MARKED,
     NOW,
     OTHER,
     ROOT,
@@ -32,15 +33,15 @@ from tests.unit.facts import (
 )
 
 
-def shown(s: Seen) -> dict[str, Any]:
+def shown(s: Observation) -> dict[str, Any]:
     return status(s, SETTINGS, NOW)
 
 
-def stopped() -> Seen:
+def stopped() -> Observation:
     return seen(root_volume(), data_volume())
 
 
-def asked(s: Seen) -> Seen:
+def asked(s: Observation) -> Observation:
     return replace(s, records=tuple(replace(r, start_requested=NOW) for r in s.records))
 
 
@@ -106,7 +107,7 @@ class TestState:
         one = shown(replace(s, records=s.records[:1]))
 
         assert one["state"] == "needs attention"
-        assert "is missing" in one["detail"]
+        assert "are missing" in one["detail"]
 
     def test_a_parked_instance_that_lacks_a_part_needs_attention(self) -> None:
         s = parked()
@@ -170,7 +171,7 @@ class TestDevices:
         assert shown(seen(root_volume(), records=[old]))["devices"][0]["snapshot_id"] is None
 
     def test_of_two_snapshots_of_one_part_the_one_that_counts_is_shown(self) -> None:
-        twin = record(DATA, snapshot_id="snap-z", mark=records()[0].mark)
+        twin = record(DATA, snapshot_id="snap-z", confirmed_at=MARKED)
 
         assert shown(seen(records=[*records(), twin]))["devices"][0]["snapshot_id"] == "snap-data"
 

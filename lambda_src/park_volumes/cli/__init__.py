@@ -1,1 +1,1 @@
-"""The command line: the decisions of the functions, made on a laptop, with nothing of the module deployed."""
+"""The command line: makes the functions' decisions on a laptop, without the module deployed."""

@@ -1,4 +1,4 @@
-"""Passes, one after the other, until every instance that was named has come to its end."""
+"""Runs pass after pass until every named instance is done."""
 
 from __future__ import annotations
 
@@ -9,22 +9,29 @@ from enum import IntEnum
 from functools import partial
 from typing import Any
 
+from park_volumes.aws.ec2 import Ec2
+from park_volumes.aws.reads import INSTANCE_ID, literally
 from park_volumes.cli.screen import Board, Screen
-from park_volumes.decide.situation import STOPPED_ON_PURPOSE, marked
-from park_volumes.decide.status import status
-from park_volumes.ec2 import INSTANCE_ID, Ec2, literally
-from park_volumes.model import OPTED_IN, Decision, Instance, Outcome, Seen, Settings
-from park_volumes.reconcile import Clock, Each, Pass, Result, in_parallel
-from park_volumes.survey import every_orphan, look
+from park_volumes.core.facts import Instance, Observation
+from park_volumes.core.phase import STOPPED_ON_PURPOSE, Phase, phase_of
+from park_volumes.core.settings import Settings
+from park_volumes.core.status import PARKED, status
+from park_volumes.core.steps import Decision, Outcome
+from park_volumes.core.tags import OPTED_IN
+from park_volumes.run.context import Clock, Each, Pass, in_parallel
+from park_volumes.run.execute import Ending, Result
+from park_volumes.run.observe import observe, observe_orphans
+from park_volumes.run.park_pass import ParkPass
+from park_volumes.run.start_pass import StartPass
 
 MARGIN = timedelta(seconds=3)
-"""What a pass leaves of its time limit."""
+"""The part of its time limit that a pass leaves unused."""
 PACE = 3.0
 """Seconds between two passes."""
 
 
-class Ending(IntEnum):
-    """How a command ended: its exit code."""
+class ExitCode(IntEnum):
+    """How a command ended."""
 
     DONE = 0
     FAILED = 1
@@ -35,43 +42,59 @@ class Ending(IntEnum):
     INTERRUPTED = 130
 
 
-WORST = (Ending.FAILED, Ending.REFUSED, Ending.UNKNOWN, Ending.UNFINISHED)
-"""Of several instances the worst ending counts."""
+WORST = (ExitCode.FAILED, ExitCode.REFUSED, ExitCode.UNKNOWN, ExitCode.UNFINISHED)
+"""For several instances the worst ending counts."""
 
 
-def together(endings: Iterable[Ending]) -> Ending:
+class StartReverted(Exception):
+    """EC2 started an instance and stopped it again."""
+
+
+def together(endings: Iterable[ExitCode]) -> ExitCode:
     found = set(endings)
-    return next((e for e in WORST if e in found), Ending.DONE)
+    return next((e for e in WORST if e in found), ExitCode.DONE)
 
 
 Act = Callable[[Pass, str], Result | None]
-"""What one pass does about one instance; None where there is no such instance."""
+"""What one pass does about one instance; None if there is no such instance."""
 
 
-def _ending(r: Result | None, ended: Callable[[Result], bool]) -> Ending | None:
-    """How it ended for an instance; None while it goes on."""
+def _ending(r: Result | None, ended: Callable[[Result], bool]) -> ExitCode | None:
+    """How it ended for an instance; None while it continues."""
     if r is None:
-        return Ending.UNKNOWN
+        return ExitCode.UNKNOWN
     if r.error:
-        return Ending.FAILED
+        return ExitCode.FAILED
     if ended(r):
-        return Ending.DONE
-    return Ending.REFUSED if r.decision.outcome in (Outcome.REFUSED, Outcome.OBSERVED) else None
+        return ExitCode.DONE
+    return ExitCode.REFUSED if r.decision.outcome in (Outcome.REFUSED, Outcome.OBSERVED) else None
 
 
 def _at_rest(r: Result) -> bool:
     return r.decision.outcome is Outcome.DONE and not r.decision.steps
 
 
+def _settle(this_pass: Pass, instance_id: str) -> Result | None:
+    return next(iter(StartPass(this_pass=this_pass).settle([instance_id])), None)
+
+
+def _restore(this_pass: Pass, instance_id: str) -> Result | None:
+    return StartPass(this_pass=this_pass).restore(instance_id)
+
+
+def _runs(r: Result) -> bool:
+    return phase_of(r.observation) is Phase.RUNNING
+
+
 def _unmarked(r: Result) -> bool:
-    return not marked(r.seen)
+    return not r.observation.in_transit
 
 
 def _percent(shown: dict[str, Any], goal: str) -> float:
-    """How far an instance is, going by its devices: a volume counts for a start, a finished snapshot for parking."""
+    """The progress of an instance by its devices: a start counts attached volumes, parking counts snapshots."""
     if shown["state"] == goal:
         return 100
-    parking = goal == "parked"
+    parking = goal == PARKED
     done = [_done(d, parking=parking) for d in shown["devices"]]
     return 90 * sum(done) / max(len(done), 1)
 
@@ -84,7 +107,7 @@ def _done(device: dict[str, Any], *, parking: bool) -> float:
 
 @dataclass(kw_only=True)
 class Desk:
-    """One person at work on one account and region. ``lease`` is told when a pass begins."""
+    """One person's work on one account and region. ``lease`` is called when a pass begins."""
 
     ec2: Ec2
     settings: Settings
@@ -95,23 +118,23 @@ class Desk:
     each: Each = in_parallel
     _begun: set[str] = field(default_factory=set)
 
-    def every(self) -> list[Seen]:
-        """The instances that are opted in, and those of which there are snapshots, by Name."""
-        opted = {i.id for i in self.ec2.instances_tagged({self.settings.opt_in_tag_key: OPTED_IN})}
-        snapshots = self.ec2.every_snapshot()
+    def every(self) -> list[Observation]:
+        """The instances that are opted in or have snapshots, by Name."""
+        opted = {i.id for i in self.ec2.reads.instances_tagged({self.settings.opt_in_tag_key: OPTED_IN})}
+        snapshots = self.ec2.reads.every_snapshot()
         ids = opted | {r.instance_id for r in snapshots.records} | {i for i in snapshots.damaged if i}
-        seen = {s.instance.id: s for s in (*every_orphan(self.ec2), *self.look(ids))}
-        return sorted(seen.values(), key=lambda s: (s.instance.name, s.instance.id))
+        found = {o.instance.id: o for o in (*observe_orphans(self.ec2.reads), *self.observe(ids))}
+        return sorted(found.values(), key=lambda o: (o.instance.name, o.instance.id))
 
-    def look(self, ids: Iterable[str]) -> list[Seen]:
-        return list(look(self.ec2, ids, locks=True).values())
+    def observe(self, ids: Iterable[str]) -> list[Observation]:
+        return list(observe(self.ec2.reads, ids, locks=True).values())
 
     def named(self, refs: Sequence[str]) -> tuple[list[str], bool]:
-        """The ids that ids and Names stand for, and whether each stands for just one; the others are told."""
+        """The ids for these ids and Names, and whether each stands for exactly one; the others are reported."""
         found = {ref: self._candidates(ref) for ref in refs}
         for ref, candidates in found.items():
             if not candidates:
-                self.screen.say(f"No instance is called {ref!r} here. `list` shows those that there are.")
+                self.screen.say(f"No instance has the id or Name {ref!r}. `list` shows the ids and Names.")
             elif len(candidates) > 1:
                 ids = ", ".join(sorted(i.id for i in candidates))
                 self.screen.say(f"{len(candidates)} instances have the Name {ref!r}: {ids}. Use an id.")
@@ -120,34 +143,34 @@ class Desk:
 
     def _candidates(self, ref: str) -> list[Instance]:
         if INSTANCE_ID.fullmatch(ref):
-            return self.ec2.instances([ref])
+            return self.ec2.reads.instances([ref])
         tags = {"Name": (literally(ref),), self.settings.opt_in_tag_key: OPTED_IN}
-        return [i for i in self.ec2.instances_tagged(tags) if i.state not in ("shutting-down", "terminated")]
+        return [i for i in self.ec2.reads.instances_tagged(tags) if i.state not in ("shutting-down", "terminated")]
 
     # What can be done about instances.
 
-    def start(self, ids: Sequence[str]) -> Ending:
-        endings = self._follow(ids, self._start, lambda r: r.seen.instance.state == "running", "running")
+    def start(self, ids: Sequence[str]) -> ExitCode:
+        endings = self._follow(ids, self._start, _runs, "running")
         return self._settled(endings)
 
-    def restore(self, ids: Sequence[str]) -> Ending:
-        endings = self._follow(ids, lambda p, i: p.restore(i), _at_rest, "stopped")
+    def restore(self, ids: Sequence[str]) -> ExitCode:
+        endings = self._follow(ids, _restore, _at_rest, "stopped")
         return self._settled(endings)
 
-    def park(self, ids: Sequence[str]) -> Ending:
-        states = {s.instance.id: s.instance.state for s in self.look(ids)}
+    def park(self, ids: Sequence[str]) -> ExitCode:
+        states = {o.instance.id: o.instance.state for o in self.observe(ids)}
         running = [i for i, state in states.items() if state != "stopped"]
         for i in running:
-            self.screen.say(f"{i} is {states[i]}: only a stopped instance is parked.")
-        endings = self._follow([i for i in ids if i not in running], self._park, self._is_parked, "parked")
-        return together([*endings.values(), *(Ending.REFUSED for _ in running)])
+            self.screen.say(f"{i} is {states[i]}: only a stopped instance can be parked.")
+        endings = self._follow([i for i in ids if i not in running], self._park, self._is_parked, PARKED)
+        return together([*endings.values(), *(ExitCode.REFUSED for _ in running)])
 
     def _is_parked(self, r: Result) -> bool:
-        return bool(self._shown(r.seen)["state"] == "parked")
+        return bool(self._shown(r.observation)["state"] == PARKED)
 
     def _park(self, this_pass: Pass, instance_id: str) -> Result | None:
-        """What is neither parked nor on its way there is not going to be, for the reason that the decision gives."""
-        result = next(iter(this_pass.park([instance_id])), None)
+        """An instance that is neither parked nor being parked is refused, for the reason in the decision."""
+        result = next(iter(ParkPass(this_pass=this_pass).park([instance_id])), None)
         if result is None or result.decision.outcome is not Outcome.DONE or result.decision.steps:
             return result
         if self._is_parked(result):
@@ -155,37 +178,43 @@ class Desk:
         return replace(result, decision=replace(result.decision, outcome=Outcome.REFUSED))
 
     def _start(self, this_pass: Pass, instance_id: str) -> Result | None:
-        """A start, but not once more for an instance that EC2 has started and stopped again."""
-        if instance_id in self._begun and (fallen := self._fallen_back(instance_id)):
-            return fallen
-        result = this_pass.start(instance_id)
-        if result and result.seen.instance.state == "stopped" and result.decision.outcome is Outcome.DONE:
+        """Start an instance, but not again if EC2 has started it and stopped it again."""
+        if instance_id in self._begun and (reverted := self._reverted(instance_id)):
+            return reverted
+        result = StartPass(this_pass=this_pass).start(instance_id)
+        if result and result.observation.instance.state == "stopped" and result.decision.outcome is Outcome.DONE:
             self._begun.add(instance_id)
         return result
 
-    def _fallen_back(self, instance_id: str) -> Result | None:
-        seen = next(iter(self.look([instance_id])), None)
-        if seen is None or seen.instance.state != "stopped" or seen.instance.state_reason in STOPPED_ON_PURPOSE:
+    def _reverted(self, instance_id: str) -> Result | None:
+        observation = next(iter(self.observe([instance_id])), None)
+        if observation is None or observation.instance.state != "stopped":
             return None
-        words = f"EC2 started {instance_id} and stopped it again ({seen.instance.state_reason})."
-        return Result(seen=seen, decision=Decision(reason=words), error=words)
+        code = observation.instance.state_reason
+        if code in STOPPED_ON_PURPOSE:
+            return None
+        error = StartReverted(f"EC2 started {instance_id} and stopped it again ({code}).")
+        decision = Decision(reason=str(error))
+        return Result(observation=observation, decision=decision, ending=Ending.FAILED, error=error)
 
-    def _settled(self, endings: dict[str, Ending]) -> Ending:
-        """What came back loses its marks, once nobody can see it any more as it was before: some minutes later."""
-        back = [i for i, e in endings.items() if e is Ending.DONE]
-        if any(marked(s) for s in self.look(back)):
+    def _settled(self, endings: dict[str, ExitCode]) -> ExitCode:
+        """Remove the marks of what came back, once no description can show the old state: some minutes later."""
+        back = [i for i, e in endings.items() if e is ExitCode.DONE]
+        if any(o.in_transit for o in self.observe(back)):
             minutes = self.settings.settle_period.total_seconds() / 60
-            self.screen.say(f"The marks come off the volumes within {minutes:.0f} minutes. Nobody has to wait for it,")
-            self.screen.say("unless the module is removed: Ctrl-C leaves them, and the same command goes on.")
-            endings |= self._follow(back, lambda p, i: next(iter(p.settle([i])), None), _unmarked, "settled")
+            self.screen.say(
+                f"The marks on the volumes are removed within {minutes:.0f} minutes. You need not wait for that,"
+            )
+            self.screen.say("unless you remove the module. Ctrl-C leaves the marks; the same command continues.")
+            endings |= self._follow(back, _settle, _unmarked, "settled")
         return together(endings.values())
 
     # Passes.
 
-    def _follow(self, ids: Sequence[str], act: Act, ended: Callable[[Result], bool], goal: str) -> dict[str, Ending]:
-        """Passes over those that are not at their end yet, until all are or there is no more time."""
+    def _follow(self, ids: Sequence[str], act: Act, ended: Callable[[Result], bool], goal: str) -> dict[str, ExitCode]:
+        """Run passes over the unfinished instances, until all are done or the time is over."""
         until = self.clock.now() + self.timeout
-        endings: dict[str, Ending] = {}
+        endings: dict[str, ExitCode] = {}
         with self.screen.board() as board:
             while left := [i for i in ids if i not in endings]:
                 for instance_id, result in self._pass_over(left, act).items():
@@ -196,7 +225,7 @@ class Desk:
                 if all(i in endings for i in ids):
                     break
                 if self.clock.now() >= until:
-                    return endings | dict.fromkeys((i for i in ids if i not in endings), Ending.UNFINISHED)
+                    return endings | dict.fromkeys((i for i in ids if i not in endings), ExitCode.UNFINISHED)
                 self.clock.sleep(PACE)
         return endings
 
@@ -219,8 +248,9 @@ class Desk:
         if result is None:
             board.show(instance_id, 0, "there is no such instance")
             return
-        name = f"{instance_id} {result.seen.instance.name}".rstrip()
-        board.show(name, _percent(self._shown(result.seen), goal), result.error or result.decision.reason)
+        name = f"{instance_id} {result.observation.instance.name}".rstrip()
+        percent = _percent(self._shown(result.observation), goal)
+        board.show(name, percent, str(result.error or result.reason))
 
-    def _shown(self, seen: Seen) -> dict[str, Any]:
-        return status(seen, self.settings, self.clock.now())
+    def _shown(self, observation: Observation) -> dict[str, Any]:
+        return status(observation, self.settings, self.clock.now())

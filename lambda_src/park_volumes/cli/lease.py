@@ -1,7 +1,7 @@
-"""What Lambda gives the functions and a laptop does not: an end to every pass, and a clock that is right.
+"""What Lambda guarantees and a laptop does not: a time limit for every pass, and a correct clock.
 
-That nothing is lost (docs/safety.md) rests on both: a pass acts no later than its time limit, and its times compare
-with EC2's. A laptop sleeps with its lid closed and wakes in the middle of a pass, and its clock may say anything.
+The safety rules (docs/safety.md) need both: a pass never acts after its time limit, and its times can be compared with
+EC2's. A laptop can sleep and wake up in the middle of a pass, and its clock can be wrong.
 """
 
 from __future__ import annotations
@@ -12,27 +12,29 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError
 
-from park_volumes.reconcile import Clock
+from park_volumes.run.context import Clock
 
 READS = "before-send.ec2.Describe"
 TOLERANCE = timedelta(seconds=10)
-"""EC2 tells the time in whole seconds, and its answer was under way for some."""
+"""EC2 gives the time in whole seconds, and its answer takes some seconds to arrive."""
 
 
 class PassOver(BotoCoreError):
-    """The pass has outlived its time limit."""
+    """The pass has exceeded its time limit."""
 
-    fmt = "this pass began more than {seconds:.0f} seconds ago and may change nothing any more. Run the command again."
+    fmt = "this pass began more than {seconds:.0f} seconds ago and must not change anything now. Run the command again."
 
 
 class ClockOff(BotoCoreError):
     """The clock of this computer is wrong."""
 
-    fmt = "the clock of this computer is {seconds:.0f} seconds off from EC2's. Set it, and run the command again."
+    fmt = (
+        "the clock of this computer differs from EC2's by {seconds:.0f} seconds. Correct it, and run the command again."
+    )
 
 
 class Lease:
-    """Lets calls that change something go out only within a pass's time limit, and only while the clock is right."""
+    """Allows calls that change something only within a pass's time limit, and only while the clock is right."""
 
     def __init__(self, clock: Clock, limit: timedelta) -> None:
         self._clock, self._limit = clock, limit
@@ -40,7 +42,7 @@ class Lease:
         self._off = timedelta(0)
 
     def watch(self, client: Any) -> None:
-        """Have every call of this boto3 client asked about."""
+        """Check every call of this boto3 client."""
         client.meta.events.register("before-send.ec2", self.check)
         client.meta.events.register("after-call.ec2", self.compare)
 
@@ -48,7 +50,7 @@ class Lease:
         self._until = began + self._limit
 
     def check(self, event_name: str, **_: Any) -> None:
-        """Raises PassOver or ClockOff just before a call is sent that should not be."""
+        """Raises PassOver or ClockOff just before a call that must not be sent."""
         if event_name.startswith(READS):
             return
         if self._off > TOLERANCE:
@@ -57,7 +59,7 @@ class Lease:
             raise PassOver(seconds=self._limit.total_seconds())
 
     def compare(self, parsed: dict[str, Any], **_: Any) -> None:
-        """See by the header Date of an answer how far this computer's clock is off."""
+        """Measure how far this computer's clock is off, by the header Date of an answer."""
         told = parsed.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
         if told:
             self._off = abs(self._clock.now() - parsedate_to_datetime(told))

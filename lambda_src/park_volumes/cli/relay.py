@@ -1,7 +1,7 @@
-"""The page of the deployed module on localhost: every request is signed (SigV4) and handed to the Function URL.
+"""The page of the deployed module on localhost: every request is signed (SigV4) and sent to the Function URL.
 
-Other programs and websites on the same computer must not get to use the credentials: the relay listens on the loopback
-address only, and answers only below a path that holds a secret of its own.
+Other programs and websites on the same computer must not be able to use the credentials: the relay listens only on the
+loopback address, and answers only under a path that contains its secret.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LOOPBACK = "127.0.0.1"
 PATIENCE = 90
 """Seconds; longer than the start function may hold an answer by default."""
 POLL = 0.1
-"""Seconds in which the end is noticed."""
+"""Seconds between two checks for the end."""
 PASSED_ON = ("Content-Type", "Content-Security-Policy", "Cache-Control", "Referrer-Policy", "X-Content-Type-Options")
 
 
@@ -29,7 +29,7 @@ class Relay:
     """Use it as a context manager. ``address`` is what a browser opens."""
 
     def __init__(self, url: str, *, region: str, credentials: Callable[[], Any], port: int = 0) -> None:
-        """Listen. Raises OSError where the port is taken."""
+        """Listen. Raises OSError if the port is taken."""
         self.url, self._region, self._credentials = url.rstrip("/") + "/", region, credentials
         self.secret = secrets.token_urlsafe(32)
         self._server = ThreadingHTTPServer((LOOPBACK, port), type("Handler", (_Handler,), {"relay": self}))
@@ -51,7 +51,7 @@ class Relay:
         self._server.server_close()
 
     def forward(self, method: str, path: str) -> tuple[int, dict[str, str], bytes]:
-        """Ask the Function URL. Answers the status, the headers that matter to a browser, and the body.
+        """Ask the Function URL. Returns the status, the headers that matter to a browser, and the body.
 
         No request of the page has a body.
         """
@@ -77,7 +77,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, method: str) -> None:
         _, given, rest = [*self.path.split("/", 2), "", ""][:3]
         if not secrets.compare_digest(given.encode(), self.relay.secret.encode()):
-            self._send(403, {"Content-Type": "text/plain"}, b"Open the address that the command has shown, all of it.")
+            self._send(403, {"Content-Type": "text/plain"}, b"Open the complete address that the command printed.")
             return
         try:
             self._send(*self.relay.forward(method, rest))
@@ -93,7 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the signature of http.server
-        """Say nothing: the path holds the secret."""
+        """Log nothing: the path contains the secret."""
 
 
 def _kept(headers: Any) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What a person sees: bars where there is a terminal and the package rich, plain lines elsewhere."""
+"""What a person sees: bars if there is a terminal and the package rich, otherwise plain lines."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Protocol, TextIO
 
 
 class Board(Protocol):
-    """Instances under way, each with how far it is and a word on where it stands."""
+    """Shows the progress of each instance, with a text."""
 
     def show(self, name: str, percent: float, words: str) -> None: ...
 
 
 class Lines:
-    """A line for each change of words."""
+    """Prints a line for each change of the text."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out

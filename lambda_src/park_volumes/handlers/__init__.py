@@ -1,7 +1,7 @@
 """The entry points of the two Lambdas: parse, call, answer.
 
-While a function loads, hardly anything becomes garbage: looking for it would take a tenth of the time that loading
-takes. runtime.begin_pass lets it be collected again.
+Loading a function creates hardly any garbage, and looking for it would take a tenth of the loading time.
+runtime.begin_pass turns garbage collection on again.
 """
 
 import gc

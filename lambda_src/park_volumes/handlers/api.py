@@ -18,24 +18,29 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from park_volumes import prices
-from park_volumes.decide.line import standing
-from park_volumes.decide.situation import opted_in, taken_back
-from park_volumes.decide.status import status
-from park_volumes.ec2 import INSTANCE_ID, Ec2Error, Raced, literally
+from park_volumes.aws.errors import Ec2Error, Raced
+from park_volumes.aws.reads import INSTANCE_ID, literally
+from park_volumes.core import prices
+from park_volumes.core.facts import Instance, Observation
+from park_volumes.core.phase import Phase, phase_of, reverted_message
+from park_volumes.core.prices import Savings
+from park_volumes.core.queue import queue_message
+from park_volumes.core.status import STARTING, status
+from park_volumes.core.steps import Outcome
+from park_volumes.core.tags import OPTED_IN, opted_in
 from park_volumes.handlers import page, runtime, savings
 from park_volumes.handlers.sign_in import Caller, InvokedDirectly, NotSignedIn, SignIn, TokensUnreadable
-from park_volumes.model import OPTED_IN, Instance, Outcome, Seen
-from park_volumes.prices import Savings
-from park_volumes.reconcile import Pass, Result
-from park_volumes.survey import every_orphan, look, look_at
+from park_volumes.run.context import Pass
+from park_volumes.run.execute import Ending, Result
+from park_volumes.run.observe import observe, observe_instances, observe_orphans
+from park_volumes.run.start_pass import StartPass
 
 CLOSEST = 3
 SECONDS = re.compile(r"[0-9]{1,3}")
 BOOTING = timedelta(seconds=1)
-"""Between two looks at an instance that somebody waits for."""
+"""The pause between two looks at an instance while the caller waits."""
 WITHOUT_SIGNING_IN = {("GET", "/"), ("GET", "/openapi.json")}
-"""What holds no data: whoever may not sign in learns nothing from it."""
+"""These hold no data, so they need no sign-in."""
 
 app = LambdaFunctionUrlResolver()
 
@@ -52,26 +57,30 @@ def answer(
     event: dict[str, Any],
     context: LambdaContext,
     *,
-    this_pass: Pass,
+    starts: StartPass,
     busy: bool,
     sign_in: SignIn,
     logger: Logger,
-    tell: Callable[[list[Result]], None],
+    report: Callable[[list[Result]], None],
 ) -> dict[str, Any]:
-    """Answer one request of the Function URL, and ``tell`` of starts. Raises ValueError for what is no such request.
+    """Answer one Function URL request, and ``report`` the starts. Raises ValueError if the event is not such a request.
 
-    A ``busy`` function looks first whether others are ahead of a start.
+    A ``busy`` function first checks whether other starts are ahead in the queue.
     """
     context_of_request = event["requestContext"]
     if not isinstance(context_of_request, dict) or not {"http", "stage"} <= context_of_request.keys():
-        raise ValueError("The function was invoked directly, and not with a request of a Function URL.")
-    app.append_context(this_pass=this_pass, busy=busy, sign_in=sign_in, logger=logger, tell=tell)  # type: ignore[no-untyped-call]  # Powertools types it not
+        raise ValueError("The function was invoked directly, not through its Function URL.")
+    app.append_context(starts=starts, busy=busy, sign_in=sign_in, logger=logger, report=report)  # type: ignore[no-untyped-call]  # Powertools has no types for it
     return app.resolve(event, context)
 
 
+def _starts() -> StartPass:
+    starts: StartPass = app.context["starts"]
+    return starts
+
+
 def _this_pass() -> Pass:
-    this_pass: Pass = app.context["this_pass"]
-    return this_pass
+    return _starts().this_pass
 
 
 def _caller() -> Caller:
@@ -80,7 +89,7 @@ def _caller() -> Caller:
 
 
 def _sign_in(_: LambdaFunctionUrlResolver, next_middleware: NextMiddleware) -> Response[Any]:
-    """Before every route, also those that do not exist. From here on every line of the log names who asks."""
+    """Runs before every route, even unknown ones. From here on every log line names the caller."""
     request = app.current_event
     asked = {"method": request.http_method, "path": request.path}
     logger: Logger = app.context["logger"]
@@ -92,7 +101,7 @@ def _sign_in(_: LambdaFunctionUrlResolver, next_middleware: NextMiddleware) -> R
         logger.warning(f"A request was refused. {problem}", extra=asked | {"caller": "unknown"})
         raise
     logger.append_keys(caller=caller.name)
-    logger.info("A request came.", extra=asked)
+    logger.info("Request received.", extra=asked)
     app.append_context(caller=caller)  # type: ignore[no-untyped-call]
     return next_middleware(app)
 
@@ -102,7 +111,7 @@ app.use([_sign_in])
 
 @app.get("/")
 def show_page() -> Response[Any]:
-    """The page has no data in it: it asks for the instances as any other client does."""
+    """The page contains no data: it requests the instances like any other client."""
     return Response(
         status_code=HTTPStatus.OK.value,
         content_type="text/html; charset=utf-8",
@@ -118,8 +127,8 @@ def show_openapi() -> Response[Any]:
 
 @app.get("/instances")
 def list_instances() -> Response[Any]:
-    every = [(s, _costs(s)) for s in _every(locks=True)]
-    shown = sorted((_with_costs(s, costs) for s, costs in every), key=lambda one: (one["name"], one["id"]))
+    every = [(o, _costs(o)) for o in _every(locks=True)]
+    shown = sorted((_with_costs(o, costs) for o, costs in every), key=lambda one: (one["name"], one["id"]))
     of_all = prices.total(costs for _, costs in every)
     total = {"size_gib": sum(one["size_gib"] for one in shown), "usd_per_month": savings.figures(of_all)}
     return _json(HTTPStatus.OK, {"instances": shown, "total": total})
@@ -128,22 +137,22 @@ def list_instances() -> Response[Any]:
 @app.get("/savings")
 def show_savings() -> Response[Any]:
     this_pass, asked = _this_pass(), app.current_event
-    left = every_orphan(this_pass.ec2) if _caller().may_see("") else []
+    left = observe_orphans(this_pass.ec2.reads) if _caller().may_see("") else []
     report = savings.report(_every(locks=False), left, this_pass.settings)
     usual = "csv" if asked.headers.get("accept", "").startswith("text/csv") else "json"
     kind = asked.get_query_string_value("format", usual)
     if kind not in ("csv", "json"):
-        raise Problem(HTTPStatus.BAD_REQUEST, "bad_format", f"format is {kind!r}: it is csv or json.")
+        raise Problem(HTTPStatus.BAD_REQUEST, "bad_format", f"format is {kind!r}: use csv or json.")
     if kind == "csv":
         return _answer(HTTPStatus.OK, savings.as_csv(report), content_type="text/csv; charset=utf-8")
     return _json(HTTPStatus.OK, report)
 
 
-def _every(*, locks: bool) -> list[Seen]:
+def _every(*, locks: bool) -> list[Observation]:
     """The opted-in instances that the caller may see."""
     this_pass = _this_pass()
-    found = _visible(this_pass.ec2.instances_tagged({this_pass.settings.opt_in_tag_key: OPTED_IN}))
-    return list(look(this_pass.ec2, (i.id for i in found), locks=locks).values())
+    found = _visible(this_pass.ec2.reads.instances_tagged({this_pass.settings.opt_in_tag_key: OPTED_IN}))
+    return list(observe(this_pass.ec2.reads, (i.id for i in found), locks=locks).values())
 
 
 @app.get("/instances/<ref>")
@@ -154,79 +163,80 @@ def show_instance(ref: str) -> Response[Any]:
 @app.post("/instances/<ref>/start")
 def start_instance(ref: str) -> Response[Any]:
     wait = _wait()
-    this_pass, instance = _this_pass(), _find_instance(ref)
-    if app.context["busy"] and (waiting := this_pass.stand_in_line([instance])):
-        _tell(waiting)
-        return _started(*waiting)
-    seen = _look_at(instance, ref, locks=False)
+    starts, instance = _starts(), _find_instance(ref)
+    if app.context["busy"] and (queued := starts.enqueue([instance])):
+        _report(queued)
+        return _started(*queued)
+    observation = _observe(instance, ref, locks=False)
     if instance.state == "stopping":
-        message = f"{instance.id} is still stopping: ask again when it has stopped, usually within a minute or two."
+        message = f"{instance.id} is still stopping: try again once it has stopped, usually within a minute or two."
         raise Problem(HTTPStatus.CONFLICT, "stopping", message)
-    result = _in_line(this_pass.start_seen(seen))
-    _tell([result])
+    result = _with_position(starts.start_observed(observation))
+    _report([result])
     _must_have_worked(result)
-    if wait and (later := _at_rest_within(wait, result.seen)):
-        if later.instance.state != "running":
-            raise Problem(HTTPStatus.BAD_GATEWAY, "start_taken_back", taken_back(later))
+    if wait and (later := _at_rest_within(wait, result.observation)):
+        if phase_of(later) is not Phase.RUNNING:
+            raise Problem(HTTPStatus.BAD_GATEWAY, "start_taken_back", reverted_message(later))
         return _json(HTTPStatus.OK, _shown(later))
     return _started(result)
 
 
-def _tell(results: list[Result]) -> None:
+def _report(results: list[Result]) -> None:
     for result in results:
         runtime.log(app.context["logger"], result)
-    app.context["tell"](results)
+    app.context["report"](results)
 
 
 @app.post("/instances/<ref>/stop")
 def stop_instance(ref: str) -> Response[Any]:
-    seen = _find(ref, locks=True)
-    instance = seen.instance
+    observation = _find(ref, locks=True)
+    instance = observation.instance
     if instance.state == "pending":
-        message = f"{instance.id} is still starting: ask again when it runs, usually within a minute."
+        message = f"{instance.id} is still starting: try again once it is running, usually within a minute."
         raise Problem(HTTPStatus.CONFLICT, "starting", message)
     if instance.state != "running":
         going_on = instance.state == "stopping"
-        return _json(HTTPStatus.ACCEPTED if going_on else HTTPStatus.OK, _shown(seen))
+        return _json(HTTPStatus.ACCEPTED if going_on else HTTPStatus.OK, _shown(observation))
     if _this_pass().settings.observe_only:
         message = f"{instance.id} is running. Nothing was changed: observe_only is set."
         raise Problem(HTTPStatus.CONFLICT, "observe_only", message)
-    _this_pass().ec2.stop_instance(instance.id)
-    app.context["logger"].info(f"{instance.id} is stopped, as was asked for.", extra={"instance_id": instance.id})
-    return _json(HTTPStatus.ACCEPTED, _shown(replace(seen, instance=replace(instance, state="stopping"))))
+    _this_pass().ec2.writes.stop_instance(instance.id)
+    app.context["logger"].info(f"Stopping {instance.id} as requested.", extra={"instance_id": instance.id})
+    return _json(HTTPStatus.ACCEPTED, _shown(replace(observation, instance=replace(instance, state="stopping"))))
 
 
 def _wait() -> timedelta:
-    """The query parameter ``wait``: the seconds that the caller wants to wait for the instance to run."""
+    """The query parameter ``wait``: how many seconds the caller will wait for the instance to run."""
     value = app.current_event.get_query_string_value("wait", "0")
     if not SECONDS.fullmatch(value):
-        message = f"wait is {value!r}: it takes the seconds to wait until the instance runs, for example ?wait=30."
+        message = f"wait is {value!r}: give the seconds to wait for the instance to run, for example ?wait=30."
         raise Problem(HTTPStatus.BAD_REQUEST, "bad_wait", message)
     return timedelta(seconds=int(value))
 
 
-def _at_rest_within(wait: timedelta, before: Seen) -> Seen | None:
-    """The instance once it runs, or once EC2 has taken its start back; None if neither is so within that time or the
-    function's own."""
+def _at_rest_within(wait: timedelta, before: Observation) -> Observation | None:
+    """The instance once it runs, or once EC2 has reverted its start; None if neither happens before ``wait`` or the
+    function's own time is over."""
     this_pass = _this_pass()
     until = min(this_pass.began + wait, this_pass.deadline)
     while True:
-        found = this_pass.ec2.instances([before.instance.id])
+        found = this_pass.ec2.reads.instances([before.instance.id])
         launched = [i for i in found if i.launch_time > before.instance.launch_time]
         if any(i.state == "running" for i in found) or any(i.state == "stopped" for i in launched):
-            return look_at(this_pass.ec2, found, locks=False)[before.instance.id]
+            return observe_instances(this_pass.ec2.reads, found, locks=False)[before.instance.id]
         if this_pass.clock.now() + BOOTING > until:
             return None
         this_pass.clock.sleep(BOOTING.total_seconds())
 
 
-def _in_line(result: Result) -> Result:
-    """A start for which EC2 had no token left waits for its turn: whoever asked learns where it stands."""
-    if not (result.throttled or result.postponed):
+def _with_position(result: Result) -> Result:
+    """A start for which EC2 had no request tokens left waits in the queue: tell the caller its position."""
+    if result.ending not in (Ending.THROTTLED, Ending.OUT_OF_TIME):
         return result
     with suppress(Ec2Error):
-        words = standing(result.seen.instance.id, _this_pass().ahead())
-        return replace(result, decision=replace(result.decision, reason=words, outcome=Outcome.GOING_ON))
+        words = queue_message(result.instance_id, _starts().ahead())
+        decision = replace(result.decision, reason=words, outcome=Outcome.GOING_ON)
+        return replace(result, decision=decision, note="")
     return result
 
 
@@ -234,26 +244,26 @@ def _must_have_worked(result: Result) -> None:
     if result.error:
         raise Problem(HTTPStatus.BAD_GATEWAY, "ec2_refused", f"{result.error} Nothing is lost; the sweep tries again.")
     if result.decision.outcome is Outcome.REFUSED:
-        raise Problem(HTTPStatus.CONFLICT, "refused", result.decision.reason)
+        raise Problem(HTTPStatus.CONFLICT, "refused", result.reason)
     if result.decision.outcome is Outcome.OBSERVED:
-        raise Problem(HTTPStatus.CONFLICT, "observe_only", result.decision.reason)
+        raise Problem(HTTPStatus.CONFLICT, "observe_only", result.reason)
 
 
 def _started(result: Result) -> Response[Any]:
-    instance = result.seen.instance
+    instance = result.observation.instance
     if instance.state == "running":
-        return _json(HTTPStatus.OK, _shown(result.seen))
+        return _json(HTTPStatus.OK, _shown(result.observation))
     state = instance.state if result.decision.outcome is Outcome.GOING_ON else "pending"
-    shown = _shown(replace(result.seen, instance=replace(instance, state=state)))
-    return _json(HTTPStatus.ACCEPTED, shown | {"state": "starting", "detail": result.decision.reason})
+    shown = _shown(replace(result.observation, instance=replace(instance, state=state)))
+    return _json(HTTPStatus.ACCEPTED, shown | {"state": STARTING, "detail": result.reason})
 
 
 # References: an instance id, or a Name.
 
 
-def _find(ref: str, *, locks: bool) -> Seen:
-    """What there is to see of the instance that a reference names. Raises Problem as its two halves do."""
-    return _look_at(_find_instance(ref), ref, locks=locks)
+def _find(ref: str, *, locks: bool) -> Observation:
+    """Find and observe the instance that a reference names. Raises Problem like the two functions that it calls."""
+    return _observe(_find_instance(ref), ref, locks=locks)
 
 
 def _find_instance(ref: str) -> Instance:
@@ -261,10 +271,10 @@ def _find_instance(ref: str) -> Instance:
     this_pass = _this_pass()
     ref = unquote(ref)
     if INSTANCE_ID.fullmatch(ref):
-        candidates = this_pass.ec2.instances([ref])
+        candidates = this_pass.ec2.reads.instances([ref])
     else:
         tags = {"Name": (literally(ref),), this_pass.settings.opt_in_tag_key: OPTED_IN}
-        candidates = this_pass.ec2.instances_tagged(tags)
+        candidates = this_pass.ec2.reads.instances_tagged(tags)
         candidates = [i for i in candidates if i.state not in ("shutting-down", "terminated")] or candidates
     candidates = _visible(candidates)
     if not candidates:
@@ -276,31 +286,31 @@ def _find_instance(ref: str) -> Instance:
     return candidates[0]
 
 
-def _look_at(instance: Instance, ref: str, *, locks: bool) -> Seen:
-    """Raises Problem: 404 or 409 not ours, 410 terminated."""
+def _observe(instance: Instance, ref: str, *, locks: bool) -> Observation:
+    """Observe an instance. Raises Problem: 404 or 409 if it is not ours, 410 if it is terminated."""
     this_pass = _this_pass()
-    (seen,) = look_at(this_pass.ec2, [instance], locks=locks).values()
-    _must_be_ours(seen, unquote(ref), this_pass.settings.opt_in_tag_key)
-    return seen
+    (observation,) = observe_instances(this_pass.ec2.reads, [instance], locks=locks).values()
+    _must_be_ours(observation, unquote(ref), this_pass.settings.opt_in_tag_key)
+    return observation
 
 
-def _must_be_ours(seen: Seen, ref: str, key: str) -> None:
-    """A terminated instance has lost its tags before long, so being terminated is looked at before the tag."""
-    instance = seen.instance
-    ours = opted_in(instance, _this_pass().settings)
-    if not ours and not seen.records and not seen.damaged:
+def _must_be_ours(observation: Observation, ref: str, key: str) -> None:
+    """A terminated instance soon loses its tags, so check for termination before the tag."""
+    instance = observation.instance
+    ours = opted_in(instance.tags, _this_pass().settings)
+    if not ours and not observation.records and not observation.damaged:
         raise _unknown(ref)
     if instance.state in ("shutting-down", "terminated"):
-        kept = ", ".join(r.snapshot_id for r in seen.records) or "none"
-        message = f"{instance.id} is terminated and can not be started. Snapshots of it that are kept: {kept}."
+        kept = ", ".join(r.snapshot_id for r in observation.records) or "none"
+        message = f"{instance.id} is terminated and cannot be started. Its remaining snapshots: {kept}."
         raise Problem(HTTPStatus.GONE, "terminated", message)
     if not ours:
-        message = f"{instance.id} was parked but has lost its tag {key}: put {key}=true back on it and ask again."
+        message = f"{instance.id} was parked but has lost its tag {key}: tag it {key}=true and try again."
         raise Problem(HTTPStatus.CONFLICT, "not_opted_in", message)
 
 
 def _visible(instances: Iterable[Instance]) -> list[Instance]:
-    """Those that the caller may know of. To a caller with a pattern the others do not exist."""
+    """The instances that the caller may see. For a caller with a pattern the others do not exist."""
     caller = _caller()
     return [i for i in instances if caller.may_see(i.name)]
 
@@ -308,14 +318,14 @@ def _visible(instances: Iterable[Instance]) -> list[Instance]:
 def _unknown(ref: str) -> Problem:
     this_pass = _this_pass()
     key = this_pass.settings.opt_in_tag_key
-    every = _visible(this_pass.ec2.instances_tagged({key: OPTED_IN}))
+    every = _visible(this_pass.ec2.reads.instances_tagged({key: OPTED_IN}))
     near = _closest(ref, every)
     hint = f" Did you mean {', '.join(near)}?" if near else f" Opt an instance in with the tag {key}=true."
-    return Problem(HTTPStatus.NOT_FOUND, "unknown_instance", f"No instance is called {ref!r} here.{hint}")
+    return Problem(HTTPStatus.NOT_FOUND, "unknown_instance", f"No instance has the id or Name {ref!r}.{hint}")
 
 
 def _closest(ref: str, every: Iterable[Instance]) -> list[str]:
-    """The ids and Names most like a reference, in whatever case: it matters to EC2's filters, not to people."""
+    """The ids and Names closest to a reference, ignoring case: EC2's filters are case-sensitive, people are not."""
     names = {name.casefold(): name for i in every for name in (i.id, i.name) if name}
     return [names[n] for n in difflib.get_close_matches(ref.casefold(), names, n=CLOSEST, cutoff=0.5)]
 
@@ -323,17 +333,17 @@ def _closest(ref: str, every: Iterable[Instance]) -> list[str]:
 # Answers.
 
 
-def _shown(seen: Seen) -> dict[str, Any]:
-    return _with_costs(seen, _costs(seen))
+def _shown(observation: Observation) -> dict[str, Any]:
+    return _with_costs(observation, _costs(observation))
 
 
-def _costs(seen: Seen) -> Savings:
-    return prices.savings(seen, _this_pass().settings.prices)
+def _costs(observation: Observation) -> Savings:
+    return prices.savings(observation, _this_pass().settings.prices)
 
 
-def _with_costs(seen: Seen, costs: Savings) -> dict[str, Any]:
+def _with_costs(observation: Observation, costs: Savings) -> dict[str, Any]:
     this_pass = _this_pass()
-    return status(seen, this_pass.settings, this_pass.began) | {"usd_per_month": savings.figures(costs)}
+    return status(observation, this_pass.settings, this_pass.began) | {"usd_per_month": savings.figures(costs)}
 
 
 def _json(http_status: HTTPStatus, body: Any) -> Response[Any]:
@@ -374,16 +384,16 @@ def _on_unreadable_tokens(problem: TokensUnreadable) -> Response[Any]:
 
 @app.exception_handler(Raced)
 def _on_race(error: Raced) -> Response[Any]:
-    return _problem(HTTPStatus.CONFLICT, "changed_meanwhile", f"{error} Ask again.")
+    return _problem(HTTPStatus.CONFLICT, "changed_meanwhile", f"{error} Try again.")
 
 
 @app.exception_handler(Ec2Error)
 def _on_ec2_error(error: Ec2Error) -> Response[Any]:
-    return _problem(HTTPStatus.BAD_GATEWAY, "ec2_refused", f"{error} Ask again in a minute.")
+    return _problem(HTTPStatus.BAD_GATEWAY, "ec2_refused", f"{error} Try again in a minute.")
 
 
 def _methods_for(path: str) -> str:
-    """The methods of the routes at a path, for the header Allow; empty where there are none."""
+    """The methods of the routes at a path, for the header Allow; empty if there are none."""
     return ", ".join(sorted(r.method for r in app._static_routes + app._dynamic_routes if r.rule.match(path)))
 
 
@@ -395,8 +405,8 @@ def _on_unknown_route(_: NotFoundError) -> Response[Any]:
     )
     request = app.current_event
     if methods := _methods_for(request.path):
-        message = f"{request.http_method} is not possible here, {methods} is. There is {routes}."
+        message = f"{request.http_method} is not allowed here; use {methods}. The routes are {routes}."
         wrong = _problem(HTTPStatus.METHOD_NOT_ALLOWED, "wrong_method", message)
         wrong.headers["Allow"] = methods
         return wrong
-    return _problem(HTTPStatus.NOT_FOUND, "unknown_route", f"There is nothing at this address. There is {routes}.")
+    return _problem(HTTPStatus.NOT_FOUND, "unknown_route", f"There is no such route. The routes are {routes}.")

@@ -1,8 +1,8 @@
 """The CloudTrail record of a StartInstances call that EC2 refused because an instance has no root volume.
 
-That is how a start from anywhere, the console, the CLI, an SDK or a scheduler, meets a parked instance. EC2 looks for
-the root volume only after it has let the caller in, so whoever is named here may start every instance of the call. The
-code alone does not say so: EC2 answers it for malformed calls too. Without the words it is known by, nothing happens.
+EC2 writes it when the console, the CLI, an SDK or a scheduler starts a parked instance. EC2 checks the root volume only
+after it has authorized the caller, so the caller named here may start every instance of the call. The error code alone
+is not enough: EC2 also returns it for malformed calls. Without the known error message, nothing happens.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ WORDS = "does not have a volume attached at root"
 
 @dataclass(frozen=True, kw_only=True)
 class FailedStart:
-    """Who tried in vain to start which instances, and when. The call was refused as a whole: none of them started."""
+    """Who tried to start which instances, and when. EC2 refused the whole call: none of them started."""
 
     instance_ids: frozenset[str]
     at: datetime
@@ -25,9 +25,9 @@ class FailedStart:
 
 
 def read(event: dict[str, Any], *, our_role: str) -> FailedStart | None:
-    """What the record of a call says; None for our own calls and for those that failed for another reason.
+    """Read the record of a call; None for our own calls and for those that failed for another reason.
 
-    A start of ours that met a missing root volume looks again by itself. Answering its record could go round for ever.
+    If the root volume is missing, our own start looks again anyway. Reacting to its record could loop forever.
     """
     detail = event["detail"]
     who = detail["userIdentity"]

@@ -1,6 +1,6 @@
-"""Where reports go: an event each to the default bus, one message a pass to a topic, numbers into the log as metrics.
+"""Where reports go: one event each to the default event bus, one message per pass to a topic, metrics into the log.
 
-A report that can not be sent is an error in the log and stops nothing: what it is about has already happened.
+A report that cannot be sent is logged as an error and stops nothing: what it reports has already happened.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 SOURCE = "park-volumes"
 VERSION = "1"
 VALUES_PER_METRIC = 99
-"""With one more, Powertools would write them by itself, without the name of the deployment."""
+"""With one more, Powertools would write the metrics itself, without the name of the deployment."""
 ENTRIES_PER_CALL = 10
-"""The most that PutEvents takes."""
+"""The most entries that PutEvents accepts."""
 SUBJECT_LENGTH = 99
-"""A subject of SNS has less than 100 characters, all ASCII (SNS API, Publish)."""
+"""An SNS subject has fewer than 100 characters, all ASCII (SNS API, Publish)."""
 CONSOLES = {
     "aws": "console.aws.amazon.com",
     "aws-cn": "console.amazonaws.cn",
@@ -53,7 +53,7 @@ UNITS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class FunctionLocation:
     """Where the function runs, read from its ARN."""
 
     partition: str
@@ -61,12 +61,12 @@ class Place:
     account: str
 
     @classmethod
-    def of_function(cls, arn: str) -> Place:
+    def of_function(cls, arn: str) -> FunctionLocation:
         _, partition, _, region, account, *_ = arn.split(":")
         return cls(partition=partition, region=region, account=account)
 
     def console(self, instance_id: str) -> str:
-        """The address of an instance in the console."""
+        """The URL of an instance in the console."""
         host = CONSOLES.get(self.partition, CONSOLES["aws"])
         return f"https://{self.region}.{host}/ec2/home?region={self.region}#InstanceDetails:instanceId={instance_id}"
 
@@ -75,17 +75,17 @@ class Place:
 
 
 class Notices:
-    """Sends the reports of one deployment. Clients are made when they are first needed: most passes report nothing."""
+    """Sends the reports of one deployment. Clients are created on first use: most passes report nothing."""
 
     def __init__(self, *, deployment: str, topic_arn: str, client: Callable[..., Any], logger: Logger) -> None:
-        """``topic_arn`` is empty where nobody wants messages; ``client`` makes an SDK client of a service."""
+        """``topic_arn`` is empty if nobody wants messages; ``client`` creates the SDK client of a service."""
         self._deployment, self._topic_arn = deployment, topic_arn
         self._client, self._logger = client, logger
         self._metrics = Metrics()
 
     @classmethod
     def of_function(cls, deployment: str, logger: Logger) -> Notices:
-        """Those of the function that this is, as its environment says."""
+        """The notices of this function, configured by its environment."""
         topic_arn = os.environ.get("NOTIFICATION_TOPIC_ARN", "")
         return cls(deployment=deployment, topic_arn=topic_arn, client=boto3.client, logger=logger)
 
@@ -96,23 +96,23 @@ class Notices:
 
     @cached_property
     def _sns(self) -> SNSClient:
-        """SNS in the topic's region, which need not be this one."""
+        """SNS in the topic's region, which may differ from this one."""
         sns: SNSClient = self._client("sns", region_name=self._topic_arn.split(":")[3])
         return sns
 
-    def send(self, reports: Iterable[Report | None], place: Place) -> None:
+    def send(self, reports: Iterable[Report | None], location: FunctionLocation) -> None:
         told = [r for r in reports if r]
         if not told:
             return
         self._count(told)
-        self._attempt("PutEvents", lambda: self._put_events(told, place))
+        self._attempt("PutEvents", lambda: self._put_events(told, location))
         if self._topic_arn:
-            self._attempt("Publish", lambda: self._publish(told, place))
+            self._attempt("Publish", lambda: self._publish(told, location))
 
-    def send_words(self, subject: str, words: str, place: Place) -> None:
-        """A message for people only: it is about no instance."""
+    def send_words(self, subject: str, words: str, location: FunctionLocation) -> None:
+        """Send a message for people only, about no particular instance."""
         if self._topic_arn:
-            message = f"{words}\n\n{self._origin(place)}"
+            message = f"{words}\n\n{self._origin(location)}"
             publish = partial(self._sns.publish, TopicArn=self._topic_arn, Subject=subject, Message=message)
             self._attempt("Publish", publish)
 
@@ -120,15 +120,15 @@ class Notices:
         try:
             call()
         except (ClientError, BotoCoreError) as error:
-            self._logger.error(f"{action} failed, and something was not told that should have been: {error}")
+            self._logger.error(f"{action} failed, so a report was not sent: {error}")
 
-    def _put_events(self, reports: Sequence[Report], place: Place) -> None:
+    def _put_events(self, reports: Sequence[Report], location: FunctionLocation) -> None:
         entries: list[PutEventsRequestEntryTypeDef] = [
             {
                 "Source": SOURCE,
                 "DetailType": r.kind.value,
-                "Resources": [place.arn(r.seen.instance.id)],
-                "Detail": json.dumps(detail(r, self._deployment, place)),
+                "Resources": [location.arn(r.observation.instance.id)],
+                "Detail": json.dumps(detail(r, self._deployment, location)),
             }
             for r in reports
         ]
@@ -136,18 +136,18 @@ class Notices:
             answer = self._events.put_events(Entries=entries[n : n + ENTRIES_PER_CALL])
             for entry in answer["Entries"]:
                 if "ErrorCode" in entry:
-                    self._logger.error(f"EventBridge did not take an event: {entry['ErrorCode']}.", entry=entry)
+                    self._logger.error(f"EventBridge did not accept an event: {entry['ErrorCode']}.", entry=entry)
 
-    def _publish(self, reports: Sequence[Report], place: Place) -> None:
-        """One message for all of them: a thousand instances that stop together are not a thousand mails."""
+    def _publish(self, reports: Sequence[Report], location: FunctionLocation) -> None:
+        """One message for all reports: a thousand instances that stop together must not send a thousand emails."""
         self._sns.publish(
             TopicArn=self._topic_arn,
             Subject=subject(reports),
-            Message="\n\n".join([*(paragraph(r, place) for r in reports), self._origin(place)]),
+            Message="\n\n".join([*(paragraph(r, location) for r in reports), self._origin(location)]),
         )
 
-    def _origin(self, place: Place) -> str:
-        return f"ParkVolumes, deployment {self._deployment}, {place.region}, account {place.account}."
+    def _origin(self, location: FunctionLocation) -> str:
+        return f"ParkVolumes, deployment {self._deployment}, {location.region}, account {location.account}."
 
     def _count(self, reports: Sequence[Report]) -> None:
         for n in range(0, len(reports), VALUES_PER_METRIC):
@@ -159,21 +159,21 @@ class Notices:
             self._flush()
 
     def measure(self, gauges: Mapping[str, float]) -> None:
-        """What a sweep found, by the names of ``UNITS``."""
+        """Record what a sweep found, under the names in ``UNITS``."""
         for name, value in gauges.items():
             self._metrics.add_metric(name, UNITS[name], value)
         self._flush()
 
     def _flush(self) -> None:
-        """Powertools warns of an empty flush."""
+        """Powertools warns about an empty flush."""
         if self._metrics.metric_set:
             self._metrics.add_dimension("deployment", self._deployment)
             self._metrics.flush_metrics()
 
 
-def detail(report: Report, deployment: str, place: Place) -> dict[str, Any]:
-    """The detail of an event; a change that takes anything away or gives it another meaning raises its version."""
-    instance = report.seen.instance
+def detail(report: Report, deployment: str, location: FunctionLocation) -> dict[str, Any]:
+    """The detail of an event. Removing a field or changing its meaning requires a new version."""
+    instance = report.observation.instance
     return {
         "version": VERSION,
         "deployment": deployment,
@@ -182,7 +182,7 @@ def detail(report: Report, deployment: str, place: Place) -> dict[str, Any]:
         "launch-time": instance.launch_time.isoformat(),
         "what": report.what,
         "advice": report.advice,
-        "console": place.console(instance.id),
+        "console": location.console(instance.id),
         "snapshot-ids": list(report.snapshot_ids),
         "gib": report.gib,
         "seconds": report.seconds,
@@ -191,21 +191,21 @@ def detail(report: Report, deployment: str, place: Place) -> dict[str, Any]:
 
 
 def subject(reports: Sequence[Report]) -> str:
-    """The subject of a message; what is not ASCII in a Name becomes a question mark."""
+    """The subject of a message; non-ASCII characters in a Name become question marks."""
     first, others = reports[0], len(reports) - 1
-    words = f"ParkVolumes: {first.kind.value}: {first.seen.instance.label}".encode("ascii", "replace").decode()
+    words = f"ParkVolumes: {first.kind.value}: {first.observation.instance.label}".encode("ascii", "replace").decode()
     more = f", and {others} more" if others else ""
     printable = "".join(c if c.isprintable() else "?" for c in words)
     return printable[: SUBJECT_LENGTH - len(more)] + more
 
 
-def paragraph(report: Report, place: Place) -> str:
+def paragraph(report: Report, location: FunctionLocation) -> str:
     """One report, for people."""
     return "\n".join(
         (
-            f"{report.seen.instance.label}: {report.kind.value}",
+            f"{report.observation.instance.label}: {report.kind.value}",
             report.what,
             report.advice,
-            place.console(report.seen.instance.id),
+            location.console(report.observation.instance.id),
         )
     )

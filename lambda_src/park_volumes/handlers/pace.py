@@ -1,7 +1,7 @@
-"""Keeps calls of EC2 below the rates at which EC2 refuses them, so that neither we nor others are refused.
+"""Keeps EC2 calls below the throttling limits, so EC2 throttles neither us nor other callers.
 
-Every action has a bucket of request tokens for the whole account and region, which is filled again so many times a
-second: https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html
+Every action has one bucket of request tokens per account and region, refilled at a fixed rate:
+https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 from random import SystemRandom
 from typing import Any, Final
 
-from park_volumes.ec2 import THROTTLED
-from park_volumes.model import NEVER
-from park_volumes.reconcile import Clock, OutOfTime
+from park_volumes.aws.errors import THROTTLED
+from park_volumes.core.facts import NEVER
+from park_volumes.run.context import Clock, OutOfTime
 
 BUCKETS: Final[Mapping[str, tuple[int, int]]] = {
     "CreateSnapshot": (100, 5),
@@ -30,34 +30,34 @@ BUCKETS: Final[Mapping[str, tuple[int, int]]] = {
     "StartInstances": (5, 2),
     "DeleteTags": (100, 10),
 }
-"""Size, and tokens a second, of the buckets of what our functions call most."""
+"""Bucket size and tokens per second of the actions that our functions call most."""
 
 SIZE, RATE = 0.8, 0.98
-"""The part of each bucket, and of what flows into it, that a function takes at most. The rest is for others:
-they find tokens left even while we take all of ours."""
+"""The largest share of each bucket, and of its refill, that a function uses. The rest is for other callers:
+they find tokens even while we use our full share."""
 
 LEAST: Final = timedelta(seconds=1)
-"""What a pass gets after its look, however short its turn is."""
+"""The time that a pass gets after observing, however short its turn is."""
 
 PATIENT: Final = ("Describe", "CreateTags")
-"""What is tried again for as long as there is time: without a look, or without remembering it, no request is taken."""
+"""Calls that are retried as long as there is time: a start request needs an observation and must be remembered."""
 
 AGAIN: Final = (4.0, 12.0)
-"""Seconds, from and to, after which it is tried again."""
+"""The shortest and the longest pause before such a retry, in seconds."""
 
 THE_REST: Final = timedelta(seconds=10)
-"""What a pass keeps for what comes after that."""
+"""The time that a pass reserves for the steps after such a retry."""
 
 BUSY: Final = timedelta(seconds=10)
-"""A function that has made changing calls within this time is hardly ever idle: others are waiting for it, too."""
+"""A function that made changing calls this recently is hardly ever idle: other requests are waiting for it, too."""
 
 chance = SystemRandom()
 
 
 class Pace:
-    """For one of ``functions`` that may run at once: its part of every bucket. A hook for botocore's before-call.
+    """The share of every bucket for one of ``functions`` that may run at once. A hook for botocore's before-call.
 
-    A call that had to wait until after the turn of its pass raises OutOfTime, and is not made.
+    A call that would have to wait past the turn of its pass raises OutOfTime and is not made.
     """
 
     def __init__(self, clock: Clock, *, functions: int) -> None:
@@ -70,8 +70,8 @@ class Pace:
         self._last = NEVER
 
     def begin(self, *, turn: datetime, deadline: datetime) -> bool:
-        """A pass has begun: when its turn is over, and when the function has to be. Whether the one before is just
-        over."""
+        """Begin a pass: ``turn`` is when its turn ends, ``deadline`` is when the function must end. Returns whether the
+        previous pass ended just now."""
         self._turn, self._deadline, self._doing = turn, deadline, False
         return self._clock.now() < self._last + BUSY
 
@@ -83,8 +83,9 @@ class Pace:
                 self._clock.sleep(wait)
 
     def again(self, *, operation: Any, response: Any, **_: object) -> float | None:
-        """Seconds until the next try of a look, or of a request's writing down, that EC2 throttled; None where there is
-        no time for it. A hook for botocore's needs-retry, which is heard once the SDK gives up.
+        """Seconds until the retry of a throttled ``PATIENT`` call; None if there is no time for it.
+
+        A hook for botocore's needs-retry, which decides once the SDK gives up.
         """
         code = response[1].get("Error", {}).get("Code") if response else ""
         if code != THROTTLED or not operation.name.startswith(PATIENT):
@@ -93,7 +94,7 @@ class Pace:
         return wait if self._clock.now() + timedelta(seconds=wait) + THE_REST < self._deadline else None
 
     def _reserve(self, action: str, size: float, rate: float) -> float:
-        """Take a token, maybe one that is not there yet; the seconds until it is. Raises OutOfTime."""
+        """Reserve a token, maybe a future one. Returns the seconds until it is available. Raises OutOfTime."""
         with self._lock:
             now = self._clock.now()
             if not self._doing:

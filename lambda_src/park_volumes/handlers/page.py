@@ -1,4 +1,4 @@
-"""The two answers without data: the page for people and the OpenAPI document, and the headers that go with answers."""
+"""The two answers without data, the page for people and the OpenAPI document, and the headers of all answers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SECURITY_HEADERS: Mapping[str, str] = MappingProxyType(
         "Cache-Control": "no-store",
     }
 )
-"""On every answer (OWASP Secure Headers Project)."""
+"""Sent with every answer (OWASP Secure Headers Project)."""
 
 NOTHING = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 """The Content-Security-Policy of an answer that is not a page."""
@@ -42,7 +42,7 @@ def openapi() -> str:
 
 @cache
 def page_policy() -> str:
-    """The Content-Security-Policy of the page: its own script and style by their hashes, this origin, nothing else."""
+    """The Content-Security-Policy of the page: its own script and style by hash, this origin, nothing else."""
     hashes: dict[str, list[str]] = {"script": [], "style": []}
     for kind, content in INLINE.findall(page()):
         hashes[kind].append(f"'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'")

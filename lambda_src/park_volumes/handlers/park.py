@@ -1,4 +1,4 @@
-"""The park Lambda: takes a batch of the park queue, and puts the instances named in it one step further on."""
+"""The park Lambda: receives a batch from the park queue, and does the next steps for the instances in it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
-from park_volumes import settings as environment
-from park_volumes.ec2 import Ec2
-from park_volumes.handlers import runtime
-from park_volumes.handlers.notices import Notices, Place
+from park_volumes.aws.ec2 import Ec2
+from park_volumes.handlers import environment, runtime
+from park_volumes.handlers.notices import FunctionLocation, Notices
 from park_volumes.handlers.pace import Pace
-from park_volumes.reconcile import Result
 from park_volumes.report import MONTHLY, gauges, of_parking, of_the_month
-from park_volumes.survey import survey, sweep_park
+from park_volumes.run.execute import Ending, Result
+from park_volumes.run.observe import observe_fleet, park_sweep
+from park_volumes.run.park_pass import ParkPass
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.literals import QueueAttributeNameType
@@ -34,14 +34,14 @@ QUEUE_URL = environment.text(os.environ, "PARK_QUEUE_URL")
 LOOK_AGAIN = "Look Again"
 SWEEP = "sweep"
 LONGEST_DELAY = 900
-"""Seconds; the most that SQS delays a message (SendMessage API). What takes longer is left to the sweep."""
+"""Seconds; the longest delay of a message in SQS (SendMessage API). Longer waits are left to the sweep."""
 MOST_LOOKS = 6
-"""Delayed messages in a row for one instance; then the sweep goes on. After about 16 rounds Lambda takes a function
-that sends to its own queue for a runaway, and stops it (Lambda Developer Guide, "Recursive loop detection")."""
+"""Delayed messages in a row for one instance; then the sweep takes over. After about 16 rounds Lambda stops a function
+that sends to its own queue (Lambda Developer Guide, "Recursive loop detection")."""
 IDS_PER_MESSAGE = 25
 MESSAGES_PER_CALL = 10
 FULL_BATCH = 190
-"""Messages, as the event source mapping has it: where a batch is full, others wait."""
+"""Messages, as in the event source mapping: if a batch is full, other messages are waiting."""
 
 logger = Logger()
 client = boto3.client("ec2", config=runtime.patient())
@@ -54,17 +54,17 @@ sqs = boto3.client("sqs", config=Config(retries={"mode": "standard"}))
 
 @dataclass(kw_only=True)
 class _Batch:
-    """What a batch of messages asks for: the ids (or SWEEP) that each message names, by message id.
+    """What a batch of messages asks for: the ids (or SWEEP) in each message, by message id.
 
-    ``looks`` counts, by instance, the delayed messages in a row that led here. ``silent`` messages, those of a sweep
-    and those that come back, are no reason to tell once more what lasts. ``copies`` are the messages about a snapshot
-    that is done. ``broken`` messages can not be read.
+    ``looks`` counts, by instance, the delayed messages in a row that led here. ``silent`` messages come from a sweep or
+    are delivered again; they do not cause another report of an ongoing problem. ``snapshots`` are the messages about a
+    completed snapshot. ``broken`` messages cannot be read.
     """
 
     ids_of: dict[str, set[str]] = field(default_factory=dict)
     looks: dict[str, int] = field(default_factory=dict)
     silent: set[str] = field(default_factory=set)
-    copies: set[str] = field(default_factory=set)
+    snapshots: set[str] = field(default_factory=set)
     reminder: bool = False
     broken: set[str] = field(default_factory=set)
 
@@ -73,62 +73,67 @@ class _Batch:
         return {i for ids in self.ids_of.values() for i in ids}
 
     @property
-    def copied(self) -> set[str]:
-        """The instances named only because a snapshot is done. What lacks a snapshot of another volume is named by
-        another message too, maybe at the same moment in another function: both would take it, and one is enough."""
-        others = {i for message, ids in self.ids_of.items() if message not in self.copies for i in ids}
+    def snapshot_just_completed(self) -> set[str]:
+        """The instances named only because a snapshot is completed.
+
+        If such an instance lacks a snapshot of another volume, another message names it too, maybe at the same moment
+        in another function: both would take that snapshot, and one is enough.
+        """
+        others = {i for message, ids in self.ids_of.items() if message not in self.snapshots for i in ids}
         return self.ids - others
 
     @property
-    def telling(self) -> set[str]:
-        """The instances of which is told what lasts."""
+    def include_ongoing(self) -> set[str]:
+        """The instances for which even an ongoing refusal or error is reported."""
         return {i for message, ids in self.ids_of.items() if message not in self.silent for i in ids}
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Handle SQS records; those named in the answer come back after their visibility timeout."""
+    """Handle SQS records. SQS delivers those named in the answer again after their visibility timeout."""
     this_pass = runtime.begin_pass(ec2, SETTINGS, context)
     batch = _read(event["Records"])
     pace.begin(turn=this_pass.began + _turn(len(event["Records"])), deadline=this_pass.deadline)
     if SWEEP in batch.ids and _waiting() <= FULL_BATCH:
-        fleet = survey(ec2, SETTINGS)
+        fleet = observe_fleet(ec2.reads, SETTINGS)
         notices.measure(gauges(fleet, SETTINGS, this_pass.began))
         if batch.reminder and this_pass.began.day == 1:
-            place = Place.of_function(context.invoked_function_arn)
-            notices.send_words(MONTHLY, of_the_month(fleet, SETTINGS), place)
-        _send(sweep_park(fleet, SETTINGS, this_pass.began), delay=0, looks=0, reminder=batch.reminder)
-    results = this_pass.park(batch.ids - {SWEEP}, copied=batch.copied)
+            location = FunctionLocation.of_function(context.invoked_function_arn)
+            notices.send_words(MONTHLY, of_the_month(fleet, SETTINGS), location)
+        _send(park_sweep(fleet, SETTINGS, this_pass.began), delay=0, looks=0, reminder=batch.reminder)
+    results = ParkPass(this_pass=this_pass).park(
+        batch.ids - {SWEEP}, snapshot_just_completed=batch.snapshot_just_completed
+    )
     for result in results:
         runtime.log(logger, result)
-    _tell(results, batch, this_pass.began, context)
-    unfinished = {r.seen.instance.id for r in results if r.error or r.postponed}
+    _report(results, batch, this_pass.began, context)
+    unfinished = {r.instance_id for r in results if r.ending in (Ending.FAILED, Ending.OUT_OF_TIME)}
     come_back = {message for message, ids in batch.ids_of.items() if ids & unfinished}
     seen_then = {i for message in come_back for i in batch.ids_of[message]}
-    _look_again([r for r in results if r.seen.instance.id not in seen_then], batch.looks)
+    _look_again([r for r in results if r.instance_id not in seen_then], batch.looks)
     return {"batchItemFailures": [{"itemIdentifier": message} for message in sorted(batch.broken | come_back)]}
 
 
 def _turn(messages: int) -> timedelta:
-    """The time for a batch: about every minute each message in the queue has its turn, however many there are.
+    """The time for a batch: each message in the queue gets a turn about once a minute, however many there are.
 
-    Otherwise those that still need a snapshot, of which EC2 takes a few a second, would hold up all that come after.
+    Otherwise messages that still need snapshots would hold up all later ones, as EC2 takes only a few a second.
     """
     waiting = _waiting() if messages >= FULL_BATCH else messages
     return SETTINGS.function_timeout * pace.functions * messages / max(waiting, messages, 1)
 
 
 def _waiting() -> int:
-    """The messages in the park queue, about, whether a function has them or not."""
+    """The approximate number of messages in the park queue, including those that a function is handling."""
     names: list[QueueAttributeNameType] = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     attributes = sqs.get_queue_attributes(QueueUrl=QUEUE_URL, AttributeNames=names)["Attributes"]
     return sum(int(attributes[name]) for name in names)
 
 
-def _tell(results: Iterable[Result], batch: _Batch, now: datetime, context: LambdaContext) -> None:
-    telling = batch.telling
-    reports = [of_parking(r, SETTINGS, now, telling=r.seen.instance.id in telling) for r in results]
-    notices.send(reports, Place.of_function(context.invoked_function_arn))
+def _report(results: Iterable[Result], batch: _Batch, now: datetime, context: LambdaContext) -> None:
+    ongoing = batch.include_ongoing
+    reports = [of_parking(r, SETTINGS, now, include_ongoing=r.instance_id in ongoing) for r in results]
+    notices.send(reports, FunctionLocation.of_function(context.invoked_function_arn))
 
 
 def _read(messages: Iterable[dict[str, Any]]) -> _Batch:
@@ -140,13 +145,11 @@ def _read(messages: Iterable[dict[str, Any]]) -> _Batch:
             if message.get("attributes", {}).get("ApproximateReceiveCount", "1") != "1":
                 batch.silent.add(message["messageId"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            logger.error(
-                f"A message of the park queue can not be read: {error!r}.", body=message.get("body", "")[:1000]
-            )
+            logger.error(f"A message in the park queue cannot be read: {error!r}.", body=message.get("body", "")[:1000])
             batch.broken.add(message["messageId"])
     if snapshots:
-        instance_of = {r.snapshot_id: r.instance_id for r in ec2.snapshots_named(snapshots.values()).records}
-        batch.copies |= snapshots.keys()
+        instance_of = {r.snapshot_id: r.instance_id for r in ec2.reads.snapshots_named(snapshots.values()).records}
+        batch.snapshots |= snapshots.keys()
         for message_id, snapshot_id in snapshots.items():
             batch.ids_of[message_id] = {instance_of[snapshot_id]} if snapshot_id in instance_of else set()
     return batch
@@ -173,19 +176,19 @@ def _read_one(message_id: str, body: Any, batch: _Batch, snapshots: dict[str, st
 
 
 def _ids(values: Any) -> set[str]:
-    """The ids that a message lists. Raises ValueError for anything else, which would stop the whole batch at EC2."""
+    """The ids that a message lists. Raises ValueError for anything else: EC2 would refuse the whole batch."""
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise ValueError(f"{values!r} is no list of ids")
+        raise ValueError(f"{values!r} is not a list of ids")
     return set(values)
 
 
 def _look_again(results: Iterable[Result], looks: Mapping[str, int]) -> None:
-    """Ask for another look at those instances for which time, not an event, decides when it is worth while."""
+    """Schedule another look at the instances that wait for time to pass, not for an event."""
     groups: dict[tuple[int, int], list[str]] = defaultdict(list)
     for r in results:
         if r.decision.look_again and not r.error:
-            delay, count = ceil(r.decision.look_again.total_seconds()), looks.get(r.seen.instance.id, 0) + 1
-            groups[delay, count].append(r.seen.instance.id)
+            delay, count = ceil(r.decision.look_again.total_seconds()), looks.get(r.instance_id, 0) + 1
+            groups[delay, count].append(r.instance_id)
     for (delay, count), ids in groups.items():
         if delay <= LONGEST_DELAY and count <= MOST_LOOKS:
             _send(ids, delay=delay, looks=count)

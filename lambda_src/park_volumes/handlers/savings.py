@@ -7,35 +7,36 @@ import io
 from collections.abc import Iterable
 from typing import Any
 
-from park_volumes import prices
-from park_volumes.decide.orphans import kept_until
-from park_volumes.model import Record, Seen, Settings
-from park_volumes.prices import Savings
+from park_volumes.core import prices
+from park_volumes.core.facts import Observation, SnapshotRecord
+from park_volumes.core.prices import Savings
+from park_volumes.core.retention import kept_until
+from park_volumes.core.settings import Settings
 
 COLUMNS = ("id", "name", "as_volumes", "now", "saved", "as_snapshots", "at_most")
 UNKNOWN = "n/a"
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What makes a formula of a cell's text in spreadsheets."""
+"""Characters that make a spreadsheet read a cell as a formula."""
 
 
-def report(every: Iterable[Seen], left: Iterable[Seen], settings: Settings) -> dict[str, Any]:
-    """The storage of each instance and of all, in USD a month rounded to cents; null where a price is unknown.
+def report(every: Iterable[Observation], left: Iterable[Observation], settings: Settings) -> dict[str, Any]:
+    """The storage costs of each instance and in total, in USD a month rounded to cents; null if a price is unknown.
 
-    ``left``: the instances that are no more, of which snapshots are left. They are no part of the total.
+    ``left``: the instances that no longer exist but left snapshots. They are not part of the total.
     """
-    found = sorted(((s, prices.savings(s, settings.prices)) for s in every), key=_by_name)
+    found = sorted(((o, prices.savings(o, settings.prices)) for o in every), key=_by_name)
     return {
         "currency": "USD",
         "per": "month",
-        "instances": [{"id": s.instance.id, "name": s.instance.name} | figures(costs) for s, costs in found],
+        "instances": [{"id": o.instance.id, "name": o.instance.name} | figures(costs) for o, costs in found],
         "total": figures(prices.total(costs for _, costs in found)),
-        "orphans": [_orphan(r, settings) for s in left for r in s.records],
+        "orphans": [_orphan(r, settings) for o in left for r in o.records],
         "prices": {"source": prices.SOURCE, "read_in": prices.READ_IN, "of": dict(settings.prices)},
     }
 
 
 def figures(costs: Savings) -> dict[str, float | bool | None]:
-    """USD a month, rounded to cents; null where a price is unknown."""
+    """USD a month, rounded to cents; null if a price is unknown."""
     return {
         "as_volumes": _cents(costs.as_volumes),
         "now": _cents(costs.now),
@@ -46,7 +47,7 @@ def figures(costs: Savings) -> dict[str, float | bool | None]:
 
 
 def as_csv(report: dict[str, Any]) -> str:
-    """A line for each instance and one for the total, under a line with the names of the columns."""
+    """A line with the column names, one for each instance, and one for the total."""
     text = io.StringIO()
     lines = csv.writer(text)
     lines.writerow(COLUMNS)
@@ -55,8 +56,8 @@ def as_csv(report: dict[str, Any]) -> str:
     return text.getvalue()
 
 
-def _orphan(r: Record, settings: Settings) -> dict[str, Any]:
-    """A snapshot of which the instance is no more; ``kept_until`` is null where nothing but a person deletes it."""
+def _orphan(r: SnapshotRecord, settings: Settings) -> dict[str, Any]:
+    """A snapshot whose instance no longer exists; ``kept_until`` is null if only a person deletes it."""
     until = kept_until(r, settings)
     cost = prices.snapshot_price(settings.prices, prices.written(r))
     return {
@@ -68,7 +69,7 @@ def _orphan(r: Record, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _by_name(pair: tuple[Seen, Savings]) -> tuple[str, str]:
+def _by_name(pair: tuple[Observation, Savings]) -> tuple[str, str]:
     return pair[0].instance.name, pair[0].instance.id
 
 
@@ -77,7 +78,7 @@ def _cents(cost: float | None) -> float | None:
 
 
 def _cell(value: object) -> str:
-    """A name is whatever its owner wrote: a spreadsheet must show it, not compute it."""
+    """A name can be any text: a spreadsheet must show it, not evaluate it."""
     match value:
         case None:
             return UNKNOWN

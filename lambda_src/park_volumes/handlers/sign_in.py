@@ -1,4 +1,4 @@
-"""Who asks: the caller as Lambda has verified it (AWS_IAM), or the holder of a token (TOKEN)."""
+"""Who the caller is: the identity that Lambda verified (AWS_IAM), or the holder of a token (TOKEN)."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from typing import Any, Protocol
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
-from park_volumes import settings as environment
+from park_volumes.handlers import environment
 
 AWS_IAM, TOKEN = "AWS_IAM", "TOKEN"
 SHORTEST_TOKEN = 32
-"""Characters; shorter ones can be guessed, and the URL is open to everybody."""
+"""Characters. Shorter tokens can be guessed, and the URL is open to everybody."""
 FRESH = 300.0
-"""Seconds that tokens are held after they were read: a token taken out of the parameter works no longer than that."""
+"""Seconds that tokens are cached: a token removed from the parameter stops working within this time."""
 PAUSE = 10.0
-"""Seconds until the parameter is read again after that failed, so that strangers can not use up the account's rate."""
+"""Seconds until the parameter is read again after a failure, so strangers cannot use up the account's request rate."""
 
 
 class NotSignedIn(Exception):
-    """The request bears no identity that was verified; the message says what is missing."""
+    """The request has no verified identity; the message says what is missing."""
 
 
 class InvokedDirectly(NotSignedIn):
-    """The request did not come through the Function URL, so that nobody has verified who sent it."""
+    """The request did not come through the Function URL, so its sender is not verified."""
 
 
 class TokensUnreadable(Exception):
-    """The parameter with the tokens can not be read, or holds none that may be used; the message says why."""
+    """The parameter with the tokens cannot be read, or contains no usable token; the message says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
-    """Who asks, by the name that the log gets, and the pattern of the Names of the instances that they may see."""
+    """The caller: the name for the log, and the pattern for the Names of the instances that they may see."""
 
     name: str
     pattern: str = "*"
@@ -53,9 +53,9 @@ class SignIn(Protocol):
 
 
 def from_environment(variables: Mapping[str, str], read: Callable[[str], str], logger: Logger) -> SignIn:
-    """The way to sign in that the deployment has chosen. ``read`` gives the value of a parameter by its name.
+    """The sign-in method of the deployment. ``read`` returns the value of a parameter by its name.
 
-    Raises MissingSetting, so that a function deployed wrongly fails when it is loaded and lets nobody in.
+    Raises MissingSetting, so a wrongly deployed function fails when it is loaded and lets nobody in.
     """
     kind = environment.text(variables, "FUNCTION_URL_AUTH")
     if kind == AWS_IAM:
@@ -71,9 +71,9 @@ def from_environment(variables: Mapping[str, str], read: Callable[[str], str], l
 class VerifiedByLambda:
     """The Function URL checks signatures (AWS_IAM), and names the signer in ``requestContext.authorizer.iam``.
 
-    Nothing else of the event is taken for an identity: headers and body are the caller's. An event without a signer did
-    not come through the URL. Whoever may invoke the function itself can write any event; start_policy_json lets nobody:
-    https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html
+    Nothing else in the event counts as an identity: the caller writes headers and body. An event without a signer did
+    not come through the URL. Anyone who may invoke the function itself can write any event; start_policy_json does not
+    allow that: https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html
     """
 
     def caller(self, event: Mapping[str, Any]) -> Caller:
@@ -86,25 +86,20 @@ class VerifiedByLambda:
 
 @dataclass(frozen=True, kw_only=True)
 class _Holder:
-    """A token, as its SHA-256 only, and whose it is."""
+    """A token, stored only as its SHA-256, and its owner."""
 
     caller: Caller
     digest: bytes
 
 
 class Tokens:
-    """The tokens of an SSM parameter, lines of ``name:token[:instance-name-pattern]``; empty ones and # are skipped.
+    """The tokens in an SSM parameter: lines of ``name:token[:instance-name-pattern]``. Empty lines and # are skipped.
 
-    A line that can not be used is refused with an error in the log that names it and never quotes it; the others count.
+    A line that cannot be used is refused with an error in the log that never quotes the line; the other lines count.
     """
 
     def __init__(
-        self,
-        *,
-        parameter: str,
-        read: Callable[[str], str],
-        logger: Logger,
-        now: Callable[[], float] = time.monotonic,
+        self, *, parameter: str, read: Callable[[str], str], logger: Logger, now: Callable[[], float] = time.monotonic
     ) -> None:
         self._parameter, self._read, self._logger, self._now = parameter, read, logger, now
         self._holders: tuple[_Holder, ...] = ()
@@ -113,12 +108,12 @@ class Tokens:
     def caller(self, event: Mapping[str, Any]) -> Caller:
         kind, _, token = _header(event, "authorization").partition(" ")
         if kind.lower() != "bearer" or not token.strip():
-            raise NotSignedIn("Sign in: send the token that you were given as Authorization: Bearer TOKEN.")
+            raise NotSignedIn("Sign in: send your token in the header Authorization: Bearer TOKEN.")
         digest = _digest(token.strip())
-        # All are compared, whichever fits, so that the time taken tells nothing.
+        # Compare all of them, even after a match, so the time taken reveals nothing.
         found = [holder.caller for holder in self._current() if hmac.compare_digest(holder.digest, digest)]
         if not found:
-            raise NotSignedIn("This token is not valid here, or no longer: ask whoever runs ParkVolumes for a new one.")
+            raise NotSignedIn("This token is not valid: ask your ParkVolumes administrator for a new one.")
         return found[0]
 
     def _current(self) -> tuple[_Holder, ...]:
@@ -129,14 +124,14 @@ class Tokens:
             self._holders = self._load()
             self._until = now + (FRESH if self._holders else PAUSE)
         if not self._holders:
-            raise TokensUnreadable(f"The tokens in the parameter {self._parameter} can not be used; the log says why.")
+            raise TokensUnreadable(f"The tokens in the parameter {self._parameter} cannot be used; the log says why.")
         return self._holders
 
     def _load(self) -> tuple[_Holder, ...]:
         try:
             lines = self._read(self._parameter).splitlines()
         except (ClientError, BotoCoreError) as error:
-            self._logger.error(f"The parameter {self._parameter} with the tokens can not be read: {error}")
+            self._logger.error(f"The parameter {self._parameter} with the tokens cannot be read: {error}")
             return ()
         holders: dict[bytes, _Holder] = {}
         for number, line in _meant(lines):
@@ -144,11 +139,11 @@ class Tokens:
             if isinstance(holder, str):
                 self._refuse(number, holder)
             elif holder.digest in holders:
-                self._refuse(number, f"the token of {holder.caller.name} is also that of an earlier line")
+                self._refuse(number, f"an earlier line already has the token of {holder.caller.name}")
             else:
                 holders[holder.digest] = holder
         if not holders:
-            self._logger.error(f"The parameter {self._parameter} holds no token that may be used: nobody can sign in.")
+            self._logger.error(f"The parameter {self._parameter} contains no usable token: nobody can sign in.")
         return tuple(holders.values())
 
     def _refuse(self, number: int, reason: str) -> None:
@@ -162,15 +157,17 @@ def _meant(lines: list[str]) -> Iterator[tuple[int, str]]:
 
 
 def _holder(line: str) -> _Holder | str:
-    """The holder that a line describes, or what is wrong with it, in words that do not quote the token."""
+    """The holder that a line describes, or what is wrong with the line, without quoting the token."""
     name, *rest = (part.strip() for part in line.split(":", 2))
     if not name or not rest:
-        return "it is not of the form name:token or name:token:instance-name-pattern"
+        return "it does not have the form name:token or name:token:instance-name-pattern"
     token, pattern = rest[0], rest[1] if len(rest) > 1 else "*"
     if len(token) < SHORTEST_TOKEN:
-        return f"the token of {name} has {len(token)} characters, and {SHORTEST_TOKEN} are the least"
+        return f"the token of {name} has {len(token)} characters; it needs at least {SHORTEST_TOKEN}"
     if not token.isascii() or not token.isprintable() or " " in token:
-        return f"the token of {name} has characters that no HTTP header carries; take letters, digits and - . _ ~ + /"
+        return (
+            f"the token of {name} has characters that an HTTP header cannot carry; use letters, digits and - . _ ~ + /"
+        )
     if not pattern:
         return f"the pattern of {name} is empty; write * for every instance"
     return _Holder(caller=Caller(name=name, pattern=pattern), digest=_digest(token))
@@ -181,7 +178,7 @@ def _digest(token: str) -> bytes:
 
 
 def _header(event: Mapping[str, Any], name: str) -> str:
-    """A header of payload format 2.0, whose names are in lower case."""
+    """A header by its name, which payload format 2.0 has in lower case."""
     value = _mapping(event.get("headers")).get(name)
     return value if isinstance(value, str) else ""
 

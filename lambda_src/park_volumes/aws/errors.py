@@ -1,0 +1,68 @@
+"""The errors of EC2 as our own exceptions, distinguished by their codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+
+GONE: Final = frozenset({"InvalidVolume.NotFound", "InvalidSnapshot.NotFound", "InvalidInstanceID.NotFound"})
+RACED: Final = GONE | {
+    "IncorrectState",
+    "IncorrectInstanceState",
+    "VolumeInUse",
+    "InvalidAttachment.NotFound",
+    "IdempotentParameterMismatch",
+    "SnapshotCreationPerVolumeRateExceeded",
+    "ConcurrentSnapshotLimitExceeded",
+}
+"""The codes if the resource is not, or no longer, in the observed state: look again."""
+
+THROTTLED: Final = "RequestLimitExceeded"
+"""The code of a call that EC2 throttled, even after the SDK's own retries."""
+
+NO_CAPACITY: Final = "InsufficientInstanceCapacity"
+"""The code of a start for which EC2 has no capacity at the moment."""
+
+DENIED: Final = "UnauthorizedOperation"
+"""The code of a call that the caller's policies do not allow, given the current tags of the resource."""
+
+CALLERS_FAULT: Final = range(400, 500)
+"""The HTTP status of an error that the caller made: EC2 has done nothing."""
+
+
+class Ec2Error(Exception):
+    """A call that EC2 refused or that did not reach it, as a sentence. ``refused``: it certainly changed nothing."""
+
+    def __init__(self, action: str, resource: str, code: str, message: str, *, refused: bool = False) -> None:
+        super().__init__(f"{action} failed for {resource} ({code}): {message}")
+        self.code = code
+        self.refused = refused
+
+
+class Raced(Ec2Error):
+    """EC2 refused because the state is no longer as observed. Nothing is wrong: look again, and decide again."""
+
+
+class errors_of:  # noqa: N801  # reads as the preposition of a with statement
+    """Turns the errors of one call into ours: done (no error at all), Raced, or Ec2Error."""
+
+    def __init__(self, action: str, resource: str, *, done: Iterable[str] = (), raced: Iterable[str] = ()) -> None:
+        self._action, self._resource = action, resource
+        self._done, self._raced = done, raced
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
+        if isinstance(error, ClientError):
+            code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
+            if code in self._done:
+                return True
+            ours = Raced if code in RACED or code in self._raced else Ec2Error
+            refused = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") in CALLERS_FAULT
+            raise ours(self._action, self._resource, code, message, refused=refused) from error
+        if isinstance(error, BotoCoreError):
+            refused = isinstance(error, ParamValidationError)
+            raise Ec2Error(self._action, self._resource, type(error).__name__, str(error), refused=refused) from error
+        return False

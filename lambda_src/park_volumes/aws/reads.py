@@ -1,0 +1,232 @@
+"""The describe calls of EC2, as facts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from park_volumes.aws.errors import GONE, errors_of
+from park_volumes.aws.volume_parameters import spec_of
+from park_volumes.core import tags as our_tags
+from park_volumes.core.facts import Attachment, BlockDevice, Instance, SnapshotRecord, Volume
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+
+FILTER_VALUES: Final = 199
+"""The most values that we pass in a call: its filters take 200 (EC2 API Reference, "List and filter"), and the tag of
+the deployment is one of them."""
+
+PAGE: Final = 1000
+
+INSTANCE_ID: Final = re.compile(r"i-[0-9a-f]{8,17}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshots:
+    """Our snapshots: the records that could be read, and for each of the others a sentence, by instance id."""
+
+    records: tuple[SnapshotRecord, ...]
+    damaged: Mapping[str, tuple[str, ...]]
+
+
+class Ec2Reads:
+    """EC2 as one deployment sees it. Every method raises Ec2Error."""
+
+    def __init__(self, client: EC2Client, *, deployment: str) -> None:
+        self._client = client
+        self._deployment = deployment
+
+    def instances(self, ids: Iterable[str]) -> list[Instance]:
+        """The existing instances with these ids; unknown ids are left out."""
+        return [i for chunk in _chunks(ids) for i in self._instances({"instance-id": chunk})]
+
+    def instances_tagged(self, tags: Mapping[str, Sequence[str]]) -> list[Instance]:
+        """The instances that have all of these tags, each with one of its values."""
+        return list(self._instances({f"tag:{key}": values for key, values in tags.items()}))
+
+    def volumes(self, ids: Iterable[str]) -> list[Volume]:
+        """The existing volumes with these ids; unknown ids are left out."""
+        return [v for chunk in _chunks(ids) for v in self._volumes({"volume-id": chunk})]
+
+    def marked_volumes(self, instance_ids: Iterable[str]) -> list[Volume]:
+        """The volumes in transit of these instances."""
+        patterns = (our_tags.mark_pattern(self._deployment, i) for i in instance_ids)
+        return [v for chunk in _chunks(patterns) for v in self._volumes({f"tag:{our_tags.MARK}": chunk})]
+
+    def every_marked_volume(self) -> list[Volume]:
+        return list(self._volumes({f"tag:{our_tags.MARK}": [f"{self._deployment} *"]}))
+
+    def snapshots_of(self, instance_ids: Iterable[str]) -> Snapshots:
+        """The snapshots that hold records of these instances."""
+        return records_in(
+            s for chunk in _chunks(instance_ids) for s in self._snapshots({f"tag:{our_tags.INSTANCE}": chunk})
+        )
+
+    def every_snapshot(self) -> Snapshots:
+        return records_in(self._snapshots({}))
+
+    def snapshots_with_requests(self) -> Snapshots:
+        """The snapshots on which a start request is remembered, done or not."""
+        return records_in(self._snapshots({"tag-key": [our_tags.START_REQUESTED]}))
+
+    def requests(self, hours: Iterable[str]) -> list[datetime]:
+        """When starts were requested in these hours: one for each instance, from its first snapshot."""
+        wanted = {f"tag:{our_tags.PART}": ["1/*"], f"tag:{our_tags.START_REQUESTED}": [f"{hour}*" for hour in hours]}
+        return [r.start_requested for r in records_in(self._snapshots(wanted)).records if r.start_requested]
+
+    def snapshots_named(self, ids: Iterable[str]) -> Snapshots:
+        return records_in(s for chunk in _chunks(ids) for s in self._snapshots({"snapshot-id": chunk}))
+
+    def locked(self, snapshot_ids: Iterable[str]) -> frozenset[str]:
+        """The snapshots among these that DeleteSnapshot refuses because of a lock.
+
+        If one of them is gone, EC2 refuses the whole call; then none counts as locked, and no volume is deleted.
+        """
+        found: set[str] = set()
+        for chunk in _chunks(snapshot_ids):
+            with errors_of("DescribeLockedSnapshots", "snapshots", done=GONE):
+                answer = self._client.describe_locked_snapshots(SnapshotIds=chunk)
+                found |= {s["SnapshotId"] for s in answer["Snapshots"] if s["LockState"] != "expired"}
+        return frozenset(found)
+
+    def moving(self, snapshot_ids: Iterable[str]) -> frozenset[str]:
+        """The snapshots among these that are moving to the archive tier or back (DescribeSnapshotTierStatus)."""
+        found: set[str] = set()
+        for chunk in _chunks(snapshot_ids):
+            with errors_of("DescribeSnapshotTierStatus", "snapshots"):
+                pages = self._client.get_paginator("describe_snapshot_tier_status").paginate(
+                    Filters=_filters({"snapshot-id": chunk}), PaginationConfig={"PageSize": PAGE}
+                )
+                every = (s for page in pages for s in page["SnapshotTierStatuses"])
+                found |= {s["SnapshotId"] for s in every if _under_way(s.get("LastTieringOperationStatus", ""))}
+        return frozenset(found)
+
+    def _instances(self, filters: Mapping[str, Sequence[str]]) -> Iterator[Instance]:
+        with errors_of("DescribeInstances", "instances"):
+            pages = self._client.get_paginator("describe_instances").paginate(
+                Filters=_filters(filters), PaginationConfig={"PageSize": PAGE}
+            )
+            for page in pages:
+                for reservation in page["Reservations"]:
+                    yield from map(instance_of, reservation["Instances"])
+
+    def _volumes(self, filters: Mapping[str, Sequence[str]]) -> Iterator[Volume]:
+        with errors_of("DescribeVolumes", "volumes"):
+            pages = self._client.get_paginator("describe_volumes").paginate(
+                Filters=_filters(filters), PaginationConfig={"PageSize": PAGE}
+            )
+            for page in pages:
+                yield from map(volume_of, page["Volumes"])
+
+    def _snapshots(self, filters: Mapping[str, Sequence[str]]) -> Iterator[Any]:
+        ours = {f"tag:{our_tags.DEPLOYMENT}": [self._deployment]}
+        with errors_of("DescribeSnapshots", "snapshots"):
+            pages = self._client.get_paginator("describe_snapshots").paginate(
+                OwnerIds=["self"], Filters=_filters(ours | dict(filters)), PaginationConfig={"PageSize": PAGE}
+            )
+            for page in pages:
+                yield from page["Snapshots"]
+
+
+def _chunks(values: Iterable[str]) -> Iterator[list[str]]:
+    every = sorted(set(values))
+    for start in range(0, len(every), FILTER_VALUES):
+        yield every[start : start + FILTER_VALUES]
+
+
+def _under_way(tiering_status: str) -> bool:
+    """Whether a status such as archival-in-progress or archival-completed says that the snapshot is moving."""
+    return tiering_status.endswith("-in-progress")
+
+
+def literally(text: str) -> str:
+    """Escape the wildcards of EC2 filters, * and ?, and the backslash itself, with a backslash."""
+    return re.sub(r"([*?\\])", r"\\\1", text)
+
+
+def _filters(filters: Mapping[str, Sequence[str]]) -> list[Any]:
+    return [{"Name": name, "Values": list(values)} for name, values in filters.items()]
+
+
+def _tag_map(described: Any) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in described.get("Tags", ())}
+
+
+def instance_of(i: Any) -> Instance:
+    operator = i.get("Operator", {})
+    return Instance(
+        id=i["InstanceId"],
+        state=i["State"]["Name"],
+        launch_time=i["LaunchTime"],
+        zone=i["Placement"]["AvailabilityZone"],
+        root_device=i.get("RootDeviceName", ""),
+        root_device_type=i.get("RootDeviceType", "ebs"),
+        mappings=tuple(
+            BlockDevice(device=m["DeviceName"], volume_id=m["Ebs"]["VolumeId"], status=m["Ebs"]["Status"])
+            for m in i.get("BlockDeviceMappings", ())
+            if "Ebs" in m
+        ),
+        tags=_tag_map(i),
+        state_reason=i.get("StateReason", {}).get("Code", ""),
+        state_message=i.get("StateReason", {}).get("Message", ""),
+        lifecycle=i.get("InstanceLifecycle", ""),
+        hibernation=i.get("HibernationOptions", {}).get("Configured", False),
+        product_codes=tuple(code["ProductCodeId"] for code in i.get("ProductCodes", ())),
+        managed_by=operator.get("Principal", "an AWS service") if operator.get("Managed") else "",
+        outpost_arn=i.get("OutpostArn", ""),
+        address=i.get("PublicDnsName") or i.get("PublicIpAddress") or i.get("PrivateIpAddress") or "",
+    )
+
+
+def volume_of(v: Any) -> Volume:
+    tags = _tag_map(v)
+    return our_tags.with_transit_tags(
+        Volume(
+            id=v["VolumeId"],
+            state=v["State"],
+            spec=spec_of(v),
+            snapshot_id=v.get("SnapshotId") or "",
+            multi_attach=v.get("MultiAttachEnabled", False),
+            attachments=tuple(map(_attachment, v.get("Attachments", ()))),
+            tags=tags,
+        ),
+        tags,
+    )
+
+
+def _attachment(a: Any) -> Attachment:
+    return Attachment(
+        instance_id=a.get("InstanceId", ""),
+        device=a.get("Device", ""),
+        state=a["State"],
+        attach_time=a["AttachTime"],
+        delete_on_termination=a.get("DeleteOnTermination", False),
+        card=a.get("EbsCardIndex", 0),
+    )
+
+
+def records_in(described: Iterable[Any]) -> Snapshots:
+    found: dict[str, SnapshotRecord] = {}
+    damaged: dict[str, tuple[str, ...]] = {}
+    for s in described:
+        tags = _tag_map(s)
+        try:
+            found[s["SnapshotId"]] = our_tags.read_record(
+                tags,
+                snapshot_id=s["SnapshotId"],
+                volume_id=s["VolumeId"],
+                state=s["State"],
+                started=s["StartTime"],
+                progress=s.get("Progress", ""),
+                encrypted=s.get("Encrypted", False),
+                written=s.get("FullSnapshotSizeInBytes"),
+                archived=s.get("StorageTier") == "archive",
+            )
+        except our_tags.DamagedRecord as error:
+            instance_id = tags.get(our_tags.INSTANCE, "")
+            damaged[instance_id] = (*damaged.get(instance_id, ()), str(error))
+    return Snapshots(records=tuple(found.values()), damaged=damaged)

@@ -1,0 +1,198 @@
+"""The steps as calls of EC2."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, assert_never
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from park_volumes.aws.errors import GONE, Raced, errors_of
+from park_volumes.aws.volume_parameters import parameters_of
+from park_volumes.core import tags as our_tags
+from park_volumes.core.steps import (
+    ArchiveSnapshot,
+    AttachVolume,
+    ConfirmSnapshots,
+    CountAttempt,
+    CreateSnapshot,
+    CreateVolume,
+    DeleteVolume,
+    DetachVolume,
+    DiscardSnapshot,
+    LockSnapshot,
+    MarkVolume,
+    RememberStart,
+    RememberTermination,
+    RestoreSnapshotTier,
+    SetDeleteOnTermination,
+    SimpleStep,
+    StartInstance,
+    UnmarkVolumes,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+
+TAGGED: Final = 500
+"""Resources tagged in one call; it takes 1,000 and recommends fewer (CreateTags API)."""
+
+LOCK_DAYS: Final = 36_500
+"""The longest lock that LockSnapshot takes. In governance mode UnlockSnapshot can end it earlier."""
+
+
+class Ec2Writes:
+    """The calls that change something. Every method raises Ec2Error, and Raced if looking again helps."""
+
+    def __init__(self, client: EC2Client) -> None:
+        self._client = client
+
+    def do(self, step: SimpleStep) -> None:  # noqa: C901, PLR0912  # one case for each step; mypy checks that none is missing
+        """Perform a step that has no result except its success."""
+        match step:
+            case CreateSnapshot():
+                self._create_snapshot(step)
+            case LockSnapshot():
+                self._lock_snapshot(step)
+            case MarkVolume():
+                self._tag([step.volume_id], our_tags.tags_of_transit(step.mark, step.target))
+            case DetachVolume():
+                self._detach_volume(step)
+            case ConfirmSnapshots():
+                self._tag(step.snapshot_ids, our_tags.tags_of_confirmation(step.at))
+            case DeleteVolume():
+                self._delete_volume(step)
+            case DiscardSnapshot():
+                self._discard_snapshot(step)
+            case ArchiveSnapshot():
+                self._archive_snapshot(step)
+            case RestoreSnapshotTier():
+                self._restore_snapshot_tier(step)
+            case RememberStart():
+                value = our_tags.request_value(step.at, step.capacity_refused_at)
+                self._tag(step.snapshot_ids, {our_tags.START_REQUESTED: value})
+            case RememberTermination():
+                value = our_tags.termination_value(step.instance_id, step.at)
+                self._tag(step.snapshot_ids, {our_tags.TERMINATED: value})
+            case CountAttempt():
+                self._tag([step.snapshot_id], {our_tags.ATTEMPT: str(step.attempt)})
+            case SetDeleteOnTermination():
+                self._set_delete_on_termination(step)
+            case UnmarkVolumes():
+                self._unmark_volumes(step)
+            case StartInstance():
+                self._start_instance(step)
+            case _:
+                assert_never(step)
+
+    # The park side.
+
+    def _create_snapshot(self, step: CreateSnapshot) -> None:
+        with errors_of("CreateSnapshot", step.volume_id):
+            self._client.create_snapshot(
+                VolumeId=step.volume_id,
+                Description=step.description,
+                TagSpecifications=[{"ResourceType": "snapshot", "Tags": _tags(step.tags)}],
+            )
+
+    def _lock_snapshot(self, step: LockSnapshot) -> None:
+        with errors_of("LockSnapshot", step.snapshot_id):
+            self._client.lock_snapshot(SnapshotId=step.snapshot_id, LockMode="governance", LockDuration=LOCK_DAYS)
+
+    def _detach_volume(self, step: DetachVolume) -> None:
+        """Detach a volume. Raises Raced, though too late, if EC2's answer names another attachment than intended."""
+        with errors_of("DetachVolume", step.volume_id):
+            answer = self._client.detach_volume(
+                VolumeId=step.volume_id, InstanceId=step.instance_id, Device=step.device
+            )
+        if answer["AttachTime"] != step.attach_time:
+            words = f"it was attached again at {answer['AttachTime']:%H:%M:%S}, which this pass had not seen."
+            raise Raced("DetachVolume", step.volume_id, "AttachedAnew", words)
+
+    def _delete_volume(self, step: DeleteVolume) -> None:
+        """Delete a volume. One that is already gone counts as deleted; one in use raises Raced."""
+        with errors_of("DeleteVolume", step.volume_id, done=GONE):
+            self._client.delete_volume(VolumeId=step.volume_id)
+
+    def _discard_snapshot(self, step: DiscardSnapshot) -> None:
+        """Unlock and delete a snapshot. The deletion shows whether unlocking worked or was needed."""
+        if step.locked:
+            with suppress(ClientError, BotoCoreError):
+                self._client.unlock_snapshot(SnapshotId=step.snapshot_id)
+        with errors_of("DeleteSnapshot", step.snapshot_id, done=GONE):
+            self._client.delete_snapshot(SnapshotId=step.snapshot_id)
+
+    def _archive_snapshot(self, step: ArchiveSnapshot) -> None:
+        with errors_of("ModifySnapshotTier", step.snapshot_id):
+            self._client.modify_snapshot_tier(SnapshotId=step.snapshot_id, StorageTier="archive")
+
+    # The start side.
+
+    def _restore_snapshot_tier(self, step: RestoreSnapshotTier) -> None:
+        with errors_of("RestoreSnapshotTier", step.snapshot_id):
+            self._client.restore_snapshot_tier(SnapshotId=step.snapshot_id, PermanentRestore=True)
+
+    def create_volume(self, step: CreateVolume) -> tuple[str, datetime]:
+        """Create a volume from its record. Returns its id and creation time: a past one for a token used before."""
+        r = step.record
+        rate: dict[str, Any] = {"VolumeInitializationRate": step.rate} if step.rate else {}
+        with errors_of("CreateVolume", r.snapshot_id):
+            made = self._client.create_volume(
+                SnapshotId=r.snapshot_id,
+                ClientToken=step.token,
+                TagSpecifications=[{"ResourceType": "volume", "Tags": _tags(our_tags.tags_of_restored_volume(r))}],
+                **parameters_of(r.spec),
+                **rate,
+            )
+        return made["VolumeId"], made["CreateTime"]
+
+    def attach_volume(self, step: AttachVolume, volume_id: str) -> None:
+        # Older SDKs do not know the card, and without it EC2 uses 0.
+        card: dict[str, Any] = {"EbsCardIndex": step.card} if step.card else {}
+        with errors_of("AttachVolume", volume_id, raced={"InvalidParameterValue"}):
+            self._client.attach_volume(VolumeId=volume_id, InstanceId=step.instance_id, Device=step.device, **card)
+
+    def _set_delete_on_termination(self, step: SetDeleteOnTermination) -> None:
+        with errors_of("ModifyInstanceAttribute", step.instance_id, raced={"InvalidInstanceAttributeValue"}):
+            self._client.modify_instance_attribute(
+                InstanceId=step.instance_id,
+                BlockDeviceMappings=[
+                    {"DeviceName": device, "Ebs": {"DeleteOnTermination": flag}}
+                    for device, flag in sorted(step.devices.items())
+                ],
+            )
+
+    def _unmark_volumes(self, step: UnmarkVolumes) -> None:
+        """Remove exactly this mark. Given a value, EC2 deletes a tag only if it still has that value (DeleteTags API).
+
+        The target is removed in any case: if a newer mark still needs it, it is found again in the record.
+        """
+        with errors_of("DeleteTags", ", ".join(step.volume_ids), done=GONE):
+            self._client.delete_tags(
+                Resources=list(step.volume_ids),
+                Tags=[{"Key": our_tags.MARK, "Value": our_tags.mark_value(step.mark)}, {"Key": our_tags.TARGET}],
+            )
+
+    def _start_instance(self, step: StartInstance) -> None:
+        """Start an instance. EC2 answers InvalidParameterValue if the root volume is not attached."""
+        with errors_of("StartInstances", step.instance_id, raced={"InvalidParameterValue"}):
+            self._client.start_instances(InstanceIds=[step.instance_id])
+
+    def stop_instance(self, instance_id: str) -> None:
+        with errors_of("StopInstances", instance_id):
+            self._client.stop_instances(InstanceIds=[instance_id])
+
+    # Both.
+
+    def _tag(self, ids: Sequence[str], tags: Mapping[str, str]) -> None:
+        """In one call, or in a few."""
+        for start in range(0, len(ids), TAGGED):
+            some = ids[start : start + TAGGED]
+            with errors_of("CreateTags", ", ".join(some)):
+                self._client.create_tags(Resources=list(some), Tags=_tags(tags))
+
+
+def _tags(tags: Mapping[str, str]) -> list[Any]:
+    return [{"Key": key, "Value": value} for key, value in sorted(tags.items())]

@@ -1,0 +1,335 @@
+"""What the park side does about one instance: copy, lock, commit, dismantle.
+
+``docs/safety.md`` has the order and the reason for it. In short: no volume is given up before every volume of the
+attempt has a completed and locked snapshot. Detaching the root volume is the lock, because EC2 does not start an
+instance without one. Deleting it is the commit, because a start either puts that volume back or finds it gone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from park_volumes.core import steps, tags
+from park_volumes.core.archive import archive
+from park_volumes.core.facts import Attachment, Observation, SnapshotRecord, TransitMark, Volume, VolumeInTransit
+from park_volumes.core.phase import Phase, phase_of, start_pending
+from park_volumes.core.refusals import BY_HAND, device_taken, missing_originals, not_to_be_parked, put_back_obstacle
+from park_volumes.core.retention import discard, discard_superseded, next_discard, retain
+from park_volumes.core.settings import Settings
+from park_volumes.core.steps import Decision, Stage, going_on, refuse, stages
+
+DETACHING = timedelta(seconds=15)
+"""How long a detachment usually takes; EC2 sends no event for it."""
+
+RETRY_SNAPSHOT = timedelta(minutes=5)
+"""How long after a failed snapshot the next one is taken."""
+
+
+def park(  # noqa: C901  # one case for each phase; mypy checks that none is missing
+    seen: Observation, settings: Settings, now: datetime, *, take_snapshots: bool = True
+) -> Decision:
+    """The next steps to park this instance, or the reason why there are none.
+
+    Without ``take_snapshots``, the snapshots that are still needed are left to another message.
+    """
+    instance, phase = seen.instance, phase_of(seen)
+    if phase is Phase.ENDED:
+        return retain(seen, settings, now)
+    if not tags.opted_in(instance.tags, settings):
+        return Decision(reason=f"{instance.id} is not opted in.")
+    if dead := [v.id for v in seen.restored if v.state == "error"]:
+        reason = f"{', '.join(dead)} for {instance.id} could not be created and is deleted; its snapshot is kept."
+        deleted = tuple(steps.DeleteVolume(volume_id=v) for v in dead)
+        return Decision(reason=reason, steps=(deleted,), look_again=DETACHING)
+    match phase:
+        case Phase.CHANGING:
+            return Decision(reason=f"{instance.id} is {instance.state}.")
+        case Phase.RUNNING:
+            return discard_superseded(seen, settings, now)
+        case Phase.WHOLE:
+            return _copy(seen, settings, now, take_snapshots=take_snapshots)
+        case Phase.LOCK_VOID:
+            return _leave_to_start_side(seen)
+        case Phase.BROKEN:
+            return _broken(seen)
+        case Phase.LOCKED | Phase.COMMITTED:
+            return _unlocked(seen, settings) or _give_up(seen, settings, now)
+        case Phase.RESTORING:
+            return _unlocked(seen, settings) or Decision(reason=f"{instance.id} is being restored.")
+        case Phase.PARKED:
+            return _unlocked(seen, settings) or archive(seen, settings, now)
+        case _:
+            assert_never(phase)
+
+
+def needs_park_pass(seen: Observation, settings: Settings, now: datetime) -> bool:
+    """Whether a park pass should look at this instance closer. The sweep itself sees only marked volumes."""
+    phase = phase_of(seen)
+    match phase:
+        case Phase.ENDED:
+            return bool(retain(seen, settings, now).steps)
+        case _ if seen.in_transit:
+            return True
+        case Phase.CHANGING:
+            return False
+        case Phase.RUNNING:
+            due = next_discard(seen, settings)
+            return due is not None and now >= due
+        case Phase.WHOLE | Phase.LOCK_VOID | Phase.LOCKED | Phase.BROKEN | Phase.COMMITTED | Phase.RESTORING:
+            return True
+        case Phase.PARKED:
+            named = {r.volume_id for r in seen.records}
+            return any(m.volume_id in named for m in seen.instance.mappings)
+        case _:
+            assert_never(phase)
+
+
+# WHOLE: a snapshot of every volume, then the lock.
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """One volume of an attempt at parking, and the snapshots that count for it: usable ones first."""
+
+    number: int
+    volume: Volume
+    attachment: Attachment
+    snapshots: tuple[SnapshotRecord, ...]
+
+    @property
+    def completed(self) -> bool:
+        return bool(self.snapshots) and self.snapshots[0].state == "completed"
+
+    @property
+    def failed(self) -> list[SnapshotRecord]:
+        return [r for r in self.snapshots if r.state == "error"]
+
+    @property
+    def pending(self) -> bool:
+        return len(self.snapshots) > len(self.failed)
+
+
+def _copy(seen: Observation, settings: Settings, now: datetime, *, take_snapshots: bool) -> Decision:
+    instance = seen.instance
+    if not seen.descriptions_agree:
+        return going_on(f"Volumes of {instance.id} are being attached or detached.", again=DETACHING)
+    volumes = _volumes_to_park(seen, settings)
+    if words := not_to_be_parked(seen, [v for v, _ in volumes], settings):
+        return refuse(f"{instance.id} is not parked. {words}")
+    if hold := _hold(seen, settings, now):
+        return hold
+    generation = _generation_name(instance.launch_time, volumes)
+    parts = [
+        _Part(number=n, volume=v, attachment=a, snapshots=_snapshots_of(seen, generation, v, a))
+        for n, (v, a) in enumerate(volumes, start=1)
+    ]
+    waiting = _take_snapshots(seen, settings, now, generation, parts, take_snapshots=take_snapshots)
+    return waiting or _lock(seen, settings, now, generation, parts)
+
+
+def _volumes_to_park(seen: Observation, settings: Settings) -> list[tuple[Volume, Attachment]]:
+    key, instance = settings.opt_in_tag_key, seen.instance
+    root_only = instance.tags[key] == tags.OPT_IN_ROOT
+    return [
+        (v, a)
+        for v, a in seen.attached
+        if v.tags.get(key) != tags.LEAVE_ATTACHED and (a.device == instance.root_device or not root_only)
+    ]
+
+
+def _hold(seen: Observation, settings: Settings, now: datetime) -> Decision | None:
+    """The reason to do nothing yet: a start is under way, or a volume was attached just now."""
+    instance = seen.instance
+    if words := device_taken(seen):
+        return refuse(words)
+    if start_pending(seen, settings, now):
+        return Decision(reason=f"A start of {instance.id} was requested within the last hour.")
+    if unsettled := [v.id for v in seen.in_transit if _unsettled(v, instance.launch_time)]:
+        return Decision(reason=f"{', '.join(unsettled)} of {instance.id} came back and must be settled first.")
+    quiet_at = max(a.attach_time for _, a in seen.attached) + settings.quiet_period
+    if now <= quiet_at:
+        return going_on(f"A volume of {instance.id} was attached only a moment ago.", again=quiet_at - now)
+    return None
+
+
+def _unsettled(v: VolumeInTransit, launch_time: datetime) -> bool:
+    """A mark of this launch on a volume that never left does not count: this attempt writes it again."""
+    return v.attachment is None or v.came_back or v.flag_differs or v.mark.launch_time != launch_time
+
+
+def _generation_name(launch_time: datetime, volumes: Sequence[tuple[Volume, Attachment]]) -> str:
+    """The name of an attempt at parking exactly these attachments: two passes at once find the same one."""
+    words = [launch_time.isoformat(), *sorted(f"{v.id} {a.device} {a.attach_time.isoformat()}" for v, a in volumes)]
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]
+
+
+def _snapshots_of(seen: Observation, generation: str, volume: Volume, a: Attachment) -> tuple[SnapshotRecord, ...]:
+    """The snapshots that count for this attachment: completed ones first, and of those the smallest id first."""
+    of_volume = (r for r in seen.records if r.generation == generation and r.volume_id == volume.id)
+    found = [r for r in of_volume if r.started > a.attach_time]
+    return tuple(sorted(found, key=lambda r: (r.state != "completed", r.snapshot_id)))
+
+
+def _take_snapshots(
+    seen: Observation,
+    settings: Settings,
+    now: datetime,
+    generation: str,
+    parts: Sequence[_Part],
+    *,
+    take_snapshots: bool,
+) -> Decision | None:
+    """The snapshots still to take or to wait for; None once all are completed."""
+    instance = seen.instance
+    left = [part for part in parts if not part.completed]
+    just_failed = [p for p in left if not p.pending and any(now < r.started + RETRY_SNAPSHOT for r in p.failed)]
+    if needed := [part for part in left if not part.pending and part not in just_failed]:
+        reason = f"{instance.id} is stopped: {len(needed)} of its {len(parts)} volumes need a snapshot."
+        if lost := sorted({key for part in parts for key in tags.tags_of_aws(part.volume.tags)}):
+            reason = f"{reason} Tags that only AWS can write will not come back: {', '.join(lost)}."
+        if not take_snapshots:
+            return going_on(f"{reason} Another message asks for them.")
+        discarded = tuple(discard(r, seen) for part in needed for r in part.failed)
+        create = tuple(_snapshot_step(seen, settings, generation, part, len(parts)) for part in needed)
+        return going_on(reason, steps=stages(discarded, create))
+    running = [
+        f"{part.attachment.device} failed and is retried in a few minutes"
+        if part in just_failed
+        else f"{part.attachment.device} {part.snapshots[0].progress or '0%'}"
+        for part in left
+    ]
+    return going_on(f"Snapshots of {instance.id} are running: {', '.join(running)}.") if running else None
+
+
+def _snapshot_step(
+    seen: Observation, settings: Settings, generation: str, part: _Part, parts: int
+) -> steps.CreateSnapshot:
+    instance = seen.instance
+    born_with = tags.tags_of_record(
+        part.volume,
+        part.attachment,
+        deployment=settings.deployment,
+        launch_time=instance.launch_time,
+        generation=generation,
+        part=f"{part.number}/{parts}",
+    )
+    description = f"ParkVolumes: {part.attachment.device} of {instance.id}"
+    return steps.CreateSnapshot(volume_id=part.volume.id, description=description, tags=born_with)
+
+
+def _lock(seen: Observation, settings: Settings, now: datetime, generation: str, parts: Sequence[_Part]) -> Decision:
+    """Every volume has its completed snapshot: lock the snapshots, mark the volumes, detach the root volume.
+
+    The snapshots are confirmed last, by the pass that detached the exact attachment that they copy: nothing else proves
+    that nobody else has detached the root volume, or detached it and attached it again, since it was observed.
+    """
+    instance = seen.instance
+    copies = [part.snapshots[0] for part in parts]
+    ripe = min(r.started for r in copies) + settings.grace_period
+    if now < ripe:
+        reason = f"{instance.id} has its snapshots; its volumes stay attached until the grace period is over."
+        return going_on(reason, again=ripe - now)
+    mark = TransitMark(
+        deployment=settings.deployment,
+        instance_id=instance.id,
+        generation=generation,
+        launch_time=instance.launch_time,
+        at=now,
+    )
+    to_lock = [r.snapshot_id for r in copies if settings.lock_snapshots and r.snapshot_id not in seen.locked]
+    locks = tuple(steps.LockSnapshot(snapshot_id=i) for i in to_lock)
+    marks = tuple(steps.MarkVolume(volume_id=r.volume_id, mark=mark, target=r.target) for r in copies)
+    root = next(part for part in parts if part.attachment.device == instance.root_device)
+    detach = (_detach(root.volume, root.attachment),)
+    confirm = (steps.ConfirmSnapshots(snapshot_ids=tuple(r.snapshot_id for r in copies), at=mark.at),)
+    return going_on(
+        f"All {len(copies)} snapshots of {instance.id} are completed: its root volume is detached.",
+        steps=stages(locks, marks, detach, confirm),
+        again=settings.lock_period + timedelta(seconds=1),
+    )
+
+
+def _detach(v: Volume, a: Attachment) -> steps.DetachVolume:
+    return steps.DetachVolume(volume_id=v.id, instance_id=a.instance_id, device=a.device, attach_time=a.attach_time)
+
+
+# LOCK_VOID and BROKEN: nothing is given up.
+
+
+def _leave_to_start_side(seen: Observation) -> Decision:
+    instance, root = seen.instance, seen.marked_root
+    if root and (words := put_back_obstacle(seen, root)):
+        return refuse(words)
+    if root and (words := missing_originals(seen, root)):
+        return refuse(f"{words}. {BY_HAND}")
+    return going_on(f"No pass confirmed that it detached the root volume of {instance.id}: the volume is put back.")
+
+
+def _broken(seen: Observation) -> Decision:
+    instance, generation = seen.instance, seen.generation
+    if generation is None:
+        return refuse(f"{instance.id} has no root volume, and no snapshots that replaced it at its last stop.")
+    return refuse(f"Snapshots of {instance.id} are missing ({', '.join(generation.missing)}): no volume is deleted.")
+
+
+# LOCKED and COMMITTED: the volumes are given up, if everything needed for that was seen.
+
+
+def _unlocked(seen: Observation, settings: Settings) -> Decision | None:
+    if settings.lock_snapshots and not seen.locked.issuperset(r.snapshot_id for r in seen.given_up.parts):
+        return refuse(f"Not all snapshots of {seen.instance.id} are locked: no volume is deleted.")
+    return None
+
+
+def _give_up(seen: Observation, settings: Settings, now: datetime) -> Decision:
+    """Delete the root volume, which is the commit. Then detach the others, and delete them in a later pass."""
+    instance, generation = seen.instance, seen.given_up
+    proven = [v for v in seen.in_transit if _proven(v, seen, settings)]
+    if unproven := [v.id for v in seen.left_of(generation) if v.id not in {p.id for p in proven}]:
+        words = f"{', '.join(unproven)} of {instance.id} has no mark of this attempt, or is attached elsewhere"
+        return refuse(f"{words}: no volume is deleted.")
+    root = next((v for v in proven if v.target.device == instance.root_device), None)
+    data = [v for v in proven if v is not root]
+    over = (root.mark.at if root else generation.confirmed_at) + settings.lock_period
+    if now < over:
+        reason = f"The root volume of {instance.id} is detached; nothing is deleted before the quiet period is over."
+        return going_on(reason, again=over - now + timedelta(seconds=1))
+    if root and root.state != "available":
+        return going_on(f"The root volume {root.id} of {instance.id} is {root.state}.", again=DETACHING)
+    if root and (moved := [v.id for v in data if not _stayed(v, seen)]):
+        words = f"{', '.join(moved)} of {instance.id} has not stayed attached since its snapshot was taken"
+        return refuse(f"{words}: no volume is deleted. Start the instance to put all volumes back.")
+    commit: Stage = (steps.DeleteVolume(volume_id=root.id),) if root else ()
+    detach = tuple(_detach(v.volume, a) for v in data if (a := v.attachment) and a.state == "attached")
+    delete = tuple(steps.DeleteVolume(volume_id=v.id) for v in data if v.state == "available")
+    return going_on(
+        f"The volumes of {instance.id} have their snapshots and are deleted.",
+        steps=stages(commit, detach, delete),
+        again=DETACHING if len(delete) < len(data) else None,
+    )
+
+
+def _proven(v: VolumeInTransit, seen: Observation, settings: Settings) -> bool:
+    """Whether a volume may go: it is of this attempt, not attached elsewhere, its snapshot is completed and locked."""
+    generation, copy = seen.given_up, v.target.snapshot_id
+    whole = {r.snapshot_id for r in seen.records if r.generation == generation.name and r.state == "completed"}
+    of_volume = {r.snapshot_id for r in seen.records if r.volume_id == v.id}
+    return (
+        v.id in generation.volume_ids
+        and v.mark.launch_time == seen.instance.launch_time
+        and v.mark.generation == generation.name
+        and not v.elsewhere
+        and copy in whole & of_volume
+        and (copy in seen.locked or not settings.lock_snapshots)
+    )
+
+
+def _stayed(v: VolumeInTransit, seen: Observation) -> bool:
+    """Whether a volume is attached, and has been since before the snapshot that its target names was taken."""
+    copy = next((r for r in seen.records if r.snapshot_id == v.target.snapshot_id), None)
+    a = v.attachment
+    return a is not None and a.state == "attached" and copy is not None and a.attach_time < copy.started

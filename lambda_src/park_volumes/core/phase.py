@@ -1,0 +1,324 @@
+"""Where an instance stands: its phase, and the start that was asked for. Nothing else in the product infers either.
+
+A phase is a reading of what was observed and is stored nowhere. ``PHASES`` has one row for each: its evidence, what
+each side does about it, and where it leads. ``docs/safety.md`` and the README show the same table; ``make docs`` writes
+it there. The request is a second axis: what was asked for, wherever the instance stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from park_volumes.core.facts import NOT_SHOWN, Observation
+from park_volumes.core.settings import Settings
+
+TERMINATED = "terminated"
+
+STOPPED_ON_PURPOSE = ("", "Client.UserInitiatedShutdown", "Client.InstanceInitiatedShutdown", "Server.ScheduledStop")
+"""The StateReason codes of a stop that a person, the guest or AWS maintenance asked for; an absent one counts too."""
+
+NO_CAPACITY = "Server.InsufficientInstanceCapacity"
+"""The StateReason code of a start that EC2 had no room for."""
+
+SHORTEST_WAIT = timedelta(minutes=1)
+"""The wait before a start is tried again that EC2 had no capacity for."""
+
+
+class Phase(StrEnum):
+    """Where an instance stands on its way from its volumes to its snapshots and back."""
+
+    ENDED = "ended"
+    CHANGING = "changing"
+    RUNNING = "running"
+    WHOLE = "whole"
+    LOCK_VOID = "lock void"
+    LOCKED = "locked"
+    BROKEN = "broken"
+    COMMITTED = "committed"
+    RESTORING = "restoring"
+    PARKED = "parked"
+
+
+WITHOUT_ROOT = frozenset({Phase.LOCK_VOID, Phase.LOCKED, Phase.BROKEN, Phase.COMMITTED, Phase.RESTORING, Phase.PARKED})
+"""The phases of a stopped instance that EC2 cannot start, since it has no root volume."""
+
+
+class Request(StrEnum):
+    """What has become of the last start that was asked for here."""
+
+    NONE = "none"
+    PENDING = "pending"
+    UNDER_WAY = "under way"
+    AWAITING_CAPACITY = "awaiting capacity"
+    REVERTED = "reverted"
+
+
+# The phases, each with its evidence.
+
+
+def _ended(seen: Observation) -> bool:
+    return seen.instance.state in (TERMINATED, NOT_SHOWN)
+
+
+def _changing(seen: Observation) -> bool:
+    return seen.instance.state not in ("running", "stopped")
+
+
+def _running(seen: Observation) -> bool:
+    return seen.instance.state == "running"
+
+
+def _whole(seen: Observation) -> bool:
+    return not seen.root_detached
+
+
+def _lock_void(seen: Observation) -> bool:
+    root = seen.marked_root
+    if root is None:
+        return False
+    generation = seen.complete_generation
+    confirmed = generation is not None and generation.name == root.mark.generation
+    return not confirmed or root.mark.launch_time != seen.instance.launch_time
+
+
+def _locked(seen: Observation) -> bool:
+    return seen.marked_root is not None
+
+
+def _broken(seen: Observation) -> bool:
+    return seen.complete_generation is None
+
+
+def _committed(seen: Observation) -> bool:
+    generation = seen.complete_generation
+    return generation is not None and bool(seen.left_of(generation))
+
+
+def _restoring(seen: Observation) -> bool:
+    return bool(seen.restored)
+
+
+def _parked(_: Observation) -> bool:
+    return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One phase in the table: how it is recognized, what both sides do about it, and where it leads.
+
+    ``leads_to`` are the phases that the functions and EC2 bring about, each with what has happened then; ``people``
+    those that only people bring about, each with what they do.
+    """
+
+    phase: Phase
+    holds: Callable[[Observation], bool]
+    evidence: str
+    park_side: str
+    wanted_start: str
+    leads_to: Mapping[Phase, str] = field(default_factory=dict)
+    people: Mapping[Phase, str] = field(default_factory=dict)
+
+
+TERMINATE = {Phase.CHANGING: "terminate it"}
+ATTACH = {Phase.WHOLE: "attach a root volume of their own"}
+DELETE = {Phase.BROKEN: "delete a snapshot"}
+
+PHASES = (
+    Row(
+        phase=Phase.ENDED,
+        holds=_ended,
+        evidence="EC2 says that it is terminated, or does not show it",
+        park_side="keeps the snapshots for a while, then discards them",
+        wanted_start="refuses",
+    ),
+    Row(
+        phase=Phase.CHANGING,
+        holds=_changing,
+        evidence="pending, stopping or shutting down",
+        park_side="waits",
+        wanted_start="waits, or refuses",
+        leads_to={Phase.RUNNING: "it runs", Phase.WHOLE: "it has stopped", Phase.ENDED: "it is terminated"},
+    ),
+    Row(
+        phase=Phase.RUNNING,
+        holds=_running,
+        evidence="running",
+        park_side="discards the snapshots that are superseded",
+        wanted_start="settles what came back",
+        people={Phase.CHANGING: "stop or terminate it"},
+    ),
+    Row(
+        phase=Phase.WHOLE,
+        holds=_whole,
+        evidence="stopped, and a root volume is attached by either description",
+        park_side="takes a snapshot of every volume, then locks: marks the volumes and detaches the root volume",
+        wanted_start="starts it as it is",
+        leads_to={
+            Phase.LOCKED: "the root volume is detached and confirmed",
+            Phase.LOCK_VOID: "it is detached, and not confirmed yet",
+            Phase.CHANGING: "it is started",
+        },
+        people={
+            Phase.BROKEN: "detach the root volume",
+            Phase.COMMITTED: "detach a root volume of their own again",
+            Phase.RESTORING: "detach a root volume of their own again",
+            Phase.PARKED: "detach a root volume of their own again",
+        },
+    ),
+    Row(
+        phase=Phase.LOCK_VOID,
+        holds=_lock_void,
+        evidence="the root volume is detached and marked; its generation is not confirmed, lacks a part, or is of an "
+        "earlier launch",
+        park_side="leaves it to the start side",
+        wanted_start="puts the volumes back; so does the sweep",
+        leads_to={Phase.LOCKED: "it is confirmed", Phase.WHOLE: "the root volume is put back"},
+        people=TERMINATE,
+    ),
+    Row(
+        phase=Phase.LOCKED,
+        holds=_locked,
+        evidence="the same, with a confirmed and complete generation",
+        park_side="waits for one lock period, then deletes the root volume, which is the commit",
+        wanted_start="puts the volumes back",
+        leads_to={Phase.COMMITTED: "the root volume is deleted", Phase.WHOLE: "it is put back"},
+        people={Phase.LOCK_VOID: "delete a snapshot"} | TERMINATE,
+    ),
+    Row(
+        phase=Phase.BROKEN,
+        holds=_broken,
+        evidence="no root volume of ours, and no confirmed and complete generation",
+        park_side="refuses",
+        wanted_start="refuses",
+        leads_to={
+            Phase.LOCK_VOID: "a pass marks the root volume that somebody detached",
+            Phase.WHOLE: "a pass puts that root volume back",
+        },
+        people=TERMINATE,
+    ),
+    Row(
+        phase=Phase.COMMITTED,
+        holds=_committed,
+        evidence="volumes of the confirmed generation still exist",
+        park_side="detaches them, and deletes them in a later pass",
+        wanted_start="waits until they are deleted",
+        leads_to={Phase.PARKED: "the last volume is deleted"},
+        people=ATTACH | DELETE | TERMINATE,
+    ),
+    Row(
+        phase=Phase.RESTORING,
+        holds=_restoring,
+        evidence="volumes made from its snapshots exist, and bear a mark",
+        park_side="waits",
+        wanted_start="goes on restoring; so does the sweep, wanted or not",
+        leads_to={
+            Phase.WHOLE: "the root volume is attached",
+            Phase.PARKED: "a volume that could not be created is deleted",
+        },
+        people=DELETE | TERMINATE,
+    ),
+    Row(
+        phase=Phase.PARKED,
+        holds=_parked,
+        evidence="none of these volumes exists",
+        park_side="archives the snapshots, if that pays",
+        wanted_start="makes volumes from the snapshots, attaches them, the root volume last, and starts",
+        leads_to={Phase.RESTORING: "a start creates volumes"},
+        people=ATTACH | DELETE | TERMINATE,
+    ),
+)
+"""In the order in which they are tested. From WHOLE on the instance is stopped."""
+
+
+def phase_of(seen: Observation) -> Phase:
+    return next(row.phase for row in PHASES if row.holds(seen))
+
+
+# The request.
+
+
+def request_of(seen: Observation, settings: Settings, now: datetime) -> Request:
+    if next_try(seen, settings, now):
+        return Request.AWAITING_CAPACITY
+    if start_reverted(seen, settings):
+        return Request.REVERTED
+    asked = last_request(seen)
+    if asked is None or now >= asked + settings.start_hold:
+        return Request.NONE
+    return Request.UNDER_WAY if now < asked + settings.function_timeout else Request.PENDING
+
+
+def last_request(seen: Observation) -> datetime | None:
+    """When the last start of this stop was asked for."""
+    return max((r.start_requested for r in seen.of_this_stop if r.start_requested), default=None)
+
+
+def start_pending(seen: Observation, settings: Settings, now: datetime) -> bool:
+    """Whether a start was asked for within the last hour that has not moved the launch time yet."""
+    asked = last_request(seen)
+    return asked is not None and now < asked + settings.start_hold
+
+
+def start_under_way(seen: Observation, settings: Settings, now: datetime) -> bool:
+    """Whether the pass that was asked for the start may still be at work: others would only get in its way."""
+    asked = last_request(seen)
+    return asked is not None and now < asked + settings.function_timeout
+
+
+def request_of_this_launch(seen: Observation, settings: Settings) -> datetime | None:
+    """When the latest launch was asked for here; None where it was not, or too long before it."""
+    launched = seen.instance.launch_time
+    requests = (r.start_requested for r in seen.records if r.start_requested and r.launch_time < launched)
+    return max((at for at in requests if at <= launched < at + settings.start_hold), default=None)
+
+
+def start_reverted(seen: Observation, settings: Settings) -> bool:
+    """Whether it was started here and stopped again though nobody asked for that: EC2 took the start back."""
+    i = seen.instance
+    on_purpose = i.state_reason in STOPPED_ON_PURPOSE
+    return i.state == "stopped" and not on_purpose and request_of_this_launch(seen, settings) is not None
+
+
+def next_try(seen: Observation, settings: Settings, now: datetime) -> datetime | None:
+    """When a start is tried again that EC2 had no capacity for: after as long again as it has waited already.
+
+    None where the last try did not end like that, or the hour is over. EC2 refuses the call, or it accepts the call,
+    moves the launch time, and lets the instance fall back to stopped.
+    """
+    last = _try_without_capacity(seen, settings)
+    if last is None or now >= last[0] + settings.start_hold:
+        return None
+    asked, tried = last
+    return tried + max(SHORTEST_WAIT, tried - asked)
+
+
+def _try_without_capacity(seen: Observation, settings: Settings) -> tuple[datetime, datetime] | None:
+    """When a start was asked for, and last tried, that EC2 had no capacity for."""
+    instance = seen.instance
+    asked = request_of_this_launch(seen, settings) if start_reverted(seen, settings) else None
+    if asked and instance.state_reason == NO_CAPACITY:
+        return asked, instance.launch_time
+    tries = (
+        (r.start_requested, r.capacity_refused_at)
+        for r in seen.of_this_stop
+        if r.start_requested and r.capacity_refused_at
+    )
+    return max(tries, default=None)
+
+
+def reverted_message(seen: Observation) -> str:
+    """EC2's own reason for a start that it accepted and then took back, as a sentence."""
+    i = seen.instance
+    return f"EC2 took the start of {i.id} back: {(i.state_message or i.state_reason).rstrip('.')}."
+
+
+def blocked_by_parking(seen: Observation, tried: datetime) -> bool:
+    """Whether EC2 must have refused a start at that time because of us: no root volume since, and records of this stop.
+
+    An instance launched later has been started by somebody meanwhile, and may have been stopped again on purpose.
+    """
+    launched = seen.instance.launch_time
+    return phase_of(seen) in WITHOUT_ROOT and bool(seen.of_this_stop) and launched < tried

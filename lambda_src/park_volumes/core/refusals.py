@@ -1,0 +1,246 @@
+"""Every reason to refuse, as a sentence that says what to do next. An empty string means no objection.
+
+The instances that must not be parked come first, then what prevents volumes from being put back or restored.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from park_volumes.core import tags
+from park_volumes.core.facts import Instance, Observation, SnapshotRecord, Volume, VolumeInTransit
+from park_volumes.core.phase import STOPPED_ON_PURPOSE
+from park_volumes.core.prices import GIB, snapshot_price, volume_price
+from park_volumes.core.settings import Settings
+from park_volumes.core.tags import LEAVE_ATTACHED
+
+REGION_ZONE = re.compile(r"[a-z]{2}(-[a-z]+)+-\d[a-z]")
+"""An Availability Zone: not a Local Zone (us-west-2-lax-1a), not a Wavelength Zone (us-east-1-wl1-bos-wlz-1)."""
+
+BY_HAND = "Nothing was changed; attach the others by hand."
+
+
+# What must not be parked.
+
+
+def not_to_be_parked(seen: Observation, volumes: Sequence[Volume], settings: Settings) -> str:
+    """Why this stopped instance must not be parked with these volumes."""
+    if words := refusal(seen.instance, volumes, settings):
+        return words
+    root_ids = {v.id for v, a in seen.attached if a.device == seen.instance.root_device}
+    if root_ids.isdisjoint(v.id for v in volumes):
+        return f"Its root volume is excluded by the tag {settings.opt_in_tag_key}={LEAVE_ATTACHED}."
+    return dearer(volumes, settings)
+
+
+def refusal(instance: Instance, volumes: Iterable[Volume], settings: Settings) -> str:
+    """Why this instance must not be parked because of its kind, its stop or its volumes."""
+    of_instance = _by_kind(instance) or _by_place(instance) or _by_product(instance, settings) or _by_owner(instance)
+    return of_instance or _by_stop(instance) or next((words for v in volumes if (words := _of_volume(v))), "")
+
+
+def dearer(volumes: Iterable[Volume], settings: Settings) -> str:
+    """Why these volumes would cost too much as snapshots, with the figures.
+
+    Only a finished snapshot shows how much is written, and it costs money too, so every block counts. If a price is
+    unknown, nothing is refused.
+    """
+    every = list(volumes)
+    before = [volume_price(settings.prices, v.spec) for v in every]
+    after = [snapshot_price(settings.prices, v.spec.size * GIB) for v in every]
+    costs = [(v, b, a) for v, b, a in zip(every, before, after, strict=True) if b is not None and a is not None]
+    volumes_cost, snapshots_cost = sum(b for _, b, _ in costs), sum(a for _, _, a in costs)
+    if settings.park_even_if_dearer or len(costs) < len(every) or snapshots_cost <= volumes_cost:
+        return ""
+    cheap = ", ".join(f"{v.id} ({v.spec.size} GiB {v.spec.type})" for v, b, a in costs if a > b)
+    return (
+        f"Its volumes cost {volumes_cost:.2f} USD a month, but as snapshots up to {snapshots_cost:.2f} USD, because of "
+        f"{cheap}. Tag that volume {settings.opt_in_tag_key}={LEAVE_ATTACHED} to leave it attached, or set "
+        "park_even_if_dearer if little is written on it."
+    )
+
+
+def _by_kind(i: Instance) -> str:
+    if i.lifecycle == "spot":
+        return "It is a Spot Instance, which EC2 terminates when its root volume is detached."
+    if i.lifecycle and i.lifecycle != "scheduled":
+        return f"Its lifecycle is {i.lifecycle}, for which detaching the root volume is not supported."
+    if i.hibernation:
+        return "Hibernation is enabled for it, and its root volume holds the hibernated memory."
+    if i.root_device_type != "ebs":
+        return f"Its root device is of the type {i.root_device_type}, not ebs: it cannot be stopped and started."
+    return ""
+
+
+def _by_product(i: Instance, settings: Settings) -> str:
+    for code in i.product_codes:
+        if code not in settings.allowed_product_codes:
+            return (
+                f"It has the Marketplace product code {code}, and its volumes may never attach again. If you have "
+                "tested that volumes of this product do, add the code to allowed_product_codes."
+            )
+    return ""
+
+
+def _by_place(i: Instance) -> str:
+    if i.outpost_arn or not REGION_ZONE.fullmatch(i.zone):
+        return f"It runs in {i.outpost_arn or i.zone}: Outposts, Local Zones and Wavelength Zones are not supported."
+    return ""
+
+
+def _by_owner(i: Instance) -> str:
+    if "aws:autoscaling:groupName" in i.tags:
+        return f"It belongs to the Auto Scaling group {i.tags['aws:autoscaling:groupName']}, which replaces it."
+    if "aws:ec2:fleet-id" in i.tags or "aws:ec2spot:fleet-request-id" in i.tags:
+        return "It belongs to an EC2 Fleet, which replaces it."
+    if i.managed_by:
+        return f"It is managed by {i.managed_by}, and nothing else may change it."
+    return ""
+
+
+def _by_stop(i: Instance) -> str:
+    if i.state_reason in STOPPED_ON_PURPOSE:
+        return ""
+    return f"It stopped because of {i.state_reason}, not because of a request: start it to see what is wrong."
+
+
+def _of_volume(v: Volume) -> str:
+    if v.multi_attach or len(v.attachments) > 1:
+        return f"Its volume {v.id} can be shared by several instances (Multi-Attach)."
+    if tags.too_many_tags(v):
+        most = tags.TAGS_PER_RESOURCE - tags.OUR_TAGS
+        return (
+            f"Its volume {v.id} has more than {most} tags, too many for a snapshot that also has those of ParkVolumes."
+        )
+    return ""
+
+
+# What prevents the originals from being put back.
+
+
+def put_back_obstacle(seen: Observation, root: VolumeInTransit) -> str:
+    """Says if a volume is not where our passes left it, and somebody has to move it first."""
+    if taken := [v.id for v in seen.originals_of(root.mark.generation) if v.elsewhere]:
+        return f"{', '.join(taken)} of {seen.instance.id} is attached elsewhere: detach it and try again."
+    return _at_wrong_device(seen) or device_taken(seen)
+
+
+def _at_wrong_device(seen: Observation) -> str:
+    """Says if a volume in transit is attached to the instance at the wrong device."""
+    moved = [
+        (v.id, a.device, v.target.device)
+        for v in seen.in_transit
+        if (a := v.attachment) and a.device != v.target.device
+    ]
+    words = ", ".join(f"{volume_id} at {there} instead of {right}" for volume_id, there, right in moved)
+    return f"{seen.instance.id} has {words}: detach it and try again." if words else ""
+
+
+def device_taken(seen: Observation) -> str:
+    """Says if a volume of the owner is attached at the device of a free volume in transit."""
+    for v in seen.in_transit:
+        there = seen.instance.on(v.target.device)
+        if v.attachment is None and there and there.volume_id != v.id and not v.elsewhere:
+            return (
+                f"The device {v.target.device} of {seen.instance.id} is taken by {there.volume_id}, while its "
+                f"own volume {v.id} is free. Detach {there.volume_id}, or remove the tag park-volumes:mark from {v.id}."
+            )
+    return ""
+
+
+def missing_originals(seen: Observation, root: VolumeInTransit) -> str:
+    """The beginning of a sentence if some originals cannot be put back with the others."""
+    generation = root.mark.generation
+    there = {v.id for v in seen.originals_of(generation)} | {v.id for v, _ in seen.attached}
+    lost = sorted({r.volume_id for r in seen.records if r.generation == generation} - there)
+    words = f"{seen.instance.id} lacks original volumes ({', '.join(lost)}), which are gone or have lost their mark"
+    return words if lost else ""
+
+
+# What prevents volumes from being restored.
+
+
+def unmarked_originals(seen: Observation) -> str:
+    """Says if an original exists that must not be deleted, because it has no mark."""
+    left = seen.left_of(seen.given_up)
+    unmarked = [v.id for v in left if v.mark is None and v.state != "deleting"]
+    if not unmarked:
+        return ""
+    words = f"{', '.join(unmarked)} of {seen.instance.id} still exists, and has no mark that allows replacing it"
+    return f"{words}. Nothing was changed; attach it again, or delete it, and try again."
+
+
+def foreign_originals(seen: Observation) -> str:
+    """Says if original volumes are left, and none of them belongs to the generation that was given up last.
+
+    Once a whole generation is given up, volumes of another attempt that are still attached do not count: they stay.
+    """
+    name = seen.generation.name if seen.generation else ""
+    whole = seen.complete_generation is not None
+    left = [v for v in seen.originals if not whole or v.attachment is None or v.mark.generation == name]
+    return _not_parked(seen.instance) if left and all(v.mark.generation != name for v in left) else ""
+
+
+def _not_parked(instance: Instance) -> str:
+    return (
+        f"{instance.id} has no root volume, and its snapshots do not say that it was parked. Nothing was changed; "
+        f"attach its root volume at {instance.root_device}, and try again."
+    )
+
+
+def nothing_whole(seen: Observation) -> str:
+    """Why a broken instance cannot be restored, and how to get back what is missing."""
+    instance, generation = seen.instance, seen.generation
+    if words := foreign_originals(seen):
+        return words
+    if generation:
+        words = f"Snapshots of {instance.id} are missing: {', '.join(generation.missing)}. Nothing was changed. "
+        words += _recycle_bin(instance.id)
+    elif seen.records:
+        ids = ", ".join(sorted(r.snapshot_id for r in seen.records))
+        words = (
+            f"{instance.id} has no root volume, and its snapshots ({ids}) are not those of its last stop. Nothing was "
+            "changed; create a volume from the snapshot that you want and attach it by hand."
+        )
+    else:
+        words = f"{instance.id} has no root volume and no snapshots of ParkVolumes to create one from. "
+        words += _recycle_bin(instance.id)
+    return " ".join((words, *seen.damaged))
+
+
+def _recycle_bin(instance_id: str) -> str:
+    """How to get back a deleted snapshot; the bin shows descriptions, and keeps tags."""
+    return (
+        f"Look in the Recycle Bin (aws ec2 list-snapshots-in-recycle-bin) for those described as ParkVolumes: ... of "
+        f"{instance_id}, restore them (aws ec2 restore-snapshot-from-recycle-bin --snapshot-id ...), and try again."
+    )
+
+
+def restore_obstacle(seen: Observation) -> str:
+    """Says if a part is from another zone, or another volume is at its device.
+
+    Such a volume can be an empty one that Terraform created while the instance was parked.
+    """
+    return next((words for r in seen.given_up.parts if (words := _part_obstacle(seen, r))), "")
+
+
+def _part_obstacle(seen: Observation, r: SnapshotRecord) -> str:
+    instance = seen.instance
+    if r.spec.zone != instance.zone:
+        return f"{r.snapshot_id} is from a volume in {r.spec.zone}, but {instance.id} is in {instance.zone}."
+    for v, a in seen.attached:
+        if v.snapshot_id == r.snapshot_id and a.device != r.device:
+            return (
+                f"{v.id}, created from {r.snapshot_id}, is attached to {instance.id} at {a.device} instead of "
+                f"{r.device}. Nothing was changed; attach it where it belongs, or delete it, and try again."
+            )
+    made_from = {v.id: v.snapshot_id for v in seen.volumes}
+    there = instance.on(r.device)
+    if there and made_from.get(there.volume_id) != r.snapshot_id:
+        return (
+            f"The device {r.device} of {instance.id} is taken by {there.volume_id}, which was not created from "
+            f"{r.snapshot_id}. Nothing was changed; detach that volume "
+            f"(aws ec2 detach-volume --volume-id {there.volume_id}) and try again."
+        )
+    return ""

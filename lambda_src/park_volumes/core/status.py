@@ -1,0 +1,110 @@
+"""What people see of an instance: its state in a word, the reason in a sentence, and each of its devices."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, assert_never
+
+from park_volumes.core.facts import Observation, SnapshotRecord, Volume
+from park_volumes.core.observe_only import apply_observe_only
+from park_volumes.core.park import park
+from park_volumes.core.phase import Phase, Request, phase_of, request_of, reverted_message
+from park_volumes.core.settings import Settings
+from park_volumes.core.start import Intent, start
+from park_volumes.core.steps import Decision, Outcome
+
+NEEDS_ATTENTION = "needs attention"
+STARTING, PARKING, PARKED = "starting", "parking", "parked"
+
+
+def status(seen: Observation, settings: Settings, now: datetime) -> dict[str, Any]:
+    """An instance as the API shows it. ``state`` is one of EC2's, or parking, parked, starting, needs attention."""
+    state, detail = _state(seen, settings, now)
+    instance, devices = seen.instance, _devices(seen)
+    return {
+        "id": instance.id,
+        "name": instance.name,
+        "state": state,
+        "detail": detail,
+        "address": instance.address if state == "running" else "",
+        "size_gib": sum(d["size_gib"] for d in devices),
+        "devices": devices,
+    }
+
+
+def _state(seen: Observation, settings: Settings, now: datetime) -> tuple[str, str]:
+    phase, state = phase_of(seen), seen.instance.state
+    to_park = apply_observe_only(park(seen, settings, now), seen, settings)
+    match phase:
+        case Phase.ENDED | Phase.CHANGING | Phase.RUNNING:
+            return (STARTING if state == "pending" else state), to_park.reason
+        case Phase.WHOLE:
+            word = PARKING if to_park.outcome is Outcome.GOING_ON else state
+            return _asked_for(seen, settings, now) or (word, to_park.reason)
+        case Phase.LOCK_VOID | Phase.LOCKED | Phase.COMMITTED:
+            word = PARKING
+        case Phase.RESTORING | Phase.PARKED | Phase.BROKEN:
+            word = PARKED
+        case _:
+            assert_never(phase)
+    return _asked_for(seen, settings, now) or _at_rest(word, to_park, seen, settings, now)
+
+
+def _asked_for(seen: Observation, settings: Settings, now: datetime) -> tuple[str, str] | None:
+    """The state of a stopped instance with a start request; None if none is remembered."""
+    request = request_of(seen, settings, now)
+    match request:
+        case Request.NONE:
+            return None
+        case Request.AWAITING_CAPACITY:
+            return STARTING, start(seen, settings, now, intent=Intent.SWEEP).reason
+        case Request.REVERTED:
+            return NEEDS_ATTENTION, reverted_message(seen)
+        case Request.UNDER_WAY | Request.PENDING:
+            to_start = _to_start(seen, settings, now)
+            return (NEEDS_ATTENTION if _is_stuck(to_start) else STARTING), to_start.reason
+        case _:
+            assert_never(request)
+
+
+def _at_rest(word: str, to_park: Decision, seen: Observation, settings: Settings, now: datetime) -> tuple[str, str]:
+    """The state of an instance without a root volume and without a start request: it needs attention if one of the
+    sides would refuse to continue."""
+    if _is_stuck(to_park):
+        return NEEDS_ATTENTION, to_park.reason
+    to_start = _to_start(seen, settings, now)
+    if to_start.outcome is Outcome.REFUSED:
+        return NEEDS_ATTENTION, to_start.reason
+    return word, to_park.reason
+
+
+def _to_start(seen: Observation, settings: Settings, now: datetime) -> Decision:
+    return apply_observe_only(start(seen, settings, now, intent=Intent.START), seen, settings)
+
+
+def _is_stuck(decision: Decision) -> bool:
+    """Whether it does not continue by itself."""
+    return decision.outcome in (Outcome.REFUSED, Outcome.OBSERVED)
+
+
+def _devices(seen: Observation) -> list[dict[str, Any]]:
+    """Every device of the instance, in order: its volume, if there is one, and the snapshot with its content."""
+    generation = seen.generation
+    current = generation.parts if generation else ()
+    latest = {r.device: r for r in seen.of_this_stop} | {r.device: r for r in current}
+    attached = {a.device: v for v, a in seen.attached}
+    return [_device(d, held, latest.get(d)) for d, held in sorted((latest | attached).items())]
+
+
+def _device(device: str, held: Volume | SnapshotRecord, record: SnapshotRecord | None) -> dict[str, Any]:
+    """One device. ``held`` is what holds its content: its volume if one is attached, otherwise its snapshot."""
+    volume = held if isinstance(held, Volume) else None
+    return {
+        "device": device,
+        "volume_id": volume.id if volume else None,
+        "snapshot_id": record.snapshot_id if record else None,
+        "size_gib": held.spec.size,
+        "type": held.spec.type,
+        "state": "attached" if volume else "archived" if record and record.archived else "parked",
+        "progress": record.progress if record and record.state == "pending" else None,
+    }

@@ -1,0 +1,46 @@
+"""The attributes that a volume must come back with: each is listed here once, for the volume and for its record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, Self
+
+READ = "read"
+
+
+def word(read: Callable[[str], Any]) -> Mapping[str, Callable[[str], Any]]:
+    """Marks a field as a word of the tag ``park-volumes:volume``; ``read`` turns its text back into the value."""
+    return {READ: read}
+
+
+@dataclass(frozen=True, kw_only=True)
+class VolumeSpec:
+    """What CreateVolume needs to create the same volume again (EC2 API Reference, CreateVolume).
+
+    To add an attribute, add a line here, with a default for older records, and a line in
+    ``aws/volume_parameters.py``. Its text must not contain a space.
+
+    ``size`` is in GiB, ``throughput`` in MiB/s. ``encrypted`` and ``kms_key`` are not words of the tag: the snapshot
+    itself says whether it is encrypted, and the key has its own tag because its ARN is long.
+    """
+
+    zone: str = field(metadata=word(str))
+    type: str = field(metadata=word(str))
+    size: int = field(metadata=word(int))
+    iops: int | None = field(default=None, metadata=word(int))
+    throughput: int | None = field(default=None, metadata=word(int))
+    encrypted: bool = False
+    kms_key: str = ""
+
+    def words(self) -> dict[str, str]:
+        """The attributes as words of the tag; an attribute that EC2 does not report is left out."""
+        values = {f.name: getattr(self, f.name) for f in fields(self) if READ in f.metadata}
+        return {name: str(value) for name, value in values.items() if value is not None}
+
+    @classmethod
+    def of_words(cls, words: Mapping[str, str], **others: Any) -> Self:
+        """The spec from these words, and from ``others`` that are not words. Raises KeyError, ValueError."""
+        told = (f for f in fields(cls) if READ in f.metadata)
+        given = [f for f in told if f.default is MISSING or f.name in words]
+        return cls(**{f.name: f.metadata[READ](words[f.name]) for f in given}, **others)

@@ -1,0 +1,65 @@
+"""What a pass works with: EC2, the settings, a clock, its time, and a way to make calls in parallel."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+from park_volumes.aws.ec2 import Ec2
+from park_volumes.core.settings import Settings
+
+THREADS = 24
+"""Calls and instances in parallel: as many as EC2 can start in the seconds that one start takes (docs/performance.md),
+and no more than the SDK has connections for."""
+
+
+class Clock(Protocol):
+    def now(self) -> datetime: ...
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+class SystemClock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+class OutOfTime(Exception):
+    """The pass has no time left for a call. Nothing is wrong, and nothing was done: the next pass continues."""
+
+
+Each = Callable[[Sequence[Callable[[], None]]], None]
+
+
+def one_by_one(calls: Sequence[Callable[[], None]]) -> None:
+    for call in calls:
+        call()
+
+
+def in_parallel(calls: Sequence[Callable[[], None]]) -> None:
+    """Make all of these calls at once. Raises the first error when all have ended."""
+    if len(calls) <= 1:
+        one_by_one(calls)
+        return
+    with ThreadPoolExecutor(max_workers=min(len(calls), THREADS)) as pool:
+        for future in [pool.submit(call) for call in calls]:
+            future.result()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pass:
+    """One run of a Lambda. It may act on what it observed until ``deadline``, and decides by the time ``began``."""
+
+    ec2: Ec2
+    settings: Settings
+    clock: Clock
+    began: datetime
+    deadline: datetime
+    each: Each = in_parallel

@@ -1,0 +1,297 @@
+"""Carries out a decision about one instance: step by step, waiting the seconds that EC2 takes for volumes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import partial
+from itertools import chain, count
+
+from park_volumes.aws.errors import DENIED, NO_CAPACITY, THROTTLED, Ec2Error, Raced
+from park_volumes.core.facts import Observation, Volume
+from park_volumes.core.observe_only import apply_observe_only
+from park_volumes.core.remember import without_capacity
+from park_volumes.core.steps import (
+    ArchiveSnapshot,
+    AttachVolume,
+    ConfirmSnapshots,
+    CountAttempt,
+    CreateVolume,
+    Decision,
+    Outcome,
+    RememberStart,
+    RestoreSnapshotTier,
+    SetDeleteOnTermination,
+    Stage,
+    StartInstance,
+    Step,
+    UnmarkVolumes,
+)
+from park_volumes.run.context import OutOfTime, Pass
+
+CREATING, ATTACHING = 5.0, 3.0
+"""Seconds that EC2 usually takes to create and to attach volumes (docs/performance.md): looking earlier is useless."""
+POLL = 0.4
+"""Seconds until the second look at volumes that take longer; the pause doubles after each look."""
+LONGEST_POLL = 5.0
+
+AFTER_RACE = timedelta(seconds=2)
+"""When to look again after EC2 refused a step because the state had changed."""
+
+
+class Ending(StrEnum):
+    """How a pass ended for one instance."""
+
+    COMPLETE = "complete"
+    RACED = "raced"
+    """The state was not, or not yet, what the steps need: look again in seconds."""
+    OUT_OF_TIME = "out of time"
+    """The next pass continues."""
+    DEFERRED = "deferred"
+    """EC2 does not accept it at the moment: the sweep tries again."""
+    THROTTLED = "throttled"
+    """EC2 had no request tokens left; the start request, if there is one, is already remembered."""
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """How a pass ended for one instance.
+
+    ``error`` is what stopped it if it FAILED; ``note`` is a sentence on what stopped it otherwise.
+    """
+
+    observation: Observation
+    decision: Decision
+    ending: Ending = Ending.COMPLETE
+    error: Exception | None = None
+    note: str = ""
+
+    @property
+    def instance_id(self) -> str:
+        return self.observation.instance.id
+
+    @property
+    def complete(self) -> bool:
+        return self.ending is Ending.COMPLETE
+
+    @property
+    def reason(self) -> str:
+        return f"{self.decision.reason} {self.note}".rstrip()
+
+    @property
+    def without_capacity(self) -> bool:
+        """Whether EC2 had no capacity for a start, which is retried with growing delays."""
+        return isinstance(self.error, Ec2Error) and self.error.code == NO_CAPACITY
+
+
+def ids_of(results: Iterable[Result]) -> set[str]:
+    return {r.instance_id for r in results}
+
+
+class NotYet(Exception):
+    """EC2 is not ready for the next step. Nothing is wrong: an event, the sweep or another look continues."""
+
+
+class NotNow(Exception):
+    """EC2 does not accept this at the moment. Nothing is wrong: the sweep tries again."""
+
+
+def execute(
+    this_pass: Pass,
+    observation: Observation,
+    decision: Decision,
+    *,
+    confirmations: MutableMapping[str, ConfirmSnapshots] | None = None,
+) -> Result:
+    """Do the steps, stage by stage. A pass that loses a race or runs out of time stops there and looks again.
+
+    The step ConfirmSnapshots is put into ``confirmations``, by instance: the pass does it for all of them at once.
+    """
+    decision = apply_observe_only(decision, observation, this_pass.settings)
+    left_to_pass = {} if confirmations is None else confirmations
+    return _Execution(this_pass=this_pass, observation=observation, decision=decision, confirmations=left_to_pass).run()
+
+
+@dataclass(kw_only=True)
+class _Execution:
+    """One decision being carried out. ``made``: the volumes created so far, by snapshot; ``ready``: those seen ready to
+    attach; ``attaching``: those being attached."""
+
+    this_pass: Pass
+    observation: Observation
+    decision: Decision
+    confirmations: MutableMapping[str, ConfirmSnapshots]
+    made: dict[str, str] = field(default_factory=dict)
+    ready: set[str] = field(default_factory=set)
+    attaching: set[str] = field(default_factory=set)
+    stage: Stage = ()
+
+    def run(self) -> Result:
+        clock = self.this_pass.clock
+        try:
+            if self.decision.steps and clock.now() >= self.this_pass.deadline:
+                raise OutOfTime
+            self._do_stages()
+        except OutOfTime:
+            return self._ended(Ending.OUT_OF_TIME, note="There was not enough time for all steps.")
+        except NotNow as refused:
+            return self._ended(Ending.DEFERRED, note=str(refused))
+        except (NotYet, Raced) as reason:
+            return self._look_again(Ending.RACED, reason)
+        except Ec2Error as error:
+            if error.code == THROTTLED:
+                remembering = any(isinstance(step, RememberStart) for step in self.stage)
+                return self._look_again(Ending.RACED if remembering else Ending.THROTTLED, error)
+            self._note_want_of_capacity(error)
+            return replace(self._ended(Ending.FAILED), error=error)
+        return self._ended(Ending.COMPLETE)
+
+    def _do_stages(self) -> None:
+        for stage in self.decision.steps:
+            self.stage = stage
+            self._wait_for_volumes()
+            self._wait_for_attachments()
+            self.this_pass.each([partial(self._perform, step) for step in self.stage])
+
+    def _ended(self, ending: Ending, *, note: str = "") -> Result:
+        return Result(observation=self.observation, decision=self.decision, ending=ending, note=note)
+
+    def _look_again(self, ending: Ending, reason: Exception) -> Result:
+        decision = replace(self.decision, outcome=Outcome.GOING_ON, look_again=AFTER_RACE)
+        return replace(self._ended(ending, note=str(reason)), decision=decision)
+
+    def _note_want_of_capacity(self, error: Ec2Error) -> None:
+        """A start that EC2 had no capacity for is retried with growing delays: remember that it was tried."""
+        if error.code == NO_CAPACITY:
+            with suppress(Ec2Error):
+                for step in without_capacity(self.observation, self.decision, self.this_pass.clock.now()):
+                    self.this_pass.ec2.writes.do(step)
+
+    # Waiting.
+
+    def _volume_of(self, step: AttachVolume) -> str:
+        return step.volume_id or self.made[step.snapshot_id]
+
+    def _wait_for_volumes(self) -> None:
+        """Before volumes made from snapshots are attached, wait until that is possible."""
+        restored = {self._volume_of(s) for s in self.stage if isinstance(s, AttachVolume) and s.snapshot_id}
+        if restored <= self.ready:
+            return
+        made = set(self.made.values()) - self.ready
+        wanted = sorted(restored | made)
+        usual = CREATING if made else 0
+        found = self._wait_until(wanted, usual, lambda v: v.state == "available" or bool(v.attachments))
+        if taken := [v.id for v in found if v.attachments and v.id in restored]:
+            raise Raced("AttachVolume", ", ".join(taken), "VolumeInUse", "another pass has attached it.")
+        self.ready.update(wanted)
+
+    def _wait_for_attachments(self) -> None:
+        """Before the flags are set and the instance is started, wait until everything is attached."""
+        if self.attaching and any(isinstance(s, SetDeleteOnTermination | StartInstance) for s in self.stage):
+            attached = sorted(self.attaching)
+            self._wait_until(attached, ATTACHING, lambda v: any(a.state == "attached" for a in v.attachments))
+            self.attaching.clear()
+
+    def _wait_until(self, ids: Sequence[str], usual: float, ready: Callable[[Volume], bool]) -> list[Volume]:
+        """The volumes, once all are ready. The first look comes after the usual time, or after a quarter of the time
+        left if that is shorter; the pauses between the next looks grow."""
+        clock, deadline = self.this_pass.clock, self.this_pass.deadline
+        left = (deadline - clock.now()).total_seconds()
+        pauses = chain((min(usual, left / 4),), (min(POLL * 2**n, LONGEST_POLL) for n in count()))
+        while True:
+            pause = next(pauses)
+            if clock.now() + timedelta(seconds=pause) >= deadline:
+                raise NotYet("EC2 is still preparing the volumes; the start continues by itself.")
+            clock.sleep(pause)
+            found = {v.id: v for v in self.this_pass.ec2.reads.volumes(ids)}
+            if failed := [v.id for v in found.values() if v.state == "error"]:
+                words = "the volume could not be created: check its KMS key and the volume quota."
+                raise Ec2Error("CreateVolume", ", ".join(failed), "error", words)
+            if all(i in found and ready(found[i]) for i in ids):
+                return list(found.values())
+
+    # One step.
+
+    def _perform(self, step: Step) -> None:
+        ec2 = self.this_pass.ec2
+        match step:
+            case CreateVolume():
+                self._create(step)
+            case AttachVolume():
+                ec2.writes.attach_volume(step, self._volume_of(step))
+                self.attaching.add(self._volume_of(step))
+            case ArchiveSnapshot() | RestoreSnapshotTier():
+                self._change_tier(step)
+            case SetDeleteOnTermination() | UnmarkVolumes():
+                self._unless_done(step)
+            case ConfirmSnapshots():
+                self.confirmations[self.observation.instance.id] = step
+            case _:
+                ec2.writes.do(step)
+
+    def _unless_done(self, step: SetDeleteOnTermination | UnmarkVolumes) -> None:
+        """The role may change only what is marked, so a second pass is denied what is already done."""
+        try:
+            self.this_pass.ec2.writes.do(step)
+        except Ec2Error as error:
+            if error.code != DENIED or not self._is_done(step):
+                raise
+
+    def _is_done(self, step: SetDeleteOnTermination | UnmarkVolumes) -> bool:
+        reads = self.this_pass.ec2.reads
+        if isinstance(step, UnmarkVolumes):
+            return all(v.mark != step.mark for v in reads.volumes(step.volume_ids))
+        mappings = (m for i in reads.instances([step.instance_id]) for m in i.mappings)
+        there = reads.volumes(m.volume_id for m in mappings if m.device in step.devices)
+        flags = {a.device: a.delete_on_termination for v in there if (a := v.attached_to(step.instance_id))}
+        return flags == dict(step.devices) and all(v.mark is None for v in there)
+
+    def _change_tier(self, step: ArchiveSnapshot | RestoreSnapshotTier) -> None:
+        """An account has quotas for snapshots moving between the tiers; if they are used up, the sweep tries again."""
+        try:
+            self.this_pass.ec2.writes.do(step)
+        except Ec2Error as error:
+            if error.refused and error.code.endswith("LimitExceeded"):
+                raise NotNow(str(error)) from error
+            raise
+
+    def _create(self, step: CreateVolume) -> None:
+        """Create a volume; count another attempt if the token returns one that cannot be used: in error, being deleted,
+        gone, or without its mark and so its owner's.
+
+        If a volume younger than the quiet period is missing, it may not be visible yet; an older one is gone. A volume
+        attached to the instance lost its mark because it is where it belongs, which this pass has not seen yet.
+        """
+        volume_id, created = self._create_at_any_rate(step)
+        self.made[step.record.snapshot_id] = volume_id
+        if created < self.this_pass.began and self._unusable(volume_id, created):
+            self._count_attempt(step)
+            raise NotYet(f"The volume {volume_id} made from {step.record.snapshot_id} is gone; it is created again.")
+
+    def _create_at_any_rate(self, step: CreateVolume) -> tuple[str, datetime]:
+        """If EC2 refuses a rate, or the SDK does not know it, another attempt is counted, which does without."""
+        try:
+            return self.this_pass.ec2.writes.create_volume(step)
+        except Raced:
+            raise
+        except Ec2Error as error:
+            if step.rate is None or not error.refused:
+                raise
+            self._count_attempt(step)
+            raise NotYet(f"{error} The volume is created without volume_initialization_rate.") from error
+
+    def _count_attempt(self, step: CreateVolume) -> None:
+        r = step.record
+        self.this_pass.ec2.writes.do(CountAttempt(snapshot_id=r.snapshot_id, attempt=r.attempt + 1))
+
+    def _unusable(self, volume_id: str, created: datetime) -> bool:
+        found = self.this_pass.ec2.reads.volumes([volume_id])
+        if any(v.attached_to(self.observation.instance.id) for v in found):
+            return False
+        if found:
+            return found[0].mark is None or found[0].state not in ("creating", "available", "in-use")
+        return created + self.this_pass.settings.quiet_period < self.this_pass.began

@@ -1,0 +1,178 @@
+"""Observes some instances, or a whole account and region, and finds those that a sweep must look at closer."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from park_volumes.aws.reads import Ec2Reads, Snapshots
+from park_volumes.core.archive import some_at_once
+from park_volumes.core.facts import NEVER, NOT_SHOWN, Instance, Observation, SnapshotRecord, Volume
+from park_volumes.core.park import needs_park_pass
+from park_volumes.core.phase import TERMINATED, last_request, start_pending, start_reverted
+from park_volumes.core.settings import Settings
+from park_volumes.core.tags import OPTED_IN
+
+STARTS_PER_SWEEP = 150
+"""Starts that a pass of one minute continues: more than EC2 accepts in that time."""
+
+
+# Some instances.
+
+
+def _archived(r: SnapshotRecord) -> bool:
+    return r.archived
+
+
+def observe(
+    ec2: Ec2Reads, ids: Iterable[str], *, locks: bool, may_move: Callable[[SnapshotRecord], bool] = _archived
+) -> dict[str, Observation]:
+    """Observe these instances; with ``locks`` also the locks of their snapshots.
+
+    ``may_move`` says which snapshots may be moving between the tiers: if there are none, EC2 is not asked.
+    """
+    return observe_instances(ec2, ec2.instances(ids), locks=locks, may_move=may_move)
+
+
+def observe_instances(
+    ec2: Ec2Reads, instances: Sequence[Instance], *, locks: bool, may_move: Callable[[SnapshotRecord], bool] = _archived
+) -> dict[str, Observation]:
+    """Observe instances that were described just now."""
+    if not instances:
+        return {}
+    snapshots = ec2.snapshots_of(i.id for i in instances)
+    volumes = _volumes(ec2, instances, snapshots.records, ec2.marked_volumes(i.id for i in instances))
+    locked = _locked(ec2, snapshots) if locks else frozenset()
+    moving = ec2.moving(r.snapshot_id for r in snapshots.records if may_move(r))
+    return assemble(instances, snapshots, volumes, locked, moving)
+
+
+def observe_not_shown(ec2: Ec2Reads, ids: Iterable[str]) -> dict[str, Observation]:
+    """Observe the snapshots of instances that EC2 does not show."""
+    snapshots = ec2.snapshots_of(ids)
+    gone = map(_not_shown, {r.instance_id for r in snapshots.records})
+    return assemble(gone, snapshots, (), _locked(ec2, snapshots))
+
+
+def _locked(ec2: Ec2Reads, snapshots: Snapshots) -> frozenset[str]:
+    return ec2.locked(r.snapshot_id for r in snapshots.records if r.state == "completed")
+
+
+def observe_orphans(ec2: Ec2Reads) -> list[Observation]:
+    """The instances that are terminated or not shown, with the snapshots that they left."""
+    snapshots = ec2.every_snapshot()
+    return list(assemble(_ended(ec2, snapshots, known=set()), snapshots, ()).values())
+
+
+def _ended(ec2: Ec2Reads, snapshots: Snapshots, *, known: set[str]) -> list[Instance]:
+    """The instances with our snapshots, except those known, that are terminated or that EC2 does not show."""
+    ids = {r.instance_id for r in snapshots.records} - known
+    shown = {i.id: i for i in ec2.instances(ids)}
+    return [i for i in shown.values() if i.state == TERMINATED] + [_not_shown(i) for i in sorted(ids - shown.keys())]
+
+
+def _not_shown(instance_id: str) -> Instance:
+    return Instance(id=instance_id, state=NOT_SHOWN, launch_time=NEVER, zone="", root_device="", mappings=(), tags={})
+
+
+def _volumes(
+    ec2: Ec2Reads, instances: Sequence[Instance], every: Iterable[SnapshotRecord], marked: Iterable[Volume]
+) -> list[Volume]:
+    """The attached volumes, those that records of the last stop name, and the marked ones, each once."""
+    launch = {i.id: i.launch_time for i in instances}
+    named = {m.volume_id for i in instances for m in i.mappings}
+    named |= {r.volume_id for r in every if r.launch_time == launch.get(r.instance_id)}
+    known = {v.id: v for v in marked}
+    return [*known.values(), *ec2.volumes(named - known.keys())]
+
+
+def assemble(
+    instances: Iterable[Instance],
+    snapshots: Snapshots,
+    volumes: Iterable[Volume],
+    locked: frozenset[str] = frozenset(),
+    moving: frozenset[str] = frozenset(),
+) -> dict[str, Observation]:
+    """Group what was described by instance."""
+    records_of: dict[str, list[SnapshotRecord]] = defaultdict(list)
+    for r in snapshots.records:
+        records_of[r.instance_id].append(r)
+    by_id = {v.id: v for v in volumes}
+    ids_of: dict[str, set[str]] = defaultdict(set)
+    for v in by_id.values():
+        for instance_id in (*(a.instance_id for a in v.attachments), *((v.mark.instance_id,) if v.mark else ())):
+            ids_of[instance_id].add(v.id)
+    found = {}
+    for i in instances:
+        mine = records_of[i.id]
+        ids = ids_of[i.id] | {r.volume_id for r in mine if r.launch_time == i.launch_time and r.volume_id in by_id}
+        found[i.id] = Observation(
+            instance=i,
+            volumes=tuple(_with_target(by_id[v], mine) for v in sorted(ids)),
+            records=tuple(mine),
+            locked=locked,
+            moving=moving,
+            damaged=snapshots.damaged.get(i.id, ()),
+        )
+    return found
+
+
+def _with_target(volume: Volume, mine: Iterable[SnapshotRecord]) -> Volume:
+    """A marked volume that has lost its target gets it from its record, from the confirmed one if there are several."""
+    if volume.mark is None or volume.target is not None:
+        return volume
+    for r in sorted(mine, key=lambda r: (r.confirmed_at is None, r.snapshot_id)):
+        original = r.volume_id == volume.id and r.generation == volume.mark.generation
+        if original or r.snapshot_id == volume.snapshot_id:
+            return replace(volume, target=r.target)
+    return volume
+
+
+# All of them.
+
+
+def observe_fleet(ec2: Ec2Reads, settings: Settings) -> list[Observation]:
+    """Every opted-in instance, and every one that no longer exists but left snapshots, in three or four calls.
+
+    Only marked volumes are seen, and no locks.
+    """
+    instances = ec2.instances_tagged({settings.opt_in_tag_key: OPTED_IN})
+    snapshots = ec2.every_snapshot()
+    instances += _ended(ec2, snapshots, known={i.id for i in instances})
+    return list(assemble(instances, snapshots, ec2.every_marked_volume()).values())
+
+
+def park_sweep(fleet: Iterable[Observation], settings: Settings, now: datetime) -> list[str]:
+    """The ids of the instances of a fleet for which the park side may have something to do."""
+    every = list(fleet)
+    found = [*(o for o in every if needs_park_pass(o, settings, now)), *some_at_once(every, settings, now)]
+    return list(dict.fromkeys(o.instance.id for o in found))
+
+
+def start_sweep(ec2: Ec2Reads, settings: Settings, now: datetime) -> tuple[list[Observation], list[str]]:
+    """The running instances with volumes in transit, with everything needed to settle them; and the ids of those to
+    look at closer: the others with volumes in transit, and those that have waited longest for their start."""
+    volumes, snapshots = ec2.every_marked_volume(), ec2.snapshots_with_requests()
+    marked = {v.mark.instance_id for v in volumes if v.mark}
+    asked = {
+        r.instance_id for r in snapshots.records if r.start_requested and now < r.start_requested + settings.start_hold
+    }
+    instances = ec2.instances(marked | asked)
+    back = [i for i in instances if i.id in marked and i.state != "pending"]
+    running = _running_again(ec2, back, snapshots, volumes)
+    queue = assemble((i for i in instances if i.id in asked), snapshots, ()).values()
+    waiting = [o for o in queue if start_pending(o, settings, now) or start_reverted(o, settings)]
+    waiting.sort(key=lambda o: last_request(o) or now)
+    closer = {i.id for i in back} - running.keys() | {o.instance.id for o in waiting[:STARTS_PER_SWEEP]}
+    return list(running.values()), sorted(closer)
+
+
+def _running_again(
+    ec2: Ec2Reads, instances: Iterable[Instance], snapshots: Snapshots, marked: Sequence[Volume]
+) -> dict[str, Observation]:
+    """The running instances among these, except those where a mark has lost its target, which another record holds."""
+    lost = {v.mark.instance_id for v in marked if v.mark and v.target is None}
+    running = [i for i in instances if i.state == "running" and i.id not in lost]
+    return assemble(running, snapshots, _volumes(ec2, running, snapshots.records, marked))

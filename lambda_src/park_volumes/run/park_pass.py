@@ -1,0 +1,99 @@
+"""A pass of the park side: one look at the instances that a batch names, and the next steps for each."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import zip_longest
+
+from park_volumes.aws.errors import Ec2Error
+from park_volumes.core.facts import Observation, SnapshotRecord
+from park_volumes.core.park import park
+from park_volumes.core.steps import ConfirmSnapshots, Decision, Step
+from park_volumes.run.context import OutOfTime, Pass
+from park_volumes.run.execute import POLL, Ending, Result, execute
+from park_volumes.run.observe import observe, observe_not_shown
+
+
+class NotConfirmed(Exception):
+    """The pass detached a root volume and had no time left to confirm it. The sweep puts the volume back."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParkPass:
+    this_pass: Pass
+    _confirmations: dict[str, ConfirmSnapshots] = field(default_factory=dict)
+    """The last step of each lock, by instance; done at the end for all of them at once."""
+
+    def park(self, ids: Iterable[str], *, snapshot_just_completed: Collection[str] = ()) -> list[Result]:
+        """Observe all of these instances once, and do the next steps for each.
+
+        For those in ``snapshot_just_completed`` no snapshot is taken: another message asks for it.
+        """
+        settings, began = self.this_pass.settings, self.this_pass.began
+        decisions = [
+            (o, park(o, settings, began, take_snapshots=o.instance.id not in snapshot_just_completed))
+            for o in self._observe(set(ids))
+        ]
+        results: dict[str, Result] = {}
+
+        def one(observation: Observation, decision: Decision) -> None:
+            result = execute(self.this_pass, observation, decision, confirmations=self._confirmations)
+            results[observation.instance.id] = result
+
+        self.this_pass.each([partial(one, o, decision) for o, decision in _by_kind_in_turn(decisions)])
+        for instance_id, error in self._confirm().items():
+            results[instance_id] = replace(results[instance_id], ending=Ending.FAILED, error=error)
+        return [results[o.instance.id] for o, _ in decisions]
+
+    def _observe(self, ids: set[str]) -> list[Observation]:
+        reads = self.this_pass.ec2.reads
+        found = observe(reads, ids, locks=True, may_move=self._old_enough)
+        return [*found.values(), *observe_not_shown(reads, ids - found.keys()).values()]
+
+    def _old_enough(self, r: SnapshotRecord) -> bool:
+        """Whether a snapshot may have been sent to the archive."""
+        after = self.this_pass.settings.archive_after
+        return after is not None and (r.confirmed_at or r.started) <= self.this_pass.began - after
+
+    def _confirm(self) -> dict[str, Exception]:
+        """Confirm the snapshots of all instances whose root volume this pass detached. Returns the errors by instance.
+
+        EC2 tags all resources or none: if it refuses, each instance gets its own call.
+        """
+        steps = dict(self._confirmations)
+        self._confirmations.clear()
+        together = ConfirmSnapshots(
+            snapshot_ids=tuple(i for step in steps.values() for i in step.snapshot_ids), at=self.this_pass.began
+        )
+        if self._insist(together) is None:
+            return {}
+        return {i: error for i, step in steps.items() if (error := self._insist(step))}
+
+    def _insist(self, step: ConfirmSnapshots) -> Exception | None:
+        """Do it even after the turn of this pass: otherwise its earlier steps are lost. Returns the error, if any."""
+        clock = self.this_pass.clock
+        while True:
+            try:
+                self.this_pass.ec2.writes.do(step)
+            except OutOfTime:
+                if clock.now() >= self.this_pass.deadline:
+                    words = (
+                        "There was no time left to confirm that its root volume was detached: the volume is put back."
+                    )
+                    return NotConfirmed(words)
+                clock.sleep(POLL)
+            except Ec2Error as error:
+                return error
+            else:
+                return None
+
+
+def _by_kind_in_turn(decisions: Iterable[tuple[Observation, Decision]]) -> list[tuple[Observation, Decision]]:
+    """Take turns between the kinds of first step: while the calls of one kind have to wait, the others are made."""
+    kinds: dict[type[Step] | None, list[tuple[Observation, Decision]]] = defaultdict(list)
+    for observation, decision in decisions:
+        kinds[type(decision.steps[0][0]) if decision.steps else None].append((observation, decision))
+    return [one for turn in zip_longest(*kinds.values()) for one in turn if one]

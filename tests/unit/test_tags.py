@@ -1,0 +1,340 @@
+"""What is written on snapshots and volumes, and read back: it is all that is remembered."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from park_volumes.core import tags
+from park_volumes.core.facts import Attachment, AttachmentTarget, SnapshotRecord, TransitMark, Volume
+from park_volumes.core.volume_spec import VolumeSpec
+from tests.unit.facts import (
+    DATA,
+    GENERATION,
+    LAUNCHED,
+    MARK,
+    ROOT,
+    TAKEN,
+    attachment,
+    record,
+    root_volume,
+    target,
+    volume,
+)
+
+LONGEST_INSTANCE = "i-" + "f" * 17
+LONGEST_SNAPSHOT = "snap-" + "f" * 17
+LONGEST_DEPLOYMENT = "d" * 32
+"""The longest name that the Terraform module takes."""
+LONGEST_DEVICE = "/dev/nvme127n1p128"
+LONGEST_TIME = datetime(2026, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+LONGEST_KEY = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/mrk-" + "f" * 32
+SNAPSHOT: dict[str, Any] = {
+    "snapshot_id": "snap-1",
+    "volume_id": "vol-1",
+    "state": "completed",
+    "started": LAUNCHED,
+    "progress": "100%",
+    "encrypted": False,
+}
+
+words = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=20)
+times = st.datetimes(min_value=datetime(2006, 1, 1), max_value=datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001  # hypothesis adds the zone
+devices = st.sampled_from([ROOT, DATA, "/dev/sda1", "xvdb", "/dev/sdz", LONGEST_DEVICE])
+owner_tags = st.dictionaries(st.text(min_size=1, max_size=127), st.text(max_size=256), max_size=38).map(
+    lambda every: {k: v for k, v in every.items() if not k.startswith(("aws:", tags.PREFIX))}
+)
+marks = st.builds(TransitMark, deployment=words, instance_id=words, generation=words, launch_time=times, at=times)
+targets = st.builds(
+    AttachmentTarget, device=devices, card=st.integers(0, 7), snapshot_id=words, delete_on_termination=st.booleans()
+)
+attachments = st.builds(
+    Attachment,
+    instance_id=words,
+    device=devices,
+    state=st.just("attached"),
+    attach_time=times,
+    delete_on_termination=st.booleans(),
+    card=st.integers(0, 7),
+)
+specs = st.builds(
+    VolumeSpec,
+    zone=words,
+    type=st.sampled_from(["gp2", "gp3", "io1", "io2", "st1", "sc1", "standard"]),
+    size=st.integers(1, 65536),
+    iops=st.none() | st.integers(1, 256000),
+    throughput=st.none() | st.integers(125, 2000),
+    encrypted=st.booleans(),
+    kms_key=st.just(""),
+)
+volumes = st.builds(Volume, id=words, state=st.just("in-use"), spec=specs, tags=owner_tags)
+
+
+def written(v: Volume, at: Attachment, part: str = "1/3") -> dict[str, str]:
+    return tags.tags_of_record(v, at, deployment="park-volumes", launch_time=LAUNCHED, generation=GENERATION, part=part)
+
+
+def read(written_tags: dict[str, str], **facts: Any) -> SnapshotRecord:
+    return tags.read_record(written_tags, **(SNAPSHOT | facts))
+
+
+class TestRecord:
+    @given(volumes, attachments)
+    def test_says_all_that_the_volume_was(self, v: Volume, at: Attachment) -> None:
+        r = read(written(v, at), encrypted=v.spec.encrypted)
+
+        assert (r.spec, r.user_tags) == (v.spec, v.tags)
+
+    @given(attachments)
+    def test_says_where_the_volume_was(self, at: Attachment) -> None:
+        r = read(written(root_volume(), at))
+
+        assert (r.instance_id, r.device, r.card) == (at.instance_id, at.device, at.card)
+        assert r.delete_on_termination is at.delete_on_termination
+
+    @given(times)
+    def test_keeps_the_launch_time_to_the_microsecond(self, launch_time: datetime) -> None:
+        born = tags.tags_of_record(
+            root_volume(), attachment(), deployment="d", launch_time=launch_time, generation="g", part="1/1"
+        )
+
+        assert read(born).launch_time == launch_time
+
+    def test_says_which_part_of_which_generation_and_whose_it_is(self) -> None:
+        r = read(written(root_volume(), attachment(), part="2/27"))
+
+        assert (r.part, r.parts, r.generation, r.deployment) == (2, 27, GENERATION, "park-volumes")
+
+    def test_begins_with_the_first_attempt_and_nothing_asked_for(self) -> None:
+        r = read(written(root_volume(), attachment()))
+
+        assert (r.attempt, r.start_requested, r.confirmed_at) == (1, None, None)
+
+    def test_reads_the_attempt_the_start_request_and_the_confirmation_that_were_added(self) -> None:
+        added = {
+            tags.ATTEMPT: "3",
+            tags.START_REQUESTED: LAUNCHED.isoformat(),
+            **tags.tags_of_confirmation(MARK.at),
+        }
+
+        r = read(written(root_volume(), attachment()) | added)
+
+        assert (r.attempt, r.start_requested, r.confirmed_at) == (3, LAUNCHED, MARK.at)
+
+    def test_reads_when_ec2_last_had_no_capacity_for_the_start(self) -> None:
+        added = {tags.START_REQUESTED: tags.request_value(LAUNCHED, TAKEN)}
+        r = read(written(root_volume(), attachment()) | added)
+
+        assert (r.start_requested, r.capacity_refused_at) == (LAUNCHED, TAKEN)
+
+    def test_names_the_key_of_an_encrypted_volume(self) -> None:
+        r = read(written(root_volume(encrypted=True, kms_key=LONGEST_KEY), attachment()), encrypted=True)
+
+        assert (r.spec.encrypted, r.spec.kms_key) == (True, LONGEST_KEY)
+
+    @pytest.mark.parametrize("source", ["", "snap-0123456789abcdef0"])
+    def test_says_which_snapshot_the_volume_was_made_from(self, source: str) -> None:
+        assert read(written(root_volume(snapshot_id=source), attachment())).source == source
+
+    def test_is_of_an_encrypted_volume_where_it_names_a_key(self) -> None:
+        """Whatever the snapshot's own description says: CreateVolume takes a key only with Encrypted."""
+        assert read(written(root_volume(kms_key=LONGEST_KEY), attachment()), encrypted=False).spec.encrypted
+
+    def test_carries_the_tags_of_the_owner_whole(self) -> None:
+        owners = {"Name": "db root", "cost=centre": "4711 / ä", "awslike": "", "park-volumes": "mine"}
+
+        assert read(written(root_volume(tags=owners), attachment())).user_tags == owners
+
+    def test_leaves_out_the_tags_of_aws_and_our_own(self) -> None:
+        every = {"aws:cloudformation:stack-name": "s", tags.MARK: "old", tags.TARGET: "old", "Name": "db"}
+
+        assert read(written(root_volume(tags=every), attachment())).user_tags == {"Name": "db"}
+
+    def test_of_a_volume_with_an_old_mark_is_born_unconfirmed(self) -> None:
+        old = tags.tags_of_transit(MARK, target(ROOT, "snap-0"))
+
+        assert tags.MARK not in written(root_volume(tags=old), attachment())
+
+
+class TestDamagedRecord:
+    @pytest.mark.parametrize(
+        "key",
+        [
+            tags.DEPLOYMENT,
+            tags.INSTANCE,
+            tags.DEVICE,
+            tags.LAUNCH_TIME,
+            tags.GENERATION,
+            tags.PART,
+            tags.VOLUME,
+        ],
+    )
+    def test_names_the_snapshot_and_the_tag_that_is_gone(self, key: str) -> None:
+        damaged = written(root_volume(), attachment())
+        del damaged[key]
+
+        with pytest.raises(tags.DamagedRecord, match=f"snap-1 .*{key}.* The snapshot is kept; correct its"):
+            read(damaged)
+
+    @pytest.mark.parametrize(
+        ("key", "value", "word"),
+        [
+            (tags.LAUNCH_TIME, "yesterday", "yesterday"),
+            (tags.PART, "1", "unpack"),
+            (tags.PART, "one/two", "one"),
+            (tags.VOLUME, "big and blue", "sequence"),
+            (tags.VOLUME, "zone=a type=gp3 card=0 delete-on-termination=true", "size"),
+            (tags.VOLUME, "zone=a type=gp3 size=8 card=0 delete-on-termination=maybe", "maybe"),
+            (tags.VOLUME, "zone=a type=gp3 size=8 iops=many card=0 delete-on-termination=true", "many"),
+            (tags.ATTEMPT, "last", "last"),
+            (tags.START_REQUESTED, "soon", "soon"),
+            (tags.MARK, "just a word", "just a word"),
+            (tags.MARK, "then", "then"),
+        ],
+    )
+    def test_names_what_cannot_be_read(self, key: str, value: str, word: str) -> None:
+        with pytest.raises(tags.DamagedRecord, match=f"snap-1 .*{word}"):
+            read(written(root_volume(), attachment()) | {key: value})
+
+
+class TestLimits:
+    """EC2 User Guide, "Tag restrictions": 50 tags a resource, 127 characters a key, 256 a value."""
+
+    def everything(self) -> dict[str, str]:
+        """All tags that a snapshot can ever bear, each as long as it can be."""
+        at = attachment(LONGEST_DEVICE, instance_id=LONGEST_INSTANCE, card=7)
+        v = volume(
+            "vol-" + "f" * 17,
+            at,
+            zone="ap-southeast-7c",
+            type="standard",
+            size=65536,
+            iops=256000,
+            throughput=2000,
+            snapshot_id=LONGEST_SNAPSHOT,
+            encrypted=True,
+            kms_key=LONGEST_KEY,
+            tags={f"user-{n}": "x" for n in range(tags.TAGS_PER_RESOURCE - tags.OUR_TAGS)},
+        )
+        mark = TransitMark(
+            deployment=LONGEST_DEPLOYMENT,
+            instance_id=LONGEST_INSTANCE,
+            generation=GENERATION,
+            launch_time=LONGEST_TIME,
+            at=LONGEST_TIME,
+        )
+        longest = target(LONGEST_DEVICE, LONGEST_SNAPSHOT, card=7, delete_on_termination=False)
+        born = tags.tags_of_record(
+            v, at, deployment=LONGEST_DEPLOYMENT, launch_time=LONGEST_TIME, generation=GENERATION, part="127/128"
+        )
+        later = {tags.START_REQUESTED: tags.request_value(LONGEST_TIME, LONGEST_TIME), tags.ATTEMPT: "999"}
+        return born | later | tags.tags_of_transit(mark, longest)
+
+    def test_all_our_tags_fit_beside_as_many_of_the_owner_as_are_allowed(self) -> None:
+        every = self.everything()
+
+        assert len(every) == tags.TAGS_PER_RESOURCE
+        assert len([key for key in every if key.startswith(tags.PREFIX)]) == tags.OUR_TAGS
+
+    def test_the_longest_values_fit(self) -> None:
+        assert max(map(len, self.everything().values())) <= 256
+
+    def test_the_longest_keys_fit(self) -> None:
+        assert max(map(len, self.everything())) <= 127
+
+    def test_our_values_use_only_characters_that_every_service_takes(self) -> None:
+        values = "".join(value for key, value in self.everything().items() if key.startswith(tags.PREFIX))
+
+        assert not {c for c in values if not (c.isalnum() or c in " +-=._:/@")}
+
+    @pytest.mark.parametrize(("count", "too_many"), [(38, False), (39, True)])
+    def test_a_volume_has_too_many_tags_from_39_on(self, count: int, too_many: bool) -> None:
+        assert tags.too_many_tags(root_volume(tags={f"tag-{n}": "" for n in range(count)})) is too_many
+
+    def test_tags_of_aws_and_our_own_do_not_count(self) -> None:
+        every = {f"tag-{n}": "" for n in range(38)} | {"aws:backup:source": "x", tags.MARK: "x"}
+
+        assert not tags.too_many_tags(root_volume(tags=every))
+
+
+class TestTransitTags:
+    @given(marks, targets)
+    def test_give_the_volume_its_mark_and_its_target_back(self, mark: TransitMark, there: AttachmentTarget) -> None:
+        v = tags.with_transit_tags(volume("vol-1"), tags.tags_of_transit(mark, there))
+
+        assert (v.mark, v.target) == (mark, there)
+
+    def test_that_are_not_there_leave_the_volume_as_it_was(self) -> None:
+        assert tags.with_transit_tags(volume("vol-1"), {}) == volume("vol-1")
+
+    @pytest.mark.parametrize("lost", [tags.MARK, tags.TARGET])
+    def test_are_read_each_without_the_other(self, lost: str) -> None:
+        there = target(ROOT, "snap-1")
+        left = tags.tags_of_transit(MARK, there)
+        del left[lost]
+
+        v = tags.with_transit_tags(volume("vol-1"), left)
+
+        assert (v.mark, v.target) == ((None, there) if lost == tags.MARK else (MARK, None))
+
+    def test_begin_as_the_policies_and_the_filters_want_it(self) -> None:
+        value, pattern = tags.mark_value(MARK), tags.mark_pattern(MARK.deployment, MARK.instance_id)
+
+        assert pattern.endswith(" *")
+        assert value.startswith(pattern[:-1])
+
+    def test_of_another_attempt_have_another_value(self) -> None:
+        later = replace(MARK, at=MARK.at + timedelta(microseconds=1))
+
+        assert tags.mark_value(later) != tags.mark_value(MARK)
+
+    def test_leave_everything_else_of_the_volume_as_it_was(self) -> None:
+        v = volume("vol-1", tags={"Name": "db"})
+
+        found = tags.with_transit_tags(v, tags.tags_of_transit(MARK, target(ROOT, "snap-1")))
+
+        assert found == replace(v, mark=MARK, target=target(ROOT, "snap-1"))
+
+    @pytest.mark.parametrize(
+        "unreadable",
+        [
+            {tags.MARK: "written by hand"},
+            {tags.MARK: tags.mark_value(MARK), tags.TARGET: "/dev/sdf 0 snap-1 perhaps"},
+            {tags.MARK: tags.mark_value(MARK), tags.TARGET: "somewhere"},
+        ],
+    )
+    def test_that_cannot_be_read_count_as_absent(self, unreadable: dict[str, str]) -> None:
+        v = tags.with_transit_tags(volume("vol-1"), unreadable)
+
+        assert (v.mark, v.target) == (None, None)
+
+
+class TestTagsOfARestoredVolume:
+    def test_are_those_of_the_owner_and_the_mark_with_the_target(self) -> None:
+        r = record(DATA, confirmed_at=MARK.at, user_tags={"Name": "db data"}, card=1)
+
+        born = tags.tags_of_restored_volume(r)
+
+        assert born == {"Name": "db data", **tags.tags_of_transit(MARK, target(DATA, "snap-data", card=1))}
+
+    def test_fit_whatever_fitted_on_the_snapshot(self) -> None:
+        owners = {f"user-{n}": "x" for n in range(tags.TAGS_PER_RESOURCE - tags.OUR_TAGS)}
+        r = record(DATA, confirmed_at=MARK.at, user_tags=owners)
+
+        assert len(tags.tags_of_restored_volume(r)) <= tags.TAGS_PER_RESOURCE
+
+    def test_are_the_same_at_every_attempt_and_after_every_request(self) -> None:
+        """EC2 takes a ClientToken only with the parameters that it had first."""
+        first = record(DATA, confirmed_at=MARK.at)
+        later = replace(first, attempt=2, start_requested=LAUNCHED)
+
+        assert tags.tags_of_restored_volume(later) == tags.tags_of_restored_volume(first)
+
+    def test_do_not_exist_for_a_volume_that_was_never_given_up(self) -> None:
+        with pytest.raises(tags.DamagedRecord, match="snap-data has no mark"):
+            tags.tags_of_restored_volume(record(DATA, confirmed_at=None))
