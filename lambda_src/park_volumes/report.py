@@ -13,18 +13,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import assert_never
 
+from park_volumes.core import phase
 from park_volumes.core.facts import Observation, SnapshotRecord
-from park_volumes.core.phase import (
-    NO_CAPACITY,
-    WITHOUT_ROOT,
-    Phase,
-    last_request,
-    phase_of,
-    request_of_this_launch,
-    reverted_message,
-    start_pending,
-    start_reverted,
-)
+from park_volumes.core.phase import Phase, phase_of
 from park_volumes.core.prices import Savings, savings, total
 from park_volumes.core.settings import Settings
 from park_volumes.core.steps import DeleteVolume, Outcome, RememberTermination, UnmarkVolumes
@@ -58,7 +49,7 @@ class Kind(StrEnum):
     ORPHANED = "Snapshots Orphaned"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Report:
     """One thing that happened to one instance, and what its owner may want to do about it.
 
@@ -82,21 +73,18 @@ def of_parking(result: Result, settings: Settings, now: datetime, *, include_ong
     if result.complete and (parts := _given_up_now(result)):
         return _parked(observation, parts, settings, now)
     if result.complete and any(isinstance(s, RememberTermination) for s in decision.every_step):
-        ids = tuple(r.snapshot_id for r in observation.records)
-        return Report(
-            kind=Kind.ORPHANED, observation=observation, what=decision.reason, advice=ORPHANS, snapshot_ids=ids
-        )
+        return _orphaned(observation, decision.reason)
     if not include_ongoing:
         return None
     if result.error:
-        return Report(kind=Kind.PARKING_FAILED, observation=observation, what=str(result.error), advice=AGAIN)
-    if start_reverted(observation, settings):
+        return Report(Kind.PARKING_FAILED, observation, str(result.error), AGAIN)
+    if phase.start_reverted(observation, settings):
         return _reverted(observation, settings)
     if decision.outcome is Outcome.REFUSED:
         return _not_parked(observation, decision.reason, settings)
     if failed := [r.device for r in observation.of_this_stop if r.state == "error"]:
         what = f"A snapshot of {', '.join(failed)} failed. {decision.reason}"
-        return Report(kind=Kind.PARKING_FAILED, observation=observation, what=what, advice=AGAIN)
+        return Report(Kind.PARKING_FAILED, observation, what, AGAIN)
     return None
 
 
@@ -110,11 +98,10 @@ def of_start(result: Result, settings: Settings, now: datetime, *, asked: bool, 
         return None
     if result.error:
         advice = SHORT_OF_CAPACITY if result.without_capacity else AGAIN
-        return Report(kind=Kind.START_FAILED, observation=observation, what=str(result.error), advice=advice)
-    wanted = asked or start_pending(observation, settings, now)
+        return Report(Kind.START_FAILED, observation, str(result.error), advice)
+    wanted = asked or phase.start_pending(observation, settings, now)
     if wanted and decision.outcome is Outcome.REFUSED and observation.instance.state == "stopped":
-        advice = "Correct that, and try again."
-        return Report(kind=Kind.START_REFUSED, observation=observation, what=decision.reason, advice=advice)
+        return Report(Kind.START_REFUSED, observation, decision.reason, "Correct that, and try again.")
     return None
 
 
@@ -132,16 +119,16 @@ def _parked(observation: Observation, parts: Sequence[SnapshotRecord], settings:
     gib = sum(r.spec.size for r in parts)
     volumes = "its volume" if len(parts) == 1 else f"its {len(parts)} volumes"
     money = _without_volumes(observation, settings)
-    return Report(
-        kind=Kind.PARKED,
-        observation=observation,
-        what=f"{observation.instance.id} is parked: {volumes} ({gib} GiB) became snapshots.{_in_words(money)}",
-        advice=f"{NOTHING} Start it as usual, or at the Function URL.",
-        snapshot_ids=tuple(r.snapshot_id for r in parts),
-        gib=gib,
-        seconds=(now - min(r.started for r in parts)).total_seconds(),
-        saves=money.saved,
-    )
+    what = f"{observation.instance.id} is parked: {volumes} ({gib} GiB) became snapshots.{_in_words(money)}"
+    advice = f"{NOTHING} Start it as usual, or at the Function URL."
+    ids = tuple(r.snapshot_id for r in parts)
+    took = (now - min(r.started for r in parts)).total_seconds()
+    return Report(Kind.PARKED, observation, what, advice, snapshot_ids=ids, gib=gib, seconds=took, saves=money.saved)
+
+
+def _orphaned(observation: Observation, what: str) -> Report:
+    ids = tuple(r.snapshot_id for r in observation.records)
+    return Report(Kind.ORPHANED, observation, what, ORPHANS, snapshot_ids=ids)
 
 
 def _without_volumes(observation: Observation, settings: Settings) -> Savings:
@@ -160,47 +147,42 @@ def _in_words(money: Savings) -> str:
 
 def _started(observation: Observation, settings: Settings) -> Report:
     instance, back = observation.instance, observation.in_transit
-    asked = request_of_this_launch(observation, settings)
+    asked = phase.request_of_this_launch(observation, settings)
     restored = all(v.restored for v in back)
     how = "restored from its snapshots" if restored else "put back"
     gib = sum(v.volume.spec.size for v in back)
-    return Report(
-        kind=Kind.STARTED,
-        observation=observation,
-        what=f"{instance.id} is running: {len(back)} volumes ({gib} GiB) were {how}.",
-        advice=f"{NOTHING} Restored volumes are slower until each block has been read once." if restored else NOTHING,
-        snapshot_ids=tuple(v.target.snapshot_id for v in back),
-        gib=gib,
-        seconds=(instance.launch_time - asked).total_seconds() if asked else None,
-    )
+    what = f"{instance.id} is running: {len(back)} volumes ({gib} GiB) were {how}."
+    advice = f"{NOTHING} Restored volumes are slower until each block has been read once." if restored else NOTHING
+    ids = tuple(v.target.snapshot_id for v in back)
+    took = (instance.launch_time - asked).total_seconds() if asked else None
+    return Report(Kind.STARTED, observation, what, advice, snapshot_ids=ids, gib=gib, seconds=took)
 
 
 def _reverted(observation: Observation, settings: Settings) -> Report | None:
     """EC2 reverted a start. If it is retried because capacity is missing, only the first time is reported."""
     instance = observation.instance
-    asked = request_of_this_launch(observation, settings)
-    short = instance.state_reason == NO_CAPACITY
+    asked = phase.request_of_this_launch(observation, settings)
+    short = instance.state_reason == phase.NO_CAPACITY
     if short and asked and instance.launch_time - asked > AT_ONCE:
         return None
     advice = SHORT_OF_CAPACITY if short else OTHER_CAUSE
-    return Report(kind=Kind.START_FAILED, observation=observation, what=reverted_message(observation), advice=advice)
+    return Report(Kind.START_FAILED, observation, phase.reverted_message(observation), advice)
 
 
 def _not_parked(observation: Observation, reason: str, settings: Settings) -> Report:
     """A refusal: a running instance leaves snapshots behind, a stopped instance keeps costing as much as before."""
-    phase = phase_of(observation)
-    match phase:
+    found = phase_of(observation)
+    match found:
         case Phase.RUNNING:
-            ids = tuple(r.snapshot_id for r in observation.records)
-            return Report(kind=Kind.ORPHANED, observation=observation, what=reason, advice=ORPHANS, snapshot_ids=ids)
+            return _orphaned(observation, reason)
         case Phase.LOCK_VOID | Phase.LOCKED | Phase.BROKEN | Phase.COMMITTED | Phase.RESTORING | Phase.PARKED:
             advice = "All existing volumes and snapshots were kept. Correct that, or start the instance."
         case Phase.ENDED | Phase.CHANGING | Phase.WHOLE:
             key = settings.opt_in_tag_key
             advice = f"Its volumes cost as much as before. Correct that, or remove the tag {key} from the instance."
         case _:
-            assert_never(phase)
-    return Report(kind=Kind.PARKING_REFUSED, observation=observation, what=reason, advice=advice)
+            assert_never(found)
+    return Report(Kind.PARKING_REFUSED, observation, reason, advice)
 
 
 # What a sweep reports about the whole fleet.
@@ -237,7 +219,7 @@ def gauges(fleet: Iterable[Observation], settings: Settings, now: datetime) -> M
 
 def _parked_gib(observation: Observation) -> int:
     generation = observation.generation
-    if generation is None or phase_of(observation) not in WITHOUT_ROOT:
+    if generation is None or phase_of(observation) not in phase.WITHOUT_ROOT:
         return 0
     there = {v.id for v in observation.volumes}
     return sum(r.spec.size for r in generation.parts if r.volume_id not in there)
@@ -255,6 +237,6 @@ def _in_transit_since(observation: Observation) -> datetime | None:
 def _unfinished_start(observation: Observation, settings: Settings, now: datetime) -> datetime | None:
     """When a start was requested that has not led to a running instance, as long as it is remembered."""
     state = observation.instance.state
-    launched = state == "pending" or start_reverted(observation, settings)
-    at = request_of_this_launch(observation, settings) if launched else last_request(observation)
+    launched = state == "pending" or phase.start_reverted(observation, settings)
+    at = phase.request_of_this_launch(observation, settings) if launched else phase.last_request(observation)
     return at if at and state in ("pending", "stopped") and now < at + settings.start_hold else None

@@ -105,7 +105,7 @@ MUTANTS = (
     ),
     mutant(
         "does not ask which attachment it ended",
-        ("writes:Ec2Writes._detach_volume", 'if answer["AttachTime"] != step.attach_time:', "if False:"),
+        ("writes:Ec2Writes._detach_volume", 'if ended["AttachTime"] != step.attach_time:', "if False:"),
     ),
     # Commit and dismantle.
     mutant(
@@ -266,7 +266,7 @@ MUTANTS = (
         "forgets the key",
         ("volume_parameters:parameters_of", "if p.is_taken(spec)", "if p.is_taken(spec) and p.name != 'KmsKeyId'"),
     ),
-    mutant("forgets the owner's tags", ("tags:tags_of_restored_volume", "dict(record.user_tags) | ", "")),
+    mutant("forgets the owner's tags", ("tags:tags_of_restored_volume", "dict(r.user_tags) | ", "")),
     mutant("forgets where a volume came from", ("tags:tags_of_record", "if volume.snapshot_id:", "if False:")),
     # Look and do.
     mutant(

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from greenlet import getcurrent, greenlet
 
-from park_volumes.aws.ec2 import Ec2
+from park_volumes.aws import Ec2
 from park_volumes.aws.errors import Ec2Error
 from park_volumes.aws.reads import Ec2Reads
 from park_volumes.core.park import park

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from threading import RLock
 from typing import Any
 
-from park_volumes.aws.ec2 import Ec2
+from park_volumes.aws import Ec2
 from park_volumes.core.settings import Settings
 from park_volumes.run.context import Each, Pass, one_by_one
 from park_volumes.run.execute import Result

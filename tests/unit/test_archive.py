@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from park_volumes.aws.ec2 import Ec2
+from park_volumes.aws import Ec2
 from park_volumes.core.archive import ARCHIVES_AT_ONCE, RESTORES_AT_ONCE, some_at_once
 from park_volumes.core.facts import Observation, SnapshotRecord
 from park_volumes.core.park import needs_park_pass, park

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from park_volumes.aws.ec2 import Ec2
+from park_volumes.aws import Ec2
 from park_volumes.aws.errors import Ec2Error, Raced
 from park_volumes.aws.reads import FILTER_VALUES, PAGE
 from park_volumes.core import tags

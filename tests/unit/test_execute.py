@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from park_volumes.aws.ec2 import Ec2
+from park_volumes.aws import Ec2
 from park_volumes.core import tags
 from park_volumes.core.steps import CreateVolume, Outcome
 from park_volumes.run.context import in_parallel, one_by_one

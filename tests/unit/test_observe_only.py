@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from park_volumes.core.observe_only import apply_observe_only
 from park_volumes.core.park import park
 from park_volumes.core.prices import GIB, prices_of
+from park_volumes.core.refusals import apply_observe_only
 from park_volumes.core.status import status
 from park_volumes.core.steps import Outcome
 from tests.unit.facts import (

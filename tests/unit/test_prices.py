@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from park_volumes.core.prices import (
-    BY_REGION,
     GIB,
-    NAMES,
+    REGIONS,
+    TABLE,
     archive_price,
     prices_of,
     savings,
@@ -93,7 +93,7 @@ def test_a_price_of_the_deployment_stands_in_for_the_table_s() -> None:
 
 
 def test_every_region_of_the_table_has_every_price() -> None:
-    assert all(tuple(table) == NAMES for table in BY_REGION.values())
+    assert all(len(row) == len(REGIONS) for row in TABLE.values())
 
 
 def test_a_parked_instance_saves_its_volumes_less_what_is_written() -> None:

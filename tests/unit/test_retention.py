@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from park_volumes.aws.ec2 import Ec2
+from park_volumes.aws import Ec2
 from park_volumes.core.facts import NOT_SHOWN, Observation
 from park_volumes.core.park import needs_park_pass, park
 from park_volumes.core.phase import TERMINATED

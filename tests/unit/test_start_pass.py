@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from park_volumes.aws.ec2 import Ec2
+from park_volumes.aws import Ec2
 from park_volumes.core.steps import Outcome
 from park_volumes.run.context import in_parallel
 from park_volumes.run.observe import start_sweep

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from park_volumes.aws.ec2 import Ec2
+from park_volumes.aws import Ec2
 from park_volumes.aws.volume_parameters import PARAMETERS, Parameter, parameters_of, spec_of
 from park_volumes.core import tags
 from park_volumes.core.steps import CreateSnapshot, CreateVolume

@@ -1,1 +1,19 @@
 """EC2: turns describe calls into facts, steps into calls, error codes into our exceptions. Only this talks to EC2."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from park_volumes.aws.reads import Ec2Reads
+from park_volumes.aws.writes import Ec2Writes
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+
+
+class Ec2:
+    """EC2 as one deployment uses it: its reads and writes, with one SDK client."""
+
+    def __init__(self, client: EC2Client, *, deployment: str) -> None:
+        self.reads = Ec2Reads(client, deployment=deployment)
+        self.writes = Ec2Writes(client)

@@ -98,38 +98,33 @@ class Ec2Reads:
         found: set[str] = set()
         for chunk in _chunks(snapshot_ids):
             with errors_of("DescribeSnapshotTierStatus", "snapshots"):
-                pages = self._client.get_paginator("describe_snapshot_tier_status").paginate(
-                    Filters=_filters({"snapshot-id": chunk}), PaginationConfig={"PageSize": PAGE}
-                )
+                pages = _pages(self._client.get_paginator("describe_snapshot_tier_status"), {"snapshot-id": chunk})
                 every = (s for page in pages for s in page["SnapshotTierStatuses"])
                 found |= {s["SnapshotId"] for s in every if _under_way(s.get("LastTieringOperationStatus", ""))}
         return frozenset(found)
 
     def _instances(self, filters: Mapping[str, Sequence[str]]) -> Iterator[Instance]:
         with errors_of("DescribeInstances", "instances"):
-            pages = self._client.get_paginator("describe_instances").paginate(
-                Filters=_filters(filters), PaginationConfig={"PageSize": PAGE}
-            )
-            for page in pages:
+            for page in _pages(self._client.get_paginator("describe_instances"), filters):
                 for reservation in page["Reservations"]:
                     yield from map(instance_of, reservation["Instances"])
 
     def _volumes(self, filters: Mapping[str, Sequence[str]]) -> Iterator[Volume]:
         with errors_of("DescribeVolumes", "volumes"):
-            pages = self._client.get_paginator("describe_volumes").paginate(
-                Filters=_filters(filters), PaginationConfig={"PageSize": PAGE}
-            )
-            for page in pages:
+            for page in _pages(self._client.get_paginator("describe_volumes"), filters):
                 yield from map(volume_of, page["Volumes"])
 
     def _snapshots(self, filters: Mapping[str, Sequence[str]]) -> Iterator[Any]:
         ours = {f"tag:{our_tags.DEPLOYMENT}": [self._deployment]}
         with errors_of("DescribeSnapshots", "snapshots"):
-            pages = self._client.get_paginator("describe_snapshots").paginate(
-                OwnerIds=["self"], Filters=_filters(ours | dict(filters)), PaginationConfig={"PageSize": PAGE}
-            )
-            for page in pages:
+            paginator = self._client.get_paginator("describe_snapshots")
+            for page in _pages(paginator, ours | dict(filters), OwnerIds=["self"]):
                 yield from page["Snapshots"]
+
+
+def _pages(paginator: Any, filters: Mapping[str, Sequence[str]], **others: Any) -> Iterator[Any]:
+    named = [{"Name": name, "Values": list(values)} for name, values in filters.items()]
+    yield from paginator.paginate(Filters=named, PaginationConfig={"PageSize": PAGE}, **others)
 
 
 def _chunks(values: Iterable[str]) -> Iterator[list[str]]:
@@ -146,10 +141,6 @@ def _under_way(tiering_status: str) -> bool:
 def literally(text: str) -> str:
     """Escape the wildcards of EC2 filters, * and ?, and the backslash itself, with a backslash."""
     return re.sub(r"([*?\\])", r"\\\1", text)
-
-
-def _filters(filters: Mapping[str, Sequence[str]]) -> list[Any]:
-    return [{"Name": name, "Values": list(values)} for name, values in filters.items()]
 
 
 def _tag_map(described: Any) -> dict[str, str]:

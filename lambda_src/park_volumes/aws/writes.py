@@ -11,27 +11,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from park_volumes.aws.errors import GONE, Raced, errors_of
 from park_volumes.aws.volume_parameters import parameters_of
+from park_volumes.core import steps
 from park_volumes.core import tags as our_tags
-from park_volumes.core.steps import (
-    ArchiveSnapshot,
-    AttachVolume,
-    ConfirmSnapshots,
-    CountAttempt,
-    CreateSnapshot,
-    CreateVolume,
-    DeleteVolume,
-    DetachVolume,
-    DiscardSnapshot,
-    LockSnapshot,
-    MarkVolume,
-    RememberStart,
-    RememberTermination,
-    RestoreSnapshotTier,
-    SetDeleteOnTermination,
-    SimpleStep,
-    StartInstance,
-    UnmarkVolumes,
-)
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -49,47 +30,45 @@ class Ec2Writes:
     def __init__(self, client: EC2Client) -> None:
         self._client = client
 
-    def do(self, step: SimpleStep) -> None:  # noqa: C901, PLR0912  # one case for each step; mypy checks that none is missing
+    def do(self, step: steps.SimpleStep) -> None:  # noqa: C901, PLR0912  # one case for each step; mypy checks that none is missing
         """Perform a step that has no result except its success."""
         match step:
-            case CreateSnapshot():
+            case steps.CreateSnapshot():
                 self._create_snapshot(step)
-            case LockSnapshot():
+            case steps.LockSnapshot():
                 self._lock_snapshot(step)
-            case MarkVolume():
+            case steps.MarkVolume():
                 self._tag([step.volume_id], our_tags.tags_of_transit(step.mark, step.target))
-            case DetachVolume():
+            case steps.DetachVolume():
                 self._detach_volume(step)
-            case ConfirmSnapshots():
+            case steps.ConfirmSnapshots():
                 self._tag(step.snapshot_ids, our_tags.tags_of_confirmation(step.at))
-            case DeleteVolume():
+            case steps.DeleteVolume():
                 self._delete_volume(step)
-            case DiscardSnapshot():
+            case steps.DiscardSnapshot():
                 self._discard_snapshot(step)
-            case ArchiveSnapshot():
+            case steps.ArchiveSnapshot():
                 self._archive_snapshot(step)
-            case RestoreSnapshotTier():
+            case steps.RestoreSnapshotTier():
                 self._restore_snapshot_tier(step)
-            case RememberStart():
+            case steps.RememberStart():
                 value = our_tags.request_value(step.at, step.capacity_refused_at)
                 self._tag(step.snapshot_ids, {our_tags.START_REQUESTED: value})
-            case RememberTermination():
+            case steps.RememberTermination():
                 value = our_tags.termination_value(step.instance_id, step.at)
                 self._tag(step.snapshot_ids, {our_tags.TERMINATED: value})
-            case CountAttempt():
+            case steps.CountAttempt():
                 self._tag([step.snapshot_id], {our_tags.ATTEMPT: str(step.attempt)})
-            case SetDeleteOnTermination():
+            case steps.SetDeleteOnTermination():
                 self._set_delete_on_termination(step)
-            case UnmarkVolumes():
+            case steps.UnmarkVolumes():
                 self._unmark_volumes(step)
-            case StartInstance():
+            case steps.StartInstance():
                 self._start_instance(step)
             case _:
                 assert_never(step)
 
-    # The park side.
-
-    def _create_snapshot(self, step: CreateSnapshot) -> None:
+    def _create_snapshot(self, step: steps.CreateSnapshot) -> None:
         with errors_of("CreateSnapshot", step.volume_id):
             self._client.create_snapshot(
                 VolumeId=step.volume_id,
@@ -97,26 +76,24 @@ class Ec2Writes:
                 TagSpecifications=[{"ResourceType": "snapshot", "Tags": _tags(step.tags)}],
             )
 
-    def _lock_snapshot(self, step: LockSnapshot) -> None:
+    def _lock_snapshot(self, step: steps.LockSnapshot) -> None:
         with errors_of("LockSnapshot", step.snapshot_id):
             self._client.lock_snapshot(SnapshotId=step.snapshot_id, LockMode="governance", LockDuration=LOCK_DAYS)
 
-    def _detach_volume(self, step: DetachVolume) -> None:
+    def _detach_volume(self, step: steps.DetachVolume) -> None:
         """Detach a volume. Raises Raced, though too late, if EC2's answer names another attachment than intended."""
         with errors_of("DetachVolume", step.volume_id):
-            answer = self._client.detach_volume(
-                VolumeId=step.volume_id, InstanceId=step.instance_id, Device=step.device
-            )
-        if answer["AttachTime"] != step.attach_time:
-            words = f"it was attached again at {answer['AttachTime']:%H:%M:%S}, which this pass had not seen."
+            ended = self._client.detach_volume(VolumeId=step.volume_id, InstanceId=step.instance_id, Device=step.device)
+        if ended["AttachTime"] != step.attach_time:
+            words = f"it was attached again at {ended['AttachTime']:%H:%M:%S}, which this pass had not seen."
             raise Raced("DetachVolume", step.volume_id, "AttachedAnew", words)
 
-    def _delete_volume(self, step: DeleteVolume) -> None:
+    def _delete_volume(self, step: steps.DeleteVolume) -> None:
         """Delete a volume. One that is already gone counts as deleted; one in use raises Raced."""
         with errors_of("DeleteVolume", step.volume_id, done=GONE):
             self._client.delete_volume(VolumeId=step.volume_id)
 
-    def _discard_snapshot(self, step: DiscardSnapshot) -> None:
+    def _discard_snapshot(self, step: steps.DiscardSnapshot) -> None:
         """Unlock and delete a snapshot. The deletion shows whether unlocking worked or was needed."""
         if step.locked:
             with suppress(ClientError, BotoCoreError):
@@ -124,17 +101,15 @@ class Ec2Writes:
         with errors_of("DeleteSnapshot", step.snapshot_id, done=GONE):
             self._client.delete_snapshot(SnapshotId=step.snapshot_id)
 
-    def _archive_snapshot(self, step: ArchiveSnapshot) -> None:
+    def _archive_snapshot(self, step: steps.ArchiveSnapshot) -> None:
         with errors_of("ModifySnapshotTier", step.snapshot_id):
             self._client.modify_snapshot_tier(SnapshotId=step.snapshot_id, StorageTier="archive")
 
-    # The start side.
-
-    def _restore_snapshot_tier(self, step: RestoreSnapshotTier) -> None:
+    def _restore_snapshot_tier(self, step: steps.RestoreSnapshotTier) -> None:
         with errors_of("RestoreSnapshotTier", step.snapshot_id):
             self._client.restore_snapshot_tier(SnapshotId=step.snapshot_id, PermanentRestore=True)
 
-    def create_volume(self, step: CreateVolume) -> tuple[str, datetime]:
+    def create_volume(self, step: steps.CreateVolume) -> tuple[str, datetime]:
         """Create a volume from its record. Returns its id and creation time: a past one for a token used before."""
         r = step.record
         rate: dict[str, Any] = {"VolumeInitializationRate": step.rate} if step.rate else {}
@@ -148,23 +123,19 @@ class Ec2Writes:
             )
         return made["VolumeId"], made["CreateTime"]
 
-    def attach_volume(self, step: AttachVolume, volume_id: str) -> None:
+    def attach_volume(self, step: steps.AttachVolume, volume_id: str) -> None:
         # Older SDKs do not know the card, and without it EC2 uses 0.
         card: dict[str, Any] = {"EbsCardIndex": step.card} if step.card else {}
         with errors_of("AttachVolume", volume_id, raced={"InvalidParameterValue"}):
             self._client.attach_volume(VolumeId=volume_id, InstanceId=step.instance_id, Device=step.device, **card)
 
-    def _set_delete_on_termination(self, step: SetDeleteOnTermination) -> None:
+    def _set_delete_on_termination(self, step: steps.SetDeleteOnTermination) -> None:
+        devices = sorted(step.devices.items())
+        flags: list[Any] = [{"DeviceName": device, "Ebs": {"DeleteOnTermination": flag}} for device, flag in devices]
         with errors_of("ModifyInstanceAttribute", step.instance_id, raced={"InvalidInstanceAttributeValue"}):
-            self._client.modify_instance_attribute(
-                InstanceId=step.instance_id,
-                BlockDeviceMappings=[
-                    {"DeviceName": device, "Ebs": {"DeleteOnTermination": flag}}
-                    for device, flag in sorted(step.devices.items())
-                ],
-            )
+            self._client.modify_instance_attribute(InstanceId=step.instance_id, BlockDeviceMappings=flags)
 
-    def _unmark_volumes(self, step: UnmarkVolumes) -> None:
+    def _unmark_volumes(self, step: steps.UnmarkVolumes) -> None:
         """Remove exactly this mark. Given a value, EC2 deletes a tag only if it still has that value (DeleteTags API).
 
         The target is removed in any case: if a newer mark still needs it, it is found again in the record.
@@ -175,7 +146,7 @@ class Ec2Writes:
                 Tags=[{"Key": our_tags.MARK, "Value": our_tags.mark_value(step.mark)}, {"Key": our_tags.TARGET}],
             )
 
-    def _start_instance(self, step: StartInstance) -> None:
+    def _start_instance(self, step: steps.StartInstance) -> None:
         """Start an instance. EC2 answers InvalidParameterValue if the root volume is not attached."""
         with errors_of("StartInstances", step.instance_id, raced={"InvalidParameterValue"}):
             self._client.start_instances(InstanceIds=[step.instance_id])
@@ -183,8 +154,6 @@ class Ec2Writes:
     def stop_instance(self, instance_id: str) -> None:
         with errors_of("StopInstances", instance_id):
             self._client.stop_instances(InstanceIds=[instance_id])
-
-    # Both.
 
     def _tag(self, ids: Sequence[str], tags: Mapping[str, str]) -> None:
         """In one call, or in a few."""

@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from park_volumes.aws.ec2 import Ec2
+from park_volumes.aws import Ec2
 from park_volumes.aws.errors import Ec2Error
 from park_volumes.cli.desk import Desk, ExitCode, together
 from park_volumes.cli.explain import costs, decided, explain, money
@@ -38,11 +38,28 @@ LAG = 45
 """Seconds that EC2's descriptions may lag; quiet_period_seconds must exceed function_timeout_seconds by this much."""
 SDK = Config(retries={"mode": "standard", "max_attempts": 5}, max_pool_connections=30, connect_timeout=5)
 NOBODY = "No instance is parked."
-Decide = Callable[[Observation, Settings, datetime], Decision]
-DECISIONS: dict[str, Decide] = {
-    "park": park,
-    "start": partial(start, intent=Intent.START),
-    "restore": partial(start, intent=Intent.RESTORE),
+DESCRIPTION = "Parks and starts EC2 instances with your credentials, whether or not the module is deployed."
+EPILOG = (
+    "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused, 4 not finished in time, 5 no such instance, 130 "
+    "interrupted. See docs/cli.md."
+)
+
+
+class Act(NamedTuple):
+    """What a command does about instances: in words, by its decision, and pass after pass."""
+
+    words: str
+    decide: Callable[[Observation, Settings, datetime], Decision]
+    do: Callable[[Desk, Sequence[str]], ExitCode]
+
+
+STARTED = "bring the volumes back and start the instances"
+RESTORED = "bring the volumes back, and leave the instances stopped"
+PARKED = "snapshot the volumes of stopped instances and delete them"
+ACTS = {
+    "start": Act(STARTED, partial(start, intent=Intent.START), Desk.start),
+    "restore": Act(RESTORED, partial(start, intent=Intent.RESTORE), Desk.restore),
+    "park": Act(PARKED, park, Desk.park),
 }
 
 
@@ -83,17 +100,11 @@ def main(
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m park_volumes",
-        description="Parks and starts EC2 instances with your credentials, whether or not the module is deployed.",
-        epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused, 4 not finished in time, 5 no such instance, "
-        "130 interrupted. See docs/cli.md.",
-    )
+    parser = argparse.ArgumentParser(prog="python -m park_volumes", description=DESCRIPTION, epilog=EPILOG)
     parser.add_argument("--region", help="the region; by default that of the environment or the profile")
     parser.add_argument("--profile", help="the AWS profile with the credentials")
-    of = parser.add_argument_group(
-        "the deployment", "Give the values it was deployed with, if they are not the defaults."
-    )
+    words = "Give the values it was deployed with, if they are not the defaults."
+    of = parser.add_argument_group("the deployment", words)
     of.add_argument("--name", default="park-volumes", help="its name (%(default)s)")
     of.add_argument("--opt-in-tag-key", default="ParkVolumes", metavar="KEY", help="(%(default)s)")
     of.add_argument("--function-timeout-seconds", type=int, default=60, metavar="N", help="(%(default)s)")
@@ -106,17 +117,12 @@ def _parser() -> argparse.ArgumentParser:
     told = _add(commands, "explain", "show what was seen of an instance, what is decided, and why", json_too=True)
     told.add_argument("ref", metavar="INSTANCE", help="an id or a Name")
     _add(commands, "check", "check whether any instance is parked, before you remove the module")
-    for name, words in (
-        ("start", "bring the volumes back and start the instances"),
-        ("restore", "bring the volumes back, and leave the instances stopped"),
-        ("park", "snapshot the volumes of stopped instances and delete them"),
-    ):
-        doing = _add(commands, name, words)
+    for name, act in ACTS.items():
+        doing = _add(commands, name, act.words)
         doing.add_argument("refs", metavar="INSTANCE", nargs="*", help="ids or Names")
         doing.add_argument("--dry-run", action="store_true", help="show the next steps without doing them")
-        doing.add_argument(
-            "--timeout-minutes", type=float, default=120, metavar="N", help="give up after this time (%(default)s)"
-        )
+        time_up = "give up after this time (%(default)s)"
+        doing.add_argument("--timeout-minutes", type=float, default=120, metavar="N", help=time_up)
         if name == "restore":
             doing.add_argument("--all", action="store_true", help="every parked instance")
     page = _add(commands, "open", "open the page of the deployed module, and sign its requests with your credentials")
@@ -234,10 +240,11 @@ def _do(desk: Desk, options: argparse.Namespace) -> ExitCode:
         ids = [o.instance.id for o in _without_volumes(desk)]
         if not ids:
             desk.screen.say(NOBODY)
-    acts = {"start": desk.start, "restore": desk.restore, "park": desk.park}
+    act, ending = ACTS[options.command], ExitCode.DONE
     if options.dry_run:
-        _say_only(desk, ids, DECISIONS[options.command])
-    ending = acts[options.command](ids) if ids and not options.dry_run else ExitCode.DONE
+        _say_only(desk, ids, act)
+    elif ids:
+        ending = act.do(desk, ids)
     return together([ending, *([] if clear else [ExitCode.UNKNOWN])])
 
 
@@ -246,10 +253,10 @@ def _without_volumes(desk: Desk) -> list[Observation]:
     return [o for o in desk.every() if phase_of(o) in WITHOUT_ROOT and o.records]
 
 
-def _say_only(desk: Desk, ids: Sequence[str], decide: Decide) -> None:
+def _say_only(desk: Desk, ids: Sequence[str], act: Act) -> None:
     for observation in desk.observe(ids):
         desk.screen.say(observation.instance.label)
-        for line in decided("next", decide(observation, desk.settings, desk.clock.now())):
+        for line in decided("next", act.decide(observation, desk.settings, desk.clock.now())):
             desk.screen.say(line)
         desk.screen.say(f"  costs: {costs(observation, desk.settings.prices)} USD a month")
     desk.screen.say("Nothing was changed.")

@@ -9,7 +9,7 @@ from enum import IntEnum
 from functools import partial
 from typing import Any
 
-from park_volumes.aws.ec2 import Ec2
+from park_volumes.aws import Ec2
 from park_volumes.aws.reads import INSTANCE_ID, literally
 from park_volumes.cli.screen import Board, Screen
 from park_volumes.core.facts import Instance, Observation
@@ -78,31 +78,16 @@ def _settle(this_pass: Pass, instance_id: str) -> Result | None:
     return next(iter(StartPass(this_pass=this_pass).settle([instance_id])), None)
 
 
-def _restore(this_pass: Pass, instance_id: str) -> Result | None:
-    return StartPass(this_pass=this_pass).restore(instance_id)
-
-
-def _runs(r: Result) -> bool:
-    return phase_of(r.observation) is Phase.RUNNING
-
-
-def _unmarked(r: Result) -> bool:
-    return not r.observation.in_transit
-
-
 def _percent(shown: dict[str, Any], goal: str) -> float:
     """The progress of an instance by its devices: a start counts attached volumes, parking counts snapshots."""
     if shown["state"] == goal:
         return 100
-    parking = goal == PARKED
-    done = [_done(d, parking=parking) for d in shown["devices"]]
-    return 90 * sum(done) / max(len(done), 1)
-
-
-def _done(device: dict[str, Any], *, parking: bool) -> float:
-    if not parking:
-        return float(device["state"] == "attached")
-    return int((device["progress"] or "100%").rstrip("%")) / 100 if device["snapshot_id"] else 0
+    devices = shown["devices"]
+    if goal == PARKED:
+        done = sum(int((d["progress"] or "100%").rstrip("%")) / 100 for d in devices if d["snapshot_id"])
+    else:
+        done = sum(d["state"] == "attached" for d in devices)
+    return 90 * done / max(len(devices), 1)
 
 
 @dataclass(kw_only=True)
@@ -147,14 +132,12 @@ class Desk:
         tags = {"Name": (literally(ref),), self.settings.opt_in_tag_key: OPTED_IN}
         return [i for i in self.ec2.reads.instances_tagged(tags) if i.state not in ("shutting-down", "terminated")]
 
-    # What can be done about instances.
-
     def start(self, ids: Sequence[str]) -> ExitCode:
-        endings = self._follow(ids, self._start, _runs, "running")
+        endings = self._follow(ids, self._start, lambda r: phase_of(r.observation) is Phase.RUNNING, "running")
         return self._settled(endings)
 
     def restore(self, ids: Sequence[str]) -> ExitCode:
-        endings = self._follow(ids, _restore, _at_rest, "stopped")
+        endings = self._follow(ids, lambda p, i: StartPass(this_pass=p).restore(i), _at_rest, "stopped")
         return self._settled(endings)
 
     def park(self, ids: Sequence[str]) -> ExitCode:
@@ -171,9 +154,7 @@ class Desk:
     def _park(self, this_pass: Pass, instance_id: str) -> Result | None:
         """An instance that is neither parked nor being parked is refused, for the reason in the decision."""
         result = next(iter(ParkPass(this_pass=this_pass).park([instance_id])), None)
-        if result is None or result.decision.outcome is not Outcome.DONE or result.decision.steps:
-            return result
-        if self._is_parked(result):
+        if result is None or not _at_rest(result) or self._is_parked(result):
             return result
         return replace(result, decision=replace(result.decision, outcome=Outcome.REFUSED))
 
@@ -201,15 +182,11 @@ class Desk:
         """Remove the marks of what came back, once no description can show the old state: some minutes later."""
         back = [i for i, e in endings.items() if e is ExitCode.DONE]
         if any(o.in_transit for o in self.observe(back)):
-            minutes = self.settings.settle_period.total_seconds() / 60
-            self.screen.say(
-                f"The marks on the volumes are removed within {minutes:.0f} minutes. You need not wait for that,"
-            )
+            minutes = f"{self.settings.settle_period.total_seconds() / 60:.0f} minutes"
+            self.screen.say(f"The marks on the volumes are removed within {minutes}. You need not wait for that,")
             self.screen.say("unless you remove the module. Ctrl-C leaves the marks; the same command continues.")
-            endings |= self._follow(back, _settle, _unmarked, "settled")
+            endings |= self._follow(back, _settle, lambda r: not r.observation.in_transit, "settled")
         return together(endings.values())
-
-    # Passes.
 
     def _follow(self, ids: Sequence[str], act: Act, ended: Callable[[Result], bool], goal: str) -> dict[str, ExitCode]:
         """Run passes over the unfinished instances, until all are done or the time is over."""

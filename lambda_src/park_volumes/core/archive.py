@@ -6,7 +6,7 @@ User Guide, "Archive Amazon EBS snapshots"). It can be used while it moves there
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from park_volumes.core.facts import Observation, SnapshotRecord
@@ -45,11 +45,9 @@ def archive(seen: Observation, settings: Settings, now: datetime) -> Decision:
         reason = f"{instance.id} has been parked for a long time: its snapshots move to the archive tier."
         return Decision(reason=reason, steps=stages(steps))
     generation = seen.complete_generation
-    if generation and any(r.archived for r in generation.parts):
-        return Decision(
-            reason=f"{instance.id} is parked, and its snapshots are archived: a start takes up to 72 hours."
-        )
-    return Decision(reason=f"{instance.id} is parked.")
+    archived = generation is not None and any(r.archived for r in generation.parts)
+    slow = ", and its snapshots are archived: a start takes up to 72 hours" if archived else ""
+    return Decision(reason=f"{instance.id} is parked{slow}.")
 
 
 def bring_back(archived: Iterable[SnapshotRecord], moving: Collection[str]) -> Stage:
@@ -67,20 +65,11 @@ def some_at_once(fleet: Iterable[Observation], settings: Settings, now: datetime
     """
     candidates = [(o, due(o, settings, now)) for o in sorted(fleet, key=lambda o: o.instance.id)]
     every = [(o, len(parts)) for o, parts in candidates if parts]
-    return _that_fit(_rotated(every, now.toordinal() * ARCHIVES_AT_ONCE))
-
-
-def _rotated(every: Sequence[tuple[Observation, int]], by: int) -> Sequence[tuple[Observation, int]]:
-    start = by % len(every) if every else 0
-    return [*every[start:], *every[:start]]
-
-
-def _that_fit(every: Iterable[tuple[Observation, int]]) -> list[Observation]:
+    first = now.toordinal() * ARCHIVES_AT_ONCE % len(every) if every else 0
     found: list[Observation] = []
     room = ARCHIVES_AT_ONCE
-    for seen, count in every:
-        if room <= 0:
-            break
-        found.append(seen)
-        room -= count
+    for seen, count in [*every[first:], *every[:first]]:
+        if room > 0:
+            found.append(seen)
+            room -= count
     return found

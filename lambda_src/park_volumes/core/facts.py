@@ -75,7 +75,7 @@ class Attachment:
     card: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class TransitMark:
     """The tag ``park-volumes:mark`` of a volume in transit. All volumes of one attempt at parking have the same mark.
 
@@ -89,7 +89,7 @@ class TransitMark:
     at: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class AttachmentTarget:
     """The tag ``park-volumes:place``: where a volume in transit belongs, and the snapshot that holds its content."""
 
@@ -165,12 +165,7 @@ class SnapshotRecord:
     @property
     def target(self) -> AttachmentTarget:
         """Where the volume belongs: the original, and the one created from this snapshot."""
-        return AttachmentTarget(
-            device=self.device,
-            card=self.card,
-            snapshot_id=self.snapshot_id,
-            delete_on_termination=self.delete_on_termination,
-        )
+        return AttachmentTarget(self.device, self.card, self.snapshot_id, self.delete_on_termination)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,9 +198,8 @@ class VolumeInTransit:
     @property
     def flag_differs(self) -> bool:
         """Whether it is attached without the DeleteOnTermination that its target asks for."""
-        return (
-            self.attachment is not None and self.attachment.delete_on_termination != self.target.delete_on_termination
-        )
+        wanted = self.target.delete_on_termination
+        return self.attachment is not None and self.attachment.delete_on_termination != wanted
 
     @property
     def moves(self) -> bool:
@@ -262,7 +256,6 @@ class Observation:
 
     @cached_property
     def in_transit(self) -> tuple[VolumeInTransit, ...]:
-        """The volumes in transit of this instance."""
         return tuple(
             VolumeInTransit(volume=v, mark=v.mark, target=v.target, attachment=v.attached_to(self.instance.id))
             for v in self.volumes
@@ -281,7 +274,6 @@ class Observation:
 
     @cached_property
     def restored(self) -> tuple[VolumeInTransit, ...]:
-        """The volumes in transit that were created from one of our snapshots."""
         return tuple(v for v in self.in_transit if v.restored)
 
     @property

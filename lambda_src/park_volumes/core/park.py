@@ -29,9 +29,7 @@ RETRY_SNAPSHOT = timedelta(minutes=5)
 """How long after a failed snapshot the next one is taken."""
 
 
-def park(  # noqa: C901  # one case for each phase; mypy checks that none is missing
-    seen: Observation, settings: Settings, now: datetime, *, take_snapshots: bool = True
-) -> Decision:
+def park(seen: Observation, settings: Settings, now: datetime, *, take_snapshots: bool = True) -> Decision:  # noqa: C901  # one case for each phase; mypy checks that none is missing
     """The next steps to park this instance, or the reason why there are none.
 
     Without ``take_snapshots``, the snapshots that are still needed are left to another message.
@@ -91,11 +89,12 @@ def needs_park_pass(seen: Observation, settings: Settings, now: datetime) -> boo
 # WHOLE: a snapshot of every volume, then the lock.
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class _Part:
-    """One volume of an attempt at parking, and the snapshots that count for it: usable ones first."""
+    """One volume of an attempt, ``number`` like "1/3", and the snapshots that count for it: usable ones first."""
 
-    number: int
+    generation: str
+    number: str
     volume: Volume
     attachment: Attachment
     snapshots: tuple[SnapshotRecord, ...]
@@ -124,10 +123,10 @@ def _copy(seen: Observation, settings: Settings, now: datetime, *, take_snapshot
         return hold
     generation = _generation_name(instance.launch_time, volumes)
     parts = [
-        _Part(number=n, volume=v, attachment=a, snapshots=_snapshots_of(seen, generation, v, a))
+        _Part(generation, f"{n}/{len(volumes)}", v, a, _snapshots_of(seen, generation, v, a))
         for n, (v, a) in enumerate(volumes, start=1)
     ]
-    waiting = _take_snapshots(seen, settings, now, generation, parts, take_snapshots=take_snapshots)
+    waiting = _take_snapshots(seen, settings, now, parts, take_snapshots=take_snapshots)
     return waiting or _lock(seen, settings, now, generation, parts)
 
 
@@ -175,13 +174,7 @@ def _snapshots_of(seen: Observation, generation: str, volume: Volume, a: Attachm
 
 
 def _take_snapshots(
-    seen: Observation,
-    settings: Settings,
-    now: datetime,
-    generation: str,
-    parts: Sequence[_Part],
-    *,
-    take_snapshots: bool,
+    seen: Observation, settings: Settings, now: datetime, parts: Sequence[_Part], *, take_snapshots: bool
 ) -> Decision | None:
     """The snapshots still to take or to wait for; None once all are completed."""
     instance = seen.instance
@@ -194,7 +187,7 @@ def _take_snapshots(
         if not take_snapshots:
             return going_on(f"{reason} Another message asks for them.")
         discarded = tuple(discard(r, seen) for part in needed for r in part.failed)
-        create = tuple(_snapshot_step(seen, settings, generation, part, len(parts)) for part in needed)
+        create = tuple(_snapshot_step(seen, settings, part) for part in needed)
         return going_on(reason, steps=stages(discarded, create))
     running = [
         f"{part.attachment.device} failed and is retried in a few minutes"
@@ -205,17 +198,15 @@ def _take_snapshots(
     return going_on(f"Snapshots of {instance.id} are running: {', '.join(running)}.") if running else None
 
 
-def _snapshot_step(
-    seen: Observation, settings: Settings, generation: str, part: _Part, parts: int
-) -> steps.CreateSnapshot:
+def _snapshot_step(seen: Observation, settings: Settings, part: _Part) -> steps.CreateSnapshot:
     instance = seen.instance
     born_with = tags.tags_of_record(
         part.volume,
         part.attachment,
         deployment=settings.deployment,
         launch_time=instance.launch_time,
-        generation=generation,
-        part=f"{part.number}/{parts}",
+        generation=part.generation,
+        part=part.number,
     )
     description = f"ParkVolumes: {part.attachment.device} of {instance.id}"
     return steps.CreateSnapshot(volume_id=part.volume.id, description=description, tags=born_with)
@@ -233,13 +224,7 @@ def _lock(seen: Observation, settings: Settings, now: datetime, generation: str,
     if now < ripe:
         reason = f"{instance.id} has its snapshots; its volumes stay attached until the grace period is over."
         return going_on(reason, again=ripe - now)
-    mark = TransitMark(
-        deployment=settings.deployment,
-        instance_id=instance.id,
-        generation=generation,
-        launch_time=instance.launch_time,
-        at=now,
-    )
+    mark = TransitMark(settings.deployment, instance.id, generation, instance.launch_time, now)
     to_lock = [r.snapshot_id for r in copies if settings.lock_snapshots and r.snapshot_id not in seen.locked]
     locks = tuple(steps.LockSnapshot(snapshot_id=i) for i in to_lock)
     marks = tuple(steps.MarkVolume(volume_id=r.volume_id, mark=mark, target=r.target) for r in copies)

@@ -125,6 +125,7 @@ class Row:
 TERMINATE = {Phase.CHANGING: "terminate it"}
 ATTACH = {Phase.WHOLE: "attach a root volume of their own"}
 DELETE = {Phase.BROKEN: "delete a snapshot"}
+DETACH = dict.fromkeys((Phase.COMMITTED, Phase.RESTORING, Phase.PARKED), "detach a root volume of their own again")
 
 PHASES = (
     Row(
@@ -161,12 +162,7 @@ PHASES = (
             Phase.LOCK_VOID: "it is detached, and not confirmed yet",
             Phase.CHANGING: "it is started",
         },
-        people={
-            Phase.BROKEN: "detach the root volume",
-            Phase.COMMITTED: "detach a root volume of their own again",
-            Phase.RESTORING: "detach a root volume of their own again",
-            Phase.PARKED: "detach a root volume of their own again",
-        },
+        people={Phase.BROKEN: "detach the root volume"} | DETACH,
     ),
     Row(
         phase=Phase.LOCK_VOID,
@@ -245,10 +241,9 @@ def request_of(seen: Observation, settings: Settings, now: datetime) -> Request:
         return Request.AWAITING_CAPACITY
     if start_reverted(seen, settings):
         return Request.REVERTED
-    asked = last_request(seen)
-    if asked is None or now >= asked + settings.start_hold:
+    if not start_pending(seen, settings, now):
         return Request.NONE
-    return Request.UNDER_WAY if now < asked + settings.function_timeout else Request.PENDING
+    return Request.UNDER_WAY if start_under_way(seen, settings, now) else Request.PENDING
 
 
 def last_request(seen: Observation) -> datetime | None:
@@ -301,12 +296,8 @@ def _try_without_capacity(seen: Observation, settings: Settings) -> tuple[dateti
     asked = request_of_this_launch(seen, settings) if start_reverted(seen, settings) else None
     if asked and instance.state_reason == NO_CAPACITY:
         return asked, instance.launch_time
-    tries = (
-        (r.start_requested, r.capacity_refused_at)
-        for r in seen.of_this_stop
-        if r.start_requested and r.capacity_refused_at
-    )
-    return max(tries, default=None)
+    tries = ((r.start_requested, r.capacity_refused_at) for r in seen.of_this_stop)
+    return max(((asked, tried) for asked, tried in tries if asked and tried), default=None)
 
 
 def reverted_message(seen: Observation) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from park_volumes.core.facts import Observation, SnapshotRecord, Volume
 from park_volumes.core.volume_spec import VolumeSpec
@@ -20,44 +19,27 @@ SOURCE = "https://aws.amazon.com/ebs/pricing/"
 READ_IN = "2026"
 """The year in which the prices below were read there."""
 
-BY_REGION: Mapping[str, Mapping[str, float]] = MappingProxyType(
-    {
-        "us-east-1": {
-            "gp3": 0.08,
-            "gp3-iops": 0.005,
-            "gp3-throughput": 0.04,
-            "gp2": 0.10,
-            "io1": 0.125,
-            "io1-iops": 0.065,
-            "io2": 0.125,
-            "io2-iops": 0.065,
-            "st1": 0.045,
-            "sc1": 0.015,
-            "standard": 0.05,
-            "snapshot": 0.05,
-            "archive": 0.0125,
-            "archive-restore": 0.03,
-        },
-        "ap-northeast-2": {
-            "gp3": 0.0912,
-            "gp3-iops": 0.0057,
-            "gp3-throughput": 0.0456,
-            "gp2": 0.114,
-            "io1": 0.1278,
-            "io1-iops": 0.0666,
-            "io2": 0.1278,
-            "io2-iops": 0.0666,
-            "st1": 0.051,
-            "sc1": 0.0174,
-            "standard": 0.08,
-            "snapshot": 0.05,
-            "archive": 0.0125,
-            "archive-restore": 0.03,
-        },
-    }
-)
-
-NAMES = tuple(BY_REGION["us-east-1"])
+REGIONS = ("us-east-1", "ap-northeast-2")
+TABLE = {
+    "gp3": (0.08, 0.0912),
+    "gp3-iops": (0.005, 0.0057),
+    "gp3-throughput": (0.04, 0.0456),
+    "gp2": (0.10, 0.114),
+    "io1": (0.125, 0.1278),
+    "io1-iops": (0.065, 0.0666),
+    "io2": (0.125, 0.1278),
+    "io2-iops": (0.065, 0.0666),
+    "st1": (0.045, 0.051),
+    "sc1": (0.015, 0.0174),
+    "standard": (0.05, 0.08),
+    "snapshot": (0.05, 0.05),
+    "archive": (0.0125, 0.0125),
+    "archive-restore": (0.03, 0.03),
+}
+"""One row for each price, one column for each of the ``REGIONS``."""
+BY_REGION: Mapping[str, Mapping[str, float]] = {
+    region: {name: row[column] for name, row in TABLE.items()} for column, region in enumerate(REGIONS)
+}
 
 GP3_FREE_IOPS = 3000
 GP3_FREE_THROUGHPUT = 125
@@ -140,7 +122,8 @@ def savings(seen: Observation, prices: Mapping[str, float]) -> Savings:
     """What the storage of one instance costs now, and would cost as volumes and as snapshots."""
     there = [v for v in seen.volumes if v.state not in ("deleting", "deleted", "error")]
     held = {device: v for v in there if (device := _device(v, seen.instance.id))}
-    parked = {r.device: r for r in _of_this_stop(seen) if r.device not in held}
+    given_up = [r for r in seen.of_this_stop if r.confirmed_at and r.state == "completed"]
+    parked = {r.device: r for r in given_up if r.device not in held}
     copies = _copies(seen.records)
     every: list[Volume | SnapshotRecord] = [*held.values(), *parked.values()]
     volumes = _sum(_price_of(prices, one) for one in every)
@@ -173,11 +156,6 @@ def _device(volume: Volume, instance_id: str) -> str:
     if at := volume.attached_to(instance_id):
         return at.device
     return volume.target.device if volume.target else ""
-
-
-def _of_this_stop(seen: Observation) -> list[SnapshotRecord]:
-    """The snapshots whose volumes were given up since the instance was last started."""
-    return [r for r in seen.of_this_stop if r.confirmed_at and r.state == "completed"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,18 +1,21 @@
 """Every reason to refuse, as a sentence that says what to do next. An empty string means no objection.
 
-The instances that must not be parked come first, then what prevents volumes from being put back or restored.
+The instances that must not be parked come first, then what prevents volumes from being put back or restored, and last
+the deployment that only observes.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from park_volumes.core import tags
 from park_volumes.core.facts import Instance, Observation, SnapshotRecord, Volume, VolumeInTransit
 from park_volumes.core.phase import STOPPED_ON_PURPOSE
-from park_volumes.core.prices import GIB, snapshot_price, volume_price
+from park_volumes.core.prices import GIB, savings, snapshot_price, volume_price
 from park_volumes.core.settings import Settings
+from park_volumes.core.steps import CreateSnapshot, Decision, Outcome
 from park_volumes.core.tags import LEAVE_ATTACHED
 
 REGION_ZONE = re.compile(r"[a-z]{2}(-[a-z]+)+-\d[a-z]")
@@ -76,10 +79,9 @@ def _by_kind(i: Instance) -> str:
 def _by_product(i: Instance, settings: Settings) -> str:
     for code in i.product_codes:
         if code not in settings.allowed_product_codes:
-            return (
-                f"It has the Marketplace product code {code}, and its volumes may never attach again. If you have "
-                "tested that volumes of this product do, add the code to allowed_product_codes."
-            )
+            words = f"It has the Marketplace product code {code}, and its volumes may never attach again."
+            remedy = "If you have tested that volumes of this product do, add the code to allowed_product_codes."
+            return f"{words} {remedy}"
     return ""
 
 
@@ -110,9 +112,8 @@ def _of_volume(v: Volume) -> str:
         return f"Its volume {v.id} can be shared by several instances (Multi-Attach)."
     if tags.too_many_tags(v):
         most = tags.TAGS_PER_RESOURCE - tags.OUR_TAGS
-        return (
-            f"Its volume {v.id} has more than {most} tags, too many for a snapshot that also has those of ParkVolumes."
-        )
+        words = f"Its volume {v.id} has more than {most} tags"
+        return f"{words}, too many for a snapshot that also has those of ParkVolumes."
     return ""
 
 
@@ -128,13 +129,9 @@ def put_back_obstacle(seen: Observation, root: VolumeInTransit) -> str:
 
 def _at_wrong_device(seen: Observation) -> str:
     """Says if a volume in transit is attached to the instance at the wrong device."""
-    moved = [
-        (v.id, a.device, v.target.device)
-        for v in seen.in_transit
-        if (a := v.attachment) and a.device != v.target.device
-    ]
-    words = ", ".join(f"{volume_id} at {there} instead of {right}" for volume_id, there, right in moved)
-    return f"{seen.instance.id} has {words}: detach it and try again." if words else ""
+    attached = [(v, v.attachment.device) for v in seen.in_transit if v.attachment]
+    moved = [f"{v.id} at {at} instead of {v.target.device}" for v, at in attached if at != v.target.device]
+    return f"{seen.instance.id} has {', '.join(moved)}: detach it and try again." if moved else ""
 
 
 def device_taken(seen: Observation) -> str:
@@ -163,8 +160,7 @@ def missing_originals(seen: Observation, root: VolumeInTransit) -> str:
 
 def unmarked_originals(seen: Observation) -> str:
     """Says if an original exists that must not be deleted, because it has no mark."""
-    left = seen.left_of(seen.given_up)
-    unmarked = [v.id for v in left if v.mark is None and v.state != "deleting"]
+    unmarked = [v.id for v in seen.left_of(seen.given_up) if v.mark is None and v.state != "deleting"]
     if not unmarked:
         return ""
     words = f"{', '.join(unmarked)} of {seen.instance.id} still exists, and has no mark that allows replacing it"
@@ -179,13 +175,11 @@ def foreign_originals(seen: Observation) -> str:
     name = seen.generation.name if seen.generation else ""
     whole = seen.complete_generation is not None
     left = [v for v in seen.originals if not whole or v.attachment is None or v.mark.generation == name]
-    return _not_parked(seen.instance) if left and all(v.mark.generation != name for v in left) else ""
-
-
-def _not_parked(instance: Instance) -> str:
+    if not left or any(v.mark.generation == name for v in left):
+        return ""
     return (
-        f"{instance.id} has no root volume, and its snapshots do not say that it was parked. Nothing was changed; "
-        f"attach its root volume at {instance.root_device}, and try again."
+        f"{seen.instance.id} has no root volume, and its snapshots do not say that it was parked. Nothing was changed; "
+        f"attach its root volume at {seen.instance.root_device}, and try again."
     )
 
 
@@ -240,7 +234,29 @@ def _part_obstacle(seen: Observation, r: SnapshotRecord) -> str:
     if there and made_from.get(there.volume_id) != r.snapshot_id:
         return (
             f"The device {r.device} of {instance.id} is taken by {there.volume_id}, which was not created from "
-            f"{r.snapshot_id}. Nothing was changed; detach that volume "
-            f"(aws ec2 detach-volume --volume-id {there.volume_id}) and try again."
+            f"{r.snapshot_id}. Nothing was changed; detach that volume (aws ec2 detach-volume --volume-id "
+            f"{there.volume_id}) and try again."
         )
     return ""
+
+
+# What a deployment that only observes would do.
+
+
+def apply_observe_only(decision: Decision, seen: Observation, settings: Settings) -> Decision:
+    """The decision as a deployment with ``observe_only`` carries it out: without its steps."""
+    if not settings.observe_only or not decision.steps:
+        return decision
+    words = f"Nothing was changed, because observe_only is set. Otherwise: {decision.reason}"
+    reason = words + _would_save(decision, seen, settings)
+    return replace(decision, reason=reason, outcome=Outcome.OBSERVED, steps=(), look_again=None)
+
+
+def _would_save(decision: Decision, seen: Observation, settings: Settings) -> str:
+    """A sentence if the decision begins to park the instance and prices are known; otherwise empty."""
+    begins = any(isinstance(step, CreateSnapshot) for step in decision.every_step)
+    costs = savings(seen, settings.prices)
+    if not begins or costs.as_volumes is None or costs.as_snapshots is None:
+        return ""
+    least = "at least " if costs.at_most else ""
+    return f" Parked, it would save {least}{costs.as_volumes - costs.as_snapshots:.2f} USD a month."

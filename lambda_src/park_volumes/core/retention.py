@@ -109,8 +109,7 @@ def _what_is_kept(seen: Observation, settings: Settings, now: datetime) -> str:
     instance, every = seen.instance, seen.records
     words = [f"{instance.id} is {instance.state}."]
     seen_terminated = instance.state == TERMINATED
-    mortal = [r for r in every if r.delete_on_termination and (r.terminated or seen_terminated)]
-    if mortal:
+    if mortal := [r for r in every if r.delete_on_termination and (r.terminated or seen_terminated)]:
         until = min(r.terminated or now for r in mortal) + settings.orphan_retention
         words.append(f"{_ids(mortal)}: kept until {until:%Y-%m-%d}, as its volume would have been deleted with it.")
     if others := [r for r in every if r not in mortal]:

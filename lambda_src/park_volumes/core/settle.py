@@ -40,8 +40,8 @@ def complete(seen: Observation) -> tuple[Stage, Stage]:
 
 
 def attach(v: VolumeInTransit, seen: Observation) -> AttachVolume:
-    target = v.target
-    return AttachVolume(instance_id=seen.instance.id, device=target.device, card=target.card, volume_id=v.id)
+    at = v.target
+    return AttachVolume(instance_id=seen.instance.id, device=at.device, card=at.card, volume_id=v.id)
 
 
 def deletion_flags(seen: Observation, volumes: Iterable[VolumeInTransit]) -> Stage:

@@ -43,9 +43,7 @@ class Intent(StrEnum):
     """Bring the volumes back, and leave the instance stopped."""
 
 
-def start(  # noqa: C901  # one case for each phase; mypy checks that none is missing
-    seen: Observation, settings: Settings, now: datetime, *, intent: Intent
-) -> Decision:
+def start(seen: Observation, settings: Settings, now: datetime, *, intent: Intent) -> Decision:  # noqa: C901  # one case for each phase; mypy checks that none is missing
     """The next steps to get this instance running, if that is wanted.
 
     If it is not wanted, what came back is settled, and volumes whose lock is void are put back.
@@ -55,13 +53,10 @@ def start(  # noqa: C901  # one case for each phase; mypy checks that none is mi
     if not tags.opted_in(instance.tags, settings):
         return refuse(f"{instance.id} is not opted in: tag it {settings.opt_in_tag_key}=true and try again.")
     match phase:
-        case Phase.ENDED:
+        case Phase.CHANGING if instance.state == "pending":
+            return going_on(f"{instance.id} is starting.")
+        case Phase.ENDED | Phase.CHANGING:
             return refuse(f"{instance.id} is {instance.state}.")
-        case Phase.CHANGING:
-            starting = instance.state == "pending"
-            return (
-                going_on(f"{instance.id} is starting.") if starting else refuse(f"{instance.id} is {instance.state}.")
-            )
         case Phase.RUNNING:
             return settle(seen, settings, now)
         case _ if waiting := wish.left_to_others(phase):

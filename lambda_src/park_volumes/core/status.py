@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any, assert_never
 
 from park_volumes.core.facts import Observation, SnapshotRecord, Volume
-from park_volumes.core.observe_only import apply_observe_only
 from park_volumes.core.park import park
 from park_volumes.core.phase import Phase, Request, phase_of, request_of, reverted_message
+from park_volumes.core.refusals import apply_observe_only
 from park_volumes.core.settings import Settings
 from park_volumes.core.start import Intent, start
 from park_volumes.core.steps import Decision, Outcome

@@ -143,23 +143,10 @@ class StartInstance:
     instance_id: str
 
 
-SimpleStep = (
-    CreateSnapshot
-    | LockSnapshot
-    | MarkVolume
-    | DetachVolume
-    | ConfirmSnapshots
-    | DeleteVolume
-    | DiscardSnapshot
-    | ArchiveSnapshot
-    | RestoreSnapshotTier
-    | RememberStart
-    | RememberTermination
-    | CountAttempt
-    | SetDeleteOnTermination
-    | UnmarkVolumes
-    | StartInstance
-)
+ParkStep = CreateSnapshot | LockSnapshot | MarkVolume | DetachVolume | ConfirmSnapshots | DeleteVolume
+SnapshotStep = DiscardSnapshot | ArchiveSnapshot | RestoreSnapshotTier | RememberStart | RememberTermination
+StartStep = CountAttempt | SetDeleteOnTermination | UnmarkVolumes | StartInstance
+SimpleStep = ParkStep | SnapshotStep | StartStep
 """The steps that have no result for later steps except their success."""
 
 Step = SimpleStep | CreateVolume | AttachVolume

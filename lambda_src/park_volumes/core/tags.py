@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from park_volumes.core.facts import Attachment, AttachmentTarget, SnapshotRecord, TransitMark, Volume
 from park_volumes.core.settings import Settings
@@ -45,9 +46,6 @@ class DamagedRecord(Exception):
     """The tags of one of our snapshots no longer say how to rebuild its volume."""
 
 
-# The tags of owners.
-
-
 def owner_tags(tags: Mapping[str, str]) -> dict[str, str]:
     """The tags that a volume's owner gave it: without ours, and without AWS's own, which only AWS can write."""
     return {key: value for key, value in tags.items() if not key.startswith((PREFIX, "aws:"))}
@@ -70,10 +68,8 @@ def tags_of_record(
     volume: Volume, attachment: Attachment, *, deployment: str, launch_time: datetime, generation: str, part: str
 ) -> dict[str, str]:
     """The tags with which a snapshot of this volume is created. ``part`` looks like "1/3"."""
-    words = volume.spec.words() | {
-        "card": str(attachment.card),
-        "delete-on-termination": _word(attachment.delete_on_termination),
-    }
+    words = volume.spec.words()
+    words |= {"card": str(attachment.card), "delete-on-termination": _word(attachment.delete_on_termination)}
     if volume.snapshot_id:
         words["from"] = volume.snapshot_id
     tags = owner_tags(volume.tags) | {
@@ -88,19 +84,11 @@ def tags_of_record(
     return tags | {KMS_KEY: volume.spec.kms_key} if volume.spec.kms_key else tags
 
 
-def read_record(
-    tags: Mapping[str, str],
-    *,
-    snapshot_id: str,
-    volume_id: str,
-    state: str,
-    started: datetime,
-    progress: str,
-    encrypted: bool,
-    written: int | None = None,
-    archived: bool = False,
-) -> SnapshotRecord:
-    """The record of a snapshot. Raises DamagedRecord, which names what cannot be read."""
+def read_record(tags: Mapping[str, str], *, snapshot_id: str, encrypted: bool, **described: Any) -> SnapshotRecord:
+    """The record of a snapshot; ``described`` has the fields that are not in its tags.
+
+    Raises DamagedRecord, which names what cannot be read.
+    """
     try:
         words = dict(word.split("=", 1) for word in tags[VOLUME].split())
         part, parts = tags[PART].split("/")
@@ -108,10 +96,6 @@ def read_record(
         kms_key = tags.get(KMS_KEY, "")
         return SnapshotRecord(
             snapshot_id=snapshot_id,
-            volume_id=volume_id,
-            state=state,
-            started=started,
-            progress=progress,
             deployment=tags[DEPLOYMENT],
             instance_id=tags[INSTANCE],
             device=tags[DEVICE],
@@ -128,9 +112,8 @@ def read_record(
             start_requested=requested,
             capacity_refused_at=capacity_refused,
             attempt=int(tags.get(ATTEMPT, "1")),
-            written=written,
             terminated=_read_termination(tags),
-            archived=archived,
+            **described,
         )
     except (KeyError, ValueError) as error:
         raise DamagedRecord(
@@ -185,21 +168,15 @@ def tags_of_transit(mark: TransitMark, target: AttachmentTarget) -> dict[str, st
     return {MARK: mark_value(mark), TARGET: target_value(target)}
 
 
-def tags_of_restored_volume(record: SnapshotRecord) -> dict[str, str]:
+def tags_of_restored_volume(r: SnapshotRecord) -> dict[str, str]:
     """The tags with which a volume is restored: its owner's, and those that say that it is in transit.
 
     They are the same in every pass: EC2 accepts a ClientToken again only with the same parameters.
     """
-    if record.confirmed_at is None:
-        raise DamagedRecord(f"Snapshot {record.snapshot_id} has no mark: its volume was never given up.")
-    mark = TransitMark(
-        deployment=record.deployment,
-        instance_id=record.instance_id,
-        generation=record.generation,
-        launch_time=record.launch_time,
-        at=record.confirmed_at,
-    )
-    return dict(record.user_tags) | tags_of_transit(mark, record.target)
+    if r.confirmed_at is None:
+        raise DamagedRecord(f"Snapshot {r.snapshot_id} has no mark: its volume was never given up.")
+    mark = TransitMark(r.deployment, r.instance_id, r.generation, r.launch_time, r.confirmed_at)
+    return dict(r.user_tags) | tags_of_transit(mark, r.target)
 
 
 def with_transit_tags(volume: Volume, tags: Mapping[str, str]) -> Volume:
@@ -213,23 +190,16 @@ def with_transit_tags(volume: Volume, tags: Mapping[str, str]) -> Volume:
 def _read_mark(tags: Mapping[str, str]) -> TransitMark | None:
     if MARK not in tags:
         return None
-    deployment, instance_id, generation, launch_time, at = tags[MARK].split(" ")
-    return TransitMark(
-        deployment=deployment,
-        instance_id=instance_id,
-        generation=generation,
-        launch_time=datetime.fromisoformat(launch_time),
-        at=datetime.fromisoformat(at),
-    )
+    deployment, instance_id, generation, *times = tags[MARK].split(" ")
+    launch_time, at = map(datetime.fromisoformat, times)
+    return TransitMark(deployment, instance_id, generation, launch_time, at)
 
 
 def _read_target(tags: Mapping[str, str]) -> AttachmentTarget | None:
     if TARGET not in tags:
         return None
     device, card, snapshot_id, delete_on_termination = tags[TARGET].split(" ")
-    return AttachmentTarget(
-        device=device, card=int(card), snapshot_id=snapshot_id, delete_on_termination=_flag(delete_on_termination)
-    )
+    return AttachmentTarget(device, int(card), snapshot_id, _flag(delete_on_termination))
 
 
 def _word(flag: bool) -> str:
@@ -240,9 +210,6 @@ def _flag(word: str) -> bool:
     if word not in ("true", "false"):
         raise ValueError(f"{word!r} is neither true nor false")
     return word == "true"
-
-
-# Opting in.
 
 
 def opted_in(tags: Mapping[str, str], settings: Settings) -> bool:

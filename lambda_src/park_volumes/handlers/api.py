@@ -112,12 +112,7 @@ app.use([_sign_in])
 @app.get("/")
 def show_page() -> Response[Any]:
     """The page contains no data: it requests the instances like any other client."""
-    return Response(
-        status_code=HTTPStatus.OK.value,
-        content_type="text/html; charset=utf-8",
-        body=page.page(),
-        headers={**page.SECURITY_HEADERS, "Content-Security-Policy": page.page_policy()},
-    )
+    return _answer(HTTPStatus.OK, page.page(), content_type="text/html; charset=utf-8", policy=page.page_policy())
 
 
 @app.get("/openapi.json")
@@ -290,23 +285,19 @@ def _observe(instance: Instance, ref: str, *, locks: bool) -> Observation:
     """Observe an instance. Raises Problem: 404 or 409 if it is not ours, 410 if it is terminated."""
     this_pass = _this_pass()
     (observation,) = observe_instances(this_pass.ec2.reads, [instance], locks=locks).values()
-    _must_be_ours(observation, unquote(ref), this_pass.settings.opt_in_tag_key)
-    return observation
-
-
-def _must_be_ours(observation: Observation, ref: str, key: str) -> None:
-    """A terminated instance soon loses its tags, so check for termination before the tag."""
-    instance = observation.instance
-    ours = opted_in(instance.tags, _this_pass().settings)
+    ours = opted_in(instance.tags, this_pass.settings)
     if not ours and not observation.records and not observation.damaged:
-        raise _unknown(ref)
+        raise _unknown(unquote(ref))
+    # A terminated instance soon loses its tags, so check for termination before the tag.
     if instance.state in ("shutting-down", "terminated"):
         kept = ", ".join(r.snapshot_id for r in observation.records) or "none"
         message = f"{instance.id} is terminated and cannot be started. Its remaining snapshots: {kept}."
         raise Problem(HTTPStatus.GONE, "terminated", message)
     if not ours:
+        key = this_pass.settings.opt_in_tag_key
         message = f"{instance.id} was parked but has lost its tag {key}: tag it {key}=true and try again."
         raise Problem(HTTPStatus.CONFLICT, "not_opted_in", message)
+    return observation
 
 
 def _visible(instances: Iterable[Instance]) -> list[Instance]:
@@ -319,15 +310,11 @@ def _unknown(ref: str) -> Problem:
     this_pass = _this_pass()
     key = this_pass.settings.opt_in_tag_key
     every = _visible(this_pass.ec2.reads.instances_tagged({key: OPTED_IN}))
-    near = _closest(ref, every)
+    # Ignoring case: EC2's filters are case-sensitive, people are not.
+    names = {name.casefold(): name for i in every for name in (i.id, i.name) if name}
+    near = [names[n] for n in difflib.get_close_matches(ref.casefold(), names, n=CLOSEST, cutoff=0.5)]
     hint = f" Did you mean {', '.join(near)}?" if near else f" Opt an instance in with the tag {key}=true."
     return Problem(HTTPStatus.NOT_FOUND, "unknown_instance", f"No instance has the id or Name {ref!r}.{hint}")
-
-
-def _closest(ref: str, every: Iterable[Instance]) -> list[str]:
-    """The ids and Names closest to a reference, ignoring case: EC2's filters are case-sensitive, people are not."""
-    names = {name.casefold(): name for i in every for name in (i.id, i.name) if name}
-    return [names[n] for n in difflib.get_close_matches(ref.casefold(), names, n=CLOSEST, cutoff=0.5)]
 
 
 # Answers.
@@ -350,51 +337,34 @@ def _json(http_status: HTTPStatus, body: Any) -> Response[Any]:
     return _answer(http_status, app._serializer(body))
 
 
-def _answer(http_status: HTTPStatus, text: str, *, content_type: str = "application/json") -> Response[Any]:
-    return Response(
-        status_code=http_status.value,
-        content_type=content_type,
-        body=text,
-        headers={**page.SECURITY_HEADERS, "Content-Security-Policy": page.NOTHING},
-    )
+def _answer(
+    http_status: HTTPStatus, text: str, *, content_type: str = "application/json", policy: str = page.NOTHING
+) -> Response[Any]:
+    headers = {**page.SECURITY_HEADERS, "Content-Security-Policy": policy}
+    return Response(status_code=http_status.value, content_type=content_type, body=text, headers=headers)
 
 
 def _problem(http_status: HTTPStatus, code: str, message: str) -> Response[Any]:
     return _json(http_status, {"error": {"code": code, "message": message}})
 
 
-@app.exception_handler(Problem)
-def _on_problem(problem: Problem) -> Response[Any]:
-    return _problem(problem.http_status, problem.code, problem.message)
-
-
-@app.exception_handler(NotSignedIn)
-def _on_stranger(problem: NotSignedIn) -> Response[Any]:
-    if isinstance(problem, InvokedDirectly):
-        return _problem(HTTPStatus.FORBIDDEN, "invoked_directly", str(problem))
-    refused = _problem(HTTPStatus.UNAUTHORIZED, "not_signed_in", str(problem))
-    refused.headers["WWW-Authenticate"] = "Bearer"
-    return refused
-
-
-@app.exception_handler(TokensUnreadable)
-def _on_unreadable_tokens(problem: TokensUnreadable) -> Response[Any]:
-    return _problem(HTTPStatus.SERVICE_UNAVAILABLE, "tokens_unreadable", str(problem))
-
-
-@app.exception_handler(Raced)
-def _on_race(error: Raced) -> Response[Any]:
-    return _problem(HTTPStatus.CONFLICT, "changed_meanwhile", f"{error} Try again.")
-
-
-@app.exception_handler(Ec2Error)
-def _on_ec2_error(error: Ec2Error) -> Response[Any]:
-    return _problem(HTTPStatus.BAD_GATEWAY, "ec2_refused", f"{error} Try again in a minute.")
-
-
-def _methods_for(path: str) -> str:
-    """The methods of the routes at a path, for the header Allow; empty if there are none."""
-    return ", ".join(sorted(r.method for r in app._static_routes + app._dynamic_routes if r.rule.match(path)))
+@app.exception_handler([Problem, NotSignedIn, TokensUnreadable, Ec2Error])
+def _on_error(error: Exception) -> Response[Any]:
+    match error:
+        case Problem():
+            return _problem(error.http_status, error.code, error.message)
+        case InvokedDirectly():
+            return _problem(HTTPStatus.FORBIDDEN, "invoked_directly", str(error))
+        case NotSignedIn():
+            refused = _problem(HTTPStatus.UNAUTHORIZED, "not_signed_in", str(error))
+            refused.headers["WWW-Authenticate"] = "Bearer"
+            return refused
+        case TokensUnreadable():
+            return _problem(HTTPStatus.SERVICE_UNAVAILABLE, "tokens_unreadable", str(error))
+        case Raced():
+            return _problem(HTTPStatus.CONFLICT, "changed_meanwhile", f"{error} Try again.")
+        case _:
+            return _problem(HTTPStatus.BAD_GATEWAY, "ec2_refused", f"{error} Try again in a minute.")
 
 
 @app.not_found
@@ -404,7 +374,8 @@ def _on_unknown_route(_: NotFoundError) -> Response[Any]:
         "POST /instances/{ref}/start and POST /instances/{ref}/stop"
     )
     request = app.current_event
-    if methods := _methods_for(request.path):
+    every = app._static_routes + app._dynamic_routes
+    if methods := ", ".join(sorted(r.method for r in every if r.rule.match(request.path))):
         message = f"{request.http_method} is not allowed here; use {methods}. The routes are {routes}."
         wrong = _problem(HTTPStatus.METHOD_NOT_ALLOWED, "wrong_method", message)
         wrong.headers["Allow"] = methods

@@ -28,19 +28,17 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         park_even_if_dearer=boolean(environment, "PARK_EVEN_IF_DEARER"),
         orphan_retention=timedelta(days=_number(environment, "ORPHAN_RETENTION_DAYS")),
         volume_initialization_rate=int(_number(environment, "VOLUME_INITIALIZATION_RATE")),
-        archive_after=_days_or_never(environment, "ARCHIVE_AFTER_DAYS"),
+        archive_after=timedelta(days=_number(environment, "ARCHIVE_AFTER_DAYS")) or None,
         observe_only=boolean(environment, "OBSERVE_ONLY"),
         prices=prices_of(environment.get("AWS_REGION", ""), _prices(environment)),
     )
 
 
 def text(environment: Mapping[str, str], name: str) -> str:
-    value = environment.get(name, "")
-    if not value:
-        raise MissingSetting(
-            f"The environment variable {name} is missing: deploy the function with the Terraform module."
-        )
-    return value
+    if value := environment.get(name, ""):
+        return value
+    words = f"The environment variable {name} is missing"
+    raise MissingSetting(f"{words}: deploy the function with the Terraform module.")
 
 
 def boolean(environment: Mapping[str, str], name: str) -> bool:
@@ -55,11 +53,6 @@ def _number(environment: Mapping[str, str], name: str) -> float:
         return float(text(environment, name))
     except ValueError as error:
         raise MissingSetting(f"The environment variable {name} is {environment[name]!r}, not a number.") from error
-
-
-def _days_or_never(environment: Mapping[str, str], name: str) -> timedelta | None:
-    days = _number(environment, name)
-    return timedelta(days=days) if days else None
 
 
 def _prices(environment: Mapping[str, str]) -> dict[str, float]:

@@ -9,8 +9,8 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics
@@ -91,30 +91,26 @@ class Notices:
 
     @cached_property
     def _events(self) -> EventBridgeClient:
-        events: EventBridgeClient = self._client("events")
-        return events
+        return cast("EventBridgeClient", self._client("events"))
 
     @cached_property
     def _sns(self) -> SNSClient:
         """SNS in the topic's region, which may differ from this one."""
-        sns: SNSClient = self._client("sns", region_name=self._topic_arn.split(":")[3])
-        return sns
+        return cast("SNSClient", self._client("sns", region_name=self._topic_arn.split(":")[3]))
 
     def send(self, reports: Iterable[Report | None], location: FunctionLocation) -> None:
-        told = [r for r in reports if r]
-        if not told:
-            return
-        self._count(told)
-        self._attempt("PutEvents", lambda: self._put_events(told, location))
-        if self._topic_arn:
-            self._attempt("Publish", lambda: self._publish(told, location))
+        """One message for all reports: a thousand instances that stop together must not send a thousand emails."""
+        if told := [r for r in reports if r]:
+            self._count(told)
+            self._attempt("PutEvents", lambda: self._put_events(told, location))
+            self.send_words(subject(told), "\n\n".join(paragraph(r, location) for r in told), location)
 
     def send_words(self, subject: str, words: str, location: FunctionLocation) -> None:
-        """Send a message for people only, about no particular instance."""
-        if self._topic_arn:
-            message = f"{words}\n\n{self._origin(location)}"
-            publish = partial(self._sns.publish, TopicArn=self._topic_arn, Subject=subject, Message=message)
-            self._attempt("Publish", publish)
+        """Send a message for people only."""
+        if topic := self._topic_arn:
+            origin = f"ParkVolumes, deployment {self._deployment}, {location.region}, account {location.account}."
+            message = f"{words}\n\n{origin}"
+            self._attempt("Publish", lambda: self._sns.publish(TopicArn=topic, Subject=subject, Message=message))
 
     def _attempt(self, action: str, call: Callable[[], object]) -> None:
         try:
@@ -137,17 +133,6 @@ class Notices:
             for entry in answer["Entries"]:
                 if "ErrorCode" in entry:
                     self._logger.error(f"EventBridge did not accept an event: {entry['ErrorCode']}.", entry=entry)
-
-    def _publish(self, reports: Sequence[Report], location: FunctionLocation) -> None:
-        """One message for all reports: a thousand instances that stop together must not send a thousand emails."""
-        self._sns.publish(
-            TopicArn=self._topic_arn,
-            Subject=subject(reports),
-            Message="\n\n".join([*(paragraph(r, location) for r in reports), self._origin(location)]),
-        )
-
-    def _origin(self, location: FunctionLocation) -> str:
-        return f"ParkVolumes, deployment {self._deployment}, {location.region}, account {location.account}."
 
     def _count(self, reports: Sequence[Report]) -> None:
         for n in range(0, len(reports), VALUES_PER_METRIC):
@@ -201,11 +186,6 @@ def subject(reports: Sequence[Report]) -> str:
 
 def paragraph(report: Report, location: FunctionLocation) -> str:
     """One report, for people."""
-    return "\n".join(
-        (
-            f"{report.observation.instance.label}: {report.kind.value}",
-            report.what,
-            report.advice,
-            location.console(report.observation.instance.id),
-        )
-    )
+    instance = report.observation.instance
+    lines = (f"{instance.label}: {report.kind.value}", report.what, report.advice, location.console(instance.id))
+    return "\n".join(lines)

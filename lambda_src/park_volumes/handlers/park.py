@@ -7,7 +7,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
-from park_volumes.aws.ec2 import Ec2
+from park_volumes.aws import Ec2
 from park_volumes.handlers import environment, runtime
 from park_volumes.handlers.notices import FunctionLocation, Notices
 from park_volumes.handlers.pace import Pace
@@ -92,21 +92,22 @@ class _Batch:
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Handle SQS records. SQS delivers those named in the answer again after their visibility timeout."""
     this_pass = runtime.begin_pass(ec2, SETTINGS, context)
+    location = FunctionLocation.of_function(context.invoked_function_arn)
     batch = _read(event["Records"])
     pace.begin(turn=this_pass.began + _turn(len(event["Records"])), deadline=this_pass.deadline)
     if SWEEP in batch.ids and _waiting() <= FULL_BATCH:
         fleet = observe_fleet(ec2.reads, SETTINGS)
         notices.measure(gauges(fleet, SETTINGS, this_pass.began))
         if batch.reminder and this_pass.began.day == 1:
-            location = FunctionLocation.of_function(context.invoked_function_arn)
             notices.send_words(MONTHLY, of_the_month(fleet, SETTINGS), location)
         _send(park_sweep(fleet, SETTINGS, this_pass.began), delay=0, looks=0, reminder=batch.reminder)
-    results = ParkPass(this_pass=this_pass).park(
-        batch.ids - {SWEEP}, snapshot_just_completed=batch.snapshot_just_completed
-    )
+    parking = ParkPass(this_pass=this_pass)
+    results = parking.park(batch.ids - {SWEEP}, snapshot_just_completed=batch.snapshot_just_completed)
     for result in results:
         runtime.log(logger, result)
-    _report(results, batch, this_pass.began, context)
+    ongoing = batch.include_ongoing
+    told = [of_parking(r, SETTINGS, this_pass.began, include_ongoing=r.instance_id in ongoing) for r in results]
+    notices.send(told, location)
     unfinished = {r.instance_id for r in results if r.ending in (Ending.FAILED, Ending.OUT_OF_TIME)}
     come_back = {message for message, ids in batch.ids_of.items() if ids & unfinished}
     seen_then = {i for message in come_back for i in batch.ids_of[message]}
@@ -128,12 +129,6 @@ def _waiting() -> int:
     names: list[QueueAttributeNameType] = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     attributes = sqs.get_queue_attributes(QueueUrl=QUEUE_URL, AttributeNames=names)["Attributes"]
     return sum(int(attributes[name]) for name in names)
-
-
-def _report(results: Iterable[Result], batch: _Batch, now: datetime, context: LambdaContext) -> None:
-    ongoing = batch.include_ongoing
-    reports = [of_parking(r, SETTINGS, now, include_ongoing=r.instance_id in ongoing) for r in results]
-    notices.send(reports, FunctionLocation.of_function(context.invoked_function_arn))
 
 
 def _read(messages: Iterable[dict[str, Any]]) -> _Batch:
@@ -195,8 +190,12 @@ def _look_again(results: Iterable[Result], looks: Mapping[str, int]) -> None:
 
 
 def _send(ids: list[str], *, delay: int, looks: int, reminder: bool = False) -> None:
-    groups = [ids[n : n + IDS_PER_MESSAGE] for n in range(0, len(ids), IDS_PER_MESSAGE)]
-    bodies = [_look_again_message(group, looks, reminder) for group in groups]
+    bodies = []
+    for n in range(0, len(ids), IDS_PER_MESSAGE):
+        detail = {"instance-ids": ids[n : n + IDS_PER_MESSAGE], "looks": looks} | (
+            {"reminder": True} if reminder else {}
+        )
+        bodies.append(json.dumps({"source": "park-volumes", "detail-type": LOOK_AGAIN, "detail": detail}))
     for n in range(0, len(bodies), MESSAGES_PER_CALL):
         entries: list[SendMessageBatchRequestEntryTypeDef] = [
             {"Id": str(k), "MessageBody": body, "DelaySeconds": delay}
@@ -205,8 +204,3 @@ def _send(ids: list[str], *, delay: int, looks: int, reminder: bool = False) -> 
         answer = sqs.send_message_batch(QueueUrl=QUEUE_URL, Entries=entries)
         if answer.get("Failed"):
             raise RuntimeError(f"The park queue refused {len(answer['Failed'])} messages: {answer['Failed'][0]}.")
-
-
-def _look_again_message(ids: list[str], looks: int, reminder: bool) -> str:
-    detail = {"instance-ids": ids, "looks": looks} | ({"reminder": True} if reminder else {})
-    return json.dumps({"source": "park-volumes", "detail-type": LOOK_AGAIN, "detail": detail})

@@ -10,7 +10,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
-from park_volumes.aws.ec2 import Ec2
+from park_volumes.aws import Ec2
 from park_volumes.core.settings import Settings
 from park_volumes.core.steps import Outcome
 from park_volumes.run.context import Clock, Pass, SystemClock

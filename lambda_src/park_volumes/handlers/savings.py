@@ -24,7 +24,8 @@ def report(every: Iterable[Observation], left: Iterable[Observation], settings: 
 
     ``left``: the instances that no longer exist but left snapshots. They are not part of the total.
     """
-    found = sorted(((o, prices.savings(o, settings.prices)) for o in every), key=_by_name)
+    by_name = sorted(every, key=lambda o: (o.instance.name, o.instance.id))
+    found = [(o, prices.savings(o, settings.prices)) for o in by_name]
     return {
         "currency": "USD",
         "per": "month",
@@ -59,18 +60,13 @@ def as_csv(report: dict[str, Any]) -> str:
 def _orphan(r: SnapshotRecord, settings: Settings) -> dict[str, Any]:
     """A snapshot whose instance no longer exists; ``kept_until`` is null if only a person deletes it."""
     until = kept_until(r, settings)
-    cost = prices.snapshot_price(settings.prices, prices.written(r))
     return {
         "snapshot_id": r.snapshot_id,
         "instance_id": r.instance_id,
         "device": r.device,
         "kept_until": until.isoformat() if until else None,
-        "cost": _cents(cost),
+        "cost": _cents(prices.snapshot_price(settings.prices, prices.written(r))),
     }
-
-
-def _by_name(pair: tuple[Observation, Savings]) -> tuple[str, str]:
-    return pair[0].instance.name, pair[0].instance.id
 
 
 def _cents(cost: float | None) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from hashlib import sha256
@@ -15,7 +15,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from park_volumes.handlers import environment
 
-AWS_IAM, TOKEN = "AWS_IAM", "TOKEN"
 SHORTEST_TOKEN = 32
 """Characters. Shorter tokens can be guessed, and the URL is open to everybody."""
 FRESH = 300.0
@@ -57,15 +56,15 @@ def from_environment(variables: Mapping[str, str], read: Callable[[str], str], l
 
     Raises MissingSetting, so a wrongly deployed function fails when it is loaded and lets nobody in.
     """
-    kind = environment.text(variables, "FUNCTION_URL_AUTH")
-    if kind == AWS_IAM:
-        return VerifiedByLambda()
-    if kind == TOKEN:
-        parameter = environment.text(variables, "START_TOKENS_PARAMETER")
-        return Tokens(parameter=parameter, read=read, logger=logger)
-    raise environment.MissingSetting(
-        f"The environment variable FUNCTION_URL_AUTH is {kind!r}, neither AWS_IAM nor TOKEN."
-    )
+    match environment.text(variables, "FUNCTION_URL_AUTH"):
+        case "AWS_IAM":
+            return VerifiedByLambda()
+        case "TOKEN":
+            parameter = environment.text(variables, "START_TOKENS_PARAMETER")
+            return Tokens(parameter=parameter, read=read, logger=logger)
+        case kind:
+            words = f"The environment variable FUNCTION_URL_AUTH is {kind!r}, neither AWS_IAM nor TOKEN."
+            raise environment.MissingSetting(words)
 
 
 class VerifiedByLambda:
@@ -106,7 +105,8 @@ class Tokens:
         self._until = float("-inf")
 
     def caller(self, event: Mapping[str, Any]) -> Caller:
-        kind, _, token = _header(event, "authorization").partition(" ")
+        header = _mapping(event.get("headers")).get("authorization")  # payload format 2.0 has names in lower case
+        kind, _, token = (header if isinstance(header, str) else "").partition(" ")
         if kind.lower() != "bearer" or not token.strip():
             raise NotSignedIn("Sign in: send your token in the header Authorization: Bearer TOKEN.")
         digest = _digest(token.strip())
@@ -134,7 +134,9 @@ class Tokens:
             self._logger.error(f"The parameter {self._parameter} with the tokens cannot be read: {error}")
             return ()
         holders: dict[bytes, _Holder] = {}
-        for number, line in _meant(lines):
+        for number, line in enumerate(map(str.strip, lines), start=1):
+            if not line or line.startswith("#"):
+                continue
             holder = _holder(line)
             if isinstance(holder, str):
                 self._refuse(number, holder)
@@ -150,12 +152,6 @@ class Tokens:
         self._logger.error(f"Line {number} of the parameter {self._parameter} is refused: {reason}.")
 
 
-def _meant(lines: list[str]) -> Iterator[tuple[int, str]]:
-    for number, line in enumerate(lines, 1):
-        if (text := line.strip()) and not text.startswith("#"):
-            yield number, text
-
-
 def _holder(line: str) -> _Holder | str:
     """The holder that a line describes, or what is wrong with the line, without quoting the token."""
     name, *rest = (part.strip() for part in line.split(":", 2))
@@ -165,9 +161,8 @@ def _holder(line: str) -> _Holder | str:
     if len(token) < SHORTEST_TOKEN:
         return f"the token of {name} has {len(token)} characters; it needs at least {SHORTEST_TOKEN}"
     if not token.isascii() or not token.isprintable() or " " in token:
-        return (
-            f"the token of {name} has characters that an HTTP header cannot carry; use letters, digits and - . _ ~ + /"
-        )
+        words = f"the token of {name} has characters that an HTTP header cannot carry"
+        return f"{words}; use letters, digits and - . _ ~ + /"
     if not pattern:
         return f"the pattern of {name} is empty; write * for every instance"
     return _Holder(caller=Caller(name=name, pattern=pattern), digest=_digest(token))
@@ -175,12 +170,6 @@ def _holder(line: str) -> _Holder | str:
 
 def _digest(token: str) -> bytes:
     return sha256(token.encode("utf-8", "surrogatepass")).digest()
-
-
-def _header(event: Mapping[str, Any], name: str) -> str:
-    """A header by its name, which payload format 2.0 has in lower case."""
-    value = _mapping(event.get("headers")).get(name)
-    return value if isinstance(value, str) else ""
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

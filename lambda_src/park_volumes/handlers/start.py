@@ -12,7 +12,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import BotoCoreError, ClientError
 
-from park_volumes.aws.ec2 import Ec2
+from park_volumes.aws import Ec2
 from park_volumes.core.steps import Outcome
 from park_volumes.handlers import api, environment, failed_start, runtime, sign_in, trail
 from park_volumes.handlers.notices import FunctionLocation, Notices
@@ -128,10 +128,7 @@ def _start_from_anywhere(event: dict[str, Any], starts: StartPass) -> list[Resul
     results = starts.start_after_failed_call(tried.instance_ids, tried.at)
     ours = ids_of(results)
     who = {"caller": tried.caller, "instances": sorted(ours), "others": sorted(tried.instance_ids - ours)}
-    logger.info(
-        "EC2 refused a start because of a missing root volume. Starting the parked instances.",
-        extra=who,
-    )
+    logger.info("EC2 refused a start because of a missing root volume. Starting the parked instances.", extra=who)
     return results
 
 

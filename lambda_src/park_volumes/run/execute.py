@@ -11,25 +11,11 @@ from functools import partial
 from itertools import chain, count
 
 from park_volumes.aws.errors import DENIED, NO_CAPACITY, THROTTLED, Ec2Error, Raced
+from park_volumes.core import steps
 from park_volumes.core.facts import Observation, Volume
-from park_volumes.core.observe_only import apply_observe_only
+from park_volumes.core.refusals import apply_observe_only
 from park_volumes.core.remember import without_capacity
-from park_volumes.core.steps import (
-    ArchiveSnapshot,
-    AttachVolume,
-    ConfirmSnapshots,
-    CountAttempt,
-    CreateVolume,
-    Decision,
-    Outcome,
-    RememberStart,
-    RestoreSnapshotTier,
-    SetDeleteOnTermination,
-    Stage,
-    StartInstance,
-    Step,
-    UnmarkVolumes,
-)
+from park_volumes.core.steps import Decision, Outcome, Stage, Step
 from park_volumes.run.context import OutOfTime, Pass
 
 CREATING, ATTACHING = 5.0, 3.0
@@ -100,12 +86,11 @@ class NotNow(Exception):
     """EC2 does not accept this at the moment. Nothing is wrong: the sweep tries again."""
 
 
+Confirmations = MutableMapping[str, steps.ConfirmSnapshots]
+
+
 def execute(
-    this_pass: Pass,
-    observation: Observation,
-    decision: Decision,
-    *,
-    confirmations: MutableMapping[str, ConfirmSnapshots] | None = None,
+    this_pass: Pass, observation: Observation, decision: Decision, *, confirmations: Confirmations | None = None
 ) -> Result:
     """Do the steps, stage by stage. A pass that loses a race or runs out of time stops there and looks again.
 
@@ -124,7 +109,7 @@ class _Execution:
     this_pass: Pass
     observation: Observation
     decision: Decision
-    confirmations: MutableMapping[str, ConfirmSnapshots]
+    confirmations: Confirmations
     made: dict[str, str] = field(default_factory=dict)
     ready: set[str] = field(default_factory=set)
     attaching: set[str] = field(default_factory=set)
@@ -144,9 +129,10 @@ class _Execution:
             return self._look_again(Ending.RACED, reason)
         except Ec2Error as error:
             if error.code == THROTTLED:
-                remembering = any(isinstance(step, RememberStart) for step in self.stage)
+                remembering = any(isinstance(step, steps.RememberStart) for step in self.stage)
                 return self._look_again(Ending.RACED if remembering else Ending.THROTTLED, error)
-            self._note_want_of_capacity(error)
+            if error.code == NO_CAPACITY:
+                self._remember_want_of_capacity()
             return replace(self._ended(Ending.FAILED), error=error)
         return self._ended(Ending.COMPLETE)
 
@@ -164,21 +150,18 @@ class _Execution:
         decision = replace(self.decision, outcome=Outcome.GOING_ON, look_again=AFTER_RACE)
         return replace(self._ended(ending, note=str(reason)), decision=decision)
 
-    def _note_want_of_capacity(self, error: Ec2Error) -> None:
+    def _remember_want_of_capacity(self) -> None:
         """A start that EC2 had no capacity for is retried with growing delays: remember that it was tried."""
-        if error.code == NO_CAPACITY:
-            with suppress(Ec2Error):
-                for step in without_capacity(self.observation, self.decision, self.this_pass.clock.now()):
-                    self.this_pass.ec2.writes.do(step)
+        with suppress(Ec2Error):
+            for step in without_capacity(self.observation, self.decision, self.this_pass.clock.now()):
+                self.this_pass.ec2.writes.do(step)
 
-    # Waiting.
-
-    def _volume_of(self, step: AttachVolume) -> str:
+    def _volume_of(self, step: steps.AttachVolume) -> str:
         return step.volume_id or self.made[step.snapshot_id]
 
     def _wait_for_volumes(self) -> None:
         """Before volumes made from snapshots are attached, wait until that is possible."""
-        restored = {self._volume_of(s) for s in self.stage if isinstance(s, AttachVolume) and s.snapshot_id}
+        restored = {self._volume_of(s) for s in self.stage if isinstance(s, steps.AttachVolume) and s.snapshot_id}
         if restored <= self.ready:
             return
         made = set(self.made.values()) - self.ready
@@ -191,7 +174,9 @@ class _Execution:
 
     def _wait_for_attachments(self) -> None:
         """Before the flags are set and the instance is started, wait until everything is attached."""
-        if self.attaching and any(isinstance(s, SetDeleteOnTermination | StartInstance) for s in self.stage):
+        if self.attaching and any(
+            isinstance(s, steps.SetDeleteOnTermination | steps.StartInstance) for s in self.stage
+        ):
             attached = sorted(self.attaching)
             self._wait_until(attached, ATTACHING, lambda v: any(a.state == "attached" for a in v.attachments))
             self.attaching.clear()
@@ -214,26 +199,24 @@ class _Execution:
             if all(i in found and ready(found[i]) for i in ids):
                 return list(found.values())
 
-    # One step.
-
     def _perform(self, step: Step) -> None:
         ec2 = self.this_pass.ec2
         match step:
-            case CreateVolume():
+            case steps.CreateVolume():
                 self._create(step)
-            case AttachVolume():
+            case steps.AttachVolume():
                 ec2.writes.attach_volume(step, self._volume_of(step))
                 self.attaching.add(self._volume_of(step))
-            case ArchiveSnapshot() | RestoreSnapshotTier():
+            case steps.ArchiveSnapshot() | steps.RestoreSnapshotTier():
                 self._change_tier(step)
-            case SetDeleteOnTermination() | UnmarkVolumes():
+            case steps.SetDeleteOnTermination() | steps.UnmarkVolumes():
                 self._unless_done(step)
-            case ConfirmSnapshots():
+            case steps.ConfirmSnapshots():
                 self.confirmations[self.observation.instance.id] = step
             case _:
                 ec2.writes.do(step)
 
-    def _unless_done(self, step: SetDeleteOnTermination | UnmarkVolumes) -> None:
+    def _unless_done(self, step: steps.SetDeleteOnTermination | steps.UnmarkVolumes) -> None:
         """The role may change only what is marked, so a second pass is denied what is already done."""
         try:
             self.this_pass.ec2.writes.do(step)
@@ -241,16 +224,16 @@ class _Execution:
             if error.code != DENIED or not self._is_done(step):
                 raise
 
-    def _is_done(self, step: SetDeleteOnTermination | UnmarkVolumes) -> bool:
+    def _is_done(self, step: steps.SetDeleteOnTermination | steps.UnmarkVolumes) -> bool:
         reads = self.this_pass.ec2.reads
-        if isinstance(step, UnmarkVolumes):
+        if isinstance(step, steps.UnmarkVolumes):
             return all(v.mark != step.mark for v in reads.volumes(step.volume_ids))
         mappings = (m for i in reads.instances([step.instance_id]) for m in i.mappings)
         there = reads.volumes(m.volume_id for m in mappings if m.device in step.devices)
         flags = {a.device: a.delete_on_termination for v in there if (a := v.attached_to(step.instance_id))}
         return flags == dict(step.devices) and all(v.mark is None for v in there)
 
-    def _change_tier(self, step: ArchiveSnapshot | RestoreSnapshotTier) -> None:
+    def _change_tier(self, step: steps.ArchiveSnapshot | steps.RestoreSnapshotTier) -> None:
         """An account has quotas for snapshots moving between the tiers; if they are used up, the sweep tries again."""
         try:
             self.this_pass.ec2.writes.do(step)
@@ -259,7 +242,7 @@ class _Execution:
                 raise NotNow(str(error)) from error
             raise
 
-    def _create(self, step: CreateVolume) -> None:
+    def _create(self, step: steps.CreateVolume) -> None:
         """Create a volume; count another attempt if the token returns one that cannot be used: in error, being deleted,
         gone, or without its mark and so its owner's.
 
@@ -272,21 +255,19 @@ class _Execution:
             self._count_attempt(step)
             raise NotYet(f"The volume {volume_id} made from {step.record.snapshot_id} is gone; it is created again.")
 
-    def _create_at_any_rate(self, step: CreateVolume) -> tuple[str, datetime]:
+    def _create_at_any_rate(self, step: steps.CreateVolume) -> tuple[str, datetime]:
         """If EC2 refuses a rate, or the SDK does not know it, another attempt is counted, which does without."""
         try:
             return self.this_pass.ec2.writes.create_volume(step)
-        except Raced:
-            raise
         except Ec2Error as error:
-            if step.rate is None or not error.refused:
+            if isinstance(error, Raced) or step.rate is None or not error.refused:
                 raise
             self._count_attempt(step)
             raise NotYet(f"{error} The volume is created without volume_initialization_rate.") from error
 
-    def _count_attempt(self, step: CreateVolume) -> None:
+    def _count_attempt(self, step: steps.CreateVolume) -> None:
         r = step.record
-        self.this_pass.ec2.writes.do(CountAttempt(snapshot_id=r.snapshot_id, attempt=r.attempt + 1))
+        self.this_pass.ec2.writes.do(steps.CountAttempt(snapshot_id=r.snapshot_id, attempt=r.attempt + 1))
 
     def _unusable(self, volume_id: str, created: datetime) -> bool:
         found = self.this_pass.ec2.reads.volumes([volume_id])

@@ -19,9 +19,6 @@ STARTS_PER_SWEEP = 150
 """Starts that a pass of one minute continues: more than EC2 accepts in that time."""
 
 
-# Some instances.
-
-
 def _archived(r: SnapshotRecord) -> bool:
     return r.archived
 
@@ -130,9 +127,6 @@ def _with_target(volume: Volume, mine: Iterable[SnapshotRecord]) -> Volume:
     return volume
 
 
-# All of them.
-
-
 def observe_fleet(ec2: Ec2Reads, settings: Settings) -> list[Observation]:
     """Every opted-in instance, and every one that no longer exists but left snapshots, in three or four calls.
 
@@ -156,23 +150,15 @@ def start_sweep(ec2: Ec2Reads, settings: Settings, now: datetime) -> tuple[list[
     look at closer: the others with volumes in transit, and those that have waited longest for their start."""
     volumes, snapshots = ec2.every_marked_volume(), ec2.snapshots_with_requests()
     marked = {v.mark.instance_id for v in volumes if v.mark}
-    asked = {
-        r.instance_id for r in snapshots.records if r.start_requested and now < r.start_requested + settings.start_hold
-    }
+    requests = ((r.instance_id, r.start_requested) for r in snapshots.records)
+    asked = {instance_id for instance_id, at in requests if at and now < at + settings.start_hold}
     instances = ec2.instances(marked | asked)
     back = [i for i in instances if i.id in marked and i.state != "pending"]
-    running = _running_again(ec2, back, snapshots, volumes)
+    lost_target = {v.mark.instance_id for v in volumes if v.mark and v.target is None}  # another record holds it
+    running = [i for i in back if i.state == "running" and i.id not in lost_target]
+    settled = assemble(running, snapshots, _volumes(ec2, running, snapshots.records, volumes))
     queue = assemble((i for i in instances if i.id in asked), snapshots, ()).values()
     waiting = [o for o in queue if start_pending(o, settings, now) or start_reverted(o, settings)]
     waiting.sort(key=lambda o: last_request(o) or now)
-    closer = {i.id for i in back} - running.keys() | {o.instance.id for o in waiting[:STARTS_PER_SWEEP]}
-    return list(running.values()), sorted(closer)
-
-
-def _running_again(
-    ec2: Ec2Reads, instances: Iterable[Instance], snapshots: Snapshots, marked: Sequence[Volume]
-) -> dict[str, Observation]:
-    """The running instances among these, except those where a mark has lost its target, which another record holds."""
-    lost = {v.mark.instance_id for v in marked if v.mark and v.target is None}
-    running = [i for i in instances if i.state == "running" and i.id not in lost]
-    return assemble(running, snapshots, _volumes(ec2, running, snapshots.records, marked))
+    closer = {i.id for i in back} - settled.keys() | {o.instance.id for o in waiting[:STARTS_PER_SWEEP]}
+    return list(settled.values()), sorted(closer)

@@ -13,7 +13,7 @@ from park_volumes.core.facts import Observation, SnapshotRecord
 from park_volumes.core.park import park
 from park_volumes.core.steps import ConfirmSnapshots, Decision, Step
 from park_volumes.run.context import OutOfTime, Pass
-from park_volumes.run.execute import POLL, Ending, Result, execute
+from park_volumes.run.execute import POLL, Confirmations, Ending, Result, execute
 from park_volumes.run.observe import observe, observe_not_shown
 
 
@@ -24,7 +24,7 @@ class NotConfirmed(Exception):
 @dataclass(frozen=True, kw_only=True)
 class ParkPass:
     this_pass: Pass
-    _confirmations: dict[str, ConfirmSnapshots] = field(default_factory=dict)
+    _confirmations: Confirmations = field(default_factory=dict)
     """The last step of each lock, by instance; done at the end for all of them at once."""
 
     def park(self, ids: Iterable[str], *, snapshot_just_completed: Collection[str] = ()) -> list[Result]:
@@ -65,10 +65,8 @@ class ParkPass:
         """
         steps = dict(self._confirmations)
         self._confirmations.clear()
-        together = ConfirmSnapshots(
-            snapshot_ids=tuple(i for step in steps.values() for i in step.snapshot_ids), at=self.this_pass.began
-        )
-        if self._insist(together) is None:
+        ids = tuple(i for step in steps.values() for i in step.snapshot_ids)
+        if self._insist(ConfirmSnapshots(snapshot_ids=ids, at=self.this_pass.began)) is None:
             return {}
         return {i: error for i, step in steps.items() if (error := self._insist(step))}
 
@@ -80,10 +78,8 @@ class ParkPass:
                 self.this_pass.ec2.writes.do(step)
             except OutOfTime:
                 if clock.now() >= self.this_pass.deadline:
-                    words = (
-                        "There was no time left to confirm that its root volume was detached: the volume is put back."
-                    )
-                    return NotConfirmed(words)
+                    words = "There was no time left to confirm that its root volume was detached"
+                    return NotConfirmed(f"{words}: the volume is put back.")
                 clock.sleep(POLL)
             except Ec2Error as error:
                 return error

@@ -13,7 +13,7 @@ from park_volumes.core.phase import blocked_by_parking, last_request, start_pend
 from park_volumes.core.queue import AT_ONCE, ahead, may_wait, queue_message
 from park_volumes.core.remember import remembering, with_request
 from park_volumes.core.start import Intent, start
-from park_volumes.core.steps import Decision, RememberStart, going_on
+from park_volumes.core.steps import RememberStart, going_on
 from park_volumes.core.tags import opted_in
 from park_volumes.run.context import Pass
 from park_volumes.run.execute import Ending, Result, execute, ids_of
@@ -129,8 +129,11 @@ class StartPass:
         candidates = [o for o in every if may_wait(o, self.this_pass.settings)]
         before = self.ahead() if candidates else 0
         positions = {o.instance.id: self._position(o, before + n) for n, o in enumerate(candidates)}
-        waiting = [o for o in candidates if positions[o.instance.id] >= AT_ONCE]
-        return [self._queued(o, positions[o.instance.id]) for o in self._remember_all(waiting)]
+        results = []
+        for o in self._remember_all([o for o in candidates if positions[o.instance.id] >= AT_ONCE]):
+            decision = going_on(queue_message(o.instance.id, positions[o.instance.id]))
+            results.append(Result(observation=o, decision=decision))
+        return results
 
     def _position(self, observation: Observation, new: int) -> int:
         """How many starts are ahead: ``new`` for a new request; for a remembered one those requested before it."""
@@ -138,10 +141,6 @@ class StartPass:
         if asked and start_pending(observation, self.this_pass.settings, began):
             return ahead(self.queue.requests, asked, began)
         return new
-
-    def _queued(self, observation: Observation, number: int) -> Result:
-        decision: Decision = going_on(queue_message(observation.instance.id, number))
-        return Result(observation=observation, decision=decision)
 
     def ahead(self) -> int:
         """How many starts are ahead of one requested now. A long queue is not read again for each start."""
