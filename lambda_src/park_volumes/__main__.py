@@ -1,7 +1,5 @@
 """``python -m park_volumes``, or ``park-volumes`` once it is installed: see docs/cli.md."""
 
-from __future__ import annotations
-
 import sys
 
 

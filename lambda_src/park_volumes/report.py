@@ -2,10 +2,7 @@
 
 The pass that achieves something reports it: the one that deletes the last volume, the one that settles what came back.
 An ongoing refusal or error is reported by the pass that a person or an event caused, and then once a day. The sweeps
-in between find it every few minutes and stay silent. ``docs/events.md`` lists the fields.
-"""
-
-from __future__ import annotations
+in between find it every few minutes and stay silent. ``docs/events.md`` lists the fields."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,7 +29,6 @@ OTHER_CAUSE = (
     "Its volumes are attached, cost as much as before, and are not parked again. Often the cause is a KMS key: its "
     "policy must let the role of the start function create grants. Correct that, and start the instance again."
 )
-
 AT_ONCE = timedelta(minutes=4)
 """A launch within this time after the request is the first try."""
 
@@ -51,11 +47,9 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Report:
-    """One thing that happened to one instance, and what its owner may want to do about it.
-
-    ``gib`` is the size of the volumes that were parked or restored, ``seconds`` is how long it took, ``saves`` is what
-    it saves in USD a month, negative if snapshots cost more than volumes. None if unknown.
-    """
+    """One thing that happened to one instance, and what its owner may want to do about it. ``gib`` is the size of the
+    volumes that were parked or restored, ``seconds`` is how long it took, ``saves`` is what it saves in USD a month,
+    negative if snapshots cost more than volumes. None if unknown."""
 
     kind: Kind
     observation: Observation
@@ -185,15 +179,11 @@ def _not_parked(observation: Observation, reason: str, settings: Settings) -> Re
     return Report(Kind.PARKING_REFUSED, observation, reason, advice)
 
 
-# What a sweep reports about the whole fleet.
-
-
 MONTHLY = "ParkVolumes: what parking saves"
 """The subject of the monthly message."""
 
 
 def of_the_month(fleet: Iterable[Observation], settings: Settings) -> str:
-    """What is parked and what that saves, in a few words."""
     every = [o for o in fleet if phase_of(o) is not Phase.ENDED]
     parked = [o for o in every if _parked_gib(o)]
     gib = sum(_parked_gib(o) for o in parked)

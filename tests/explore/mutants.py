@@ -247,7 +247,7 @@ MUTANTS = (
     mutant("leaves a void lock as it is", ("start:_Wish.put_back", "(void and", "(False and")),
     mutant(
         "forgets the request to start",
-        ("remember:remembering", "return (RememberStart(", "return () and (RememberStart("),
+        ("queue:remembering", "return (RememberStart(", "return () and (RememberStart("),
     ),
     # What a record says.
     mutant(

@@ -12,7 +12,7 @@ from park_volumes.core.facts import NOT_SHOWN, Observation
 from park_volumes.core.park import needs_park_pass, park
 from park_volumes.core.phase import TERMINATED
 from park_volumes.core.steps import DiscardSnapshot, RememberTermination
-from park_volumes.core.tags import termination_value
+from park_volumes.core.tags import tags_of_termination
 from tests.model import judge
 from tests.unit.facts import DATA, ID, NOW, OTHER, ROOT, SETTINGS, parked, record, seen, steps_of
 from tests.unit.functions import SWEEP, Functions, state_change
@@ -150,7 +150,7 @@ def test_what_nobody_saw_terminated_is_kept_for_ever(fate: Fate) -> None:
 def test_a_termination_remembered_of_another_instance_is_none_of_this_one(fate: Fate) -> None:
     """Somebody moves a snapshot to another instance by its tag."""
     for s in list(fate.stand.world.snapshots.current()):
-        tag = {"Key": "park-volumes:terminated", "Value": termination_value(OTHER, NOW)}
+        tag = {"Key": "park-volumes:terminated", "Value": tags_of_termination(OTHER, NOW)["park-volumes:terminated"]}
         fate.stand.owner.create_tags(Resources=[s.id], Tags=[tag])
     ec2: Ec2 = fate.stand.ec2()
 

@@ -127,7 +127,7 @@ class TestRecord:
         assert (r.attempt, r.start_requested, r.confirmed_at) == (3, LAUNCHED, MARK.at)
 
     def test_reads_when_ec2_last_had_no_capacity_for_the_start(self) -> None:
-        added = {tags.START_REQUESTED: tags.request_value(LAUNCHED, TAKEN)}
+        added = tags.tags_of_request(LAUNCHED, TAKEN)
         r = read(written(root_volume(), attachment()) | added)
 
         assert (r.start_requested, r.capacity_refused_at) == (LAUNCHED, TAKEN)
@@ -232,7 +232,7 @@ class TestLimits:
         born = tags.tags_of_record(
             v, at, deployment=LONGEST_DEPLOYMENT, launch_time=LONGEST_TIME, generation=GENERATION, part="127/128"
         )
-        later = {tags.START_REQUESTED: tags.request_value(LONGEST_TIME, LONGEST_TIME), tags.ATTEMPT: "999"}
+        later = tags.tags_of_request(LONGEST_TIME, LONGEST_TIME) | {tags.ATTEMPT: "999"}
         return born | later | tags.tags_of_transit(mark, longest)
 
     def test_all_our_tags_fit_beside_as_many_of_the_owner_as_are_allowed(self) -> None:

@@ -14,7 +14,7 @@ from park_volumes.aws import Ec2
 from park_volumes.aws.volume_parameters import PARAMETERS, Parameter, parameters_of, spec_of
 from park_volumes.core import tags
 from park_volumes.core.steps import CreateSnapshot, CreateVolume
-from park_volumes.core.volume_spec import READ, VolumeSpec, word
+from park_volumes.core.volume_spec import READ, VolumeSpec
 from tests.unit.facts import DATA, GENERATION, ID, LAUNCHED, NOW, SETTINGS, TAKEN, ZONE, spec
 
 KEY = "arn:aws:kms:eu-central-1:123456789012:key/k"
@@ -112,7 +112,7 @@ class TestParameters:
 class WithBurst(VolumeSpec):
     """With an attribute that EBS volumes do not have: the first of the two lines."""
 
-    burst: int | None = field(default=None, metadata=word(int))
+    burst: int | None = field(default=None, metadata={READ: int})
 
 
 BURST = Parameter(attribute="burst", name="BurstCredits", types=frozenset({"gp3", "gp2"}))

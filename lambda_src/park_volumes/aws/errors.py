@@ -1,7 +1,5 @@
 """The errors of EC2 as our own exceptions, distinguished by their codes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Final
 
@@ -18,16 +16,12 @@ RACED: Final = GONE | {
     "ConcurrentSnapshotLimitExceeded",
 }
 """The codes if the resource is not, or no longer, in the observed state: look again."""
-
 THROTTLED: Final = "RequestLimitExceeded"
 """The code of a call that EC2 throttled, even after the SDK's own retries."""
-
 NO_CAPACITY: Final = "InsufficientInstanceCapacity"
 """The code of a start for which EC2 has no capacity at the moment."""
-
 DENIED: Final = "UnauthorizedOperation"
 """The code of a call that the caller's policies do not allow, given the current tags of the resource."""
-
 CALLERS_FAULT: Final = range(400, 500)
 """The HTTP status of an error that the caller made: EC2 has done nothing."""
 

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 FILTER_VALUES: Final = 199
 """The most values that we pass in a call: its filters take 200 (EC2 API Reference, "List and filter"), and the tag of
 the deployment is one of them."""
-
 PAGE: Final = 1000
-
 INSTANCE_ID: Final = re.compile(r"i-[0-9a-f]{8,17}")
 
 
@@ -53,7 +51,6 @@ class Ec2Reads:
         return [v for chunk in _chunks(ids) for v in self._volumes({"volume-id": chunk})]
 
     def marked_volumes(self, instance_ids: Iterable[str]) -> list[Volume]:
-        """The volumes in transit of these instances."""
         patterns = (our_tags.mark_pattern(self._deployment, i) for i in instance_ids)
         return [v for chunk in _chunks(patterns) for v in self._volumes({f"tag:{our_tags.MARK}": chunk})]
 
@@ -61,7 +58,6 @@ class Ec2Reads:
         return list(self._volumes({f"tag:{our_tags.MARK}": [f"{self._deployment} *"]}))
 
     def snapshots_of(self, instance_ids: Iterable[str]) -> Snapshots:
-        """The snapshots that hold records of these instances."""
         return records_in(
             s for chunk in _chunks(instance_ids) for s in self._snapshots({f"tag:{our_tags.INSTANCE}": chunk})
         )
@@ -82,10 +78,8 @@ class Ec2Reads:
         return records_in(s for chunk in _chunks(ids) for s in self._snapshots({"snapshot-id": chunk}))
 
     def locked(self, snapshot_ids: Iterable[str]) -> frozenset[str]:
-        """The snapshots among these that DeleteSnapshot refuses because of a lock.
-
-        If one of them is gone, EC2 refuses the whole call; then none counts as locked, and no volume is deleted.
-        """
+        """The snapshots among these that DeleteSnapshot refuses because of a lock. If one of them is gone, EC2 refuses
+        the whole call; then none counts as locked, and no volume is deleted."""
         found: set[str] = set()
         for chunk in _chunks(snapshot_ids):
             with errors_of("DescribeLockedSnapshots", "snapshots", done=GONE):
@@ -100,7 +94,8 @@ class Ec2Reads:
             with errors_of("DescribeSnapshotTierStatus", "snapshots"):
                 pages = _pages(self._client.get_paginator("describe_snapshot_tier_status"), {"snapshot-id": chunk})
                 every = (s for page in pages for s in page["SnapshotTierStatuses"])
-                found |= {s["SnapshotId"] for s in every if _under_way(s.get("LastTieringOperationStatus", ""))}
+                moving = (s for s in every if s.get("LastTieringOperationStatus", "").endswith("-in-progress"))
+                found |= {s["SnapshotId"] for s in moving}
         return frozenset(found)
 
     def _instances(self, filters: Mapping[str, Sequence[str]]) -> Iterator[Instance]:
@@ -131,11 +126,6 @@ def _chunks(values: Iterable[str]) -> Iterator[list[str]]:
     every = sorted(set(values))
     for start in range(0, len(every), FILTER_VALUES):
         yield every[start : start + FILTER_VALUES]
-
-
-def _under_way(tiering_status: str) -> bool:
-    """Whether a status such as archival-in-progress or archival-completed says that the snapshot is moving."""
-    return tiering_status.endswith("-in-progress")
 
 
 def literally(text: str) -> str:

@@ -1,7 +1,5 @@
 """The names of a volume's attributes in the EC2 API, in DescribeVolumes and CreateVolume."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +9,8 @@ from park_volumes.core.volume_spec import VolumeSpec
 
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
-    """One attribute of ``VolumeSpec``: its name in the API, which both calls share.
-
-    CreateVolume takes it only for the volume ``types``, if any are given; DescribeVolumes also reports it for others.
-    """
+    """One attribute of ``VolumeSpec``: its name in the API, which both calls share. CreateVolume takes it only for the
+    volume ``types``, if any are given; DescribeVolumes also reports it for others."""
 
     attribute: str
     name: str

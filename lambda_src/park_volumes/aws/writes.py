@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 TAGGED: Final = 500
 """Resources tagged in one call; it takes 1,000 and recommends fewer (CreateTags API)."""
-
+MODE: Final = "governance"
 LOCK_DAYS: Final = 36_500
 """The longest lock that LockSnapshot takes. In governance mode UnlockSnapshot can end it earlier."""
 
@@ -31,12 +31,12 @@ class Ec2Writes:
         self._client = client
 
     def do(self, step: steps.SimpleStep) -> None:  # noqa: C901, PLR0912  # one case for each step; mypy checks that none is missing
-        """Perform a step that has no result except its success."""
         match step:
             case steps.CreateSnapshot():
                 self._create_snapshot(step)
             case steps.LockSnapshot():
-                self._lock_snapshot(step)
+                with errors_of("LockSnapshot", step.snapshot_id):
+                    self._client.lock_snapshot(SnapshotId=step.snapshot_id, LockMode=MODE, LockDuration=LOCK_DAYS)
             case steps.MarkVolume():
                 self._tag([step.volume_id], our_tags.tags_of_transit(step.mark, step.target))
             case steps.DetachVolume():
@@ -44,19 +44,20 @@ class Ec2Writes:
             case steps.ConfirmSnapshots():
                 self._tag(step.snapshot_ids, our_tags.tags_of_confirmation(step.at))
             case steps.DeleteVolume():
-                self._delete_volume(step)
+                with errors_of("DeleteVolume", step.volume_id, done=GONE):
+                    self._client.delete_volume(VolumeId=step.volume_id)
             case steps.DiscardSnapshot():
                 self._discard_snapshot(step)
             case steps.ArchiveSnapshot():
-                self._archive_snapshot(step)
+                with errors_of("ModifySnapshotTier", step.snapshot_id):
+                    self._client.modify_snapshot_tier(SnapshotId=step.snapshot_id, StorageTier="archive")
             case steps.RestoreSnapshotTier():
-                self._restore_snapshot_tier(step)
+                with errors_of("RestoreSnapshotTier", step.snapshot_id):
+                    self._client.restore_snapshot_tier(SnapshotId=step.snapshot_id, PermanentRestore=True)
             case steps.RememberStart():
-                value = our_tags.request_value(step.at, step.capacity_refused_at)
-                self._tag(step.snapshot_ids, {our_tags.START_REQUESTED: value})
+                self._tag(step.snapshot_ids, our_tags.tags_of_request(step.at, step.capacity_refused_at))
             case steps.RememberTermination():
-                value = our_tags.termination_value(step.instance_id, step.at)
-                self._tag(step.snapshot_ids, {our_tags.TERMINATED: value})
+                self._tag(step.snapshot_ids, our_tags.tags_of_termination(step.instance_id, step.at))
             case steps.CountAttempt():
                 self._tag([step.snapshot_id], {our_tags.ATTEMPT: str(step.attempt)})
             case steps.SetDeleteOnTermination():
@@ -76,10 +77,6 @@ class Ec2Writes:
                 TagSpecifications=[{"ResourceType": "snapshot", "Tags": _tags(step.tags)}],
             )
 
-    def _lock_snapshot(self, step: steps.LockSnapshot) -> None:
-        with errors_of("LockSnapshot", step.snapshot_id):
-            self._client.lock_snapshot(SnapshotId=step.snapshot_id, LockMode="governance", LockDuration=LOCK_DAYS)
-
     def _detach_volume(self, step: steps.DetachVolume) -> None:
         """Detach a volume. Raises Raced, though too late, if EC2's answer names another attachment than intended."""
         with errors_of("DetachVolume", step.volume_id):
@@ -88,11 +85,6 @@ class Ec2Writes:
             words = f"it was attached again at {ended['AttachTime']:%H:%M:%S}, which this pass had not seen."
             raise Raced("DetachVolume", step.volume_id, "AttachedAnew", words)
 
-    def _delete_volume(self, step: steps.DeleteVolume) -> None:
-        """Delete a volume. One that is already gone counts as deleted; one in use raises Raced."""
-        with errors_of("DeleteVolume", step.volume_id, done=GONE):
-            self._client.delete_volume(VolumeId=step.volume_id)
-
     def _discard_snapshot(self, step: steps.DiscardSnapshot) -> None:
         """Unlock and delete a snapshot. The deletion shows whether unlocking worked or was needed."""
         if step.locked:
@@ -100,14 +92,6 @@ class Ec2Writes:
                 self._client.unlock_snapshot(SnapshotId=step.snapshot_id)
         with errors_of("DeleteSnapshot", step.snapshot_id, done=GONE):
             self._client.delete_snapshot(SnapshotId=step.snapshot_id)
-
-    def _archive_snapshot(self, step: steps.ArchiveSnapshot) -> None:
-        with errors_of("ModifySnapshotTier", step.snapshot_id):
-            self._client.modify_snapshot_tier(SnapshotId=step.snapshot_id, StorageTier="archive")
-
-    def _restore_snapshot_tier(self, step: steps.RestoreSnapshotTier) -> None:
-        with errors_of("RestoreSnapshotTier", step.snapshot_id):
-            self._client.restore_snapshot_tier(SnapshotId=step.snapshot_id, PermanentRestore=True)
 
     def create_volume(self, step: steps.CreateVolume) -> tuple[str, datetime]:
         """Create a volume from its record. Returns its id and creation time: a past one for a token used before."""
@@ -137,9 +121,7 @@ class Ec2Writes:
 
     def _unmark_volumes(self, step: steps.UnmarkVolumes) -> None:
         """Remove exactly this mark. Given a value, EC2 deletes a tag only if it still has that value (DeleteTags API).
-
-        The target is removed in any case: if a newer mark still needs it, it is found again in the record.
-        """
+        The target is removed in any case: if a newer mark still needs it, it is found again in the record."""
         with errors_of("DeleteTags", ", ".join(step.volume_ids), done=GONE):
             self._client.delete_tags(
                 Resources=list(step.volume_ids),
@@ -156,7 +138,6 @@ class Ec2Writes:
             self._client.stop_instances(InstanceIds=[instance_id])
 
     def _tag(self, ids: Sequence[str], tags: Mapping[str, str]) -> None:
-        """In one call, or in a few."""
         for start in range(0, len(ids), TAGGED):
             some = ids[start : start + TAGGED]
             with errors_of("CreateTags", ", ".join(some)):

@@ -1,7 +1,5 @@
 """The commands, their options and their exit codes. docs/cli.md explains what they are for."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys
@@ -45,7 +43,7 @@ EPILOG = (
 )
 
 
-class Act(NamedTuple):
+class Action(NamedTuple):
     """What a command does about instances: in words, by its decision, and pass after pass."""
 
     words: str
@@ -56,10 +54,10 @@ class Act(NamedTuple):
 STARTED = "bring the volumes back and start the instances"
 RESTORED = "bring the volumes back, and leave the instances stopped"
 PARKED = "snapshot the volumes of stopped instances and delete them"
-ACTS = {
-    "start": Act(STARTED, partial(start, intent=Intent.START), Desk.start),
-    "restore": Act(RESTORED, partial(start, intent=Intent.RESTORE), Desk.restore),
-    "park": Act(PARKED, park, Desk.park),
+ACTIONS = {
+    "start": Action(STARTED, partial(start, intent=Intent.START), Desk.start),
+    "restore": Action(RESTORED, partial(start, intent=Intent.RESTORE), Desk.restore),
+    "park": Action(PARKED, park, Desk.park),
 }
 
 
@@ -117,8 +115,8 @@ def _parser() -> argparse.ArgumentParser:
     told = _add(commands, "explain", "show what was seen of an instance, what is decided, and why", json_too=True)
     told.add_argument("ref", metavar="INSTANCE", help="an id or a Name")
     _add(commands, "check", "check whether any instance is parked, before you remove the module")
-    for name, act in ACTS.items():
-        doing = _add(commands, name, act.words)
+    for name, action in ACTIONS.items():
+        doing = _add(commands, name, action.words)
         doing.add_argument("refs", metavar="INSTANCE", nargs="*", help="ids or Names")
         doing.add_argument("--dry-run", action="store_true", help="show the next steps without doing them")
         time_up = "give up after this time (%(default)s)"
@@ -205,16 +203,15 @@ def _list(desk: Desk, *, as_json: bool) -> ExitCode:
 
 def _explain(desk: Desk, ref: str, *, as_json: bool) -> ExitCode:
     ids, _ = desk.named([ref])
-    for observation in desk.observe(ids):
-        lines = list(explain(observation, desk.settings, desk.clock.now()))
-        if as_json:
-            shown = status(observation, desk.settings, desk.clock.now())
-            desk.screen.say(json.dumps(shown | {"explained": lines}, indent=2))
-            return ExitCode.DONE
-        for line in lines:
-            desk.screen.say(line)
-        return ExitCode.DONE
-    return ExitCode.UNKNOWN
+    found = desk.observe(ids)
+    if not found:
+        return ExitCode.UNKNOWN
+    lines = list(explain(found[0], desk.settings, desk.clock.now()))
+    if as_json:
+        lines = [json.dumps(status(found[0], desk.settings, desk.clock.now()) | {"explained": lines}, indent=2)]
+    for line in lines:
+        desk.screen.say(line)
+    return ExitCode.DONE
 
 
 def _check(desk: Desk) -> ExitCode:
@@ -240,11 +237,11 @@ def _do(desk: Desk, options: argparse.Namespace) -> ExitCode:
         ids = [o.instance.id for o in _without_volumes(desk)]
         if not ids:
             desk.screen.say(NOBODY)
-    act, ending = ACTS[options.command], ExitCode.DONE
+    action, ending = ACTIONS[options.command], ExitCode.DONE
     if options.dry_run:
-        _say_only(desk, ids, act)
+        _say_only(desk, ids, action)
     elif ids:
-        ending = act.do(desk, ids)
+        ending = action.do(desk, ids)
     return together([ending, *([] if clear else [ExitCode.UNKNOWN])])
 
 
@@ -253,10 +250,10 @@ def _without_volumes(desk: Desk) -> list[Observation]:
     return [o for o in desk.every() if phase_of(o) in WITHOUT_ROOT and o.records]
 
 
-def _say_only(desk: Desk, ids: Sequence[str], act: Act) -> None:
+def _say_only(desk: Desk, ids: Sequence[str], action: Action) -> None:
     for observation in desk.observe(ids):
         desk.screen.say(observation.instance.label)
-        for line in decided("next", act.decide(observation, desk.settings, desk.clock.now())):
+        for line in decided("next", action.decide(observation, desk.settings, desk.clock.now())):
             desk.screen.say(line)
         desk.screen.say(f"  costs: {costs(observation, desk.settings.prices)} USD a month")
     desk.screen.say("Nothing was changed.")

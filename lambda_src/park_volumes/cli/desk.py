@@ -1,7 +1,5 @@
 """Runs pass after pass until every named instance is done."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -29,10 +27,11 @@ MARGIN = timedelta(seconds=3)
 PACE = 3.0
 """Seconds between two passes."""
 
+Act = Callable[[Pass, str], Result | None]
+"""What one pass does about one instance; None if there is no such instance."""
+
 
 class ExitCode(IntEnum):
-    """How a command ended."""
-
     DONE = 0
     FAILED = 1
     USAGE = 2
@@ -53,10 +52,6 @@ class StartReverted(Exception):
 def together(endings: Iterable[ExitCode]) -> ExitCode:
     found = set(endings)
     return next((e for e in WORST if e in found), ExitCode.DONE)
-
-
-Act = Callable[[Pass, str], Result | None]
-"""What one pass does about one instance; None if there is no such instance."""
 
 
 def _ending(r: Result | None, ended: Callable[[Result], bool]) -> ExitCode | None:
@@ -175,8 +170,7 @@ class Desk:
         if code in STOPPED_ON_PURPOSE:
             return None
         error = StartReverted(f"EC2 started {instance_id} and stopped it again ({code}).")
-        decision = Decision(reason=str(error))
-        return Result(observation=observation, decision=decision, ending=Ending.FAILED, error=error)
+        return Result(observation=observation, decision=Decision(reason=str(error)), ending=Ending.FAILED, error=error)
 
     def _settled(self, endings: dict[str, ExitCode]) -> ExitCode:
         """Remove the marks of what came back, once no description can show the old state: some minutes later."""
@@ -196,8 +190,7 @@ class Desk:
             while left := [i for i in ids if i not in endings]:
                 for instance_id, result in self._pass_over(left, act).items():
                     self._tell(board, instance_id, result, goal)
-                    ending = _ending(result, ended)
-                    if ending is not None:
+                    if (ending := _ending(result, ended)) is not None:
                         endings[instance_id] = ending
                 if all(i in endings for i in ids):
                     break
@@ -226,8 +219,7 @@ class Desk:
             board.show(instance_id, 0, "there is no such instance")
             return
         name = f"{instance_id} {result.observation.instance.name}".rstrip()
-        percent = _percent(self._shown(result.observation), goal)
-        board.show(name, percent, str(result.error or result.reason))
+        board.show(name, _percent(self._shown(result.observation), goal), str(result.error or result.reason))
 
     def _shown(self, observation: Observation) -> dict[str, Any]:
         return status(observation, self.settings, self.clock.now())

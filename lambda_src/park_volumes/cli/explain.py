@@ -1,7 +1,5 @@
 """What was seen of an instance, what is decided about it, and why, as text for people."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from datetime import datetime
@@ -52,10 +50,8 @@ def step_in_words(step: Step) -> str:
 def costs(observation: Observation, prices: Mapping[str, float]) -> str:
     found = savings(observation, prices)
     least = "at most " if found.at_most else ""
-    return (
-        f"as volumes {money(found.as_volumes)}, now {money(found.now)}, saved {money(found.saved)}; "
-        f"parked {least}{money(found.as_snapshots)}"
-    )
+    today = f"as volumes {money(found.as_volumes)}, now {money(found.now)}, saved {money(found.saved)}"
+    return f"{today}; parked {least}{money(found.as_snapshots)}"
 
 
 def money(cost: float | None) -> str:

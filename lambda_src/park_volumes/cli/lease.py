@@ -1,10 +1,7 @@
 """What Lambda guarantees and a laptop does not: a time limit for every pass, and a correct clock.
 
 The safety rules (docs/safety.md) need both: a pass never acts after its time limit, and its times can be compared with
-EC2's. A laptop can sleep and wake up in the middle of a pass, and its clock can be wrong.
-"""
-
-from __future__ import annotations
+EC2's. A laptop can sleep and wake up in the middle of a pass, and its clock can be wrong."""
 
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -60,6 +57,5 @@ class Lease:
 
     def compare(self, parsed: dict[str, Any], **_: Any) -> None:
         """Measure how far this computer's clock is off, by the header Date of an answer."""
-        told = parsed.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
-        if told:
+        if told := parsed.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date"):
             self._off = abs(self._clock.now() - parsedate_to_datetime(told))

@@ -1,8 +1,7 @@
 """The page of the deployed module on localhost: every request is signed (SigV4) and sent to the Function URL.
 
 Other programs and websites on the same computer must not be able to use the credentials: the relay listens only on the
-loopback address, and answers only under a path that contains its secret.
-"""
+loopback address, and answers only under a path that contains its secret."""
 
 from __future__ import annotations
 
@@ -48,10 +47,8 @@ class Relay:
         self._server.server_close()
 
     def forward(self, method: str, path: str) -> tuple[int, dict[str, str], bytes]:
-        """Ask the Function URL. Returns the status, the headers that matter to a browser, and the body.
-
-        No request of the page has a body.
-        """
+        """Ask the Function URL. Returns the status, the headers that matter to a browser, and the body. No request of
+        the page has a body."""
         signed = AWSRequest(method=method, url=self.url + path, headers={"Accept": "*/*"})
         SigV4Auth(self._credentials().get_frozen_credentials(), "lambda", self._region).add_auth(signed)
         request = urllib.request.Request(self.url + path, method=method, headers=dict(signed.headers.items()))  # noqa: S310  # the address of the Function URL, which is https

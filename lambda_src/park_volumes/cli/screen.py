@@ -1,7 +1,5 @@
 """What a person sees: bars if there is a terminal and the package rich, otherwise plain lines."""
 
-from __future__ import annotations
-
 import importlib.util
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager

@@ -1,10 +1,7 @@
 """The archive tier: when the snapshots of a parked instance move there, and how a start gets them back.
 
 An archived snapshot costs a quarter, is billed for at least 90 days, and takes up to 72 hours to come back (Amazon EBS
-User Guide, "Archive Amazon EBS snapshots"). It can be used while it moves there, but not once it has arrived.
-"""
-
-from __future__ import annotations
+User Guide, "Archive Amazon EBS snapshots"). It can be used while it moves there, but not once it has arrived."""
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
@@ -21,10 +18,8 @@ RESTORES_AT_ONCE = 5
 
 
 def due(seen: Observation, settings: Settings, now: datetime) -> tuple[SnapshotRecord, ...]:
-    """The snapshots of a parked instance to archive: all of each device, since they share their blocks.
-
-    A restoration that has begun needs them, even if the start is no longer wanted.
-    """
+    """The snapshots of a parked instance to archive: all of each device, since they share their blocks. A restoration
+    that has begun needs them, even if the start is no longer wanted."""
     generation = seen.complete_generation
     if settings.archive_after is None or generation is None or seen.restored:
         return ()
@@ -60,9 +55,7 @@ def bring_back(archived: Iterable[SnapshotRecord], moving: Collection[str]) -> S
 
 def some_at_once(fleet: Iterable[Observation], settings: Settings, now: datetime) -> list[Observation]:
     """The instances of a fleet to archive, as many as EC2 accepts at once; every day it begins with different ones.
-
-    Those still moving are included until they have arrived, so no sweep asks for more than there is room for.
-    """
+    Those still moving are included until they have arrived, so no sweep asks for more than there is room for."""
     candidates = [(o, due(o, settings, now)) for o in sorted(fleet, key=lambda o: o.instance.id)]
     every = [(o, len(parts)) for o, parts in candidates if parts]
     first = now.toordinal() * ARCHIVES_AT_ONCE % len(every) if every else 0

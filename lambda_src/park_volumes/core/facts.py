@@ -1,9 +1,6 @@
 """The facts that decisions are based on: what EC2 describes, and what our tags say.
 
-Times are timezone-aware UTC datetimes, sizes are GiB unless their name says otherwise, states are EC2's own words.
-"""
-
-from __future__ import annotations
+Times are timezone-aware UTC datetimes, sizes are GiB unless their name says otherwise, states are EC2's own words."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +11,6 @@ from park_volumes.core.volume_spec import VolumeSpec
 
 NEVER = datetime.fromtimestamp(0, UTC)
 """The time of something that has not happened yet."""
-
 NOT_SHOWN = "gone"
 """The state of an instance that EC2 does not show, although snapshots of it exist. EC2 has no such state."""
 
@@ -78,9 +74,7 @@ class Attachment:
 @dataclass(frozen=True)
 class TransitMark:
     """The tag ``park-volumes:mark`` of a volume in transit. All volumes of one attempt at parking have the same mark.
-
-    ``at`` is when the pass that wrote it began. That pass ends at most one function timeout later.
-    """
+    ``at`` is when the pass that wrote it began. That pass ends at most one function timeout later."""
 
     deployment: str
     instance_id: str
@@ -101,10 +95,8 @@ class AttachmentTarget:
 
 @dataclass(frozen=True, kw_only=True)
 class Volume:
-    """An EBS volume. State: creating, available, in-use, deleting, deleted, error.
-
-    ``snapshot_id`` is the snapshot that it was created from, empty if there is none.
-    """
+    """An EBS volume. State: creating, available, in-use, deleting, deleted, error. ``snapshot_id`` is the snapshot that
+    it was created from, empty if there is none."""
 
     id: str
     state: str
@@ -134,8 +126,7 @@ class SnapshotRecord:
     - ``attempt`` counts the volumes requested from CreateVolume, from 1.
     - ``written`` is the size of all written blocks in bytes; None if EC2 does not report it.
     - ``terminated`` is when the instance was first seen terminated.
-    - ``archived``: the snapshot is in the archive tier, and no volume can be created from it.
-    """
+    - ``archived``: the snapshot is in the archive tier, and no volume can be created from it."""
 
     snapshot_id: str
     volume_id: str
@@ -215,11 +206,9 @@ class VolumeInTransit:
 
 @dataclass(frozen=True, kw_only=True)
 class Generation:
-    """The parts of one attempt at parking whose volumes were, or were about to be, given up.
-
-    ``confirmed_at`` is the newest confirmation on its snapshots. ``missing`` names what is not there. While
-    anything is missing, nothing may be restored or deleted by this generation.
-    """
+    """The parts of one attempt at parking whose volumes were, or were about to be, given up. ``confirmed_at`` is the
+    newest confirmation on its snapshots. ``missing`` names what is not there. While anything is missing, nothing may be
+    restored or deleted by this generation."""
 
     name: str
     confirmed_at: datetime
@@ -238,8 +227,7 @@ class Observation:
     - ``volumes``: attached to the instance, marked for it, or named by a record of its last stop.
     - ``locked``: the ids of its locked snapshots.
     - ``moving``: the ids of snapshots on their way to or from the archive tier.
-    - ``damaged``: a sentence for each of our snapshots whose record cannot be read.
-    """
+    - ``damaged``: a sentence for each of our snapshots whose record cannot be read."""
 
     instance: Instance
     volumes: tuple[Volume, ...] = ()
@@ -297,11 +285,9 @@ class Observation:
 
     @cached_property
     def generation(self) -> Generation | None:
-        """The generation of this stop that was confirmed last; None if there is none.
-
-        The pass that detached the root volume confirms the snapshots: the newest confirmation names that attempt. Two
-        passes at once can take two snapshots of one part: the one with the smallest id counts, in every pass.
-        """
+        """The generation of this stop that was confirmed last; None if there is none. The pass that detached the root
+        volume confirms the snapshots: the newest confirmation names that attempt. Two passes at once can take two
+        snapshots of one part: the one with the smallest id counts, in every pass."""
         confirmed = [(r.confirmed_at, r) for r in self.of_this_stop if r.confirmed_at]
         if not confirmed:
             return None

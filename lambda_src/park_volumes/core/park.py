@@ -2,10 +2,7 @@
 
 ``docs/safety.md`` has the order and the reason for it. In short: no volume is given up before every volume of the
 attempt has a completed and locked snapshot. Detaching the root volume is the lock, because EC2 does not start an
-instance without one. Deleting it is the commit, because a start either puts that volume back or finds it gone.
-"""
-
-from __future__ import annotations
+instance without one. Deleting it is the commit, because a start either puts that volume back or finds it gone."""
 
 import hashlib
 from collections.abc import Sequence
@@ -24,16 +21,13 @@ from park_volumes.core.steps import Decision, Stage, going_on, refuse, stages
 
 DETACHING = timedelta(seconds=15)
 """How long a detachment usually takes; EC2 sends no event for it."""
-
 RETRY_SNAPSHOT = timedelta(minutes=5)
 """How long after a failed snapshot the next one is taken."""
 
 
 def park(seen: Observation, settings: Settings, now: datetime, *, take_snapshots: bool = True) -> Decision:  # noqa: C901  # one case for each phase; mypy checks that none is missing
-    """The next steps to park this instance, or the reason why there are none.
-
-    Without ``take_snapshots``, the snapshots that are still needed are left to another message.
-    """
+    """The next steps to park this instance, or the reason why there are none. Without ``take_snapshots``, the snapshots
+    that are still needed are left to another message."""
     instance, phase = seen.instance, phase_of(seen)
     if phase is Phase.ENDED:
         return retain(seen, settings, now)
@@ -213,11 +207,9 @@ def _snapshot_step(seen: Observation, settings: Settings, part: _Part) -> steps.
 
 
 def _lock(seen: Observation, settings: Settings, now: datetime, generation: str, parts: Sequence[_Part]) -> Decision:
-    """Every volume has its completed snapshot: lock the snapshots, mark the volumes, detach the root volume.
-
-    The snapshots are confirmed last, by the pass that detached the exact attachment that they copy: nothing else proves
-    that nobody else has detached the root volume, or detached it and attached it again, since it was observed.
-    """
+    """Every volume has its completed snapshot: lock the snapshots, mark the volumes, detach the root volume. The
+    snapshots are confirmed last, by the pass that detached the exact attachment that they copy: nothing else proves
+    that nobody else has detached the root volume, or detached it and attached it again, since it was observed."""
     instance = seen.instance
     copies = [part.snapshots[0] for part in parts]
     ripe = min(r.started for r in copies) + settings.grace_period
@@ -231,11 +223,9 @@ def _lock(seen: Observation, settings: Settings, now: datetime, generation: str,
     root = next(part for part in parts if part.attachment.device == instance.root_device)
     detach = (_detach(root.volume, root.attachment),)
     confirm = (steps.ConfirmSnapshots(snapshot_ids=tuple(r.snapshot_id for r in copies), at=mark.at),)
-    return going_on(
-        f"All {len(copies)} snapshots of {instance.id} are completed: its root volume is detached.",
-        steps=stages(locks, marks, detach, confirm),
-        again=settings.lock_period + timedelta(seconds=1),
-    )
+    reason = f"All {len(copies)} snapshots of {instance.id} are completed: its root volume is detached."
+    over = settings.lock_period + timedelta(seconds=1)
+    return going_on(reason, steps=stages(locks, marks, detach, confirm), again=over)
 
 
 def _detach(v: Volume, a: Attachment) -> steps.DetachVolume:
@@ -291,11 +281,9 @@ def _give_up(seen: Observation, settings: Settings, now: datetime) -> Decision:
     commit: Stage = (steps.DeleteVolume(volume_id=root.id),) if root else ()
     detach = tuple(_detach(v.volume, a) for v in data if (a := v.attachment) and a.state == "attached")
     delete = tuple(steps.DeleteVolume(volume_id=v.id) for v in data if v.state == "available")
-    return going_on(
-        f"The volumes of {instance.id} have their snapshots and are deleted.",
-        steps=stages(commit, detach, delete),
-        again=DETACHING if len(delete) < len(data) else None,
-    )
+    reason = f"The volumes of {instance.id} have their snapshots and are deleted."
+    again = DETACHING if len(delete) < len(data) else None
+    return going_on(reason, steps=stages(commit, detach, delete), again=again)
 
 
 def _proven(v: VolumeInTransit, seen: Observation, settings: Settings) -> bool:

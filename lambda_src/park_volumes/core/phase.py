@@ -2,10 +2,7 @@
 
 A phase is a reading of what was observed and is stored nowhere. ``PHASES`` has one row for each: its evidence, what
 each side does about it, and where it leads. ``docs/safety.md`` and the README show the same table; ``make docs`` writes
-it there. The request is a second axis: what was asked for, wherever the instance stands.
-"""
-
-from __future__ import annotations
+it there. The request is a second axis: what was asked for, wherever the instance stands."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,13 +13,10 @@ from park_volumes.core.facts import NOT_SHOWN, Observation
 from park_volumes.core.settings import Settings
 
 TERMINATED = "terminated"
-
 STOPPED_ON_PURPOSE = ("", "Client.UserInitiatedShutdown", "Client.InstanceInitiatedShutdown", "Server.ScheduledStop")
 """The StateReason codes of a stop that a person, the guest or AWS maintenance asked for; an absent one counts too."""
-
 NO_CAPACITY = "Server.InsufficientInstanceCapacity"
 """The StateReason code of a start that EC2 had no room for."""
-
 SHORTEST_WAIT = timedelta(minutes=1)
 """The wait before a start is tried again that EC2 had no capacity for."""
 
@@ -101,17 +95,11 @@ def _restoring(seen: Observation) -> bool:
     return bool(seen.restored)
 
 
-def _parked(_: Observation) -> bool:
-    return True
-
-
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One phase in the table: how it is recognized, what both sides do about it, and where it leads.
-
-    ``leads_to`` are the phases that the functions and EC2 bring about, each with what has happened then; ``people``
-    those that only people bring about, each with what they do.
-    """
+    """One phase in the table: how it is recognized, what both sides do about it, and where it leads. ``leads_to`` are
+    the phases that the functions and EC2 bring about, each with what has happened then; ``people`` those that only
+    people bring about, each with what they do."""
 
     phase: Phase
     holds: Callable[[Observation], bool]
@@ -218,7 +206,7 @@ PHASES = (
     ),
     Row(
         phase=Phase.PARKED,
-        holds=_parked,
+        holds=lambda _: True,
         evidence="none of these volumes exists",
         park_side="archives the snapshots, if that pays",
         wanted_start="makes volumes from the snapshots, attaches them, the root volume last, and starts",
@@ -278,11 +266,9 @@ def start_reverted(seen: Observation, settings: Settings) -> bool:
 
 
 def next_try(seen: Observation, settings: Settings, now: datetime) -> datetime | None:
-    """When a start is tried again that EC2 had no capacity for: after as long again as it has waited already.
-
-    None where the last try did not end like that, or the hour is over. EC2 refuses the call, or it accepts the call,
-    moves the launch time, and lets the instance fall back to stopped.
-    """
+    """When a start is tried again that EC2 had no capacity for: after as long again as it has waited already. None
+    where the last try did not end like that, or the hour is over. EC2 refuses the call, or it accepts the call, moves
+    the launch time, and lets the instance fall back to stopped."""
     last = _try_without_capacity(seen, settings)
     if last is None or now >= last[0] + settings.start_hold:
         return None
@@ -308,8 +294,5 @@ def reverted_message(seen: Observation) -> str:
 
 def blocked_by_parking(seen: Observation, tried: datetime) -> bool:
     """Whether EC2 must have refused a start at that time because of us: no root volume since, and records of this stop.
-
-    An instance launched later has been started by somebody meanwhile, and may have been stopped again on purpose.
-    """
-    launched = seen.instance.launch_time
-    return phase_of(seen) in WITHOUT_ROOT and bool(seen.of_this_stop) and launched < tried
+    An instance launched later has been started by somebody meanwhile, and may have been stopped again on purpose."""
+    return phase_of(seen) in WITHOUT_ROOT and bool(seen.of_this_stop) and seen.instance.launch_time < tried

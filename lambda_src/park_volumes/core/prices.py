@@ -3,10 +3,7 @@
 Each price has a name: a volume type for a GiB (gp3, gp2, io1, io2, st1, sc1, standard); a type with -iops for one IOPS
 (for gp3, above 3,000); gp3-throughput for a MiB/s above 125; snapshot and archive for a GiB of written blocks;
 archive-restore for restoring a GiB from there, once. Without a price the cost is None, never a guess, and so is every
-sum that includes it.
-"""
-
-from __future__ import annotations
+sum that includes it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -42,8 +39,7 @@ BY_REGION: Mapping[str, Mapping[str, float]] = {
 }
 
 GP3_FREE_IOPS = 3000
-GP3_FREE_THROUGHPUT = 125
-"""MiB/s."""
+GP3_FREE_THROUGHPUT = 125  # MiB/s
 IO2_FIRST_TIER = 32_000
 """IOPS of io2 up to which one price applies. The tiers above it are cheaper, and not in the table."""
 LEAST_ARCHIVED = 3
@@ -104,12 +100,10 @@ def archiving_pays(
 @dataclass(frozen=True, kw_only=True)
 class Savings:
     """An instance's storage in USD a month; each is None if a price is unknown.
-
     ``now``: the existing volumes, the largest snapshot of each device, as its snapshots share their blocks, and every
     archived one, which is whole. ``as_volumes``: if it had never been parked. ``as_snapshots``: once it is parked, by
     its last snapshots. ``saved``: ``as_volumes`` minus ``now``; negative if it runs and its last snapshots are still
-    kept. ``at_most``: EC2 has not reported yet how much is written, so every block is counted.
-    """
+    kept. ``at_most``: EC2 has not reported yet how much is written, so every block is counted."""
 
     now: float | None
     as_volumes: float | None
@@ -140,7 +134,6 @@ def savings(seen: Observation, prices: Mapping[str, float]) -> Savings:
 
 
 def total(every: Iterable[Savings]) -> Savings:
-    """The savings of many instances together."""
     found = list(every)
     return Savings(
         now=_sum(s.now for s in found),

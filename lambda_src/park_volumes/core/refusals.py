@@ -1,10 +1,7 @@
 """Every reason to refuse, as a sentence that says what to do next. An empty string means no objection.
 
 The instances that must not be parked come first, then what prevents volumes from being put back or restored, and last
-the deployment that only observes.
-"""
-
-from __future__ import annotations
+the deployment that only observes."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -20,7 +17,6 @@ from park_volumes.core.tags import LEAVE_ATTACHED
 
 REGION_ZONE = re.compile(r"[a-z]{2}(-[a-z]+)+-\d[a-z]")
 """An Availability Zone: not a Local Zone (us-west-2-lax-1a), not a Wavelength Zone (us-east-1-wl1-bos-wlz-1)."""
-
 BY_HAND = "Nothing was changed; attach the others by hand."
 
 
@@ -28,7 +24,6 @@ BY_HAND = "Nothing was changed; attach the others by hand."
 
 
 def not_to_be_parked(seen: Observation, volumes: Sequence[Volume], settings: Settings) -> str:
-    """Why this stopped instance must not be parked with these volumes."""
     if words := refusal(seen.instance, volumes, settings):
         return words
     root_ids = {v.id for v, a in seen.attached if a.device == seen.instance.root_device}
@@ -39,16 +34,13 @@ def not_to_be_parked(seen: Observation, volumes: Sequence[Volume], settings: Set
 
 def refusal(instance: Instance, volumes: Iterable[Volume], settings: Settings) -> str:
     """Why this instance must not be parked because of its kind, its stop or its volumes."""
-    of_instance = _by_kind(instance) or _by_place(instance) or _by_product(instance, settings) or _by_owner(instance)
+    of_instance = _by_kind_and_place(instance) or _by_product(instance, settings) or _by_owner(instance)
     return of_instance or _by_stop(instance) or next((words for v in volumes if (words := _of_volume(v))), "")
 
 
 def dearer(volumes: Iterable[Volume], settings: Settings) -> str:
-    """Why these volumes would cost too much as snapshots, with the figures.
-
-    Only a finished snapshot shows how much is written, and it costs money too, so every block counts. If a price is
-    unknown, nothing is refused.
-    """
+    """Why these volumes would cost too much as snapshots, with the figures. Only a finished snapshot shows how much is
+    written, and it costs money too, so every block counts. If a price is unknown, nothing is refused."""
     every = list(volumes)
     before = [volume_price(settings.prices, v.spec) for v in every]
     after = [snapshot_price(settings.prices, v.spec.size * GIB) for v in every]
@@ -64,7 +56,7 @@ def dearer(volumes: Iterable[Volume], settings: Settings) -> str:
     )
 
 
-def _by_kind(i: Instance) -> str:
+def _by_kind_and_place(i: Instance) -> str:
     if i.lifecycle == "spot":
         return "It is a Spot Instance, which EC2 terminates when its root volume is detached."
     if i.lifecycle and i.lifecycle != "scheduled":
@@ -73,6 +65,8 @@ def _by_kind(i: Instance) -> str:
         return "Hibernation is enabled for it, and its root volume holds the hibernated memory."
     if i.root_device_type != "ebs":
         return f"Its root device is of the type {i.root_device_type}, not ebs: it cannot be stopped and started."
+    if i.outpost_arn or not REGION_ZONE.fullmatch(i.zone):
+        return f"It runs in {i.outpost_arn or i.zone}: Outposts, Local Zones and Wavelength Zones are not supported."
     return ""
 
 
@@ -82,12 +76,6 @@ def _by_product(i: Instance, settings: Settings) -> str:
             words = f"It has the Marketplace product code {code}, and its volumes may never attach again."
             remedy = "If you have tested that volumes of this product do, add the code to allowed_product_codes."
             return f"{words} {remedy}"
-    return ""
-
-
-def _by_place(i: Instance) -> str:
-    if i.outpost_arn or not REGION_ZONE.fullmatch(i.zone):
-        return f"It runs in {i.outpost_arn or i.zone}: Outposts, Local Zones and Wavelength Zones are not supported."
     return ""
 
 
@@ -124,14 +112,10 @@ def put_back_obstacle(seen: Observation, root: VolumeInTransit) -> str:
     """Says if a volume is not where our passes left it, and somebody has to move it first."""
     if taken := [v.id for v in seen.originals_of(root.mark.generation) if v.elsewhere]:
         return f"{', '.join(taken)} of {seen.instance.id} is attached elsewhere: detach it and try again."
-    return _at_wrong_device(seen) or device_taken(seen)
-
-
-def _at_wrong_device(seen: Observation) -> str:
-    """Says if a volume in transit is attached to the instance at the wrong device."""
     attached = [(v, v.attachment.device) for v in seen.in_transit if v.attachment]
-    moved = [f"{v.id} at {at} instead of {v.target.device}" for v, at in attached if at != v.target.device]
-    return f"{seen.instance.id} has {', '.join(moved)}: detach it and try again." if moved else ""
+    if moved := [f"{v.id} at {at} instead of {v.target.device}" for v, at in attached if at != v.target.device]:
+        return f"{seen.instance.id} has {', '.join(moved)}: detach it and try again."
+    return device_taken(seen)
 
 
 def device_taken(seen: Observation) -> str:
@@ -168,10 +152,8 @@ def unmarked_originals(seen: Observation) -> str:
 
 
 def foreign_originals(seen: Observation) -> str:
-    """Says if original volumes are left, and none of them belongs to the generation that was given up last.
-
-    Once a whole generation is given up, volumes of another attempt that are still attached do not count: they stay.
-    """
+    """Says if original volumes are left, and none of them belongs to the generation that was given up last. Once a
+    whole generation is given up, volumes of another attempt that are still attached do not count: they stay."""
     name = seen.generation.name if seen.generation else ""
     whole = seen.complete_generation is not None
     left = [v for v in seen.originals if not whole or v.attachment is None or v.mark.generation == name]
@@ -193,10 +175,8 @@ def nothing_whole(seen: Observation) -> str:
         words += _recycle_bin(instance.id)
     elif seen.records:
         ids = ", ".join(sorted(r.snapshot_id for r in seen.records))
-        words = (
-            f"{instance.id} has no root volume, and its snapshots ({ids}) are not those of its last stop. Nothing was "
-            "changed; create a volume from the snapshot that you want and attach it by hand."
-        )
+        words = f"{instance.id} has no root volume, and its snapshots ({ids}) are not those of its last stop. "
+        words += "Nothing was changed; create a volume from the snapshot that you want and attach it by hand."
     else:
         words = f"{instance.id} has no root volume and no snapshots of ParkVolumes to create one from. "
         words += _recycle_bin(instance.id)
@@ -212,10 +192,8 @@ def _recycle_bin(instance_id: str) -> str:
 
 
 def restore_obstacle(seen: Observation) -> str:
-    """Says if a part is from another zone, or another volume is at its device.
-
-    Such a volume can be an empty one that Terraform created while the instance was parked.
-    """
+    """Says if a part is from another zone, or another volume is at its device. Such a volume can be an empty one that
+    Terraform created while the instance was parked."""
     return next((words for r in seen.given_up.parts if (words := _part_obstacle(seen, r))), "")
 
 

@@ -3,10 +3,7 @@
 If an instance runs again: those that its volumes have superseded, ``snapshot_retention_hours`` after the launch.
 If an instance was terminated: those of volumes that would have been deleted with it, ``orphan_retention_days`` after
 the termination was seen. Seeing it once is enough, and it is written on the snapshots, because EC2 shows a terminated
-instance for only an hour. Not seeing an instance proves nothing, so nothing is ever discarded because of that.
-"""
-
-from __future__ import annotations
+instance for only an hour. Not seeing an instance proves nothing, so nothing is ever discarded because of that."""
 
 from datetime import datetime
 
@@ -18,9 +15,6 @@ from park_volumes.core.steps import Decision, DiscardSnapshot, RememberTerminati
 
 def discard(r: SnapshotRecord, seen: Observation) -> DiscardSnapshot:
     return DiscardSnapshot(snapshot_id=r.snapshot_id, locked=r.snapshot_id in seen.locked)
-
-
-# The instance runs.
 
 
 def discard_superseded(seen: Observation, settings: Settings, now: datetime) -> Decision:
@@ -73,23 +67,17 @@ def _superseded(seen: Observation) -> list[SnapshotRecord]:
     return found
 
 
-# The instance has ended.
-
-
 def retain(seen: Observation, settings: Settings, now: datetime) -> Decision:
-    """What to do about the snapshots of an instance that is terminated, or that EC2 does not show.
-
-    Those of volumes that would have been deleted with it are discarded after a while. The others are kept forever.
-    """
+    """What to do about the snapshots of an instance that is terminated, or that EC2 does not show. Those of volumes
+    that would have been deleted with it are discarded after a while. The others are kept forever."""
     instance = seen.instance
     new = tuple(r.snapshot_id for r in seen.records if r.terminated is None)
     if new and instance.state == TERMINATED:
         remember = RememberTermination(snapshot_ids=new, instance_id=instance.id, at=now)
         return Decision(reason=_what_is_kept(seen, settings, now), steps=((remember,),))
-    if due := [r for r in seen.records if _outlived(r, settings, now)]:
+    if due := [r for r in seen.records if (until := kept_until(r, settings)) and now >= until]:
         words = f"{len(due)} snapshots of volumes that would have been deleted with it are discarded"
-        steps = tuple((discard(r, seen),) for r in due)
-        return Decision(reason=f"{instance.id} was terminated: {words}.", steps=steps)
+        return Decision(reason=f"{instance.id} was terminated: {words}.", steps=tuple((discard(r, seen),) for r in due))
     return Decision(reason=_what_is_kept(seen, settings, now))
 
 
@@ -98,11 +86,6 @@ def kept_until(r: SnapshotRecord, settings: Settings) -> datetime | None:
     if r.terminated is None or not r.delete_on_termination:
         return None
     return r.terminated + settings.orphan_retention
-
-
-def _outlived(r: SnapshotRecord, settings: Settings, now: datetime) -> bool:
-    until = kept_until(r, settings)
-    return until is not None and now >= until
 
 
 def _what_is_kept(seen: Observation, settings: Settings, now: datetime) -> str:

@@ -2,10 +2,7 @@
 
 It never deletes anything. While the original root volume exists, the originals are put back; volumes are created from
 the snapshots only when all originals are gone. The root volume is attached last: an instance starts with all volumes
-or not at all.
-"""
-
-from __future__ import annotations
+or not at all."""
 
 import re
 from collections import Counter
@@ -19,7 +16,7 @@ from park_volumes.core import refusals, steps, tags
 from park_volumes.core.archive import bring_back
 from park_volumes.core.facts import Instance, Observation, SnapshotRecord, VolumeInTransit
 from park_volumes.core.phase import Phase, next_try, phase_of, start_pending, start_under_way
-from park_volumes.core.remember import remembering
+from park_volumes.core.queue import remembering
 from park_volumes.core.settings import Settings
 from park_volumes.core.settle import attach, complete, deletion_flags, nothing_moves, set_flags, settle, unmark
 from park_volumes.core.steps import Decision, Stage, going_on, refuse, stages
@@ -28,7 +25,6 @@ INITIALIZATION_RATE = "park-volumes:initialization-rate"
 """A tag that the owner can put on an instance: MiB/s, or 0 for none."""
 RATES = range(100, 301)
 """The rates that CreateVolume accepts, in MiB/s."""
-
 SOON = timedelta(seconds=2)
 """How long EC2 usually takes to attach, detach or delete a volume."""
 
@@ -44,10 +40,8 @@ class Intent(StrEnum):
 
 
 def start(seen: Observation, settings: Settings, now: datetime, *, intent: Intent) -> Decision:  # noqa: C901  # one case for each phase; mypy checks that none is missing
-    """The next steps to get this instance running, if that is wanted.
-
-    If it is not wanted, what came back is settled, and volumes whose lock is void are put back.
-    """
+    """The next steps to get this instance running, if that is wanted. If it is not wanted, what came back is settled,
+    and volumes whose lock is void are put back."""
     instance, phase = seen.instance, phase_of(seen)
     wish = _Wish(seen=seen, settings=settings, now=now, intent=intent)
     if not tags.opted_in(instance.tags, settings):
@@ -201,8 +195,7 @@ class _Wish:
         """A volume that another attempt marked, but that is still attached, loses its mark."""
         if words := refusals.foreign_originals(self.seen):
             return refuse(words)
-        staying = [v for v in self.seen.in_transit if v.attachment]
-        marks_off = unmark(staying, self.settings, self.now)
+        marks_off = unmark([v for v in self.seen.in_transit if v.attachment], self.settings, self.now)
         return Decision(reason=f"{self.seen.instance.id} is parked.", steps=stages(marks_off))
 
     def restore(self) -> Decision:
@@ -264,10 +257,8 @@ def _attach_restored(r: SnapshotRecord, seen: Observation, made: Mapping[str, Vo
 
 
 def _create_one(r: SnapshotRecord, attempt: int, rate: int | None) -> steps.CreateVolume:
-    """Only the first attempt asks for a rate: if EC2 refuses it, another attempt is counted, which does without.
-
-    The rate is part of the token, because EC2 accepts a token only with one set of parameters.
-    """
+    """Only the first attempt asks for a rate: if EC2 refuses it, another attempt is counted, which does without. The
+    rate is part of the token, because EC2 accepts a token only with one set of parameters."""
     if rate and attempt == 1:
         return steps.CreateVolume(record=r, token=f"{r.snapshot_id}-1-{rate}", rate=rate)
     return steps.CreateVolume(record=r, token=f"{r.snapshot_id}-{attempt}")

@@ -1,7 +1,5 @@
 """What people see of an instance: its state in a word, the reason in a sentence, and each of its devices."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any, assert_never
 

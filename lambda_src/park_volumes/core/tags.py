@@ -4,8 +4,6 @@ Everything fits EC2's limits: 50 tags a resource, keys of 127 and values of 256 
 that every AWS service takes in tags (EC2 User Guide, "Tag restrictions"). The tags are the only storage that we have.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -61,9 +59,6 @@ def too_many_tags(volume: Volume) -> bool:
     return len(owner_tags(volume.tags)) + OUR_TAGS > TAGS_PER_RESOURCE
 
 
-# The record of a snapshot.
-
-
 def tags_of_record(
     volume: Volume, attachment: Attachment, *, deployment: str, launch_time: datetime, generation: str, part: str
 ) -> dict[str, str]:
@@ -85,10 +80,8 @@ def tags_of_record(
 
 
 def read_record(tags: Mapping[str, str], *, snapshot_id: str, encrypted: bool, **described: Any) -> SnapshotRecord:
-    """The record of a snapshot; ``described`` has the fields that are not in its tags.
-
-    Raises DamagedRecord, which names what cannot be read.
-    """
+    """The record of a snapshot; ``described`` has the fields that are not in its tags. Raises DamagedRecord, which
+    names what cannot be read."""
     try:
         words = dict(word.split("=", 1) for word in tags[VOLUME].split())
         part, parts = tags[PART].split("/")
@@ -116,10 +109,8 @@ def read_record(tags: Mapping[str, str], *, snapshot_id: str, encrypted: bool, *
             **described,
         )
     except (KeyError, ValueError) as error:
-        raise DamagedRecord(
-            f"The tags of snapshot {snapshot_id} do not say how to rebuild its volume ({error!r}). "
-            "The snapshot is kept; correct its park-volumes: tags."
-        ) from error
+        what = f"The tags of snapshot {snapshot_id} do not say how to rebuild its volume ({error!r})"
+        raise DamagedRecord(f"{what}. The snapshot is kept; correct its park-volumes: tags.") from error
 
 
 def tags_of_confirmation(at: datetime) -> dict[str, str]:
@@ -127,8 +118,8 @@ def tags_of_confirmation(at: datetime) -> dict[str, str]:
     return {MARK: at.isoformat()}
 
 
-def termination_value(instance_id: str, at: datetime) -> str:
-    return f"{instance_id} {at.isoformat()}"
+def tags_of_termination(instance_id: str, at: datetime) -> dict[str, str]:
+    return {TERMINATED: f"{instance_id} {at.isoformat()}"}
 
 
 def _read_termination(tags: Mapping[str, str]) -> datetime | None:
@@ -137,17 +128,14 @@ def _read_termination(tags: Mapping[str, str]) -> datetime | None:
     return datetime.fromisoformat(at) if instance_id == tags[INSTANCE] and at else None
 
 
-def request_value(at: datetime, capacity_refused_at: datetime | None) -> str:
+def tags_of_request(at: datetime, capacity_refused_at: datetime | None) -> dict[str, str]:
     """A start request: when it came, and when EC2 last had no capacity for it, if that happened."""
-    return " ".join(time.isoformat() for time in (at, capacity_refused_at) if time)
+    return {START_REQUESTED: " ".join(time.isoformat() for time in (at, capacity_refused_at) if time)}
 
 
 def _read_request(value: str) -> tuple[datetime | None, datetime | None]:
     times = [datetime.fromisoformat(word) for word in value.split(" ")] if value else []
     return (times[0] if times else None, times[1] if len(times) > 1 else None)
-
-
-# The mark and the target of a volume.
 
 
 def mark_value(mark: TransitMark) -> str:
@@ -160,19 +148,14 @@ def mark_pattern(deployment: str, instance_id: str) -> str:
     return f"{deployment} {instance_id} *"
 
 
-def target_value(target: AttachmentTarget) -> str:
-    return f"{target.device} {target.card} {target.snapshot_id} {_word(target.delete_on_termination)}"
-
-
 def tags_of_transit(mark: TransitMark, target: AttachmentTarget) -> dict[str, str]:
-    return {MARK: mark_value(mark), TARGET: target_value(target)}
+    place = f"{target.device} {target.card} {target.snapshot_id} {_word(target.delete_on_termination)}"
+    return {MARK: mark_value(mark), TARGET: place}
 
 
 def tags_of_restored_volume(r: SnapshotRecord) -> dict[str, str]:
-    """The tags with which a volume is restored: its owner's, and those that say that it is in transit.
-
-    They are the same in every pass: EC2 accepts a ClientToken again only with the same parameters.
-    """
+    """The tags with which a volume is restored: its owner's, and those that say that it is in transit. They are the
+    same in every pass: EC2 accepts a ClientToken again only with the same parameters."""
     if r.confirmed_at is None:
         raise DamagedRecord(f"Snapshot {r.snapshot_id} has no mark: its volume was never given up.")
     mark = TransitMark(r.deployment, r.instance_id, r.generation, r.launch_time, r.confirmed_at)

@@ -1,17 +1,11 @@
 """The attributes that a volume must come back with: each is listed here once, for the volume and for its record."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Self
 
 READ = "read"
-
-
-def word(read: Callable[[str], Any]) -> Mapping[str, Callable[[str], Any]]:
-    """Marks a field as a word of the tag ``park-volumes:volume``; ``read`` turns its text back into the value."""
-    return {READ: read}
+"""Marks a field as a word of the tag ``park-volumes:volume``, with what turns its text back into the value."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,14 +16,13 @@ class VolumeSpec:
     ``aws/volume_parameters.py``. Its text must not contain a space.
 
     ``size`` is in GiB, ``throughput`` in MiB/s. ``encrypted`` and ``kms_key`` are not words of the tag: the snapshot
-    itself says whether it is encrypted, and the key has its own tag because its ARN is long.
-    """
+    itself says whether it is encrypted, and the key has its own tag because its ARN is long."""
 
-    zone: str = field(metadata=word(str))
-    type: str = field(metadata=word(str))
-    size: int = field(metadata=word(int))
-    iops: int | None = field(default=None, metadata=word(int))
-    throughput: int | None = field(default=None, metadata=word(int))
+    zone: str = field(metadata={READ: str})
+    type: str = field(metadata={READ: str})
+    size: int = field(metadata={READ: int})
+    iops: int | None = field(default=None, metadata={READ: int})
+    throughput: int | None = field(default=None, metadata={READ: int})
     encrypted: bool = False
     kms_key: str = ""
 

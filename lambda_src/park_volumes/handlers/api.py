@@ -1,7 +1,5 @@
 """The HTTP API at the Function URL: routes, references, status codes."""
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Callable, Iterable
@@ -9,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote
 
 from aws_lambda_powertools import Logger
@@ -23,7 +21,6 @@ from park_volumes.aws.reads import INSTANCE_ID, literally
 from park_volumes.core import prices
 from park_volumes.core.facts import Instance, Observation
 from park_volumes.core.phase import Phase, phase_of, reverted_message
-from park_volumes.core.prices import Savings
 from park_volumes.core.queue import queue_message
 from park_volumes.core.status import STARTING, status
 from park_volumes.core.steps import Outcome
@@ -64,9 +61,7 @@ def answer(
     report: Callable[[list[Result]], None],
 ) -> dict[str, Any]:
     """Answer one Function URL request, and ``report`` the starts. Raises ValueError if the event is not such a request.
-
-    A ``busy`` function first checks whether other starts are ahead in the queue.
-    """
+    A ``busy`` function first checks whether other starts are ahead in the queue."""
     context_of_request = event["requestContext"]
     if not isinstance(context_of_request, dict) or not {"http", "stage"} <= context_of_request.keys():
         raise ValueError("The function was invoked directly, not through its Function URL.")
@@ -75,8 +70,7 @@ def answer(
 
 
 def _starts() -> StartPass:
-    starts: StartPass = app.context["starts"]
-    return starts
+    return cast("StartPass", app.context["starts"])
 
 
 def _this_pass() -> Pass:
@@ -84,8 +78,7 @@ def _this_pass() -> Pass:
 
 
 def _caller() -> Caller:
-    caller: Caller = app.context["caller"]
-    return caller
+    return cast("Caller", app.context["caller"])
 
 
 def _sign_in(_: LambdaFunctionUrlResolver, next_middleware: NextMiddleware) -> Response[Any]:
@@ -122,9 +115,9 @@ def show_openapi() -> Response[Any]:
 
 @app.get("/instances")
 def list_instances() -> Response[Any]:
-    every = [(o, _costs(o)) for o in _every(locks=True)]
-    shown = sorted((_with_costs(o, costs) for o, costs in every), key=lambda one: (one["name"], one["id"]))
-    of_all = prices.total(costs for _, costs in every)
+    every = _every(locks=True)
+    shown = sorted(map(_shown, every), key=lambda one: (one["name"], one["id"]))
+    of_all = prices.total(prices.savings(o, _this_pass().settings.prices) for o in every)
     total = {"size_gib": sum(one["size_gib"] for one in shown), "usd_per_month": savings.figures(of_all)}
     return _json(HTTPStatus.OK, {"instances": shown, "total": total})
 
@@ -152,7 +145,7 @@ def _every(*, locks: bool) -> list[Observation]:
 
 @app.get("/instances/<ref>")
 def show_instance(ref: str) -> Response[Any]:
-    return _json(HTTPStatus.OK, _shown(_find(ref, locks=True)))
+    return _json(HTTPStatus.OK, _shown(_observe(_find_instance(ref), ref, locks=True)))
 
 
 @app.post("/instances/<ref>/start")
@@ -184,14 +177,13 @@ def _report(results: list[Result]) -> None:
 
 @app.post("/instances/<ref>/stop")
 def stop_instance(ref: str) -> Response[Any]:
-    observation = _find(ref, locks=True)
-    instance = observation.instance
+    instance = _find_instance(ref)
+    observation = _observe(instance, ref, locks=True)
     if instance.state == "pending":
         message = f"{instance.id} is still starting: try again once it is running, usually within a minute."
         raise Problem(HTTPStatus.CONFLICT, "starting", message)
     if instance.state != "running":
-        going_on = instance.state == "stopping"
-        return _json(HTTPStatus.ACCEPTED if going_on else HTTPStatus.OK, _shown(observation))
+        return _json(HTTPStatus.ACCEPTED if instance.state == "stopping" else HTTPStatus.OK, _shown(observation))
     if _this_pass().settings.observe_only:
         message = f"{instance.id} is running. Nothing was changed: observe_only is set."
         raise Problem(HTTPStatus.CONFLICT, "observe_only", message)
@@ -253,16 +245,8 @@ def _started(result: Result) -> Response[Any]:
     return _json(HTTPStatus.ACCEPTED, shown | {"state": STARTING, "detail": result.reason})
 
 
-# References: an instance id, or a Name.
-
-
-def _find(ref: str, *, locks: bool) -> Observation:
-    """Find and observe the instance that a reference names. Raises Problem like the two functions that it calls."""
-    return _observe(_find_instance(ref), ref, locks=locks)
-
-
 def _find_instance(ref: str) -> Instance:
-    """The instance that a reference names. Raises Problem: 404 unknown, 409 ambiguous."""
+    """The instance that a reference, an id or a Name, stands for. Raises Problem: 404 unknown, 409 ambiguous."""
     this_pass = _this_pass()
     ref = unquote(ref)
     if INSTANCE_ID.fullmatch(ref):
@@ -317,20 +301,10 @@ def _unknown(ref: str) -> Problem:
     return Problem(HTTPStatus.NOT_FOUND, "unknown_instance", f"No instance has the id or Name {ref!r}.{hint}")
 
 
-# Answers.
-
-
 def _shown(observation: Observation) -> dict[str, Any]:
-    return _with_costs(observation, _costs(observation))
-
-
-def _costs(observation: Observation) -> Savings:
-    return prices.savings(observation, _this_pass().settings.prices)
-
-
-def _with_costs(observation: Observation, costs: Savings) -> dict[str, Any]:
-    this_pass = _this_pass()
-    return status(observation, this_pass.settings, this_pass.began) | {"usd_per_month": savings.figures(costs)}
+    settings, now = _this_pass().settings, _this_pass().began
+    costs = prices.savings(observation, settings.prices)
+    return status(observation, settings, now) | {"usd_per_month": savings.figures(costs)}
 
 
 def _json(http_status: HTTPStatus, body: Any) -> Response[Any]:

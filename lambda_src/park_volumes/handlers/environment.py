@@ -1,7 +1,5 @@
 """The settings of a deployment, from the environment that Terraform gives the functions."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from datetime import timedelta

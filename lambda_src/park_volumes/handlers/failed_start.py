@@ -2,10 +2,7 @@
 
 EC2 writes it when the console, the CLI, an SDK or a scheduler starts a parked instance. EC2 checks the root volume only
 after it has authorized the caller, so the caller named here may start every instance of the call. The error code alone
-is not enough: EC2 also returns it for malformed calls. Without the known error message, nothing happens.
-"""
-
-from __future__ import annotations
+is not enough: EC2 also returns it for malformed calls. Without the known error message, nothing happens."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,10 +22,8 @@ class FailedStart:
 
 
 def read(event: dict[str, Any], *, our_role: str) -> FailedStart | None:
-    """Read the record of a call; None for our own calls and for those that failed for another reason.
-
-    If the root volume is missing, our own start looks again anyway. Reacting to its record could loop forever.
-    """
+    """Read the record of a call; None for our own calls and for those that failed for another reason. If the root
+    volume is missing, our own start looks again anyway. Reacting to its record could loop forever."""
     detail = event["detail"]
     who = detail["userIdentity"]
     issuer = who.get("sessionContext", {}).get("sessionIssuer", {}).get("arn")

@@ -1,7 +1,6 @@
 """Where reports go: one event each to the default event bus, one message per pass to a topic, metrics into the log.
 
-A report that cannot be sent is logged as an error and stops nothing: what it reports has already happened.
-"""
+A report that cannot be sent is logged as an error and stops nothing: what it reports has already happened."""
 
 from __future__ import annotations
 
@@ -66,7 +65,6 @@ class FunctionLocation:
         return cls(partition=partition, region=region, account=account)
 
     def console(self, instance_id: str) -> str:
-        """The URL of an instance in the console."""
         host = CONSOLES.get(self.partition, CONSOLES["aws"])
         return f"https://{self.region}.{host}/ec2/home?region={self.region}#InstanceDetails:instanceId={instance_id}"
 
@@ -85,7 +83,6 @@ class Notices:
 
     @classmethod
     def of_function(cls, deployment: str, logger: Logger) -> Notices:
-        """The notices of this function, configured by its environment."""
         topic_arn = os.environ.get("NOTIFICATION_TOPIC_ARN", "")
         return cls(deployment=deployment, topic_arn=topic_arn, client=boto3.client, logger=logger)
 
@@ -108,8 +105,8 @@ class Notices:
     def send_words(self, subject: str, words: str, location: FunctionLocation) -> None:
         """Send a message for people only."""
         if topic := self._topic_arn:
-            origin = f"ParkVolumes, deployment {self._deployment}, {location.region}, account {location.account}."
-            message = f"{words}\n\n{origin}"
+            origin = f"deployment {self._deployment}, {location.region}, account {location.account}"
+            message = f"{words}\n\nParkVolumes, {origin}."
             self._attempt("Publish", lambda: self._sns.publish(TopicArn=topic, Subject=subject, Message=message))
 
     def _attempt(self, action: str, call: Callable[[], object]) -> None:
@@ -185,7 +182,6 @@ def subject(reports: Sequence[Report]) -> str:
 
 
 def paragraph(report: Report, location: FunctionLocation) -> str:
-    """One report, for people."""
     instance = report.observation.instance
     lines = (f"{instance.label}: {report.kind.value}", report.what, report.advice, location.console(instance.id))
     return "\n".join(lines)

@@ -1,10 +1,7 @@
 """Keeps EC2 calls below the throttling limits, so EC2 throttles neither us nor other callers.
 
 Every action has one bucket of request tokens per account and region, refilled at a fixed rate:
-https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html
-"""
-
-from __future__ import annotations
+https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html"""
 
 import threading
 from collections.abc import Mapping
@@ -31,34 +28,25 @@ BUCKETS: Final[Mapping[str, tuple[int, int]]] = {
     "DeleteTags": (100, 10),
 }
 """Bucket size and tokens per second of the actions that our functions call most."""
-
 SIZE, RATE = 0.8, 0.98
 """The largest share of each bucket, and of its refill, that a function uses. The rest is for other callers:
 they find tokens even while we use our full share."""
-
 LEAST: Final = timedelta(seconds=1)
 """The time that a pass gets after observing, however short its turn is."""
-
 PATIENT: Final = ("Describe", "CreateTags")
 """Calls that are retried as long as there is time: a start request needs an observation and must be remembered."""
-
 AGAIN: Final = (4.0, 12.0)
 """The shortest and the longest pause before such a retry, in seconds."""
-
 THE_REST: Final = timedelta(seconds=10)
 """The time that a pass reserves for the steps after such a retry."""
-
 BUSY: Final = timedelta(seconds=10)
 """A function that made changing calls this recently is hardly ever idle: other requests are waiting for it, too."""
-
 chance = SystemRandom()
 
 
 class Pace:
-    """The share of every bucket for one of ``functions`` that may run at once. A hook for botocore's before-call.
-
-    A call that would have to wait past the turn of its pass raises OutOfTime and is not made.
-    """
+    """The share of every bucket for one of ``functions`` that may run at once. A hook for botocore's before-call. A
+    call that would have to wait past the turn of its pass raises OutOfTime and is not made."""
 
     def __init__(self, clock: Clock, *, functions: int) -> None:
         self.functions = functions
@@ -83,10 +71,8 @@ class Pace:
                 self._clock.sleep(wait)
 
     def again(self, *, operation: Any, response: Any, **_: object) -> float | None:
-        """Seconds until the retry of a throttled ``PATIENT`` call; None if there is no time for it.
-
-        A hook for botocore's needs-retry, which decides once the SDK gives up.
-        """
+        """Seconds until the retry of a throttled ``PATIENT`` call; None if there is no time for it. A hook for
+        botocore's needs-retry, which decides once the SDK gives up."""
         code = response[1].get("Error", {}).get("Code") if response else ""
         if code != THROTTLED or not operation.name.startswith(PATIENT):
             return None

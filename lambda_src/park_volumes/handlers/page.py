@@ -1,7 +1,5 @@
 """The two answers without data, the page for people and the OpenAPI document, and the headers of all answers."""
 
-from __future__ import annotations
-
 import re
 from base64 import b64encode
 from collections.abc import Mapping
@@ -11,7 +9,6 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 INLINE = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
-
 SECURITY_HEADERS: Mapping[str, str] = {
     "Strict-Transport-Security": "max-age=63072000",
     "X-Content-Type-Options": "nosniff",
@@ -22,7 +19,6 @@ SECURITY_HEADERS: Mapping[str, str] = {
     "Cache-Control": "no-store",
 }
 """Sent with every answer (OWASP Secure Headers Project)."""
-
 NOTHING = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 """The Content-Security-Policy of an answer that is not a page."""
 
@@ -43,7 +39,5 @@ def page_policy() -> str:
     hashes: dict[str, list[str]] = {"script": [], "style": []}
     for kind, content in INLINE.findall(page()):
         hashes[kind].append(f"'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'")
-    return (
-        f"{NOTHING}; script-src {' '.join(hashes['script'])}; style-src {' '.join(hashes['style'])}; "
-        "connect-src 'self'; img-src data:"
-    )
+    own = f"script-src {' '.join(hashes['script'])}; style-src {' '.join(hashes['style'])}"
+    return f"{NOTHING}; {own}; connect-src 'self'; img-src data:"

@@ -55,11 +55,9 @@ sqs = boto3.client("sqs", config=Config(retries={"mode": "standard"}))
 @dataclass(kw_only=True)
 class _Batch:
     """What a batch of messages asks for: the ids (or SWEEP) in each message, by message id.
-
     ``looks`` counts, by instance, the delayed messages in a row that led here. ``silent`` messages come from a sweep or
     are delivered again; they do not cause another report of an ongoing problem. ``snapshots`` are the messages about a
-    completed snapshot. ``broken`` messages cannot be read.
-    """
+    completed snapshot. ``broken`` messages cannot be read."""
 
     ids_of: dict[str, set[str]] = field(default_factory=dict)
     looks: dict[str, int] = field(default_factory=dict)
@@ -74,11 +72,9 @@ class _Batch:
 
     @property
     def snapshot_just_completed(self) -> set[str]:
-        """The instances named only because a snapshot is completed.
-
-        If such an instance lacks a snapshot of another volume, another message names it too, maybe at the same moment
-        in another function: both would take that snapshot, and one is enough.
-        """
+        """The instances named only because a snapshot is completed. If such an instance lacks a snapshot of another
+        volume, another message names it too, maybe at the same moment in another function: both would take that
+        snapshot, and one is enough."""
         others = {i for message, ids in self.ids_of.items() if message not in self.snapshots for i in ids}
         return self.ids - others
 
@@ -117,9 +113,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 def _turn(messages: int) -> timedelta:
     """The time for a batch: each message in the queue gets a turn about once a minute, however many there are.
-
-    Otherwise messages that still need snapshots would hold up all later ones, as EC2 takes only a few a second.
-    """
+    Otherwise messages that still need snapshots would hold up all later ones, as EC2 takes only a few a second."""
     waiting = _waiting() if messages >= FULL_BATCH else messages
     return SETTINGS.function_timeout * pace.functions * messages / max(waiting, messages, 1)
 

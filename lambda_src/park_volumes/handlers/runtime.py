@@ -1,7 +1,5 @@
 """What both Lambdas need from their runtime: the clock, the time limit, the SDK."""
 
-from __future__ import annotations
-
 import gc
 from datetime import timedelta
 from typing import Any

@@ -1,7 +1,5 @@
 """What parking saves, as JSON for programs and as CSV for spreadsheets."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Iterable
@@ -9,7 +7,6 @@ from typing import Any
 
 from park_volumes.core import prices
 from park_volumes.core.facts import Observation, SnapshotRecord
-from park_volumes.core.prices import Savings
 from park_volumes.core.retention import kept_until
 from park_volumes.core.settings import Settings
 
@@ -21,9 +18,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 def report(every: Iterable[Observation], left: Iterable[Observation], settings: Settings) -> dict[str, Any]:
     """The storage costs of each instance and in total, in USD a month rounded to cents; null if a price is unknown.
-
-    ``left``: the instances that no longer exist but left snapshots. They are not part of the total.
-    """
+    ``left``: the instances that no longer exist but left snapshots. They are not part of the total."""
     by_name = sorted(every, key=lambda o: (o.instance.name, o.instance.id))
     found = [(o, prices.savings(o, settings.prices)) for o in by_name]
     return {
@@ -36,7 +31,7 @@ def report(every: Iterable[Observation], left: Iterable[Observation], settings: 
     }
 
 
-def figures(costs: Savings) -> dict[str, float | bool | None]:
+def figures(costs: prices.Savings) -> dict[str, float | bool | None]:
     """USD a month, rounded to cents; null if a price is unknown."""
     return {
         "as_volumes": _cents(costs.as_volumes),

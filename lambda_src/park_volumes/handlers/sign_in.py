@@ -1,7 +1,5 @@
 """Who the caller is: the identity that Lambda verified (AWS_IAM), or the holder of a token (TOKEN)."""
 
-from __future__ import annotations
-
 import hmac
 import time
 from collections.abc import Callable, Mapping
@@ -52,16 +50,13 @@ class SignIn(Protocol):
 
 
 def from_environment(variables: Mapping[str, str], read: Callable[[str], str], logger: Logger) -> SignIn:
-    """The sign-in method of the deployment. ``read`` returns the value of a parameter by its name.
-
-    Raises MissingSetting, so a wrongly deployed function fails when it is loaded and lets nobody in.
-    """
+    """The sign-in method of the deployment. ``read`` returns the value of a parameter by its name. Raises
+    MissingSetting, so a wrongly deployed function fails when it is loaded and lets nobody in."""
     match environment.text(variables, "FUNCTION_URL_AUTH"):
         case "AWS_IAM":
             return VerifiedByLambda()
         case "TOKEN":
-            parameter = environment.text(variables, "START_TOKENS_PARAMETER")
-            return Tokens(parameter=parameter, read=read, logger=logger)
+            return Tokens(parameter=environment.text(variables, "START_TOKENS_PARAMETER"), read=read, logger=logger)
         case kind:
             words = f"The environment variable FUNCTION_URL_AUTH is {kind!r}, neither AWS_IAM nor TOKEN."
             raise environment.MissingSetting(words)
@@ -72,8 +67,7 @@ class VerifiedByLambda:
 
     Nothing else in the event counts as an identity: the caller writes headers and body. An event without a signer did
     not come through the URL. Anyone who may invoke the function itself can write any event; start_policy_json does not
-    allow that: https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html
-    """
+    allow that: https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html"""
 
     def caller(self, event: Mapping[str, Any]) -> Caller:
         authorizer = _mapping(_mapping(event.get("requestContext")).get("authorizer"))
@@ -83,25 +77,16 @@ class VerifiedByLambda:
         return Caller(name=arn)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Holder:
-    """A token, stored only as its SHA-256, and its owner."""
-
-    caller: Caller
-    digest: bytes
-
-
 class Tokens:
-    """The tokens in an SSM parameter: lines of ``name:token[:instance-name-pattern]``. Empty lines and # are skipped.
-
-    A line that cannot be used is refused with an error in the log that never quotes the line; the other lines count.
-    """
+    """The tokens in an SSM parameter: lines of ``name:token[:instance-name-pattern]``. Empty lines and # are skipped. A
+    line that cannot be used is refused with an error in the log that never quotes the line; the other lines count."""
 
     def __init__(
         self, *, parameter: str, read: Callable[[str], str], logger: Logger, now: Callable[[], float] = time.monotonic
     ) -> None:
         self._parameter, self._read, self._logger, self._now = parameter, read, logger, now
-        self._holders: tuple[_Holder, ...] = ()
+        self._callers: Mapping[bytes, Caller] = {}
+        """By the SHA-256 of their tokens: the tokens themselves are not kept."""
         self._until = float("-inf")
 
     def caller(self, event: Mapping[str, Any]) -> Caller:
@@ -111,49 +96,51 @@ class Tokens:
             raise NotSignedIn("Sign in: send your token in the header Authorization: Bearer TOKEN.")
         digest = _digest(token.strip())
         # Compare all of them, even after a match, so the time taken reveals nothing.
-        found = [holder.caller for holder in self._current() if hmac.compare_digest(holder.digest, digest)]
+        found = [caller for known, caller in self._current().items() if hmac.compare_digest(known, digest)]
         if not found:
             raise NotSignedIn("This token is not valid: ask your ParkVolumes administrator for a new one.")
         return found[0]
 
-    def _current(self) -> tuple[_Holder, ...]:
+    def _current(self) -> Mapping[bytes, Caller]:
         now = self._now()
         if now >= self._until:
-            self._holders = ()
+            self._callers = {}
             self._until = now + PAUSE
-            self._holders = self._load()
-            self._until = now + (FRESH if self._holders else PAUSE)
-        if not self._holders:
+            self._callers = self._load()
+            self._until = now + (FRESH if self._callers else PAUSE)
+        if not self._callers:
             raise TokensUnreadable(f"The tokens in the parameter {self._parameter} cannot be used; the log says why.")
-        return self._holders
+        return self._callers
 
-    def _load(self) -> tuple[_Holder, ...]:
+    def _load(self) -> dict[bytes, Caller]:
+        callers: dict[bytes, Caller] = {}
         try:
             lines = self._read(self._parameter).splitlines()
         except (ClientError, BotoCoreError) as error:
             self._logger.error(f"The parameter {self._parameter} with the tokens cannot be read: {error}")
-            return ()
-        holders: dict[bytes, _Holder] = {}
+            return callers
         for number, line in enumerate(map(str.strip, lines), start=1):
             if not line or line.startswith("#"):
                 continue
-            holder = _holder(line)
-            if isinstance(holder, str):
-                self._refuse(number, holder)
-            elif holder.digest in holders:
-                self._refuse(number, f"an earlier line already has the token of {holder.caller.name}")
+            told = _read_line(line)
+            if isinstance(told, str):
+                self._refuse(number, told)
+                continue
+            digest, caller = told
+            if digest in callers:
+                self._refuse(number, f"an earlier line already has the token of {caller.name}")
             else:
-                holders[holder.digest] = holder
-        if not holders:
+                callers[digest] = caller
+        if not callers:
             self._logger.error(f"The parameter {self._parameter} contains no usable token: nobody can sign in.")
-        return tuple(holders.values())
+        return callers
 
     def _refuse(self, number: int, reason: str) -> None:
         self._logger.error(f"Line {number} of the parameter {self._parameter} is refused: {reason}.")
 
 
-def _holder(line: str) -> _Holder | str:
-    """The holder that a line describes, or what is wrong with the line, without quoting the token."""
+def _read_line(line: str) -> tuple[bytes, Caller] | str:
+    """The digest of a token and its owner, or what is wrong with the line, without quoting the token."""
     name, *rest = (part.strip() for part in line.split(":", 2))
     if not name or not rest:
         return "it does not have the form name:token or name:token:instance-name-pattern"
@@ -165,7 +152,7 @@ def _holder(line: str) -> _Holder | str:
         return f"{words}; use letters, digits and - . _ ~ + /"
     if not pattern:
         return f"the pattern of {name} is empty; write * for every instance"
-    return _Holder(caller=Caller(name=name, pattern=pattern), digest=_digest(token))
+    return _digest(token), Caller(name=name, pattern=pattern)
 
 
 def _digest(token: str) -> bytes:

@@ -1,7 +1,5 @@
 """The start Lambda: answers the Function URL, handles volumes that fail, and sweeps instances that are coming back."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable
 from functools import partial
@@ -37,7 +35,6 @@ queue = Queue()
 client.meta.events.register("before-call.ec2", pace)
 client.meta.events.register("needs-retry.ec2", pace.again)  # type: ignore[arg-type]  # the stubs expect hooks to return nothing
 ec2 = Ec2(client, deployment=SETTINGS.deployment)
-
 notices = Notices.of_function(SETTINGS.deployment, logger)
 
 
@@ -76,7 +73,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     report(results, asked=kind in ASKING, include_ongoing=kind != SCHEDULE or runtime.is_reminder(event))
     if FOLLOWS_TRAIL and kind == SCHEDULE and runtime.is_reminder(event):
         _warn_without_trail(location)
-    if failed := [_failure(r) for r in results if _failed(r) or (kind == START_REQUESTED and _refused(r))]:
+    if failed := [words for r in results if (words := _failure(r, kind))]:
         raise FailedPass(" ".join(failed))
     return {}
 
@@ -105,19 +102,13 @@ def _results(event: dict[str, Any], starts: StartPass) -> list[Result]:
             raise ValueError(f"The start function does not handle events of the type {kind!r}.")
 
 
-def _failed(result: Result) -> bool:
-    """A start without capacity is retried anyway, with growing delays: it is reported, but is not our failure."""
-    return result.error is not None and not result.without_capacity
-
-
-def _refused(result: Result) -> bool:
+def _failure(result: Result, kind: str) -> str:
     """Nobody waits for the answer to a requested start, so a refusal fails too: Lambda tries again one minute and two
     minutes later. By then an instance that was stopping has stopped. Then the event goes to the dead-letter queue."""
-    return result.decision.outcome is Outcome.REFUSED
-
-
-def _failure(result: Result) -> str:
-    return f"{result.instance_id} could not continue: {result.error or result.reason}"
+    # A start without capacity is retried anyway, with growing delays: it is reported, but is not our failure.
+    failed = result.error is not None and not result.without_capacity
+    refused = kind == START_REQUESTED and result.decision.outcome is Outcome.REFUSED
+    return f"{result.instance_id} could not continue: {result.error or result.reason}" if failed or refused else ""
 
 
 def _start_from_anywhere(event: dict[str, Any], starts: StartPass) -> list[Result]:

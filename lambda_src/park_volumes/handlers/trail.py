@@ -17,7 +17,5 @@ MISSING = (
 
 def missing(client: CloudTrailClient) -> bool:
     """Trails of other regions and of the organization count if they cover this region (CloudTrail API, DescribeTrails).
-
-    What they log is not checked: an organization does not show its members what its trail logs.
-    """
+    What they log is not checked: an organization does not show its members what its trail logs."""
     return not client.describe_trails(includeShadowTrails=True)["trailList"]

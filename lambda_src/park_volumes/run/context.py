@@ -1,7 +1,5 @@
 """What a pass works with: EC2, the settings, a clock, its time, and a way to make calls in parallel."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """Carries out a decision about one instance: step by step, waiting the seconds that EC2 takes for volumes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -13,8 +11,8 @@ from itertools import chain, count
 from park_volumes.aws.errors import DENIED, NO_CAPACITY, THROTTLED, Ec2Error, Raced
 from park_volumes.core import steps
 from park_volumes.core.facts import Observation, Volume
+from park_volumes.core.queue import without_capacity
 from park_volumes.core.refusals import apply_observe_only
-from park_volumes.core.remember import without_capacity
 from park_volumes.core.steps import Decision, Outcome, Stage, Step
 from park_volumes.run.context import OutOfTime, Pass
 
@@ -23,9 +21,10 @@ CREATING, ATTACHING = 5.0, 3.0
 POLL = 0.4
 """Seconds until the second look at volumes that take longer; the pause doubles after each look."""
 LONGEST_POLL = 5.0
-
 AFTER_RACE = timedelta(seconds=2)
 """When to look again after EC2 refused a step because the state had changed."""
+
+Confirmations = MutableMapping[str, steps.ConfirmSnapshots]
 
 
 class Ending(StrEnum):
@@ -45,10 +44,8 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """How a pass ended for one instance.
-
-    ``error`` is what stopped it if it FAILED; ``note`` is a sentence on what stopped it otherwise.
-    """
+    """How a pass ended for one instance. ``error`` is what stopped it if it FAILED; ``note`` is a sentence on what
+    stopped it otherwise."""
 
     observation: Observation
     decision: Decision
@@ -86,16 +83,11 @@ class NotNow(Exception):
     """EC2 does not accept this at the moment. Nothing is wrong: the sweep tries again."""
 
 
-Confirmations = MutableMapping[str, steps.ConfirmSnapshots]
-
-
 def execute(
     this_pass: Pass, observation: Observation, decision: Decision, *, confirmations: Confirmations | None = None
 ) -> Result:
-    """Do the steps, stage by stage. A pass that loses a race or runs out of time stops there and looks again.
-
-    The step ConfirmSnapshots is put into ``confirmations``, by instance: the pass does it for all of them at once.
-    """
+    """Do the steps, stage by stage. A pass that loses a race or runs out of time stops there and looks again. The step
+    ConfirmSnapshots is put into ``confirmations``, by instance: the pass does it for all of them at once."""
     decision = apply_observe_only(decision, observation, this_pass.settings)
     left_to_pass = {} if confirmations is None else confirmations
     return _Execution(this_pass=this_pass, observation=observation, decision=decision, confirmations=left_to_pass).run()
@@ -247,8 +239,7 @@ class _Execution:
         gone, or without its mark and so its owner's.
 
         If a volume younger than the quiet period is missing, it may not be visible yet; an older one is gone. A volume
-        attached to the instance lost its mark because it is where it belongs, which this pass has not seen yet.
-        """
+        attached to the instance lost its mark because it is where it belongs, which this pass has not seen yet."""
         volume_id, created = self._create_at_any_rate(step)
         self.made[step.record.snapshot_id] = volume_id
         if created < self.this_pass.began and self._unusable(volume_id, created):

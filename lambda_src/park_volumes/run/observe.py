@@ -1,7 +1,5 @@
 """Observes some instances, or a whole account and region, and finds those that a sweep must look at closer."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -26,10 +24,8 @@ def _archived(r: SnapshotRecord) -> bool:
 def observe(
     ec2: Ec2Reads, ids: Iterable[str], *, locks: bool, may_move: Callable[[SnapshotRecord], bool] = _archived
 ) -> dict[str, Observation]:
-    """Observe these instances; with ``locks`` also the locks of their snapshots.
-
-    ``may_move`` says which snapshots may be moving between the tiers: if there are none, EC2 is not asked.
-    """
+    """Observe these instances; with ``locks`` also the locks of their snapshots. ``may_move`` says which snapshots may
+    be moving between the tiers: if there are none, EC2 is not asked."""
     return observe_instances(ec2, ec2.instances(ids), locks=locks, may_move=may_move)
 
 
@@ -128,20 +124,17 @@ def _with_target(volume: Volume, mine: Iterable[SnapshotRecord]) -> Volume:
 
 
 def observe_fleet(ec2: Ec2Reads, settings: Settings) -> list[Observation]:
-    """Every opted-in instance, and every one that no longer exists but left snapshots, in three or four calls.
-
-    Only marked volumes are seen, and no locks.
-    """
+    """Every opted-in instance, and every one that no longer exists but left snapshots, in three or four calls. Only
+    marked volumes are seen, and no locks."""
     instances = ec2.instances_tagged({settings.opt_in_tag_key: OPTED_IN})
     snapshots = ec2.every_snapshot()
     instances += _ended(ec2, snapshots, known={i.id for i in instances})
     return list(assemble(instances, snapshots, ec2.every_marked_volume()).values())
 
 
-def park_sweep(fleet: Iterable[Observation], settings: Settings, now: datetime) -> list[str]:
+def park_sweep(fleet: Sequence[Observation], settings: Settings, now: datetime) -> list[str]:
     """The ids of the instances of a fleet for which the park side may have something to do."""
-    every = list(fleet)
-    found = [*(o for o in every if needs_park_pass(o, settings, now)), *some_at_once(every, settings, now)]
+    found = [*(o for o in fleet if needs_park_pass(o, settings, now)), *some_at_once(fleet, settings, now)]
     return list(dict.fromkeys(o.instance.id for o in found))
 
 

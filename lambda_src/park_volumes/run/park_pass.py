@@ -1,7 +1,5 @@
 """A pass of the park side: one look at the instances that a batch names, and the next steps for each."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
@@ -28,14 +26,14 @@ class ParkPass:
     """The last step of each lock, by instance; done at the end for all of them at once."""
 
     def park(self, ids: Iterable[str], *, snapshot_just_completed: Collection[str] = ()) -> list[Result]:
-        """Observe all of these instances once, and do the next steps for each.
-
-        For those in ``snapshot_just_completed`` no snapshot is taken: another message asks for it.
-        """
-        settings, began = self.this_pass.settings, self.this_pass.began
+        """Observe all of these instances once, and do the next steps for each. For those in ``snapshot_just_completed``
+        no snapshot is taken: another message asks for it."""
+        reads, settings, began = self.this_pass.ec2.reads, self.this_pass.settings, self.this_pass.began
+        named = set(ids)
+        shown = observe(reads, named, locks=True, may_move=self._old_enough)
+        every = shown | observe_not_shown(reads, named - shown.keys())
         decisions = [
-            (o, park(o, settings, began, take_snapshots=o.instance.id not in snapshot_just_completed))
-            for o in self._observe(set(ids))
+            (o, park(o, settings, began, take_snapshots=i not in snapshot_just_completed)) for i, o in every.items()
         ]
         results: dict[str, Result] = {}
 
@@ -48,11 +46,6 @@ class ParkPass:
             results[instance_id] = replace(results[instance_id], ending=Ending.FAILED, error=error)
         return [results[o.instance.id] for o, _ in decisions]
 
-    def _observe(self, ids: set[str]) -> list[Observation]:
-        reads = self.this_pass.ec2.reads
-        found = observe(reads, ids, locks=True, may_move=self._old_enough)
-        return [*found.values(), *observe_not_shown(reads, ids - found.keys()).values()]
-
     def _old_enough(self, r: SnapshotRecord) -> bool:
         """Whether a snapshot may have been sent to the archive."""
         after = self.this_pass.settings.archive_after
@@ -60,9 +53,7 @@ class ParkPass:
 
     def _confirm(self) -> dict[str, Exception]:
         """Confirm the snapshots of all instances whose root volume this pass detached. Returns the errors by instance.
-
-        EC2 tags all resources or none: if it refuses, each instance gets its own call.
-        """
+        EC2 tags all resources or none: if it refuses, each instance gets its own call."""
         steps = dict(self._confirmations)
         self._confirmations.clear()
         ids = tuple(i for step in steps.values() for i in step.snapshot_ids)

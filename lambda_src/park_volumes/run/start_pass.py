@@ -1,7 +1,5 @@
 """A pass of the start side: requested starts, queued starts, and settling what came back."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -10,8 +8,7 @@ from functools import partial
 from park_volumes.aws.errors import Ec2Error
 from park_volumes.core.facts import NEVER, Instance, Observation
 from park_volumes.core.phase import blocked_by_parking, last_request, start_pending
-from park_volumes.core.queue import AT_ONCE, ahead, may_wait, queue_message
-from park_volumes.core.remember import remembering, with_request
+from park_volumes.core.queue import AT_ONCE, ahead, may_wait, queue_message, remembering, with_request
 from park_volumes.core.start import Intent, start
 from park_volumes.core.steps import RememberStart, going_on
 from park_volumes.core.tags import opted_in
@@ -70,8 +67,7 @@ class StartPass:
         instances = self.this_pass.ec2.reads.instances(ids)
         queued = self.enqueue(instances)
         others = [i for i in instances if i.id not in ids_of(queued)]
-        observed = observe_instances(self.this_pass.ec2.reads, others, locks=False)
-        return self._begin(observed.values()) + queued
+        return self._begin(observe_instances(self.this_pass.ec2.reads, others, locks=False).values()) + queued
 
     def start_after_failed_call(self, ids: Iterable[str], tried: datetime) -> list[Result]:
         """Start the instances that EC2 refused to start at the time ``tried`` because their volumes are parked."""
@@ -99,10 +95,8 @@ class StartPass:
         return [results[o.instance.id] for o in every]
 
     def _go_on(self, observation: Observation, intent: Intent) -> Result:
-        """Decide and do, again and again while others interfere or EC2 needs seconds, until the time is over.
-
-        If EC2 has no request tokens left, others are using them: a remembered request then waits for its turn.
-        """
+        """Decide and do, again and again while others interfere or EC2 needs seconds, until the time is over. If EC2
+        has no request tokens left, others are using them: a remembered request then waits for its turn."""
         this_pass = self.this_pass
         while True:
             decision = start(observation, this_pass.settings, this_pass.began, intent=intent)
@@ -153,12 +147,11 @@ class StartPass:
         return ahead(queue.requests, began, began)
 
     def _remember_all(self, every: Sequence[Observation]) -> list[Observation]:
-        """Remember all of these requests with one call. Returns the observations with the requests in them.
-
-        EC2 tags all snapshots or none: if it refuses, each instance gets its own call.
-        """
-        writes, began = self.this_pass.ec2.writes, self.this_pass.began
-        steps = {o.instance.id: step for o in every for step in self._remember(o)}
+        """Remember all of these requests with one call. Returns the observations with the requests in them. EC2 tags
+        all snapshots or none: if it refuses, each instance gets its own call."""
+        writes, settings, began = self.this_pass.ec2.writes, self.this_pass.settings, self.this_pass.began
+        allowed = [o for o in every if opted_in(o.instance.tags, settings) and not settings.observe_only]
+        steps = {o.instance.id: step for o in allowed for step in remembering(o, began)}
         ids = tuple(i for step in steps.values() for i in step.snapshot_ids)
         try:
             writes.do(RememberStart(snapshot_ids=ids, at=began))
@@ -166,9 +159,3 @@ class StartPass:
             self.this_pass.each([partial(writes.do, step) for step in steps.values()])
         self.queue.requests = [*self.queue.requests, *([began] * len(steps))]
         return [with_request(o, began) if o.instance.id in steps else o for o in every]
-
-    def _remember(self, observation: Observation) -> tuple[RememberStart, ...]:
-        settings = self.this_pass.settings
-        if settings.observe_only or not opted_in(observation.instance.tags, settings):
-            return ()
-        return remembering(observation, self.this_pass.began)
