@@ -47,9 +47,9 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Report:
-    """One thing that happened to one instance, and what its owner may want to do about it. ``gib`` is the size of the
-    volumes that were parked or restored, ``seconds`` is how long it took, ``saves`` is what it saves in USD a month,
-    negative if snapshots cost more than volumes. None if unknown."""
+    """One thing that happened to one instance, and what its owner may want to do about it.
+    ``gib`` is the size of the volumes that were parked or restored, ``seconds`` is how long it took, ``saves`` is what
+    it saves in USD a month, negative if snapshots cost more than volumes. None if unknown."""
 
     kind: Kind
     observation: Observation

@@ -58,9 +58,8 @@ class Ec2Reads:
         return list(self._volumes({f"tag:{our_tags.MARK}": [f"{self._deployment} *"]}))
 
     def snapshots_of(self, instance_ids: Iterable[str]) -> Snapshots:
-        return records_in(
-            s for chunk in _chunks(instance_ids) for s in self._snapshots({f"tag:{our_tags.INSTANCE}": chunk})
-        )
+        tag = f"tag:{our_tags.INSTANCE}"
+        return records_in(s for chunk in _chunks(instance_ids) for s in self._snapshots({tag: chunk}))
 
     def every_snapshot(self) -> Snapshots:
         return records_in(self._snapshots({}))
@@ -78,8 +77,8 @@ class Ec2Reads:
         return records_in(s for chunk in _chunks(ids) for s in self._snapshots({"snapshot-id": chunk}))
 
     def locked(self, snapshot_ids: Iterable[str]) -> frozenset[str]:
-        """The snapshots among these that DeleteSnapshot refuses because of a lock. If one of them is gone, EC2 refuses
-        the whole call; then none counts as locked, and no volume is deleted."""
+        """The snapshots among these that DeleteSnapshot refuses because of a lock.
+        If one of them is gone, EC2 refuses the whole call; then none counts as locked, and no volume is deleted."""
         found: set[str] = set()
         for chunk in _chunks(snapshot_ids):
             with errors_of("DescribeLockedSnapshots", "snapshots", done=GONE):

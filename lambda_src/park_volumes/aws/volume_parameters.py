@@ -9,8 +9,9 @@ from park_volumes.core.volume_spec import VolumeSpec
 
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
-    """One attribute of ``VolumeSpec``: its name in the API, which both calls share. CreateVolume takes it only for the
-    volume ``types``, if any are given; DescribeVolumes also reports it for others."""
+    """One attribute of ``VolumeSpec``: its name in the API, which both calls share.
+    CreateVolume takes it only for the volume ``types``, if any are given; DescribeVolumes also reports it for
+    others."""
 
     attribute: str
     name: str

@@ -47,8 +47,8 @@ class Relay:
         self._server.server_close()
 
     def forward(self, method: str, path: str) -> tuple[int, dict[str, str], bytes]:
-        """Ask the Function URL. Returns the status, the headers that matter to a browser, and the body. No request of
-        the page has a body."""
+        """Ask the Function URL. Returns the status, the headers that matter to a browser, and the body.
+        No request of the page has a body."""
         signed = AWSRequest(method=method, url=self.url + path, headers={"Accept": "*/*"})
         SigV4Auth(self._credentials().get_frozen_credentials(), "lambda", self._region).add_auth(signed)
         request = urllib.request.Request(self.url + path, method=method, headers=dict(signed.headers.items()))  # noqa: S310  # the address of the Function URL, which is https

@@ -18,8 +18,8 @@ RESTORES_AT_ONCE = 5
 
 
 def due(seen: Observation, settings: Settings, now: datetime) -> tuple[SnapshotRecord, ...]:
-    """The snapshots of a parked instance to archive: all of each device, since they share their blocks. A restoration
-    that has begun needs them, even if the start is no longer wanted."""
+    """The snapshots of a parked instance to archive: all of each device, since they share their blocks.
+    A restoration that has begun needs them, even if the start is no longer wanted."""
     generation = seen.complete_generation
     if settings.archive_after is None or generation is None or seen.restored:
         return ()

@@ -95,8 +95,8 @@ class AttachmentTarget:
 
 @dataclass(frozen=True, kw_only=True)
 class Volume:
-    """An EBS volume. State: creating, available, in-use, deleting, deleted, error. ``snapshot_id`` is the snapshot that
-    it was created from, empty if there is none."""
+    """An EBS volume. State: creating, available, in-use, deleting, deleted, error.
+    ``snapshot_id`` is the snapshot that it was created from, empty if there is none."""
 
     id: str
     state: str
@@ -206,9 +206,9 @@ class VolumeInTransit:
 
 @dataclass(frozen=True, kw_only=True)
 class Generation:
-    """The parts of one attempt at parking whose volumes were, or were about to be, given up. ``confirmed_at`` is the
-    newest confirmation on its snapshots. ``missing`` names what is not there. While anything is missing, nothing may be
-    restored or deleted by this generation."""
+    """The parts of one attempt at parking whose volumes were, or were about to be, given up.
+    ``confirmed_at`` is the newest confirmation on its snapshots. ``missing`` names what is not there. While anything is
+    missing, nothing may be restored or deleted by this generation."""
 
     name: str
     confirmed_at: datetime
@@ -285,9 +285,9 @@ class Observation:
 
     @cached_property
     def generation(self) -> Generation | None:
-        """The generation of this stop that was confirmed last; None if there is none. The pass that detached the root
-        volume confirms the snapshots: the newest confirmation names that attempt. Two passes at once can take two
-        snapshots of one part: the one with the smallest id counts, in every pass."""
+        """The generation of this stop that was confirmed last; None if there is none.
+        The pass that detached the root volume confirms the snapshots: the newest confirmation names that attempt. Two
+        passes at once can take two snapshots of one part: the one with the smallest id counts, in every pass."""
         confirmed = [(r.confirmed_at, r) for r in self.of_this_stop if r.confirmed_at]
         if not confirmed:
             return None

@@ -26,8 +26,8 @@ RETRY_SNAPSHOT = timedelta(minutes=5)
 
 
 def park(seen: Observation, settings: Settings, now: datetime, *, take_snapshots: bool = True) -> Decision:  # noqa: C901  # one case for each phase; mypy checks that none is missing
-    """The next steps to park this instance, or the reason why there are none. Without ``take_snapshots``, the snapshots
-    that are still needed are left to another message."""
+    """The next steps to park this instance, or the reason why there are none.
+    Without ``take_snapshots``, the snapshots that are still needed are left to another message."""
     instance, phase = seen.instance, phase_of(seen)
     if phase is Phase.ENDED:
         return retain(seen, settings, now)
@@ -207,8 +207,8 @@ def _snapshot_step(seen: Observation, settings: Settings, part: _Part) -> steps.
 
 
 def _lock(seen: Observation, settings: Settings, now: datetime, generation: str, parts: Sequence[_Part]) -> Decision:
-    """Every volume has its completed snapshot: lock the snapshots, mark the volumes, detach the root volume. The
-    snapshots are confirmed last, by the pass that detached the exact attachment that they copy: nothing else proves
+    """Every volume has its completed snapshot: lock the snapshots, mark the volumes, detach the root volume.
+    The snapshots are confirmed last, by the pass that detached the exact attachment that they copy: nothing else proves
     that nobody else has detached the root volume, or detached it and attached it again, since it was observed."""
     instance = seen.instance
     copies = [part.snapshots[0] for part in parts]

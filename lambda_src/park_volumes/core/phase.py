@@ -97,9 +97,9 @@ def _restoring(seen: Observation) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One phase in the table: how it is recognized, what both sides do about it, and where it leads. ``leads_to`` are
-    the phases that the functions and EC2 bring about, each with what has happened then; ``people`` those that only
-    people bring about, each with what they do."""
+    """One phase in the table: how it is recognized, what both sides do about it, and where it leads.
+    ``leads_to`` are the phases that the functions and EC2 bring about, each with what has happened then; ``people``
+    those that only people bring about, each with what they do."""
 
     phase: Phase
     holds: Callable[[Observation], bool]
@@ -266,9 +266,9 @@ def start_reverted(seen: Observation, settings: Settings) -> bool:
 
 
 def next_try(seen: Observation, settings: Settings, now: datetime) -> datetime | None:
-    """When a start is tried again that EC2 had no capacity for: after as long again as it has waited already. None
-    where the last try did not end like that, or the hour is over. EC2 refuses the call, or it accepts the call, moves
-    the launch time, and lets the instance fall back to stopped."""
+    """When a start is tried again that EC2 had no capacity for: after as long again as it has waited already.
+    None where the last try did not end like that, or the hour is over. EC2 refuses the call, or it accepts the call,
+    moves the launch time, and lets the instance fall back to stopped."""
     last = _try_without_capacity(seen, settings)
     if last is None or now >= last[0] + settings.start_hold:
         return None

@@ -39,8 +39,9 @@ def refusal(instance: Instance, volumes: Iterable[Volume], settings: Settings) -
 
 
 def dearer(volumes: Iterable[Volume], settings: Settings) -> str:
-    """Why these volumes would cost too much as snapshots, with the figures. Only a finished snapshot shows how much is
-    written, and it costs money too, so every block counts. If a price is unknown, nothing is refused."""
+    """Why these volumes would cost too much as snapshots, with the figures.
+    Only a finished snapshot shows how much is written, and it costs money too, so every block counts. If a price is
+    unknown, nothing is refused."""
     every = list(volumes)
     before = [volume_price(settings.prices, v.spec) for v in every]
     after = [snapshot_price(settings.prices, v.spec.size * GIB) for v in every]
@@ -152,8 +153,8 @@ def unmarked_originals(seen: Observation) -> str:
 
 
 def foreign_originals(seen: Observation) -> str:
-    """Says if original volumes are left, and none of them belongs to the generation that was given up last. Once a
-    whole generation is given up, volumes of another attempt that are still attached do not count: they stay."""
+    """Says if original volumes are left, and none of them belongs to the generation that was given up last.
+    Once a whole generation is given up, volumes of another attempt that are still attached do not count: they stay."""
     name = seen.generation.name if seen.generation else ""
     whole = seen.complete_generation is not None
     left = [v for v in seen.originals if not whole or v.attachment is None or v.mark.generation == name]
@@ -192,8 +193,8 @@ def _recycle_bin(instance_id: str) -> str:
 
 
 def restore_obstacle(seen: Observation) -> str:
-    """Says if a part is from another zone, or another volume is at its device. Such a volume can be an empty one that
-    Terraform created while the instance was parked."""
+    """Says if a part is from another zone, or another volume is at its device.
+    Such a volume can be an empty one that Terraform created while the instance was parked."""
     return next((words for r in seen.given_up.parts if (words := _part_obstacle(seen, r))), "")
 
 

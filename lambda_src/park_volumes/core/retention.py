@@ -68,8 +68,8 @@ def _superseded(seen: Observation) -> list[SnapshotRecord]:
 
 
 def retain(seen: Observation, settings: Settings, now: datetime) -> Decision:
-    """What to do about the snapshots of an instance that is terminated, or that EC2 does not show. Those of volumes
-    that would have been deleted with it are discarded after a while. The others are kept forever."""
+    """What to do about the snapshots of an instance that is terminated, or that EC2 does not show.
+    Those of volumes that would have been deleted with it are discarded after a while. The others are kept forever."""
     instance = seen.instance
     new = tuple(r.snapshot_id for r in seen.records if r.terminated is None)
     if new and instance.state == TERMINATED:

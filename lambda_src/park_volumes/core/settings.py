@@ -7,8 +7,9 @@ from datetime import timedelta
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The settings of one deployment. ``prices``: USD a month by the names of ``prices.py``; empty if the prices of the
-    region are unknown. ``volume_initialization_rate``: MiB/s; 0 loads blocks on first access."""
+    """The settings of one deployment.
+    ``prices``: USD a month by the names of ``prices.py``; empty if the prices of the region are unknown.
+    ``volume_initialization_rate``: MiB/s; 0 loads blocks on first access."""
 
     deployment: str
     opt_in_tag_key: str
@@ -28,13 +29,13 @@ class Settings:
 
     @property
     def lock_period(self) -> timedelta:
-        """How long after the marks were written a pass that could detach the root volume may still be running. The pass
-        that wrote the marks may detach it up to one function timeout later. A pass that does not see that yet runs for
-        at most one quiet period after it: the lag of a describe call plus a function timeout."""
+        """How long after the marks were written a pass that could detach the root volume may still be running.
+        The pass that wrote the marks may detach it up to one function timeout later. A pass that does not see that yet
+        runs for at most one quiet period after it: the lag of a describe call plus a function timeout."""
         return self.function_timeout + self.quiet_period
 
     @property
     def settle_period(self) -> timedelta:
-        """How long after the marks were written a description may still show an attachment from before them. That is
-        the lock period plus the lag of a describe call, which is the quiet period minus a function timeout."""
+        """How long after the marks were written a description may still show an attachment from before them.
+        That is the lock period plus the lag of a describe call, which is the quiet period minus a function timeout."""
         return 2 * self.quiet_period

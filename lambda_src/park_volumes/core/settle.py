@@ -9,8 +9,8 @@ from park_volumes.core.steps import AttachVolume, Decision, SetDeleteOnTerminati
 
 
 def settle(seen: Observation, settings: Settings, now: datetime) -> Decision:
-    """What to do about the volumes in transit of an instance that has its root volume, running or stopped. We attach no
-    more volumes to a running instance: a free one was detached by somebody, and loses its mark too."""
+    """What to do about the volumes in transit of an instance that has its root volume, running or stopped.
+    We attach no more volumes to a running instance: a free one was detached by somebody, and loses its mark too."""
     instance = seen.instance
     reason = f"{instance.id} is {instance.state}."
     if not nothing_moves(seen):

@@ -40,8 +40,8 @@ class Intent(StrEnum):
 
 
 def start(seen: Observation, settings: Settings, now: datetime, *, intent: Intent) -> Decision:  # noqa: C901  # one case for each phase; mypy checks that none is missing
-    """The next steps to get this instance running, if that is wanted. If it is not wanted, what came back is settled,
-    and volumes whose lock is void are put back."""
+    """The next steps to get this instance running, if that is wanted.
+    If it is not wanted, what came back is settled, and volumes whose lock is void are put back."""
     instance, phase = seen.instance, phase_of(seen)
     wish = _Wish(seen=seen, settings=settings, now=now, intent=intent)
     if not tags.opted_in(instance.tags, settings):
@@ -257,8 +257,8 @@ def _attach_restored(r: SnapshotRecord, seen: Observation, made: Mapping[str, Vo
 
 
 def _create_one(r: SnapshotRecord, attempt: int, rate: int | None) -> steps.CreateVolume:
-    """Only the first attempt asks for a rate: if EC2 refuses it, another attempt is counted, which does without. The
-    rate is part of the token, because EC2 accepts a token only with one set of parameters."""
+    """Only the first attempt asks for a rate: if EC2 refuses it, another attempt is counted, which does without.
+    The rate is part of the token, because EC2 accepts a token only with one set of parameters."""
     if rate and attempt == 1:
         return steps.CreateVolume(record=r, token=f"{r.snapshot_id}-1-{rate}", rate=rate)
     return steps.CreateVolume(record=r, token=f"{r.snapshot_id}-{attempt}")

@@ -41,8 +41,8 @@ class DetachVolume:
 
 @dataclass(frozen=True, kw_only=True)
 class ConfirmSnapshots:
-    """Tag the snapshots of an attempt with the time of its mark: this pass, and no other, detached the root volume. The
-    time is the same for all attempts of a pass, so one call is enough for all of them."""
+    """Tag the snapshots of an attempt with the time of its mark: this pass, and no other, detached the root volume.
+    The time is the same for all attempts of a pass, so one call is enough for all of them."""
 
     snapshot_ids: tuple[str, ...]
     at: datetime
@@ -99,8 +99,8 @@ class CountAttempt:
 
 @dataclass(frozen=True, kw_only=True)
 class CreateVolume:
-    """Create a volume from a record, with its mark and target. The same ``token`` creates only one volume. ``rate``:
-    MiB/s at which EC2 loads it from its snapshot; None: on first access."""
+    """Create a volume from a record, with its mark and target. The same ``token`` creates only one volume.
+    ``rate``: MiB/s at which EC2 loads it from its snapshot; None: on first access."""
 
     record: SnapshotRecord
     token: str
@@ -162,9 +162,9 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """What to do about one instance, and why, in a sentence. ``steps`` are stages, done one after the other. The steps
-    within a stage do not depend on each other. ``look_again`` is the time until another look is useful, if no event
-    announces it."""
+    """What to do about one instance, and why, in a sentence.
+    ``steps`` are stages, done one after the other. The steps within a stage do not depend on each other. ``look_again``
+    is the time until another look is useful, if no event announces it."""
 
     reason: str
     outcome: Outcome = Outcome.DONE

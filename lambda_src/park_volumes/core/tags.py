@@ -154,8 +154,8 @@ def tags_of_transit(mark: TransitMark, target: AttachmentTarget) -> dict[str, st
 
 
 def tags_of_restored_volume(r: SnapshotRecord) -> dict[str, str]:
-    """The tags with which a volume is restored: its owner's, and those that say that it is in transit. They are the
-    same in every pass: EC2 accepts a ClientToken again only with the same parameters."""
+    """The tags with which a volume is restored: its owner's, and those that say that it is in transit.
+    They are the same in every pass: EC2 accepts a ClientToken again only with the same parameters."""
     if r.confirmed_at is None:
         raise DamagedRecord(f"Snapshot {r.snapshot_id} has no mark: its volume was never given up.")
     mark = TransitMark(r.deployment, r.instance_id, r.generation, r.launch_time, r.confirmed_at)

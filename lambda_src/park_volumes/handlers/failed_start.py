@@ -22,8 +22,8 @@ class FailedStart:
 
 
 def read(event: dict[str, Any], *, our_role: str) -> FailedStart | None:
-    """Read the record of a call; None for our own calls and for those that failed for another reason. If the root
-    volume is missing, our own start looks again anyway. Reacting to its record could loop forever."""
+    """Read the record of a call; None for our own calls and for those that failed for another reason.
+    If the root volume is missing, our own start looks again anyway. Reacting to its record could loop forever."""
     detail = event["detail"]
     who = detail["userIdentity"]
     issuer = who.get("sessionContext", {}).get("sessionIssuer", {}).get("arn")

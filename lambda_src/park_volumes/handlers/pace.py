@@ -45,8 +45,8 @@ chance = SystemRandom()
 
 
 class Pace:
-    """The share of every bucket for one of ``functions`` that may run at once. A hook for botocore's before-call. A
-    call that would have to wait past the turn of its pass raises OutOfTime and is not made."""
+    """The share of every bucket for one of ``functions`` that may run at once. A hook for botocore's before-call.
+    A call that would have to wait past the turn of its pass raises OutOfTime and is not made."""
 
     def __init__(self, clock: Clock, *, functions: int) -> None:
         self.functions = functions
@@ -71,8 +71,8 @@ class Pace:
                 self._clock.sleep(wait)
 
     def again(self, *, operation: Any, response: Any, **_: object) -> float | None:
-        """Seconds until the retry of a throttled ``PATIENT`` call; None if there is no time for it. A hook for
-        botocore's needs-retry, which decides once the SDK gives up."""
+        """Seconds until the retry of a throttled ``PATIENT`` call; None if there is no time for it.
+        A hook for botocore's needs-retry, which decides once the SDK gives up."""
         code = response[1].get("Error", {}).get("Code") if response else ""
         if code != THROTTLED or not operation.name.startswith(PATIENT):
             return None

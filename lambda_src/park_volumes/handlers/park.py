@@ -72,9 +72,9 @@ class _Batch:
 
     @property
     def snapshot_just_completed(self) -> set[str]:
-        """The instances named only because a snapshot is completed. If such an instance lacks a snapshot of another
-        volume, another message names it too, maybe at the same moment in another function: both would take that
-        snapshot, and one is enough."""
+        """The instances named only because a snapshot is completed.
+        If such an instance lacks a snapshot of another volume, another message names it too, maybe at the same moment
+        in another function: both would take that snapshot, and one is enough."""
         others = {i for message, ids in self.ids_of.items() if message not in self.snapshots for i in ids}
         return self.ids - others
 
@@ -185,10 +185,9 @@ def _look_again(results: Iterable[Result], looks: Mapping[str, int]) -> None:
 
 def _send(ids: list[str], *, delay: int, looks: int, reminder: bool = False) -> None:
     bodies = []
+    more = {"reminder": True} if reminder else {}
     for n in range(0, len(ids), IDS_PER_MESSAGE):
-        detail = {"instance-ids": ids[n : n + IDS_PER_MESSAGE], "looks": looks} | (
-            {"reminder": True} if reminder else {}
-        )
+        detail = {"instance-ids": ids[n : n + IDS_PER_MESSAGE], "looks": looks} | more
         bodies.append(json.dumps({"source": "park-volumes", "detail-type": LOOK_AGAIN, "detail": detail}))
     for n in range(0, len(bodies), MESSAGES_PER_CALL):
         entries: list[SendMessageBatchRequestEntryTypeDef] = [

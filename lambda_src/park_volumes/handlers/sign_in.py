@@ -50,8 +50,8 @@ class SignIn(Protocol):
 
 
 def from_environment(variables: Mapping[str, str], read: Callable[[str], str], logger: Logger) -> SignIn:
-    """The sign-in method of the deployment. ``read`` returns the value of a parameter by its name. Raises
-    MissingSetting, so a wrongly deployed function fails when it is loaded and lets nobody in."""
+    """The sign-in method of the deployment. ``read`` returns the value of a parameter by its name.
+    Raises MissingSetting, so a wrongly deployed function fails when it is loaded and lets nobody in."""
     match environment.text(variables, "FUNCTION_URL_AUTH"):
         case "AWS_IAM":
             return VerifiedByLambda()
@@ -78,8 +78,8 @@ class VerifiedByLambda:
 
 
 class Tokens:
-    """The tokens in an SSM parameter: lines of ``name:token[:instance-name-pattern]``. Empty lines and # are skipped. A
-    line that cannot be used is refused with an error in the log that never quotes the line; the other lines count."""
+    """The tokens in an SSM parameter: lines of ``name:token[:instance-name-pattern]``. Empty lines and # are skipped.
+    A line that cannot be used is refused with an error in the log that never quotes the line; the other lines count."""
 
     def __init__(
         self, *, parameter: str, read: Callable[[str], str], logger: Logger, now: Callable[[], float] = time.monotonic

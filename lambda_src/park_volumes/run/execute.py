@@ -44,8 +44,8 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """How a pass ended for one instance. ``error`` is what stopped it if it FAILED; ``note`` is a sentence on what
-    stopped it otherwise."""
+    """How a pass ended for one instance.
+    ``error`` is what stopped it if it FAILED; ``note`` is a sentence on what stopped it otherwise."""
 
     observation: Observation
     decision: Decision
@@ -86,8 +86,8 @@ class NotNow(Exception):
 def execute(
     this_pass: Pass, observation: Observation, decision: Decision, *, confirmations: Confirmations | None = None
 ) -> Result:
-    """Do the steps, stage by stage. A pass that loses a race or runs out of time stops there and looks again. The step
-    ConfirmSnapshots is put into ``confirmations``, by instance: the pass does it for all of them at once."""
+    """Do the steps, stage by stage. A pass that loses a race or runs out of time stops there and looks again.
+    The step ConfirmSnapshots is put into ``confirmations``, by instance: the pass does it for all of them at once."""
     decision = apply_observe_only(decision, observation, this_pass.settings)
     left_to_pass = {} if confirmations is None else confirmations
     return _Execution(this_pass=this_pass, observation=observation, decision=decision, confirmations=left_to_pass).run()

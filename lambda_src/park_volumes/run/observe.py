@@ -24,8 +24,8 @@ def _archived(r: SnapshotRecord) -> bool:
 def observe(
     ec2: Ec2Reads, ids: Iterable[str], *, locks: bool, may_move: Callable[[SnapshotRecord], bool] = _archived
 ) -> dict[str, Observation]:
-    """Observe these instances; with ``locks`` also the locks of their snapshots. ``may_move`` says which snapshots may
-    be moving between the tiers: if there are none, EC2 is not asked."""
+    """Observe these instances; with ``locks`` also the locks of their snapshots.
+    ``may_move`` says which snapshots may be moving between the tiers: if there are none, EC2 is not asked."""
     return observe_instances(ec2, ec2.instances(ids), locks=locks, may_move=may_move)
 
 
@@ -124,8 +124,8 @@ def _with_target(volume: Volume, mine: Iterable[SnapshotRecord]) -> Volume:
 
 
 def observe_fleet(ec2: Ec2Reads, settings: Settings) -> list[Observation]:
-    """Every opted-in instance, and every one that no longer exists but left snapshots, in three or four calls. Only
-    marked volumes are seen, and no locks."""
+    """Every opted-in instance, and every one that no longer exists but left snapshots, in three or four calls.
+    Only marked volumes are seen, and no locks."""
     instances = ec2.instances_tagged({settings.opt_in_tag_key: OPTED_IN})
     snapshots = ec2.every_snapshot()
     instances += _ended(ec2, snapshots, known={i.id for i in instances})

@@ -26,8 +26,8 @@ class ParkPass:
     """The last step of each lock, by instance; done at the end for all of them at once."""
 
     def park(self, ids: Iterable[str], *, snapshot_just_completed: Collection[str] = ()) -> list[Result]:
-        """Observe all of these instances once, and do the next steps for each. For those in ``snapshot_just_completed``
-        no snapshot is taken: another message asks for it."""
+        """Observe all of these instances once, and do the next steps for each.
+        For those in ``snapshot_just_completed`` no snapshot is taken: another message asks for it."""
         reads, settings, began = self.this_pass.ec2.reads, self.this_pass.settings, self.this_pass.began
         named = set(ids)
         shown = observe(reads, named, locks=True, may_move=self._old_enough)

@@ -95,8 +95,8 @@ class StartPass:
         return [results[o.instance.id] for o in every]
 
     def _go_on(self, observation: Observation, intent: Intent) -> Result:
-        """Decide and do, again and again while others interfere or EC2 needs seconds, until the time is over. If EC2
-        has no request tokens left, others are using them: a remembered request then waits for its turn."""
+        """Decide and do, again and again while others interfere or EC2 needs seconds, until the time is over.
+        If EC2 has no request tokens left, others are using them: a remembered request then waits for its turn."""
         this_pass = self.this_pass
         while True:
             decision = start(observation, this_pass.settings, this_pass.began, intent=intent)
@@ -147,8 +147,8 @@ class StartPass:
         return ahead(queue.requests, began, began)
 
     def _remember_all(self, every: Sequence[Observation]) -> list[Observation]:
-        """Remember all of these requests with one call. Returns the observations with the requests in them. EC2 tags
-        all snapshots or none: if it refuses, each instance gets its own call."""
+        """Remember all of these requests with one call. Returns the observations with the requests in them.
+        EC2 tags all snapshots or none: if it refuses, each instance gets its own call."""
         writes, settings, began = self.this_pass.ec2.writes, self.this_pass.settings, self.this_pass.began
         allowed = [o for o in every if opted_in(o.instance.tags, settings) and not settings.observe_only]
         steps = {o.instance.id: step for o in allowed for step in remembering(o, began)}
