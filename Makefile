@@ -6,7 +6,7 @@ PY := .venv/bin/python
 SET_UP := $(PYTHON) tests/support/environments.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup package docs pins lint check test explore demo bench clean
+.PHONY: help setup package docs pins lint check test mutants explore demo bench clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,10 @@ check: ## what to run after every change: static checks but checkov, unit tests,
 
 test: setup ## everything: static checks, unit tests, exploration, Terraform, deployed tests
 	@$(PY) -m tests.support.suite test
+
+mutants: ## faults put at random into the code, which the unit tests must find (SEED=1, NUMBER=300, ROOM=prices.py)
+	@$(SET_UP) dev lambda checks
+	@$(PY) -m tests.mutation
 
 explore: ## random schedules against the model: SCHEDULES=1000000 SEED=1
 	@$(SET_UP) dev
