@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import environments
 from tests.support.environments import Environment, Progress, SetUpError, environment, is_current, make, set_up
 from tests.support.terraform import LAMBDA_PYTHON, ROOT
 
@@ -34,8 +35,13 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return hashlib.sha256((folder / WHEEL).read_bytes()).hexdigest()
 
 
+@pytest.mark.parametrize("with_pip", [True, False], ids=["with the pip of the system", "without one"])
 @pytest.mark.parametrize("changed", [False, True], ids=["the same", "another"])
-def test_only_what_has_the_hash_of_its_pin_is_installed(tmp_path: Path, wheels: str, changed: bool) -> None:
+def test_only_what_has_the_hash_of_its_pin_is_installed(
+    tmp_path: Path, wheels: str, changed: bool, with_pip: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not with_pip:
+        monkeypatch.setattr(environments, "_pip_can_install_elsewhere", lambda: False)
     (tmp_path / "requirements").mkdir()
     digest = "0" * 64 if changed else wheels
     (tmp_path / "requirements" / "demo.txt").write_text(f"toy==1.0 \\\n    --hash=sha256:{digest}\n")
