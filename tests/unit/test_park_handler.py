@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 
 from park_volumes.ec2 import Ec2Error
+from park_volumes.model import Decision
+from park_volumes.reconcile import Result
 from park_volumes.settings import MissingSetting
 from tests.model.faults import Fault, at_operation
 from tests.model.records import Message
+from tests.unit.facts import ID, seen
 from tests.unit.functions import ENVIRONMENT, QUEUE_URL, SWEEP, Context, Functions, sqs_record, state_change
 from tests.unit.passes import DATA, ROOT, Stand
 
@@ -480,6 +483,21 @@ class TestAFullQueue:
         functions.park(SWEEP)
 
         assert instance_id in stand.world.messages[-1].body
+
+
+class TestLooksAgain:
+    @pytest.mark.parametrize(
+        ("seconds", "looks", "sent"),
+        [(899.2, 0, [900]), (900, 5, [900]), (900.1, 0, []), (30, 5, [30]), (30, 6, [])],
+        ids=["rounded up", "the most that SQS delays", "more than that", "the sixth in a row", "the seventh"],
+    )
+    def test_what_takes_longer_or_too_often_is_left_to_the_sweep(
+        self, functions: Functions, seconds: float, looks: int, sent: list[float]
+    ) -> None:
+        decision = Decision(reason="it is not time yet", look_again=timedelta(seconds=seconds))
+        functions.load("park")._look_again([Result(seen=seen(), decision=decision)], {ID: looks})
+
+        assert [delay for delay, _ in functions.sent()] == sent
 
 
 class TestTurns:
