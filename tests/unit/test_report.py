@@ -12,6 +12,7 @@ from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError
 
 from park_volumes.decide.park import park
+from park_volumes.handlers import notices
 from park_volumes.handlers.notices import Notices, Place
 from park_volumes.prices import BY_REGION
 from park_volumes.reconcile import Result
@@ -108,6 +109,13 @@ class TestMoney:
     """In us-east-1 a GiB of gp3 is 0.08, of gp2 0.10, of a snapshot 0.05; of gp3 an IOPS 0.005, a MiB/s 0.04."""
 
     VOLUMES = 32 * 0.08 + 1000 * 0.005 + 125 * 0.04 + 100 * 0.10
+
+    @pytest.mark.parametrize(("saves", "told"), [(1.23456, 1.23), (-0.005001, -0.01), (None, None)])
+    def test_is_told_to_the_cent(self, saves: float | None, told: float | None) -> None:
+        report = Report(kind=Kind.PARKED, seen=facts.seen(), what="", advice="", saves=saves)
+        place = Place(partition="aws", region="us-east-1", account="123456789012")
+
+        assert notices.detail(report, "park-volumes", place)["usd-a-month"] == told
 
     def test_that_parking_saves_is_told(
         self,
