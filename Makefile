@@ -1,69 +1,59 @@
 # The commands of this repository. `make` alone lists them.
 PYTHON ?= python3
-VENV := .venv
-PY := $(VENV)/bin/python
-# What the functions have in AWS and nothing else: the local AWS runs the deployed zip with it.
-LAMBDA_VENV := .venv-lambda
-# checkov and parliament, which need older libraries than the rest.
-CHECKS_VENV := .venv-checks
+PY := .venv/bin/python
+# Makes the environments that are named, where they are missing or their requirements have changed. Where one is a link
+# to another checkout's, it says so: making it anew would empty that one.
+SET_UP := $(PYTHON) tests/support/environments.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup package docs lint test explore demo bench clean
+.PHONY: help setup package docs pins lint check test mutants explore demo bench clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: $(VENV)/ready $(LAMBDA_VENV)/ready ## make the Python environments that the other commands need
-
-# Where an environment is a link to another checkout's, making it anew would empty that one.
-%/ready:
-	@test ! -L $* || { echo "$* belongs to another checkout: install what has changed there, then touch $@"; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "Python 3.11 or newer is needed; say which with make PYTHON=python3.12"; exit 1; }
-	@command -v terraform >/dev/null || { echo "terraform 1.9 or newer is needed on the PATH"; exit 1; }
-	@echo "Setting up $* from $(filter %.txt,$^)"
-	@$(PYTHON) -m venv --clear $*
-	@$*/bin/python -m pip install --quiet --disable-pip-version-check $(foreach r,$(filter %.txt,$^),-r $(r))
-	@touch $@
-
-$(VENV)/ready: requirements/dev.txt
-$(LAMBDA_VENV)/ready: requirements/lambda.txt
-$(CHECKS_VENV)/ready: requirements/checks.txt
+setup: ## make the Python environments that the other commands need
+	@$(SET_UP) dev lambda checks demo
 
 package: ## build dist/park_volumes.zip from lambda_src
 	$(PYTHON) lambda_src/build.py dist/park_volumes.zip
 
-docs: setup ## bring the generated tables in README.md up to date
+docs: ## bring the generated tables in README.md up to date
+	@$(SET_UP) dev
 	@PYTHONPATH=lambda_src $(PY) -m tests.support.readme
 
-lint: setup $(CHECKS_VENV)/ready ## static checks: ruff, mypy, bandit, import-linter, terraform fmt, checkov
-	@$(VENV)/bin/ruff check lambda_src tests
-	@$(VENV)/bin/ruff format --check lambda_src tests
-	@$(VENV)/bin/mypy
-	@$(VENV)/bin/bandit --quiet --configfile pyproject.toml --recursive lambda_src
-	@PYTHONPATH=lambda_src $(VENV)/bin/lint-imports --no-cache
-	@terraform fmt -check -recursive -diff
-	@$(CHECKS_VENV)/bin/checkov --config-file .checkov.yaml
+pins: ## pin requirements/*.in anew, with hashes (UPGRADE=--upgrade: the newest versions)
+	@$(SET_UP) pins
+	@cd requirements && for name in lambda demo dev checks pins; do \
+		../.venv-pins/bin/uv pip compile --quiet --universal --python-version=3.11 --generate-hashes $(UPGRADE) \
+			--output-file=$$name.txt $$name.in || exit 1; done
 
-# The demo measures its time, so it runs alone.
-DEPLOYING := tests/deployed tests/drift tests/examples tests/browser
+lint: ## static checks: ruff, mypy, bandit, import-linter, terraform fmt, checkov
+	@$(SET_UP) dev checks
+	@$(PY) -m tests.support.suite lint
 
-test: lint ## everything: static checks, unit, model, Terraform and deployed tests
-	@$(PY) -m pytest -n 2 --durations 10 tests/unit --cov
-	@$(PY) -m pytest -n 2 --durations 10 tests/explore tests/bench
-	@$(PY) -m pytest tests/demo
-	@$(PY) -m tests.support.chromium
-	@$(PY) -m pytest -n 2 --dist loadscope --no-loadscope-reorder --durations 10 $(DEPLOYING)
+check: ## what to run after every change: static checks but checkov, unit tests, a short exploration
+	@$(SET_UP) dev lambda checks
+	@$(PY) -m tests.support.suite check
 
-explore: setup ## random schedules against the model: SCHEDULES=1000000 SEED=1
+test: setup ## everything: static checks, unit tests, exploration, Terraform, deployed tests
+	@$(PY) -m tests.support.suite test
+
+mutants: ## faults put at random into the code, which the unit tests must find (SEED=1, NUMBER=300, ROOM=prices.py)
+	@$(SET_UP) dev lambda checks
+	@$(PY) -m tests.mutation
+
+explore: ## random schedules against the model: SCHEDULES=1000000 SEED=1
+	@$(SET_UP) dev
 	@PYTHONPATH=lambda_src $(PY) -m tests.explore
 
-demo: $(VENV)/ready $(LAMBDA_VENV)/ready ## park and start three instances on a local AWS, with a real terraform apply (KEEP=1: leave it running)
-	@PYTHONPATH=lambda_src $(PY) -m tests.demo
+demo: ## park and start three instances on a local AWS, with a real terraform apply (KEEP=1: leave it running)
+	@$(SET_UP) demo lambda
+	@PYTHONPATH=lambda_src .venv-demo/bin/python -m tests.demo
 
-bench: setup ## what it costs and how long it takes, beside two other ways, and a burst (INSTANCES=10000)
+bench: ## what it costs and how long it takes, beside two other ways, and a burst (INSTANCES=10000)
+	@$(SET_UP) dev lambda
 	@PYTHONPATH=lambda_src $(PY) -m tests.bench
 
 clean: ## remove environments and caches
-	rm -rf $(VENV) $(LAMBDA_VENV) $(CHECKS_VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-lambda .venv-demo .venv-checks .venv-pins .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,13 @@ MARKERS = ("__is_block__", "__comments__", "__inline_comments__")
 
 
 def load(file: Path) -> dict[str, Any]:
-    with file.open(encoding="utf-8") as source:
-        return {key: value for key, value in hcl2.load(source).items() if key not in MARKERS}
+    """What is in a file. The same text is read once, since that takes long: nobody may change what comes back."""
+    return _parsed(file.read_text(encoding="utf-8"))
+
+
+@cache
+def _parsed(text: str) -> dict[str, Any]:
+    return {key: value for key, value in hcl2.loads(text).items() if key not in MARKERS}
 
 
 def blocks(parsed: dict[str, Any], kind: str) -> Iterator[tuple[str, dict[str, Any]]]:

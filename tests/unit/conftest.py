@@ -1,11 +1,33 @@
-"""Fixtures of the unit tests."""
+"""Fixtures of the unit tests, which start no process: what needs one stands in tests/processes."""
 
 from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
 
 import pytest
 
 from tests.unit.functions import Functions
 from tests.unit.passes import Stand
+
+STARTS_A_PROCESS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system"}
+watching = False
+
+
+def _watch(event: str, _arguments: object) -> None:
+    if watching and event in STARTS_A_PROCESS:
+        raise AssertionError(f"{event}: a unit test starts no process, tests/processes is there for that")
+
+
+sys.addaudithook(_watch)
+
+
+@pytest.fixture(autouse=True)
+def _no_process() -> Iterator[None]:
+    global watching  # noqa: PLW0603  # a hook can not be taken off again
+    watching = True
+    yield
+    watching = False
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from park_volumes.core import tags
 from tests.model import judge
-from tests.model.faults import Fault, at_operation
+from tests.model.faults import Fault, Lag, at_operation
 from tests.model.records import Durations
 from tests.model.world import World
 from tests.unit.facts import SETTINGS
@@ -349,6 +349,25 @@ class TestStart:
 
         assert (reply.status, reply.body["state"]) == (200, "running")
         assert states(stand, instance_id) == ["running"]
+
+    def test_with_wait_is_answered_within_a_second_of_its_running(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        stand = Stand(World(durations=Durations(start=7)))
+        functions = Functions(stand, monkeypatch)
+        stand.stopped()
+        began = stand.clock.now()
+
+        assert functions.waiting("db", "30").body["state"] == "running"
+        assert 7 <= (stand.clock.now() - began).total_seconds() < 8
+
+    def test_with_wait_what_ec2_tells_late_is_not_taken_for_a_start_that_was_taken_back(
+        self, stand: Stand, functions: Functions
+    ) -> None:
+        """For a while EC2 may still describe the instance as it was before: stopped, with the launch of then."""
+        stand.stopped()
+        stand.world.lag = Lag(5, seed=1)
+
+        reply = functions.waiting("db", "30")
+        assert (reply.status, reply.body["state"]) == (200, "running")
 
     def test_with_a_wait_that_is_too_short_is_202(self, stand: Stand, functions: Functions) -> None:
         stand.parked()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -25,7 +23,6 @@ from park_volumes.cli.screen import Screen
 from tests.model import judge
 from tests.model.faults import Call, Fault, FaultPlan, at_operation
 from tests.model.records import Instance
-from tests.support.terraform import ROOT as REPOSITORY
 from tests.unit.passes import DATA, ROOT, OneAtATime, Stand, WorldClock
 
 UNKNOWN = "i-0000000000000000f"
@@ -381,24 +378,6 @@ class TestUsage:
 
         with pytest.raises(NotPossible, match="give --region"):
             command._connect(argparse.Namespace(profile=None, region=None))
-
-    def test_it_needs_neither_powertools_nor_rich(self) -> None:
-        """In a process of its own, in which neither can be imported."""
-        program = (
-            "import sys; sys.modules['rich'] = sys.modules['aws_lambda_powertools'] = None\n"
-            "from park_volumes.__main__ import run\n"
-            "sys.argv = ['park-volumes', '--help']\n"
-            "run()"
-        )
-        done = subprocess.run(
-            [sys.executable, "-c", program],
-            env={"PYTHONPATH": str(REPOSITORY / "lambda_src")},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert (done.returncode, done.stderr) == (0, "")
-        assert "restore" in done.stdout
 
 
 class Terminal(io.StringIO):

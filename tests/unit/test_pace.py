@@ -11,6 +11,7 @@ import boto3
 import pytest
 from botocore.awsrequest import AWSResponse, HTTPHeaders
 
+from park_volumes.handlers import pace as pace_module
 from park_volumes.handlers import runtime
 from park_volumes.handlers.pace import AGAIN, BUCKETS, LEAST, RATE, SIZE, THE_REST, Pace
 from park_volumes.run.context import OutOfTime
@@ -50,6 +51,37 @@ def test_a_burst_goes_through_at_once(clock: Clock) -> None:
     call(Pace(clock, functions=2), "CreateSnapshot", int(SIZE * 100 / 2))
 
     assert clock.now() - before < A_MOMENT
+
+
+def test_a_fifth_of_a_bucket_is_left_to_others(clock: Clock) -> None:
+    pace, before = Pace(clock, functions=1), clock.now()
+    call(pace, "CreateSnapshot", 80)
+    assert clock.now() - before < A_MOMENT
+
+    call(pace, "CreateSnapshot")
+    assert (clock.now() - before).total_seconds() == pytest.approx(1 / 4.9, abs=1e-5)
+
+
+def test_however_small_its_part_is_a_function_has_one_call_at_once(clock: Clock) -> None:
+    """The tenth part of four tokens is none."""
+    pace, before = Pace(clock, functions=10), clock.now()
+    call(pace, "StartInstances")
+    assert clock.now() == before
+
+    call(pace, "StartInstances")
+    assert (clock.now() - before).total_seconds() == pytest.approx(10 / 1.96, abs=1e-5)
+
+
+def test_tokens_come_back_up_to_the_size_of_the_bucket_and_no_further(clock: Clock) -> None:
+    pace = Pace(clock, functions=1)
+    call(pace, "CreateSnapshot", 80)
+    clock.sleep(3600)
+    before = clock.now()
+    call(pace, "CreateSnapshot", 80)
+    assert clock.now() - before < A_MOMENT
+
+    call(pace, "CreateSnapshot")
+    assert clock.now() - before > A_MOMENT
 
 
 @pytest.mark.parametrize("functions", [2, 10])
@@ -105,6 +137,31 @@ def test_a_turn_that_the_look_used_up_still_has_a_moment(clock: Clock) -> None:
     assert clock.now() - before <= LEAST
 
 
+def test_that_moment_is_a_second(clock: Clock) -> None:
+    pace = Pace(clock, functions=1)
+    call(pace, "DetachVolume", 40)
+    pace.begin(turn=clock.now(), deadline=clock.now() + LATER)
+    made = 0
+    with suppress(OutOfTime):
+        for _ in range(40):
+            call(pace, "DetachVolume")
+            made += 1
+
+    assert made == int(1 * 0.98 * 5)
+
+
+def test_it_begins_with_the_first_change_and_is_not_lengthened_by_the_next(clock: Clock) -> None:
+    pace = Pace(clock, functions=1)
+    call(pace, "DetachVolume", 40)
+    pace.begin(turn=clock.now(), deadline=clock.now() + LATER)
+    clock.sleep(0.5)
+    call(pace, "DetachVolume", 2)
+    clock.sleep(0.8)
+    call(pace, "DetachVolume", 4)
+    with pytest.raises(OutOfTime):
+        call(pace, "DetachVolume", 4)
+
+
 def test_nothing_waits_beyond_the_deadline(clock: Clock) -> None:
     pace = Pace(clock, functions=2)
     call(pace, "DetachVolume", int(SIZE * 50 / 2))
@@ -147,6 +204,32 @@ def test_nothing_is_tried_again_when_the_time_is_needed_for_the_rest(passing: Pa
     clock.sleep(60 - THE_REST.total_seconds() - AGAIN[0])
 
     assert again(passing, "DescribeVolumes") is None
+
+
+def test_a_try_that_leaves_ten_seconds_for_the_rest_is_made(
+    passing: Pace, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[float, float]] = []
+
+    def uniform(least: float, most: float) -> float:
+        asked.append((least, most))
+        return least
+
+    monkeypatch.setattr(pace_module, "chance", SimpleNamespace(uniform=uniform))
+    clock.sleep(60 - 10 - 4 - 0.5)
+    assert again(passing, "DescribeVolumes") == 4.0
+    clock.sleep(0.5)
+    assert again(passing, "DescribeVolumes") is None
+    assert asked == [(4.0, 12.0)] * 2
+
+
+def test_for_ten_seconds_after_a_change_a_function_is_busy_and_then_not(clock: Clock) -> None:
+    pace = Pace(clock, functions=1)
+    call(pace, "CreateTags")
+    clock.sleep(9.9)
+    assert pace.begin(turn=clock.now() + LATER, deadline=clock.now() + LATER)
+    clock.sleep(0.1)
+    assert not pace.begin(turn=clock.now() + LATER, deadline=clock.now() + LATER)
 
 
 def test_a_function_is_busy_that_has_changed_something_ten_seconds_ago(clock: Clock) -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
 import pytest
 
 from park_volumes.aws.errors import Ec2Error
+from park_volumes.core.steps import Decision
 from park_volumes.handlers.environment import MissingSetting
+from park_volumes.run.execute import Result
 from tests.model.faults import Fault, at_operation
 from tests.model.records import Message
-from tests.unit.functions import ENVIRONMENT, QUEUE_URL, SWEEP, Functions, sqs_record, state_change
+from tests.unit.facts import ID, seen
+from tests.unit.functions import ENVIRONMENT, QUEUE_URL, SWEEP, Context, Functions, sqs_record, state_change
 from tests.unit.passes import DATA, ROOT, Stand
 
 
@@ -480,3 +483,45 @@ class TestAFullQueue:
         functions.park(SWEEP)
 
         assert instance_id in stand.world.messages[-1].body
+
+
+class TestLooksAgain:
+    @pytest.mark.parametrize(
+        ("seconds", "looks", "sent"),
+        [(899.2, 0, [900]), (900, 5, [900]), (900.1, 0, []), (30, 5, [30]), (30, 6, [])],
+        ids=["rounded up", "the most that SQS delays", "more than that", "the sixth in a row", "the seventh"],
+    )
+    def test_what_takes_longer_or_too_often_is_left_to_the_sweep(
+        self, functions: Functions, seconds: float, looks: int, sent: list[float]
+    ) -> None:
+        decision = Decision(reason="it is not time yet", look_again=timedelta(seconds=seconds))
+        functions.load("park")._look_again([Result(observation=seen(), decision=decision)], {ID: looks})
+
+        assert [delay for delay, _ in functions.sent()] == sent
+
+
+class TestTurns:
+    """How long a batch may hold up the batches after it."""
+
+    @pytest.mark.parametrize(
+        ("messages", "waiting", "seconds"),
+        [(0, 0, 0), (1, 0, 120), (189, 19_000, 120), (190, 19_000, 1.2), (190, 380, 60), (190, 7, 120)],
+        ids=["none", "one", "not full", "a hundred batches wait", "one more batch waits", "fewer than SQS counted"],
+    )
+    def test_each_message_has_its_turn_within_two_minutes_of_both_functions(
+        self, functions: Functions, monkeypatch: pytest.MonkeyPatch, messages: int, waiting: int, seconds: float
+    ) -> None:
+        """Of a batch that is not full nobody waits, whatever SQS says."""
+        park = functions.load("park")
+        turns: list[float] = []
+
+        def begin(*, turn: datetime, deadline: datetime) -> bool:
+            assert deadline - functions.stand.clock.now() == timedelta(seconds=57)
+            turns.append((turn - functions.stand.clock.now()).total_seconds())
+            return False
+
+        monkeypatch.setattr(park, "_waiting", lambda: waiting)
+        monkeypatch.setattr(park.pace, "begin", begin)
+        park.handler({"Records": [sqs_record(f"m{n}", "no message of ours") for n in range(messages)]}, Context())
+
+        assert turns == [pytest.approx(seconds)]

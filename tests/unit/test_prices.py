@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
 import pytest
 
 from park_volumes.core.prices import (
@@ -9,6 +13,7 @@ from park_volumes.core.prices import (
     REGIONS,
     TABLE,
     archive_price,
+    archiving_pays,
     prices_of,
     savings,
     snapshot_price,
@@ -179,3 +184,89 @@ def test_a_total_is_known_only_where_every_part_is() -> None:
     assert total([known, known]).saved == pytest.approx(2 * (known.saved or 0))
     assert total([known, unknown]).saved is None
     assert total([]).saved == 0.0
+
+
+def test_a_total_is_at_most_what_it_says_if_any_part_is() -> None:
+    known = savings(seen(records=[record(ROOT, confirmed_at=MARKED, written=GIB)]), VIRGINIA)
+    at_most = savings(parked(), VIRGINIA)
+
+    assert total([known, at_most]).at_most
+    assert not total([known, known]).at_most
+    assert not total([]).at_most
+
+
+@pytest.mark.parametrize(
+    ("one", "expected"),
+    [
+        (spec(type="gp3", size=100, iops=4000, throughput=225), 9.12 + 5.7 + 4.56),
+        (spec(type="gp2", size=100, iops=300), 11.4),
+        (spec(type="io1", size=100, iops=1000), 12.78 + 66.6),
+        (spec(type="io2", size=100, iops=1000), 12.78 + 66.6),
+        (spec(type="st1", size=500), 25.5),
+        (spec(type="sc1", size=500), 8.7),
+        (spec(type="standard", size=100), 8.0),
+    ],
+)
+def test_a_volume_in_seoul_costs_what_the_price_list_of_seoul_says(one: VolumeSpec, expected: float) -> None:
+    assert volume_price(SEOUL, one) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("prices", [SEOUL, VIRGINIA], ids=["Seoul", "Virginia"])
+def test_snapshots_and_the_archive_cost_the_same_in_both_regions(prices: Mapping[str, float]) -> None:
+    assert snapshot_price(prices, 100 * GIB) == pytest.approx(5.0)
+    assert archive_price(prices, 100 * GIB) == pytest.approx(1.25)
+    assert prices["archive-restore"] == pytest.approx(0.03)
+
+
+def test_the_largest_iops_that_has_one_price_is_known_and_the_next_is_not() -> None:
+    assert price(spec(type="io2", size=100, iops=32_000)) == pytest.approx(12.5 + 2080.0)
+    assert price(spec(type="io2", size=100, iops=32_001)) is None
+    assert price(spec(type="io1", size=100, iops=32_001)) is not None
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"confirmed_at": None},
+        {"confirmed_at": MARKED, "launch_time": LAUNCHED - timedelta(days=1)},
+        {"confirmed_at": MARKED, "state": "error"},
+    ],
+    ids=["kept its volume", "of an earlier stop", "not completed"],
+)
+def test_only_what_was_given_up_since_the_last_start_would_be_a_volume_again(facts: dict[str, Any]) -> None:
+    assert savings(seen(records=[record(ROOT, written=GIB, **facts)]), VIRGINIA).as_volumes == 0.0
+
+
+@pytest.mark.parametrize("state", ["deleting", "deleted", "error"])
+def test_a_volume_that_is_none_any_more_costs_nothing(state: str) -> None:
+    assert savings(seen(volume("vol-root", state=state)), VIRGINIA).now == 0.0
+
+
+@pytest.mark.parametrize("archived", [4, 10], ids=["smaller than those", "larger than those"])
+def test_what_is_archived_is_paid_whole_beside_the_largest_that_is_not(archived: int) -> None:
+    chain = (
+        record(ROOT, written=3 * GIB),
+        record(ROOT, snapshot_id="snap-2", written=5 * GIB),
+        record(ROOT, snapshot_id="snap-3", written=archived * GIB, archived=True),
+    )
+
+    assert savings(seen(records=chain), VIRGINIA).now == pytest.approx(archived * 0.0125 + 5 * 0.05)
+
+
+def test_the_archive_pays_if_three_months_in_it_and_the_way_back_cost_less() -> None:
+    """Of one GiB: three months of 0.0125 and 0.03 are less than three of 0.05, by 0.0825 USD."""
+    (one,) = (record(ROOT, written=GIB),)
+    assert archiving_pays([one], [one], VIRGINIA)
+    assert archiving_pays([one], [one], {**VIRGINIA, "archive-restore": 0.1124})
+    assert not archiving_pays([one], [one], {**VIRGINIA, "archive-restore": 0.1126})
+    assert not archiving_pays([one], [one], {**VIRGINIA, "archive": 0.0401})
+    for unknown in ("snapshot", "archive", "archive-restore"):
+        assert not archiving_pays([one], [one], {k: v for k, v in VIRGINIA.items() if k != unknown})
+
+
+def test_what_two_snapshots_of_a_device_share_is_not_shared_in_the_archive() -> None:
+    chain = [record(ROOT, snapshot_id=f"snap-{n}", written=4 * GIB) for n in range(4)]
+    assert archiving_pays(chain[:2], [], VIRGINIA)
+    assert not archiving_pays(chain, [], VIRGINIA)
+    other = record(DATA, written=4 * GIB)
+    assert archiving_pays([*chain[:3], other], [], VIRGINIA)

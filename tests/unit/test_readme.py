@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import botocore.session
 import pytest
 from botocore import xform_name
+from botocore.model import ServiceModel
 
 from park_volumes.core import prices
 from tests.iam.forbidden import FORBIDDEN
@@ -131,12 +133,23 @@ def test_every_command_of_aws_has_the_options_that_are_used(document: Path) -> N
             assert set(re.findall(r" --([a-z-]+)", line)) <= known, line
 
 
+@cache
+def _session() -> botocore.session.Session:
+    """One for all: it keeps the models of services that it has read."""
+    return botocore.session.get_session()
+
+
+@cache
+def _service(name: str) -> ServiceModel:
+    return _session().get_service_model(name)
+
+
+@cache
 def _options(service: str, operation: str) -> set[str]:
     """The options of a command, which are the parameters of its operation; a waiter polls one."""
-    session = botocore.session.get_session()
-    model = session.get_service_model(service)
+    model = _service(service)
     if operation.startswith("wait "):
-        waiters = session.get_waiter_model(service)
+        waiters = _session().get_waiter_model(service)
         names = {
             xform_name(name).replace("_", "-"): waiters.get_waiter(name).operation for name in waiters.waiter_names
         }

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from park_volumes.core.park import park
 from park_volumes.core.prices import BY_REGION
+from park_volumes.handlers import notices
 from park_volumes.handlers.notices import FunctionLocation, Notices
 from park_volumes.report import Kind, Report, gauges, of_parking
 from park_volumes.run.execute import Result
@@ -108,6 +109,13 @@ class TestMoney:
     """In us-east-1 a GiB of gp3 is 0.08, of gp2 0.10, of a snapshot 0.05; of gp3 an IOPS 0.005, a MiB/s 0.04."""
 
     VOLUMES = 32 * 0.08 + 1000 * 0.005 + 125 * 0.04 + 100 * 0.10
+
+    @pytest.mark.parametrize(("saves", "told"), [(1.23456, 1.23), (-0.005001, -0.01), (None, None)])
+    def test_is_reported_to_the_cent(self, saves: float | None, told: float | None) -> None:
+        report = Report(kind=Kind.PARKED, observation=facts.seen(), what="", advice="", saves=saves)
+        location = FunctionLocation(partition="aws", region="us-east-1", account="123456789012")
+
+        assert notices.detail(report, "park-volumes", location)["usd-a-month"] == told
 
     def test_that_parking_saves_is_reported(
         self,

@@ -54,7 +54,7 @@ class Tried:
         self.parameter, self.log, self.now = Parameter(value), Log(), 0.0
         self.tokens = Tokens(
             parameter="/tokens",
-            read=lambda name: str(self.parameter.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]),
+            read=lambda name: "" + self.parameter.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"],
             logger=self.log,  # type: ignore[arg-type]  # of a logger it uses error alone
             now=lambda: self.now,
         )
@@ -162,6 +162,18 @@ class TestTokens:
 
         tried.parameter.error, tried.now = "", PAUSE
         assert tried.caller(ADA).name == "ada"
+
+    def test_whose_reading_fails_in_a_way_that_nobody_thought_of_are_not_asked_for_by_every_stranger_either(
+        self,
+    ) -> None:
+        tried = Tried()
+        tried.parameter.value = None  # type: ignore[assignment]  # nothing that has lines
+        with pytest.raises(TypeError):
+            tried.caller(ADA)
+        for _ in range(9):
+            with pytest.raises(TokensUnreadable):
+                tried.caller(ADA)
+        assert tried.parameter.reads == 1
 
     def test_that_were_read_count_no_longer_once_they_can_not_be_read(self) -> None:
         tried = Tried()

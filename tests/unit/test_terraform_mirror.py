@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -190,20 +188,6 @@ def test_without_xdg_variables_the_usual_data_folders_count() -> None:
         Path("/usr/local/share/terraform/plugins"),
         Path("/usr/share/terraform/plugins"),
     ]
-
-
-def test_run_as_a_program_it_passes_the_environment_on_and_the_exit_code_back(
-    tmp_path: Path, home: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cache = unpacked_mirror(tmp_path / "cache")
-    missing = str(tmp_path / "missing")
-    for name, value in {**home, "TF_PLUGIN_CACHE_DIR": str(cache), "TF_CLI_CONFIG_FILE": missing}.items():
-        monkeypatch.setenv(name, value)
-    command = "import os, shutil, sys; shutil.copy(os.environ['TF_CLI_CONFIG_FILE'], sys.argv[1]); sys.exit(3)"
-
-    assert terraform_mirror.main([sys.executable, "-c", command, str(tmp_path / "seen")]) == 3
-    assert str(cache) in (tmp_path / "seen").read_text()
-    assert os.environ["TF_CLI_CONFIG_FILE"] == missing
 
 
 def test_run_without_a_command_it_says_where_the_provider_comes_from(

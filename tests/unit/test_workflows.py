@@ -1,20 +1,14 @@
-"""The workflows of GitHub Actions: what they may do, what they run, and on which versions."""
+"""The workflows of GitHub Actions: what they may do, and on which versions. tests/processes runs their commands."""
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
-from textwrap import dedent
 
 import pytest
 
 from tests.support.hcl import load, plain
 from tests.support.terraform import ROOT
-from tests.support.terraform_mirror import find_mirror, terraform_environment
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 RELEASE, TEST = WORKFLOWS
@@ -27,7 +21,7 @@ def workflow(request: pytest.FixtureRequest) -> str:
 
 
 def test_every_action_is_pinned_and_of_a_maker_that_has_to_be_trusted_anyway(workflow: str) -> None:
-    """By its commit, which nobody can move, with the version beside it, by which dependabot knows what is newer."""
+    """By its commit, which nobody can move, with the version beside it, by which Renovate knows what is newer."""
     used = re.findall(r"uses: *(.+)", workflow)
     pinned = re.compile(r"(actions|hashicorp)/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
     assert used
@@ -60,51 +54,23 @@ def test_the_oldest_versions_that_the_module_claims_are_tested_and_the_newest() 
     assert rows == [(f"{oldest}.0", provider), ("latest", ">= 6.0.0")]
 
 
-def run(workflow: Path, step: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the commands of a step as GitHub does, with the Python of these tests."""
-    text = workflow.read_text(encoding="utf-8")
-    (script,) = re.findall(rf"- name: {step}\n(?:(?! +- ).*\n)*? +run: \|\n((?: {{10}}.*\n)+)", text)
-    path = f"{folder}:{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return subprocess.run(
-        ["bash", "-e", "-c", dedent(script)],
-        cwd=folder,
-        env=terraform_environment(folder) | {"PATH": path} | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+def test_nothing_is_built_or_released_before_it_is_known_to_be_on_main_and_tested() -> None:
+    """tests/processes runs that step; nothing lets the ones after it run where it fails."""
+    text = RELEASE.read_text(encoding="utf-8")
+    steps = re.findall(r"^      - (?:name: |uses: )(.*)$", text, flags=re.MULTILINE)
+    assert [step.split("@")[0] for step in steps[:2]] == [
+        "actions/checkout",
+        "Release only what is on main and has passed its tests there",
+    ]
+    assert "fetch-depth: 0" in text
+    assert not re.search(r"continue-on-error|if: |always\(\)", text)
 
 
-def test_the_provider_of_a_row_is_put_where_the_tests_take_it_from(tmp_path: Path) -> None:
-    shutil.copy(ROOT / "versions.tf", tmp_path)
-    runner = {"HOME": str(tmp_path / "home"), "RUNNER_TEMP": str(tmp_path / "temp")}
-    done = run(TEST, "Get the provider of this row for all tests", tmp_path, **runner, PROVIDER=">= 5.100.0")
-    assert done.returncode == 0, done.stdout
-    assert find_mirror(runner, roots=[]) == tmp_path / "home" / ".terraform.d" / "plugins"
-
-
-@pytest.mark.parametrize(("changed", "code"), [(False, 0), (True, 1)], ids=["the same", "another"])
-def test_a_zip_is_released_only_if_the_code_makes_it(tmp_path: Path, changed: bool, code: int) -> None:
-    for folder in ("lambda_src", "dist"):
-        shutil.copytree(ROOT / folder, tmp_path / folder)
-    if changed:
-        (tmp_path / "lambda_src" / "park_volumes" / "model.py").write_text("# another\n")
-    done = run(RELEASE, "Build the zip anew and compare what is in it with the one that is deployed", tmp_path)
-    assert done.returncode == code, done.stdout
-
-
-@pytest.mark.parametrize(("tag", "code", "notes"), [("v1.1.0", 0, "## [1.1.0]\n\nnew\n\n"), ("v1.2.0", 1, "")])
-def test_a_release_tells_its_section_of_the_changelog_and_takes_one(
-    tmp_path: Path, tag: str, code: int, notes: str
-) -> None:
-    (tmp_path / "CHANGELOG.md").write_text("# Changelog\n\n## Unreleased\n\n## [1.1.0]\n\nnew\n\n## [1.0.0]\n\nold\n")
-    (tmp_path / "gh").write_text('#!/bin/sh\necho "$@"\n')
-    (tmp_path / "gh").chmod(0o755)
-    done = run(RELEASE, "Create the release", tmp_path, GH_TOKEN="none", TAG=tag, REPOSITORY="owner/name")
-    assert done.returncode == code, done.stdout
-    assert (tmp_path / "notes.md").read_text() == notes
-    assert (f"release create {tag} dist/park_volumes.zip" in done.stdout) == bool(notes)
+def test_what_a_release_asks_for_is_what_the_tests_are_called() -> None:
+    text = RELEASE.read_text(encoding="utf-8")
+    (file,) = re.findall(r"--workflow (\S+)", text)
+    assert file == TEST.name
+    assert "branches: [main]" in TEST.read_text(encoding="utf-8")
 
 
 def test_what_is_released_has_its_provenance() -> None:

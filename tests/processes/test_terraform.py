@@ -13,6 +13,8 @@ from tests.support.readme import blocks
 from tests.support.terraform import ROOT, copy_module
 from tests.support.terraform_mirror import terraform_environment
 
+ACCEPTED = "accepted.tftest.hcl"
+"""The runs of variables.tftest.hcl that reject nothing."""
 EXAMPLES = sorted(path.name for path in (ROOT / "examples").iterdir() if path.is_dir())
 
 
@@ -24,6 +26,9 @@ def module(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "tests").mkdir()
     for file in (ROOT / "tests").glob("*.tftest.hcl"):
         shutil.copy(file, folder / "tests")
+    mocks, *runs = (ROOT / "tests" / "variables.tftest.hcl").read_text(encoding="utf-8").split("\nrun ")
+    accepting = [run for run in runs if "expect_failures" not in run]
+    (folder / "tests" / ACCEPTED).write_text("\nrun ".join([mocks, *accepting]), encoding="utf-8")
     _terraform(folder, "init", "-backend=false", "-input=false")
     return folder
 
@@ -67,6 +72,9 @@ def test_every_configuration_in_the_documents_is_valid(module: Path, document: s
         assert (report["valid"], report["diagnostics"]) == (True, []), block
 
 
-def test_every_input_takes_what_is_right_and_says_what_is_wrong(module: Path) -> None:
-    report = _terraform(module, "test")
-    assert "0 failed" in report
+@pytest.mark.parametrize("file", ["deployment.tftest.hcl", ACCEPTED])
+def test_what_is_deployed_is_as_it_should_be_and_every_input_takes_what_is_right(module: Path, file: str) -> None:
+    """What an input rejects is seen in test_inputs.py, with its message, in one go instead of a plan for each."""
+    runs = (module / "tests" / file).read_text(encoding="utf-8").count("\nrun ")
+    assert runs
+    assert f"{runs} passed, 0 failed" in _terraform(module, "test", f"-filter=tests/{file}")

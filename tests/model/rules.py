@@ -1,0 +1,661 @@
+"""EC2's rules, in one table. The strict EC2 model and the local AWS must both keep every one of them.
+
+tests/unit asks the model and tests/processes the local AWS.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.model.accounts import DATA_DEVICES, Account, Machine
+
+SPARE = "/dev/sdp"
+MARK = {"Key": "park-volumes:mark", "Value": "park-volumes first"}
+
+
+class Refusal(NamedTuple):
+    """The code, and words that the message contains."""
+
+    code: str
+    words: str = ""
+
+
+class Rule(NamedTuple):
+    """What `act` does with what `arrange` made either is refused or answers with `expected`."""
+
+    name: str
+    arrange: Callable[[Account], Any]
+    act: Callable[[Account, Any], Any]
+    expected: Any
+
+
+def nothing(_: Account) -> None:
+    """For rules that need nothing arranged."""
+
+
+def machine_and(make: Callable[[Account], Any], state: str = "running") -> Callable[[Account], tuple[Machine, Any]]:
+    return lambda account: (account.running() if state == "running" else account.stopped(), make(account))
+
+
+def free_volume(account: Account) -> str:
+    return account.new_volume()
+
+
+def pending_snapshot(account: Account) -> str:
+    return str(account.ec2.create_snapshot(VolumeId=account.new_volume())["SnapshotId"])
+
+
+def attach(account: Account, machine: Machine, volume_id: str, device: str = SPARE, **more: Any) -> Any:
+    return account.ec2.attach_volume(VolumeId=volume_id, InstanceId=machine.id, Device=device, **more)
+
+
+def create(account: Account, **params: Any) -> Any:
+    return account.ec2.create_volume(**{"AvailabilityZone": account.zone, "Size": 1, "VolumeType": "gp3", **params})
+
+
+def state_after_attach(account: Account, machine: Machine, volume_id: str) -> list[str]:
+    account.attach(volume_id, machine, SPARE)
+    return account.attachments(volume_id)
+
+
+def starting_one_of_two(account: Account) -> tuple[Machine, Machine]:
+    return account.stopped(), account.rootless()
+
+
+def states_after_failed_batch(account: Account, machines: tuple[Machine, Machine]) -> list[str]:
+    with pytest.raises(ClientError, match="does not have a volume attached at root"):
+        account.ec2.start_instances(InstanceIds=[machine.id for machine in machines])
+    return [account.state(machine) for machine in machines]
+
+
+def launch_time_moves_at(account: Account, machine: Machine, *deeds: Callable[[Machine], None]) -> bool:
+    before = account.instance(machine.id)["LaunchTime"]
+    for deed in deeds:
+        deed(machine)
+    return bool(account.instance(machine.id)["LaunchTime"] > before)
+
+
+def restore_root(account: Account, machine: Machine) -> str:
+    snapshot_id = account.new_snapshot(machine.root)
+    account.delete(machine.root)
+    volume_id = account.new_volume(AvailabilityZone=machine.zone, SnapshotId=snapshot_id)
+    account.attach(volume_id, machine, machine.root_device)
+    account.start(machine)
+    return account.state(machine)
+
+
+def delete_on_termination(account: Account, machine: Machine, device: str) -> bool:
+    mappings = account.instance(machine.id)["BlockDeviceMappings"]
+    return next(bool(item["Ebs"]["DeleteOnTermination"]) for item in mappings if item["DeviceName"] == device)
+
+
+def set_delete_on_termination(account: Account, machine: Machine, device: str) -> Any:
+    mapping = {"DeviceName": device, "Ebs": {"DeleteOnTermination": True}}
+    return account.ec2.modify_instance_attribute(InstanceId=machine.id, BlockDeviceMappings=[mapping])
+
+
+def late_volume_kept_for_good(account: Account, machine: Machine, volume_id: str) -> list[bool]:
+    account.attach(volume_id, machine, SPARE)
+    before = delete_on_termination(account, machine, SPARE)
+    set_delete_on_termination(account, machine, SPARE)
+    return [before, delete_on_termination(account, machine, SPARE)]
+
+
+def root_put_back(account: Account, machine: Machine) -> bool:
+    account.attach(machine.root, machine, machine.root_device)
+    return delete_on_termination(account, machine, machine.root_device)
+
+
+def survivors_of_termination(account: Account, machine: Machine, late: str) -> list[bool]:
+    account.attach(late, machine, SPARE)
+    account.ec2.terminate_instances(InstanceIds=[machine.id])
+    account.settle(lambda: account.state(machine) == "terminated" and not account.volume(machine.root))
+    return [bool(account.volume(volume_id)) for volume_id in (machine.root, machine.data[0], late)]
+
+
+def card_of_attachment(account: Account, machine: Machine, volume_id: str) -> int:
+    attach(account, machine, volume_id, EbsCardIndex=1)
+    return int(account.volume(volume_id)["Attachments"][0]["EbsCardIndex"])
+
+
+def shared_volume(account: Account) -> tuple[str, list[Machine]]:
+    volume_id = account.new_volume(VolumeType="io2", Size=4, Iops=100, MultiAttachEnabled=True)
+    machines = [account.running(), account.running()]
+    for machine in machines:
+        attach(account, machine, volume_id)
+    account.settle(lambda: account.attachments(volume_id) == ["attached", "attached"])
+    return volume_id, machines
+
+
+def left_with_the_other(account: Account, volume_id: str, machines: list[Machine]) -> list[str]:
+    account.ec2.detach_volume(VolumeId=volume_id, InstanceId=machines[0].id, Device=SPARE)
+    account.settle(lambda: len(account.attachments(volume_id)) == 1)
+    found = account.volume(volume_id)
+    return [found["State"], *(item["InstanceId"] == machines[1].id and "second" for item in found["Attachments"])]
+
+
+def size_and_origin(account: Account, snapshot_id: str) -> list[Any]:
+    volume = account.volume(account.new_volume(SnapshotId=snapshot_id))
+    return [volume["Size"], volume["SnapshotId"] == snapshot_id]
+
+
+def new_value_of_a_tag(account: Account, volume_id: str) -> str:
+    account.ec2.create_tags(Resources=[volume_id], Tags=[{"Key": "k0", "Value": "new"}])
+    return account.tags(account.volume(volume_id))["k0"]
+
+
+def same_volume_twice(account: Account, _: None) -> bool:
+    first = create(account, ClientToken="snap-1 attempt 1", TagSpecifications=volume_tags(MARK))
+    account.settle(lambda: bool(account.volume(first["VolumeId"])["State"] == "available"))
+    again = create(account, ClientToken="snap-1 attempt 1", TagSpecifications=volume_tags(MARK))
+    return bool(first["VolumeId"] == again["VolumeId"])
+
+
+def volume_tags(*tags: dict[str, str]) -> list[dict[str, Any]]:
+    return [{"ResourceType": "volume", "Tags": list(tags)}]
+
+
+def deleted_volume_with_token(account: Account) -> str:
+    volume_id = account.new_volume(ClientToken="of a dead volume")
+    account.delete(volume_id)
+    return volume_id
+
+
+def answer_of_the_old_token(account: Account, volume_id: str) -> list[bool]:
+    again = create(account, ClientToken="of a dead volume")
+    return [again["VolumeId"] == volume_id, bool(account.volume(volume_id))]
+
+
+def tiering(account: Account, snapshot_id: str) -> list[str]:
+    filters = [{"Name": "snapshot-id", "Values": [snapshot_id]}]
+    (found,) = account.ec2.describe_snapshot_tier_status(Filters=filters)["SnapshotTierStatuses"]
+    return [found["StorageTier"], found["LastTieringOperationStatus"]]
+
+
+def archived_snapshot(account: Account) -> str:
+    snapshot_id = account.new_snapshot()
+    account.ec2.modify_snapshot_tier(SnapshotId=snapshot_id, StorageTier="archive")
+    account.settle(lambda: tiering(account, snapshot_id)[0] == "archive")
+    return snapshot_id
+
+
+def volumes_while_archiving(account: Account, snapshot_id: str) -> list[str]:
+    account.ec2.modify_snapshot_tier(SnapshotId=snapshot_id, StorageTier="archive")
+    on_the_way = [*tiering(account, snapshot_id), create(account, SnapshotId=snapshot_id)["State"]]
+    account.settle(lambda: tiering(account, snapshot_id)[0] == "archive")
+    return [*on_the_way, *tiering(account, snapshot_id)]
+
+
+def back_from_the_archive(account: Account, snapshot_id: str) -> list[str]:
+    account.ec2.restore_snapshot_tier(SnapshotId=snapshot_id, PermanentRestore=True)
+    on_the_way = tiering(account, snapshot_id)[1]
+    account.settle(lambda: tiering(account, snapshot_id)[0] == "standard")
+    volume = account.volume(account.new_volume(SnapshotId=snapshot_id))
+    return [on_the_way, tiering(account, snapshot_id)[1], volume["State"]]
+
+
+def goes_when_completed(account: Account, snapshot_id: str) -> list[bool]:
+    account.ec2.delete_snapshot(SnapshotId=snapshot_id)
+    there = bool(account.snapshot(snapshot_id))
+    account.settle(lambda: not account.snapshot(snapshot_id))
+    return [there, bool(account.snapshot(snapshot_id))]
+
+
+def unlock_and_delete(account: Account, snapshot_id: str) -> bool:
+    account.ec2.unlock_snapshot(SnapshotId=snapshot_id)
+    account.ec2.delete_snapshot(SnapshotId=snapshot_id)
+    return bool(account.snapshot(snapshot_id))
+
+
+def lock_states(account: Account, snapshot_ids: list[str]) -> list[tuple[int, str]]:
+    found = account.ec2.describe_locked_snapshots(SnapshotIds=snapshot_ids)["Snapshots"]
+    return [(snapshot_ids.index(item["SnapshotId"]), item["LockState"]) for item in found]
+
+
+def five_pending_snapshots(account: Account) -> str:
+    volume_id = account.new_volume()
+    for _ in range(5):
+        account.ec2.create_snapshot(VolumeId=volume_id)
+    return volume_id
+
+
+def finished_snapshot(account: Account, volume_id: str) -> list[str]:
+    tags = [{"ResourceType": "snapshot", "Tags": [MARK]}]
+    found = account.snapshot(account.new_snapshot(volume_id, TagSpecifications=tags))
+    return [found["State"], found["Progress"], account.tags(found)[MARK["Key"]]]
+
+
+def tagged_volume(account: Account) -> str:
+    return account.new_volume(TagSpecifications=volume_tags(MARK, {"Key": "Name", "Value": "db"}))
+
+
+def tags_after_deleting(account: Account, volume_id: str, *tags: dict[str, str]) -> list[str]:
+    more = {"Tags": list(tags)} if tags else {}
+    account.ec2.delete_tags(Resources=[volume_id], **more)
+    return sorted(account.tags(account.volume(volume_id)))
+
+
+def volume_with_50_tags(account: Account) -> str:
+    return account.new_volume(TagSpecifications=volume_tags(*({"Key": f"k{n}", "Value": "v"} for n in range(50))))
+
+
+def tags_after_a_failed_batch(account: Account, volume_id: str) -> list[str]:
+    with pytest.raises(ClientError, match=r"InvalidVolume\.NotFound"):
+        account.ec2.create_tags(Resources=[volume_id, "vol-0123456789abcdef0"], Tags=[MARK])
+    return sorted(account.tags(account.volume(volume_id)))
+
+
+def found_by_wildcard(account: Account, volume_id: str) -> list[bool]:
+    def found(value: str) -> list[str]:
+        filters = [{"Name": "tag:park-volumes:mark", "Values": [value]}]
+        return [item["VolumeId"] for item in account.ec2.describe_volumes(Filters=filters)["Volumes"]]
+
+    return [volume_id in found(value) for value in ("park-volumes *", "park-volumes", "park-volume? first")]
+
+
+def pages_of_volumes(account: Account, _: Any) -> list[int]:
+    pages = account.ec2.get_paginator("describe_volumes").paginate(
+        Filters=[{"Name": "tag-key", "Values": ["page"]}], PaginationConfig={"PageSize": 5}
+    )
+    sizes = [len(page["Volumes"]) for page in pages]
+    return [size for size in sizes if size]
+
+
+def seven_volumes(account: Account) -> None:
+    for _ in range(7):
+        create(account, TagSpecifications=volume_tags({"Key": "page", "Value": ""}))
+
+
+def pending_instance(account: Account) -> Machine:
+    machine = account.stopped()
+    account.ec2.start_instances(InstanceIds=[machine.id])
+    return machine
+
+
+def stopping_instance(account: Account) -> Machine:
+    machine = account.running()
+    account.ec2.stop_instances(InstanceIds=[machine.id])
+    return machine
+
+
+ROOT_MISSING = Refusal("InvalidParameterValue", "does not have a volume attached at root")
+NO_VOLUME = Refusal("InvalidVolume.NotFound", "does not exist")
+GHOST = "vol-0123456789abcdef0"
+
+RULES = [
+    # starting and stopping
+    Rule(
+        "an instance without a root volume does not start",
+        Account.rootless,
+        lambda a, m: a.ec2.start_instances(InstanceIds=[m.id]),
+        ROOT_MISSING,
+    ),
+    Rule(
+        "one rootless instance fails a whole batch of starts",
+        starting_one_of_two,
+        states_after_failed_batch,
+        ["stopped", "stopped"],
+    ),
+    Rule(
+        "a stopping instance does not start",
+        stopping_instance,
+        lambda a, m: a.ec2.start_instances(InstanceIds=[m.id]),
+        Refusal("IncorrectInstanceState"),
+    ),
+    Rule(
+        "a pending instance does not stop",
+        pending_instance,
+        lambda a, m: a.ec2.stop_instances(InstanceIds=[m.id]),
+        Refusal("IncorrectInstanceState"),
+    ),
+    Rule(
+        "starting a running instance changes nothing",
+        Account.running,
+        lambda a, m: launch_time_moves_at(a, m, a.start),
+        False,
+    ),
+    Rule("LaunchTime stays at a stop", Account.running, lambda a, m: launch_time_moves_at(a, m, a.stop), False),
+    Rule(
+        "LaunchTime moves at every start",
+        Account.running,
+        lambda a, m: launch_time_moves_at(a, m, a.stop, a.start),
+        True,
+    ),
+    Rule(
+        "a stop by its user gives the reason",
+        Account.stopped,
+        lambda a, m: a.instance(m.id)["StateReason"]["Code"],
+        "Client.UserInitiatedShutdown",
+    ),
+    Rule(
+        "an unknown instance is refused by name",
+        nothing,
+        lambda a, _: a.ec2.describe_instances(InstanceIds=["i-0123456789abcdef0"]),
+        Refusal("InvalidInstanceID.NotFound"),
+    ),
+    # detaching
+    Rule(
+        "the root volume of a running instance stays",
+        Account.running,
+        lambda a, m: a.ec2.detach_volume(VolumeId=m.root, InstanceId=m.id, Device=m.root_device),
+        Refusal("IncorrectState", "Unable to detach root volume"),
+    ),
+    Rule(
+        "the root volume of a stopped instance goes",
+        Account.stopped,
+        lambda a, m: a.ec2.detach_volume(VolumeId=m.root, InstanceId=m.id, Device=m.root_device)["State"],
+        "detaching",
+    ),
+    Rule(
+        "RootDeviceName stays after the root volume has gone",
+        Account.rootless,
+        lambda a, m: [a.instance(m.id)["RootDeviceName"] == m.root_device, a.instance(m.id)["BlockDeviceMappings"]],
+        [True, []],
+    ),
+    Rule(
+        "a data volume can leave a running instance",
+        lambda a: a.running(1),
+        lambda a, m: a.ec2.detach_volume(VolumeId=m.data[0], InstanceId=m.id, Device=DATA_DEVICES[0])["State"],
+        "detaching",
+    ),
+    Rule(
+        "an available volume cannot be detached",
+        free_volume,
+        lambda a, v: a.ec2.detach_volume(VolumeId=v),
+        Refusal("IncorrectState", "available"),
+    ),
+    Rule(
+        "a volume that is being detached cannot be detached again",
+        lambda a: a.running(1),
+        lambda a, m: [a.ec2.detach_volume(VolumeId=m.data[0]) for _ in range(2)],
+        Refusal("IncorrectState"),
+    ),
+    Rule(
+        "a volume cannot be detached from an instance it is not attached to",
+        lambda a: (a.running(1), a.running()),
+        lambda a, pair: a.ec2.detach_volume(VolumeId=pair[0].data[0], InstanceId=pair[1].id, Device=DATA_DEVICES[0]),
+        Refusal("InvalidAttachment.NotFound"),
+    ),
+    Rule(
+        "a shared volume leaves only the instance that is named",
+        shared_volume,
+        lambda a, made: left_with_the_other(a, *made),
+        ["in-use", "second"],
+    ),
+    Rule(
+        "detaching a shared volume needs the instance",
+        shared_volume,
+        lambda a, made: a.ec2.detach_volume(VolumeId=made[0]),
+        Refusal("InvalidParameterCombination"),
+    ),
+    # attaching
+    Rule(
+        "a taken device is refused",
+        machine_and(free_volume),
+        lambda a, made: attach(a, made[0], made[1], made[0].root_device),
+        Refusal("InvalidParameterValue", "already in use"),
+    ),
+    Rule(
+        "a volume in another zone is refused",
+        machine_and(lambda a: a.new_volume(AvailabilityZone=a.other_zone)),
+        lambda a, made: attach(a, *made),
+        Refusal("InvalidVolume.ZoneMismatch", "not in the same availability zone"),
+    ),
+    Rule(
+        "a volume in use is refused",
+        lambda a: (a.running(), a.running(1)),
+        lambda a, pair: attach(a, pair[0], pair[1].data[0]),
+        Refusal("VolumeInUse"),
+    ),
+    Rule(
+        "a volume that is still being created is refused",
+        machine_and(lambda a: create(a)["VolumeId"]),
+        lambda a, made: attach(a, *made),
+        Refusal("IncorrectState"),
+    ),
+    Rule(
+        "nothing is attached to a pending instance",
+        lambda a: (a.new_volume(), pending_instance(a)),
+        lambda a, made: attach(a, made[1], made[0]),
+        Refusal("IncorrectState"),
+    ),
+    Rule(
+        "a volume can be attached to a stopped instance",
+        machine_and(free_volume, "stopped"),
+        lambda a, made: state_after_attach(a, *made),
+        ["attached"],
+    ),
+    Rule(
+        "a volume attached later is not deleted on termination until that is set",
+        machine_and(free_volume),
+        lambda a, made: late_volume_kept_for_good(a, *made),
+        [False, True],
+    ),
+    Rule(
+        "a root volume put back is not deleted on termination",
+        Account.rootless,
+        root_put_back,
+        False,
+    ),
+    Rule(
+        "DeleteOnTermination of a device that is not there cannot be set",
+        Account.running,
+        lambda a, m: set_delete_on_termination(a, m, SPARE),
+        Refusal("InvalidInstanceAttributeValue", "No device is currently mapped"),
+    ),
+    Rule(
+        "termination deletes the volumes of the launch and leaves those attached later",
+        lambda a: (a.running(1), a.new_volume()),
+        lambda a, made: survivors_of_termination(a, *made),
+        [False, False, True],
+    ),
+    Rule("the EBS card is kept", machine_and(free_volume), lambda a, made: card_of_attachment(a, *made), 1),
+    Rule(
+        "a root volume goes on card 0",
+        Account.rootless,
+        lambda a, m: attach(a, m, m.root, m.root_device, EbsCardIndex=1),
+        Refusal("InvalidParameterValue"),
+    ),
+    Rule("an instance runs again from a restored root volume", Account.rootless, restore_root, "running"),
+    # creating volumes
+    Rule("the same client token answers with the same volume", nothing, same_volume_twice, True),
+    Rule(
+        "the same client token with other parameters is refused",
+        lambda a: create(a, ClientToken="once"),
+        lambda a, _: create(a, ClientToken="once", Size=2),
+        Refusal("IdempotentParameterMismatch"),
+    ),
+    Rule(
+        "a client token answers with its volume even when that is gone",
+        deleted_volume_with_token,
+        answer_of_the_old_token,
+        [True, False],
+    ),
+    Rule(
+        "a volume of no stated type is gp2",
+        nothing,
+        lambda a, _: a.ec2.create_volume(AvailabilityZone=a.zone, Size=1)["VolumeType"],
+        "gp2",
+    ),
+    Rule(
+        "a volume cannot be made from a pending snapshot",
+        pending_snapshot,
+        lambda a, s: a.ec2.create_volume(AvailabilityZone=a.zone, SnapshotId=s),
+        Refusal("IncorrectState"),
+    ),
+    Rule(
+        "a volume cannot be smaller than its snapshot",
+        lambda a: a.new_snapshot(a.new_volume(Size=2)),
+        lambda a, s: create(a, SnapshotId=s, Size=1),
+        Refusal("InvalidParameterValue"),
+    ),
+    Rule(
+        "a volume takes its snapshot's size and names it",
+        lambda a: a.new_snapshot(a.new_volume(Size=3)),
+        size_and_origin,
+        [3, True],
+    ),
+    Rule(
+        "gp2 takes no IOPS",
+        nothing,
+        lambda a, _: create(a, VolumeType="gp2", Iops=300),
+        Refusal("InvalidParameterCombination", "iops"),
+    ),
+    Rule(
+        "only gp3 takes throughput",
+        nothing,
+        lambda a, _: create(a, VolumeType="gp2", Throughput=125),
+        Refusal("InvalidParameterCombination", "throughput"),
+    ),
+    Rule(
+        "io2 needs IOPS",
+        nothing,
+        lambda a, _: create(a, VolumeType="io2", Size=4),
+        Refusal("MissingParameter"),
+    ),
+    Rule(
+        "a key without encryption is refused",
+        nothing,
+        lambda a, _: create(a, KmsKeyId="alias/aws/ebs"),
+        Refusal("InvalidParameterDependency"),
+    ),
+    Rule(
+        "an unknown zone is refused",
+        nothing,
+        lambda a, _: create(a, AvailabilityZone="us-east-1z"),
+        Refusal("InvalidZone.NotFound"),
+    ),
+    # deleting volumes
+    Rule(
+        "a volume in use cannot be deleted",
+        Account.running,
+        lambda a, m: a.ec2.delete_volume(VolumeId=m.root),
+        Refusal("VolumeInUse"),
+    ),
+    Rule("an unknown volume cannot be deleted", nothing, lambda a, _: a.ec2.delete_volume(VolumeId=GHOST), NO_VOLUME),
+    Rule("an unknown volume has no snapshot", nothing, lambda a, _: a.ec2.create_snapshot(VolumeId=GHOST), NO_VOLUME),
+    # snapshots
+    Rule(
+        "a finished snapshot is completed, at 100%, with its tags",
+        free_volume,
+        finished_snapshot,
+        ["completed", "100%", "park-volumes first"],
+    ),
+    Rule(
+        "a locked snapshot cannot be deleted",
+        Account.locked_snapshot,
+        lambda a, s: a.ec2.delete_snapshot(SnapshotId=s),
+        Refusal("SnapshotLocked"),
+    ),
+    Rule("an unlocked snapshot can be deleted", Account.locked_snapshot, unlock_and_delete, False),
+    Rule(
+        "a pending snapshot can be locked",
+        pending_snapshot,
+        lambda a, s: a.ec2.lock_snapshot(SnapshotId=s, LockMode="governance", LockDuration=1)["LockState"],
+        "governance",
+    ),
+    Rule(
+        "a snapshot that is not locked cannot be unlocked",
+        Account.new_snapshot,
+        lambda a, s: a.ec2.unlock_snapshot(SnapshotId=s),
+        Refusal("SnapshotNotLocked"),
+    ),
+    Rule(
+        "locked snapshots are told from others",
+        lambda a: [a.new_snapshot(), a.locked_snapshot()],
+        lock_states,
+        [(1, "governance")],
+    ),
+    Rule(
+        "a snapshot can be used on its way to the archive and not there",
+        Account.locked_snapshot,
+        volumes_while_archiving,
+        ["standard", "archival-in-progress", "creating", "archive", "archival-completed"],
+    ),
+    Rule(
+        "no volume is made from an archived snapshot",
+        archived_snapshot,
+        lambda a, s: create(a, SnapshotId=s),
+        Refusal("IncorrectState", "archived"),
+    ),
+    Rule(
+        "an archived snapshot comes back as it was",
+        archived_snapshot,
+        back_from_the_archive,
+        ["permanent-restore-in-progress", "permanent-restore-completed", "available"],
+    ),
+    Rule(
+        "a pending snapshot is not archived",
+        pending_snapshot,
+        lambda a, s: a.ec2.modify_snapshot_tier(SnapshotId=s, StorageTier="archive"),
+        Refusal("IncorrectState"),
+    ),
+    Rule("a pending snapshot goes when it has completed", pending_snapshot, goes_when_completed, [True, False]),
+    Rule(
+        "a volume has at most five pending snapshots",
+        five_pending_snapshots,
+        lambda a, v: a.ec2.create_snapshot(VolumeId=v),
+        Refusal("ConcurrentSnapshotLimitExceeded"),
+    ),
+    # tags
+    Rule(
+        "tags of AWS cannot be written",
+        free_volume,
+        lambda a, v: a.ec2.create_tags(Resources=[v], Tags=[{"Key": "aws:backup", "Value": ""}]),
+        Refusal("InvalidParameterValue", "aws:"),
+    ),
+    Rule(
+        "a resource has at most 50 tags",
+        volume_with_50_tags,
+        lambda a, v: a.ec2.create_tags(Resources=[v], Tags=[MARK]),
+        Refusal("TagLimitExceeded"),
+    ),
+    Rule(
+        "the 50 tags can be given new values",
+        volume_with_50_tags,
+        new_value_of_a_tag,
+        "new",
+    ),
+    Rule(
+        "tags are written on all resources or on none",
+        free_volume,
+        tags_after_a_failed_batch,
+        [],
+    ),
+    Rule(
+        "a tag with another value is not deleted",
+        tagged_volume,
+        lambda a, v: tags_after_deleting(a, v, {**MARK, "Value": "park-volumes second"}),
+        ["Name", "park-volumes:mark"],
+    ),
+    Rule(
+        "a tag with the same value is deleted",
+        tagged_volume,
+        lambda a, v: tags_after_deleting(a, v, MARK),
+        ["Name"],
+    ),
+    Rule(
+        "a tag named without a value is deleted whatever its value",
+        tagged_volume,
+        lambda a, v: tags_after_deleting(a, v, {"Key": MARK["Key"]}),
+        ["Name"],
+    ),
+    Rule("without naming any, all tags are deleted", tagged_volume, tags_after_deleting, []),
+    # describing
+    Rule("tag filters take wildcards", tagged_volume, found_by_wildcard, [True, False, True]),
+    Rule("volumes come in pages", seven_volumes, pages_of_volumes, [5, 2]),
+]
+
+
+def keeps(account: Account, rule: Rule) -> None:
+    """Fails where an account does not keep the rule."""
+    arranged = rule.arrange(account)
+    if not isinstance(rule.expected, Refusal):
+        assert rule.act(account, arranged) == rule.expected
+        return
+    with pytest.raises(ClientError) as refused:
+        rule.act(account, arranged)
+    assert refused.value.response["Error"]["Code"] == rule.expected.code
+    assert rule.expected.words in refused.value.response["Error"]["Message"]

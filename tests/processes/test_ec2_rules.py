@@ -1,0 +1,31 @@
+"""The local AWS keeps the rules of EC2 that tests/model/rules.py tells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.local_aws.client import LocalAws
+from tests.local_aws.settings import QUICK
+from tests.model.accounts import Account, RemoteAccount
+from tests.model.rules import RULES, Rule, keeps
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[Account]:
+    """The local AWS, where what takes time takes long enough for the next call to find it under way."""
+    settings = replace(QUICK, snapshot_seconds=0.7, create_volume_seconds=0.3, detach_seconds=0.3, start_seconds=0.4)
+    client: Any = boto3.client
+    with LocalAws(settings=settings) as aws:
+        ec2 = client("ec2", **aws.boto3_arguments())
+        image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+        yield RemoteAccount(ec2, image)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=[rule.name for rule in RULES])
+def test_the_local_aws_keeps_every_rule(account: Account, rule: Rule) -> None:
+    keeps(account, rule)

@@ -1,0 +1,110 @@
+"""The commands of the workflows, run as GitHub Actions runs them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from tests.support.terraform import ROOT
+from tests.support.terraform_mirror import find_mirror, terraform_environment
+
+RELEASE, TEST = (ROOT / ".github" / "workflows" / f"{name}.yml" for name in ("release", "test"))
+
+
+def run(workflow: Path, step: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the commands of a step as GitHub does, with the Python of these tests."""
+    text = workflow.read_text(encoding="utf-8")
+    (script,) = re.findall(rf"- name: {step}\n(?:(?! +- ).*\n)*? +run: \|\n((?: {{10}}.*\n)+)", text)
+    path = f"{folder}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return subprocess.run(
+        ["bash", "-e", "-c", dedent(script)],
+        cwd=folder,
+        env=terraform_environment(folder) | {"PATH": path} | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_provider_of_a_row_is_put_where_the_tests_take_it_from(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "versions.tf", tmp_path)
+    runner = {"HOME": str(tmp_path / "home"), "RUNNER_TEMP": str(tmp_path / "temp")}
+    done = run(TEST, "Get the provider of this row for all tests", tmp_path, **runner, PROVIDER=">= 5.100.0")
+    assert done.returncode == 0, done.stdout
+    assert find_mirror(runner, roots=[]) == tmp_path / "home" / ".terraform.d" / "plugins"
+
+
+@pytest.mark.parametrize(("changed", "code"), [(False, 0), (True, 1)], ids=["the same", "another"])
+def test_a_zip_is_released_only_if_the_code_makes_it(tmp_path: Path, changed: bool, code: int) -> None:
+    for folder in ("lambda_src", "dist"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    if changed:
+        (tmp_path / "lambda_src" / "park_volumes" / "model.py").write_text("# another\n")
+    done = run(RELEASE, "Build the zip anew and compare what is in it with the one that is deployed", tmp_path)
+    assert done.returncode == code, done.stdout
+
+
+@pytest.mark.parametrize(("tag", "code", "notes"), [("v1.1.0", 0, "## [1.1.0]\n\nnew\n\n"), ("v1.2.0", 1, "")])
+def test_a_release_tells_its_section_of_the_changelog_and_takes_one(
+    tmp_path: Path, tag: str, code: int, notes: str
+) -> None:
+    (tmp_path / "CHANGELOG.md").write_text("# Changelog\n\n## Unreleased\n\n## [1.1.0]\n\nnew\n\n## [1.0.0]\n\nold\n")
+    (tmp_path / "gh").write_text('#!/bin/sh\necho "$@"\n')
+    (tmp_path / "gh").chmod(0o755)
+    done = run(RELEASE, "Create the release", tmp_path, GH_TOKEN="none", TAG=tag, REPOSITORY="owner/name")
+    assert done.returncode == code, done.stdout
+    assert (tmp_path / "notes.md").read_text() == notes
+    assert (f"release create {tag} dist/park_volumes.zip" in done.stdout) == bool(notes)
+
+
+GIT = ("git", "-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false")
+
+
+@pytest.fixture
+def tagged(tmp_path: Path) -> Path:
+    """A checkout as the workflow makes it: main with a commit, and a branch with one more."""
+    origin, checkout = tmp_path / "origin", tmp_path / "checkout"
+    for command in (
+        [*GIT, "init", "--quiet", "--initial-branch=main", str(origin)],
+        [*GIT, "-C", str(origin), "commit", "--quiet", "--allow-empty", "--message=on main"],
+        [*GIT, "-C", str(origin), "checkout", "--quiet", "-b", "aside"],
+        [*GIT, "-C", str(origin), "commit", "--quiet", "--allow-empty", "--message=aside"],
+        [*GIT, "clone", "--quiet", str(origin), str(checkout)],
+    ):
+        subprocess.run(command, check=True, env=os.environ | {"GIT_CONFIG_GLOBAL": os.devnull})
+    return checkout
+
+
+@pytest.mark.parametrize(
+    ("branch", "passed", "code", "said"),
+    [
+        ("main", "1", 0, ""),
+        ("main", "0", 1, "has not passed the workflow test on main"),
+        ("aside", "1", 1, "is not on main"),
+        ("main", "", 1, "has not passed"),
+    ],
+    ids=["on main and green", "not green", "not on main", "no answer"],
+)
+def test_only_what_is_on_main_and_green_is_released(
+    tagged: Path, branch: str, passed: str, code: int, said: str
+) -> None:
+    subprocess.run([*GIT, "-C", str(tagged), "checkout", "--quiet", "--detach", f"origin/{branch}"], check=True)
+    commit = subprocess.run([*GIT, "-C", str(tagged), "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+    (tagged / "gh").write_text(f'#!/bin/sh\necho "$@" >asked\necho {passed}\n')
+    (tagged / "gh").chmod(0o755)
+    step = "Release only what is on main and has passed its tests there"
+    done = run(RELEASE, step, tagged, GH_TOKEN="none", REPOSITORY="owner/name")
+    assert done.returncode == code, done.stdout
+    assert said in done.stdout
+    if branch == "main":
+        asked = (tagged / "asked").read_text()
+        assert f"--commit {commit.stdout.strip()} --status success" in asked
+        assert "--repo owner/name --workflow test.yml --branch main --event push" in asked
