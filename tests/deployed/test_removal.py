@@ -26,15 +26,15 @@ DISKS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Shell:
-    """A shell on somebody's laptop, in the local AWS's account."""
+    """A shell on somebody's laptop, in the local AWS's account and by its clock."""
 
     aws: LocalAws
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         options = ("--function-timeout-seconds", str(TIMEOUT), "--quiet-period-seconds", str(QUIET))
         return subprocess.run(
-            [sys.executable, "-m", "park_volumes", *options, *arguments],
-            env=self.aws.environment() | {"PYTHONPATH": str(ROOT / "lambda_src")},
+            [sys.executable, "-m", "tests.local_aws.laptop", "park_volumes", *options, *arguments],
+            env=self.aws.environment() | {"PYTHONPATH": f"{ROOT}:{ROOT / 'lambda_src'}"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -112,7 +112,7 @@ def evening(
     """
     ids = [office, orphan, *existing.values()]
     for instance_id in ids:
-        aws.set_instance(instance_id, attach_time=(datetime.now(UTC) - LONG_AGO).isoformat())
+        aws.set_instance(instance_id, attach_time=(aws.now() - LONG_AGO).isoformat())
     stack = fleet_in(aws, REGIONS["existing-instances"])
     fleets = {
         office: fleet_in(aws, REGIONS["office-hours"]),

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -67,7 +68,7 @@ class LocalAws:
         self._arguments += ["--lambda-python", lambda_python or python]
         self._log = log
         self._process: subprocess.Popen[str] | None = None
-        self.endpoint_url = ""
+        self.endpoint_url = self.dial = ""
 
     # The process
 
@@ -89,7 +90,8 @@ class LocalAws:
         line = self._process.stdout.readline()
         if not line:
             raise RuntimeError(f"The local AWS did not start (exit code {self._process.wait()}).")
-        self.endpoint_url = json.loads(line)["endpoint_url"]
+        ready = json.loads(line)
+        self.endpoint_url, self.dial = ready["endpoint_url"], ready["dial"]
         return self
 
     def stop(self) -> None:
@@ -126,6 +128,7 @@ class LocalAws:
             "AWS_REGION": self.region,
             "AWS_DEFAULT_REGION": self.region,
             "AWS_EC2_METADATA_DISABLED": "true",
+            "LOCAL_AWS_DIAL": self.dial,
         }
 
     def boto3_arguments(self) -> dict[str, str]:
@@ -141,10 +144,20 @@ class LocalAws:
         """One call of the control API. Raises ControlError with its sentence."""
         request = urllib.request.Request(f"{self.endpoint_url}/_local/{name}", json.dumps(arguments).encode())
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            with urllib.request.urlopen(request) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             raise ControlError(json.load(error)["error"]) from None
+
+    # The clock
+
+    def now(self) -> datetime:
+        """The time there, in UTC. It stands still while a function computes, and is ahead once it was moved."""
+        return datetime.fromtimestamp(self.call("now"), UTC)
+
+    def run(self, seconds: float) -> None:
+        """Lets so many seconds pass there, as fast as may be, and waits until all that was due by then is done."""
+        self.call("run", seconds=seconds)
 
     # Settings and failures
 
@@ -318,19 +331,22 @@ class LocalAws:
 
     def wait_until_quiet(self, seconds: float = 30.0) -> None:
         """Waits until nothing is under way; delayed messages and schedules do not count. Raises TimeoutError."""
-        self.wait_for(lambda: not any(self.under_way().values()), seconds, "to be quiet", self.under_way)
+        self.wait_for(lambda: not any(self.under_way().values()), seconds, "to be quiet", self.under_way, 0.1)
 
-    @staticmethod
     def wait_for(
+        self,
         condition: Callable[[], object],
         seconds: float,
         what: str = "what was expected",
         seen: Callable[[], object] = str,
-        every: float = 0.1,
+        every: float = 1.0,
     ) -> None:
-        """Asks every so many seconds until the condition holds. Raises TimeoutError with what was seen instead."""
-        until = time.monotonic() + seconds
+        """Asks every so many seconds until the condition holds. Raises TimeoutError with what was seen instead.
+
+        The seconds are those of the local AWS. Where its clock hurries they pass as fast as they can.
+        """
+        until = self.now() + timedelta(seconds=seconds)
         while not condition():
-            if time.monotonic() > until:
+            if self.now() > until:
                 raise TimeoutError(f"Waited {seconds:g} seconds for {what}; seen instead: {seen()}")
-            time.sleep(every)
+            self.run(every) if self._settings.hurries else time.sleep(every)

@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from tests.local_aws.client import ADMIN_KEY, ADMIN_SECRET, ControlError, LocalAws
 from tests.local_aws.filters import matches
 from tests.local_aws.policies import service_may
-from tests.local_aws.queues import Pollers
+from tests.local_aws.queues import Mapped
 from tests.local_aws.settings import QUICK, Settings
 
 REGION = "us-east-1"
@@ -293,7 +293,7 @@ def test_setting_one_attribute_of_a_queue_keeps_its_policy(deployed: Deployment)
     ],
 )
 def test_a_batch_answer_names_the_failed_messages(payload: str, failed: set[str]) -> None:
-    assert Pollers.reported_failures(payload, {"a", "b"}) == failed
+    assert Mapped.reported_failures(payload, {"a", "b"}) == failed
 
 
 # Events
