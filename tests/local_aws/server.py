@@ -40,6 +40,19 @@ from tests.local_aws.world import World
 CONTROL = "/_local/"
 
 
+class Dispatcher(DomainDispatcherApplication):
+    """moto lists its folders on the disk for every request, while all others wait."""
+
+    def __init__(self, create_app: Any) -> None:
+        super().__init__(create_app)
+        self._known: dict[str | None, Any] = {}
+
+    def get_backend_for_host(self, host: str | None) -> Any:
+        if host not in self._known:
+            self._known[host] = super().get_backend_for_host(host)
+        return self._known[host]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Served:
     """A wired local AWS: its server, and what must be stopped with it."""
@@ -56,7 +69,7 @@ def build(*, port: int, region: str, settings: Settings, dial: Dial, lambda_pyth
     """
     os.environ.setdefault("AWS_DEFAULT_REGION", region)
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
-    moto_app = DomainDispatcherApplication(create_backend_app)
+    moto_app = Dispatcher(create_backend_app)
     rooms: dict[str, Control] = {}
     server = make_server(
         "127.0.0.1", port, application(moto_app, rooms), threaded=True, request_handler=quiet(MotoRequestHandler)
