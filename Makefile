@@ -45,13 +45,11 @@ lint: setup $(CHECKS_VENV)/ready ## static checks: ruff, mypy, bandit, import-li
 	@terraform fmt -check -recursive -diff
 	@$(CHECKS_VENV)/bin/checkov --config-file .checkov.yaml
 
-# The demo measures its time, so it runs alone.
-DEPLOYING := tests/deployed tests/drift tests/examples tests/browser
+DEPLOYING := tests/deployed tests/browser tests/demo tests/drift tests/examples
 
 test: lint ## everything: static checks, unit, model, Terraform and deployed tests
 	@$(PY) -m pytest -n 2 --durations 10 tests/unit --cov
 	@$(PY) -m pytest -n 2 --durations 10 tests/explore tests/bench
-	@$(PY) -m pytest tests/demo
 	@$(PY) -m tests.support.chromium
 	@$(PY) -m pytest -n 2 --dist loadscope --no-loadscope-reorder --durations 10 $(DEPLOYING)
 

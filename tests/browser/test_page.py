@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import Browser, Route, expect
 
 from tests.browser import answers
-from tests.browser.conftest import HOSTILE, LIMITED, TOKEN, Place
 from tests.browser.person import Person
+from tests.browser.place import HOSTILE, LIMITED, TOKEN, Place
 from tests.support.fleet import PATIENCE
 
 
@@ -129,7 +129,7 @@ def test_without_a_connection_the_page_says_so_and_goes_on(person: Person) -> No
     person.page.context.set_offline(True)
     assert "can not be reached" in person.alert()
     person.page.context.set_offline(False)
-    expect(person.page.locator("#problem")).to_be_hidden(timeout=30_000)
+    expect(person.page.locator("#problem")).to_be_hidden()
 
 
 def test_everything_can_be_done_with_the_keyboard(person: Person) -> None:
@@ -317,8 +317,10 @@ def test_axe_finds_nothing_that_keeps_anybody_out(browser: Browser, place: Place
         assert someone.barriers() == []
 
 
-def test_whoever_left_the_page_open_finds_it_parked_and_starts_it(desk: Person) -> None:
-    desk.see("web-1", "Parked", PATIENCE)
+def test_whoever_left_the_page_open_finds_it_parked_and_starts_it(desk: Person, place: Place) -> None:
+    ada = place.with_token(TOKEN)
+    place.aws.wait_for(lambda: ada.state("web-1") == "parked", PATIENCE, "web-1 to be parked", every=5)
+    desk.see("web-1", "Parked")
     desk.see("web-1", "saves ")
     desk.page.get_by_role("searchbox").fill("parked")
     assert "web-1" in desk.names()
@@ -326,6 +328,7 @@ def test_whoever_left_the_page_open_finds_it_parked_and_starts_it(desk: Person) 
     desk.button("Start web-1").click()
     desk.page.get_by_role("searchbox").fill("web")
     desk.see("web-1", "Starting")
-    desk.see("web-1", "Running", PATIENCE)
+    place.fleet.wait_until_running(place.ids["web-1"])
+    desk.see("web-1", "Running")
     desk.see("web-1", "Address: ")
     expect(desk.page.locator("#news")).to_contain_text("web-1 is running. Address: ")

@@ -17,7 +17,7 @@ from tests.deployed.stops import Stops
 from tests.local_aws.client import ADMIN_KEY, ADMIN_SECRET, LocalAws
 from tests.local_aws.settings import QUICK
 from tests.support.fleet import Fleet
-from tests.support.terraform import LAMBDA_PYTHON, QUICK_INPUTS, RootModule, copy_module
+from tests.support.terraform import FASTER, LAMBDA_PYTHON, QUICK_INPUTS, RootModule, copy_module
 from tests.support.terraform_mirror import terraform_environment
 from tests.support.url import FunctionUrl
 
@@ -45,8 +45,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
     """A local AWS, which Terraform finds in the environment as it would find AWS."""
     before = dict(os.environ)
-    with LocalAws(settings=QUICK, region=REGION, lambda_python=LAMBDA_PYTHON) as local_aws:
-        environment = terraform_environment(tmp_path_factory.mktemp("terraform"), local_aws.environment())
+    with (
+        LocalAws(settings=QUICK, region=REGION, lambda_python=LAMBDA_PYTHON) as local_aws,
+        local_aws.standing_still(),
+    ):
+        environment = terraform_environment(tmp_path_factory.mktemp("terraform"), local_aws.environment()) | FASTER
         variables = {f"TF_VAR_{name}": str(value) for name, value in VARIABLES.items()}
         try:
             _replace_environment(environment | variables)

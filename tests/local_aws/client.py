@@ -9,12 +9,15 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
+
+import boto3
 
 from tests.local_aws.settings import Settings
 
@@ -24,6 +27,9 @@ ADMIN_SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 60.0
 STOP_SECONDS = 10.0
+
+AS_STARTED = dict(os.environ)
+"""The environment of this process before any test changed it."""
 
 Record = dict[str, Any]
 
@@ -75,7 +81,7 @@ class LocalAws:
     def start(self) -> LocalAws:
         """Starts the server and waits until it answers. Raises RuntimeError if it does not within 60 seconds."""
         values = [f"--{name.replace('_', '-')}={float(value)}" for name, value in asdict(self._settings).items()]
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+        environment = {k: v for k, v in AS_STARTED.items() if not k.startswith("AWS_")}
         self._process = subprocess.Popen(
             [*self._arguments, *values],
             cwd=ROOT,
@@ -118,8 +124,11 @@ class LocalAws:
         self.stop()
 
     def environment(self, inherited: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Environment variables for terraform, boto3 and the AWS CLI: the inherited ones without other AWS settings."""
-        kept = os.environ if inherited is None else inherited
+        """Environment variables for terraform, boto3 and the AWS CLI: the inherited ones without other AWS settings.
+
+        Those are the ones that this process was started with, unless others are given.
+        """
+        kept = AS_STARTED if inherited is None else inherited
         return {
             **{key: value for key, value in kept.items() if not key.startswith("AWS_")},
             "AWS_ENDPOINT_URL": self.endpoint_url,
@@ -140,6 +149,11 @@ class LocalAws:
             "aws_secret_access_key": ADMIN_SECRET,
         }
 
+    def client(self, service: str, region: str = "") -> Any:
+        """A client with a session of its own, because no two threads may make clients from one at once."""
+        make: Any = boto3.session.Session().client
+        return make(service, **(self.boto3_arguments() | ({"region_name": region} if region else {})))
+
     def call(self, name: str, /, **arguments: Any) -> Any:
         """One call of the control API. Raises ControlError with its sentence."""
         request = urllib.request.Request(f"{self.endpoint_url}/_local/{name}", json.dumps(arguments).encode())
@@ -151,6 +165,10 @@ class LocalAws:
 
     # The clock
 
+    @property
+    def hurries(self) -> bool:
+        return self._settings.hurries
+
     def now(self) -> datetime:
         """The time there, in UTC. It stands still while a function computes, and is ahead once it was moved."""
         return datetime.fromtimestamp(self.call("now"), UTC)
@@ -158,6 +176,15 @@ class LocalAws:
     def run(self, seconds: float) -> None:
         """Lets so many seconds pass there, as fast as may be, and waits until all that was due by then is done."""
         self.call("run", seconds=seconds)
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Meanwhile no time passes there but what is asked for: however long somebody takes, nothing comes of it."""
+        self.call("stand_still", still=True)
+        try:
+            yield
+        finally:
+            self.call("stand_still", still=False)
 
     # Settings and failures
 
@@ -349,4 +376,4 @@ class LocalAws:
         while not condition():
             if self.now() > until:
                 raise TimeoutError(f"Waited {seconds:g} seconds for {what}; seen instead: {seen()}")
-            self.run(every) if self._settings.hurries else time.sleep(every)
+            self.run(every) if self.hurries else time.sleep(every)

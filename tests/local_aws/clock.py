@@ -49,6 +49,7 @@ class Clock:
         self._working = 0
         self._sleeping = 0
         self._until = -math.inf
+        self._held = 0
         self._dial.set(self._dial.now(), goes=True)
         threading.Thread(target=self._run, name="clock", daemon=True).start()
 
@@ -80,6 +81,16 @@ class Clock:
             self._condition.wait_for(lambda: self.now() >= until and self._rests())
             return self.now()
 
+    def hold(self, still: bool) -> None:
+        """It does not go by itself until that is taken back. It is still moved by whoever lets time pass or sleeps."""
+        with self._condition:
+            self._held += 1 if still else -1
+            self._set(self.now())
+
+    def _set(self, moment: float) -> None:
+        self._dial.set(moment, goes=not self._working and not self._held)
+        self._condition.notify_all()
+
     def work(self) -> Turn:
         """Somebody begins to work, until the turn is ended."""
         return Turn(self)
@@ -91,7 +102,7 @@ class Clock:
             self._working += working
             self._sleeping += sleeping
             if bool(worked) is not bool(self._working):
-                self._dial.set(self.now(), goes=not self._working)
+                self._set(self.now())
             self._condition.notify_all()
 
     def _rests(self) -> bool:
@@ -120,10 +131,10 @@ class Clock:
                 at = self._due[0][0] if self._due else math.inf
                 until = at if self._hurries and self._sleeping else self._until
                 if not self._working and until > self.now():
-                    self._dial.set(min(at, until), goes=True)
-                    self._condition.notify_all()
+                    self._set(min(at, until))
                     continue
-                self._condition.wait(None if self._working or math.isinf(at) else at - self.now())
+                stands = self._working or self._held or math.isinf(at)
+                self._condition.wait(None if stands else at - self.now())
             self._running = heapq.heappop(self._due)[2]
             self.count(+1)
             return self._running

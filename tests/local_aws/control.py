@@ -99,6 +99,10 @@ class Control:
         """Lets time pass, as fast as may be, until nothing is left that was due by then."""
         return self._world.clock.run(seconds)
 
+    def stand_still(self, still: bool) -> None:
+        """The clock is not to go by itself, or it may again."""
+        self._world.clock.hold(still)
+
     def sleep(self, request_id: str, seconds: float) -> None:
         """A function sleeps in the execution of that request."""
         self._lambdas.sleep(request_id, seconds)

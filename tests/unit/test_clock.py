@@ -78,6 +78,18 @@ def test_it_stands_still_while_somebody_works(clock: Clock) -> None:
     assert clock.now() >= began + 1
 
 
+def test_it_can_be_kept_from_going_by_itself_and_is_then_moved_by_who_asks_and_who_sleeps(clock: Clock) -> None:
+    clock.hold(True)
+    began = clock.now()
+    assert clock.now() == began
+    assert clock.run(5) == began + 5
+    with clock.work() as turn:
+        turn.sleep(5, "a nap")
+    assert clock.now() == began + 10
+    clock.hold(False)
+    assert clock.now() > began + 10
+
+
 def test_who_asks_for_time_waits_until_the_work_is_done(clock: Clock) -> None:
     done = list[str]()
     with ThreadPoolExecutor() as pool:
