@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -12,7 +10,6 @@ import pytest
 
 from tests.local_aws.clock import Clock, Slots
 from tests.local_aws.dial import Dial
-from tests.support.terraform import ROOT
 
 DAY = 86_400.0
 
@@ -150,26 +147,3 @@ def test_who_waits_for_a_place_gets_it_in_turn_or_not_in_time(clock: Clock) -> N
         slots.give_back()
         assert patient.result() is True
     assert slots.taken == 0
-
-
-SCRIPT = """
-import email.utils, sys, time
-from pathlib import Path
-from tests.local_aws.dial import Dial
-Dial(Path(sys.argv[1])).lead(lambda seconds: print("asked to sleep", seconds))
-import datetime
-from datetime import UTC, date
-now = datetime.datetime.now(UTC)
-print(now.year, datetime.datetime.today().year, datetime.datetime.utcnow().year, time.gmtime(time.time()).tm_year)
-print(isinstance(email.utils.parsedate_to_datetime("Fri, 01 Jan 2038 00:00:00 GMT"), datetime.datetime))
-tomorrow = now + datetime.timedelta(1)
-print(isinstance(tomorrow, datetime.datetime), isinstance(now, date), isinstance(1, datetime.datetime))
-time.sleep(3)
-"""
-
-
-def test_another_process_lives_by_it(dial: Dial) -> None:
-    dial.set(2_145_916_800.0 + DAY, goes=False)  # 2 January 2038
-    command = [sys.executable, "-c", SCRIPT, str(dial.path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["2038 2038 2038 2038", "True", "True True False", "asked to sleep 3"]
