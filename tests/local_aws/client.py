@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -74,6 +75,7 @@ class LocalAws:
         self._arguments += ["--lambda-python", lambda_python or python]
         self._log = log
         self._process: subprocess.Popen[str] | None = None
+        self._of_thread = threading.local()
         self.endpoint_url = self.dial = ""
 
     # The process
@@ -150,8 +152,10 @@ class LocalAws:
         }
 
     def client(self, service: str, region: str = "") -> Any:
-        """A client with a session of its own, because no two threads may make clients from one at once."""
-        make: Any = boto3.session.Session().client
+        """A client, from a session of this thread: no two threads may make clients from one session at once."""
+        if not hasattr(self._of_thread, "session"):
+            self._of_thread.session = boto3.session.Session()
+        make: Any = self._of_thread.session.client
         return make(service, **(self.boto3_arguments() | ({"region_name": region} if region else {})))
 
     def call(self, name: str, /, **arguments: Any) -> Any:

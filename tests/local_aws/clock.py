@@ -129,7 +129,7 @@ class Clock:
         with self._condition:
             while not self._something_due():
                 at = self._due[0][0] if self._due else math.inf
-                until = at if self._hurries and self._sleeping else self._until
+                until = at if self._hurries and self._sleeping and self._due else self._until
                 if not self._working and until > self.now():
                     self._set(min(at, until))
                     continue
