@@ -10,10 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Dialog, Locator, Page
+
+PATIENCE_MS = 300_000
+"""Until a test gives up waiting for what is not going to be shown. A slow machine must not come near it."""
+expect.set_options(timeout=PATIENCE_MS)
 
 QUIET_BROWSER = (
     "--no-sandbox",
@@ -67,7 +71,7 @@ class Person:
             reduced_motion="reduce",
         )
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(PATIENCE_MS)
         someone = cls(page=page, url=url, pictures=pictures)
         page.on("console", lambda m: someone._complain(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda e: someone._complain(str(e)))
@@ -108,9 +112,9 @@ class Person:
     def button(self, words: str) -> Locator:
         return self.page.get_by_role("button", name=words, exact=True)
 
-    def see(self, name: str, words: str, seconds: float = 30) -> None:
+    def see(self, name: str, words: str) -> None:
         """Wait until the instance's entry holds these words."""
-        self.row(name).filter(has_text=words).wait_for(timeout=seconds * 1000)
+        self.row(name).filter(has_text=words).wait_for()
 
     def alert(self) -> str:
         """The words of the problem that is shown."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import boto3
 
-from tests.browser.conftest import LIMITED, LINES, TOKEN, Place
+from tests.browser.place import LIMITED, LINES, TOKEN, Place
 from tests.support.fleet import PATIENCE
 
 
@@ -91,7 +91,7 @@ def test_tokens_are_changed_without_a_deployment(place: Place) -> None:
 def test_fifty_starts_at_once_make_one_set_of_volumes(place: Place) -> None:
     instance_id = place.ids["crowd"]
     ada = place.with_token(TOKEN)
-    place.aws.wait_for(lambda: ada.state("crowd") == "parked", PATIENCE, "crowd to be parked")
+    place.aws.wait_for(lambda: ada.state("crowd") == "parked", PATIENCE, "crowd to be parked", every=5)
     before = len(place.aws.calls())
     with ThreadPoolExecutor(50) as pool:
         statuses = {answer.status for answer in pool.map(lambda _: ada.start("crowd"), range(50))}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -35,11 +35,16 @@ class Board:
 class Screen:
     def __init__(self) -> None:
         self.console = Console(soft_wrap=True)
-        self._began = time.monotonic()
+        self.now: Callable[[], float] = time.monotonic
+        self._began = self.now()
         self.failed: list[str] = []
 
+    def go_by(self, now: Callable[[], float]) -> None:
+        """Tells the time by another clock from now on."""
+        self._began, self.now = now() - (self.now() - self._began), now
+
     def heading(self, words: str) -> None:
-        elapsed = time.monotonic() - self._began
+        elapsed = self.now() - self._began
         self.console.print(f"\n[bold]{words}[/bold] [dim]({elapsed:.0f} s)[/dim]", highlight=False)
 
     def say(self, words: str) -> None:

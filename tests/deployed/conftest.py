@@ -17,7 +17,7 @@ from tests.deployed.stops import Stops
 from tests.local_aws.client import ADMIN_KEY, ADMIN_SECRET, LocalAws
 from tests.local_aws.settings import QUICK
 from tests.support.fleet import Fleet
-from tests.support.terraform import LAMBDA_PYTHON, QUICK_INPUTS, RootModule, copy_module
+from tests.support.terraform import FASTER, LAMBDA_PYTHON, QUICK_INPUTS, RootModule, copy_module
 from tests.support.terraform_mirror import terraform_environment
 from tests.support.url import FunctionUrl
 
@@ -45,8 +45,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
     """A local AWS, which Terraform finds in the environment as it would find AWS."""
     before = dict(os.environ)
-    with LocalAws(settings=QUICK, region=REGION, lambda_python=LAMBDA_PYTHON) as local_aws:
-        environment = terraform_environment(tmp_path_factory.mktemp("terraform"), local_aws.environment())
+    with (
+        LocalAws(settings=QUICK, region=REGION, lambda_python=LAMBDA_PYTHON) as local_aws,
+        local_aws.standing_still(),
+    ):
+        environment = terraform_environment(tmp_path_factory.mktemp("terraform"), local_aws.environment()) | FASTER
         variables = {f"TF_VAR_{name}": str(value) for name, value in VARIABLES.items()}
         try:
             _replace_environment(environment | variables)
@@ -72,11 +75,25 @@ def stops(aws: LocalAws, fleet: Fleet) -> Stops:
     return Stops(aws=aws, fleet=fleet)
 
 
+class Second:
+    """A deployment that is applied and destroyed while another one is."""
+
+    def __init__(self, terraform: RootModule, pool: ThreadPoolExecutor) -> None:
+        self.outputs: Future[dict[str, Any]] = pool.submit(terraform.apply)
+        self._terraform, self._pool = terraform, pool
+        self._gone: Future[None] | None = None
+
+    def begin_to_go(self) -> Future[None]:
+        if self._gone is None:
+            self._gone = self._pool.submit(self._terraform.destroy)
+        return self._gone
+
+
 @pytest.fixture(scope="session")
-def second(aws: LocalAws, stops: Stops, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Future[dict[str, Any]]]:
+def second(aws: LocalAws, stops: Stops, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Second]:
     """A second deployment in the same account and region, with other names, a boundary, a key and tokens.
 
-    It is applied while the first one is, and answers its outputs.
+    It is applied while the first one is.
     """
     ssm, iam = (boto3.client(name, **aws.boto3_arguments()) for name in ("ssm", "iam"))  # type: ignore[call-overload]
     ssm.put_parameter(Name="/night/tokens", Type="SecureString", KeyId=stops.key, Value=f"porter:{NIGHT_TOKEN}")
@@ -93,22 +110,23 @@ def second(aws: LocalAws, stops: Stops, tmp_path_factory: pytest.TempPathFactory
     copy_module(folder)
     terraform = RootModule(folder, os.environ, variables)
     with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(terraform.apply)
-    terraform.destroy()
+        made = Second(terraform, pool)
+        yield made
+        made.begin_to_go().result()
 
 
 @pytest.fixture(scope="session")
-def outputs(second: Future[dict[str, Any]], complete: TerraformTestApi) -> dict[str, Any]:
-    """The outputs of the deployment, which came after the instances."""
-    assert second
-    return {name: output["value"] for name, output in complete.outputs.items()}
+def outputs(second: Second, complete: TerraformTestApi) -> Iterator[dict[str, Any]]:
+    """The outputs of the deployment, which came after the instances. Both deployments are destroyed at once."""
+    yield {name: output["value"] for name, output in complete.outputs.items()}
+    second.begin_to_go()
 
 
 @pytest.fixture(scope="session")
-def night(outputs: dict[str, Any], second: Future[dict[str, Any]]) -> dict[str, Any]:
+def night(outputs: dict[str, Any], second: Second) -> dict[str, Any]:
     """The outputs of the second deployment."""
     assert outputs
-    return second.result()
+    return second.outputs.result()
 
 
 @pytest.fixture(scope="session")

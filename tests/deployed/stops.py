@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -15,6 +14,8 @@ from tests.support.fleet import PATIENCE, Disk, Fleet, Picture
 from tests.support.url import Answer, FunctionUrl
 
 DATA = Disk(device="/dev/sdf", size=20, delete_on_termination=False, tags={"Name": "data", "Team": "sales"})
+EVERY = 5
+"""Seconds from one look at all instances to the next: much shorter than the lock, during which one is started."""
 BOTH = (Disk(tags={"Name": "root"}), DATA)
 
 
@@ -74,20 +75,16 @@ class Stops:
         self.aws.configure(stop_seconds=quickly)
 
     def _wait(self, url: FunctionUrl) -> None:
-        until = time.monotonic() + PATIENCE
-        while True:
+        def open_ends() -> dict[str, str]:
             states = {i["id"]: i for i in url.instances()}
             self._regret(url)
-            open_ends = {
+            return {
                 name: states[self.ids[name]]["detail"]
                 for name, kind in self.kinds.items()
                 if kind.opt_in in ("true", "root") and states[self.ids[name]]["state"] != kind.ends
             }
-            if not open_ends:
-                return
-            if time.monotonic() > until:
-                raise TimeoutError(f"After {PATIENCE} seconds these are not where they should be: {open_ends}")
-            time.sleep(1)
+
+        self.aws.wait_for(lambda: not open_ends(), PATIENCE, "all to be where they should be", open_ends, EVERY)
 
     def _regret(self, url: FunctionUrl) -> None:
         """One instance is started again as soon as its root volume is detached."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -17,7 +17,7 @@ LONG_AGO = timedelta(days=61)
 def archived(stopped: Stops) -> Stops:
     """The sleeper, after a sweep to which it seemed to have been parked two months ago."""
     sleeper, ec2 = stopped.ids["sleeper"], stopped.fleet.ec2
-    then = (datetime.now(UTC) - LONG_AGO).isoformat(timespec="seconds")
+    then = (stopped.aws.now() - LONG_AGO).isoformat(timespec="seconds")
     ids = [s["SnapshotId"] for s in stopped.fleet.snapshots(sleeper)]
     ec2.create_tags(Resources=ids, Tags=[{"Key": "park-volumes:mark", "Value": then}])
     stopped.aws.fire_rule("park-volumes-sweep")

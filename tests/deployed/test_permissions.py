@@ -27,6 +27,8 @@ from tests.support.url import FunctionUrl
 
 ROLES = ("park", "start", "night park", "night start")
 PARLIAMENT = str(ROOT / ".venv-checks" / "bin" / "parliament")
+A_QUIET_WHILE = 300
+"""Seconds: some more sweeps, which look at what is at rest."""
 OF_TOKENS = ("ReadTokens", "DecryptTokens")
 
 
@@ -60,6 +62,7 @@ def bench(
     """Everything that was done, after the rarer things have been done, too."""
     assert brought_back
     assert broken_event
+    aws.run(A_QUIET_WHILE)
     arns = {side: outputs[f"{side}_role_arn"] for side in ("park", "start")}
     arns |= {f"night {side}": night[f"{side}_role_arn"] for side in ("park", "start")}
     iam = boto3.client("iam", **aws.boto3_arguments())  # type: ignore[call-overload]  # the arguments are a mapping

@@ -3,83 +3,17 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
-import boto3
 import pytest
 
-from tests.deployed.conftest import REGION, VARIABLES
-from tests.local_aws.client import LocalAws
-from tests.local_aws.settings import QUICK
-from tests.support.fleet import PATIENCE, Disk, Fleet, Picture, differences
-from tests.support.terraform import LAMBDA_PYTHON, QUIET, ROOT, TIMEOUT, Terraform
-
-OPTED_IN = {"ParkVolumes": "true"}
-DISKS = (
-    Disk(size=16, iops=4000, throughput=200, tags={"Name": "root"}),
-    Disk(device="/dev/sdf", size=30, type="gp2", delete_on_termination=False, tags={"Name": "data"}),
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shell:
-    """A shell on somebody's laptop, in the local AWS's account."""
-
-    aws: LocalAws
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        options = ("--function-timeout-seconds", str(TIMEOUT), "--quiet-period-seconds", str(QUIET))
-        return subprocess.run(
-            [sys.executable, "-m", "park_volumes", *options, *arguments],
-            env=self.aws.environment() | {"PYTHONPATH": str(ROOT / "lambda_src")},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Removed:
-    """An account from which the module was removed while two instances were parked."""
-
-    shell: Shell
-    fleet: Fleet
-    ids: Mapping[str, str]
-    before: Mapping[str, Picture]
-    checked: subprocess.CompletedProcess[str]
-    left: Mapping[str, list[str]]
+from tests.deployed.removed import Removed, remove
+from tests.support.ahead import Ahead
+from tests.support.fleet import differences
 
 
 @pytest.fixture(scope="module")
-def removed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Removed]:
-    with LocalAws(settings=QUICK, region=REGION, lambda_python=LAMBDA_PYTHON) as aws:
-        ec2 = boto3.client("ec2", **aws.boto3_arguments())  # type: ignore[call-overload]  # the arguments are a mapping
-        fleet = Fleet(aws=aws, ec2=ec2, zone=f"{REGION}a")
-        ids = {name: fleet.launch(name, DISKS, OPTED_IN) for name in ("db", "web")}
-        for instance_id in ids.values():
-            aws.write(instance_id)
-        before = {name: fleet.picture(i) for name, i in ids.items()}
-        module = Terraform("complete", tmp_path_factory.mktemp("removed"), aws.environment(), VARIABLES)
-        module.apply()
-        ec2.stop_instances(InstanceIds=list(ids.values()))
-        marked = [{"Name": "tag-key", "Values": ["park-volumes:mark"]}]
-        aws.wait_for(
-            lambda: (
-                not any(fleet.volume_ids(i) for i in ids.values())
-                and not ec2.describe_volumes(Filters=marked)["Volumes"]
-            ),
-            PATIENCE,
-            "both to be parked",
-        )
-        shell = Shell(aws=aws)
-        checked = shell.run("check")
-        module.destroy()
-        yield Removed(shell=shell, fleet=fleet, ids=ids, before=before, checked=checked, left=dict(aws.resources()))
+def removed(ahead: Ahead) -> Removed:
+    return ahead.result(remove)
 
 
 def test_a_check_before_the_removal_names_who_is_parked_and_fails(removed: Removed) -> None:

@@ -1,151 +1,15 @@
-"""Every pattern, applied, parked by one deployment of ``examples/complete``, and started; plans are read on the way."""
+"""The story of every pattern, told once for all tests."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from functools import partial
-
-import boto3
 import pytest
 
-from tests.drift.patterns import APPLIED, PUT_BACK, configuration
-from tests.local_aws.client import ADMIN_KEY, ADMIN_SECRET, LocalAws
-from tests.local_aws.settings import QUICK
-from tests.support.fleet import PATIENCE, Fleet, Picture
-from tests.support.terraform import LAMBDA_PYTHON, QUICK_INPUTS, RootModule, Terraform
-from tests.support.url import Answer, FunctionUrl
-
-REGION = "ap-northeast-2"
-VARIABLES = {**QUICK_INPUTS, "snapshot_retention_hours": 24}
-EVERY = 2
-"""Seconds from one look at all instances to the next. Each takes a second of the processor that the functions need."""
-OURS = ["park-volumes:"]
-MISTAKEN = f"separate_{APPLIED.name}"
-
-Plan = dict[str, list[str]]
-
-
-@dataclass(kw_only=True)
-class Story:
-    """One deployment and all stacks, and what was seen stage by stage.
-
-    Plans are by address, without what stays as it is; ``pictures`` are the devices of the instances before the stop.
-    """
-
-    aws: LocalAws
-    fleet: Fleet
-    url: FunctionUrl
-    stack: RootModule
-    ids: dict[str, str] = field(default_factory=dict)
-    pictures: dict[str, Picture] = field(default_factory=dict)
-    plans: dict[str, Plan] = field(default_factory=dict)
-    answers: dict[str, Answer] = field(default_factory=dict)
-    empty_volume: str = ""
-    marked_when_read: bool = False
-    """Whether volumes that were put back still bore our marks when the plan of the transit had been read."""
-
-    def read(self, stage: str, **variables: object) -> None:
-        self.plans[stage] = self.stack.plan(**variables)
-
-    def others(self, *but: str) -> dict[str, str]:
-        return {name: i for name, i in self.ids.items() if not name.endswith(but)}
-
-    def wait_for(self, state: str, names: dict[str, str]) -> None:
-        def open_ends() -> dict[str, str]:
-            seen = {i["id"]: i for i in self.url.instances()}
-            return {name: seen[i]["detail"] for name, i in names.items() if seen[i]["state"] != state}
-
-        self.aws.wait_for(lambda: not open_ends(), PATIENCE, f"every instance to be {state}", open_ends, EVERY)
-
-    def marked(self) -> int:
-        """How many volumes are in transit."""
-        marks = [{"Name": "tag-key", "Values": ["park-volumes:mark"]}]
-        return len(self.fleet.ec2.describe_volumes(Filters=marks)["Volumes"])  # type: ignore[arg-type]
+from tests.drift.story import Story, begin, tell
+from tests.support.ahead import Ahead
 
 
 @pytest.fixture(scope="session")
-def aws() -> Iterator[LocalAws]:
-    with LocalAws(settings=QUICK, region=REGION, lambda_python=LAMBDA_PYTHON) as local_aws:
-        yield local_aws
-
-
-@pytest.fixture(scope="session")
-def story(aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Story:
-    """The whole of it, told once for all tests."""
-    told = _begin(aws, tmp_path_factory)
-    for tell in (_stop, _read_in_transit, _read_while_parked, _apply_by_mistake, _start, _settle):
-        tell(told)
-    return told
-
-
-def _begin(aws: LocalAws, folders: pytest.TempPathFactory) -> Story:
-    ec2 = boto3.client("ec2", **aws.boto3_arguments())  # type: ignore[call-overload]  # the arguments are a mapping
-    fleet = Fleet(aws=aws, ec2=ec2, zone=f"{REGION}a")
-    folder = folders.mktemp("stacks")
-    (folder / "main.tf").write_text(configuration(), encoding="utf-8")
-    image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
-    stack = RootModule(folder, aws.environment(), {"ami": image, "zone": fleet.zone})
-    module = Terraform("complete", folders.mktemp("complete"), aws.environment(), VARIABLES)
-    with ThreadPoolExecutor() as pool:
-        applied = pool.submit(stack.apply, lambda _: None, "-parallelism=50")
-        address = module.apply()["function_url"]
-        applied.result()
-    url = FunctionUrl(url=address, region=REGION, key=ADMIN_KEY, secret=ADMIN_SECRET)
-    return Story(aws=aws, fleet=fleet, url=url, stack=stack)
-
-
-def _stop(story: Story) -> None:
-    story.read("before")
-    story.ids = {i["name"]: i["id"] for i in story.url.instances()}
-    for name, instance_id in story.ids.items():
-        story.aws.write(instance_id)
-        story.pictures[name] = story.fleet.picture(instance_id)
-    story.fleet.ec2.stop_instances(InstanceIds=list(story.ids.values()))
-
-
-def _read_in_transit(story: Story) -> None:
-    """The root volumes are detached, and the others still attached, with our marks; some are put back, with theirs."""
-    back = {name: i for name, i in story.ids.items() if name.endswith(PUT_BACK.name)}
-    for instance_id in back.values():
-        detached = partial(_no_volumes, story, instance_id)
-        story.aws.wait_for(detached, PATIENCE, f"the root volume of {instance_id} to be detached")
-        story.url.start(instance_id)
-    story.wait_for("running", back)
-    story.read("in_transit")
-    story.marked_when_read = all(story.fleet.is_marked(instance_id) for instance_id in back.values())
-    story.read("in_transit_with_ignore_tags", ignored_tags=OURS)
-
-
-def _no_volumes(story: Story, instance_id: str) -> bool:
-    return not story.fleet.volume_ids(instance_id)
-
-
-def _read_while_parked(story: Story) -> None:
-    """Twice: also with what Terraform then remembers, as after an apply of something else."""
-    story.wait_for("parked", story.others(PUT_BACK.name))
-    story.read("parked")
-    story.stack.apply(lambda _: None, "-refresh-only")
-    story.read("parked_and_refreshed")
-
-
-def _apply_by_mistake(story: Story) -> None:
-    """An owner applies the plan that makes a new, empty volume and attaches it."""
-    targets = (f"aws_ebs_volume.{MISTAKEN}", f"aws_volume_attachment.{MISTAKEN}")
-    story.stack.apply(lambda _: None, *(f"-target={target}" for target in targets))
-    story.empty_volume = str(story.stack.state()[targets[0]]["id"])
-    story.answers["mistaken"] = story.url.start(story.ids[MISTAKEN])
-
-
-def _start(story: Story) -> None:
-    names = story.others(PUT_BACK.name, MISTAKEN)
-    with ThreadPoolExecutor(4) as pool:
-        start: Callable[[str], Answer] = story.url.start
-        story.answers |= zip(names, pool.map(start, names.values()), strict=True)
-    story.wait_for("running", names)
-
-
-def _settle(story: Story) -> None:
-    story.aws.wait_for(lambda: not story.marked(), PATIENCE, "the marks to be taken off", story.marked)
-    story.read("started")
+def story(ahead: Ahead) -> Story:
+    begun = ahead.result(begin)
+    tell(begun)
+    return begun

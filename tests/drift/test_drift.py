@@ -6,8 +6,8 @@ import json
 import os
 
 from tests.drift import table
-from tests.drift.conftest import MISTAKEN, Plan, Story
 from tests.drift.patterns import AS_IT_IS, PATTERNS, PUT_BACK, every_way
+from tests.drift.story import MISTAKEN, Plan, Story
 from tests.support.fleet import differences
 from tests.support.readme import blocks
 from tests.support.terraform import ROOT

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 
-from tests.examples.conftest import ANY_INSTANCE, REGIONS, Example, client, command, fleet_in
+from tests.examples.applied import ANY_INSTANCE, REGIONS, Example, command, fleet_in
 from tests.iam.judge import denials
 from tests.local_aws.client import ADMIN_KEY, ADMIN_SECRET, ControlError, LocalAws
 from tests.support.fleet import Picture, differences
@@ -27,20 +28,20 @@ def test_every_example_is_applied_by_some_test() -> None:
 
 
 @pytest.mark.parametrize("name", REGIONS)
-def test_another_plan_finds_nothing_to_change(examples: dict[str, Example], name: str) -> None:
+def test_another_plan_finds_nothing_to_change(examples: Mapping[str, Example], name: str) -> None:
     assert examples[name].terraform.plan() == {}
 
 
 @pytest.mark.parametrize("name", REGIONS)
-def test_every_output_says_something(examples: dict[str, Example], name: str) -> None:
+def test_every_output_says_something(examples: Mapping[str, Example], name: str) -> None:
     assert examples[name].outputs
     assert all(examples[name].outputs.values())
 
 
 def test_the_hours_are_those_of_weekdays_in_the_time_zone(
-    aws: LocalAws, examples: dict[str, Example], office: str
+    aws: LocalAws, examples: Mapping[str, Example], office: str
 ) -> None:
-    scheduler = client(aws, "scheduler", REGIONS["office-hours"])
+    scheduler = aws.client("scheduler", REGIONS["office-hours"])
     names = examples["office-hours"].outputs["schedules"][office]
     found = {what: scheduler.get_schedule(GroupName=GROUP, Name=name) for what, name in names.items()}
     assert {what: (s["ScheduleExpression"], s["ScheduleExpressionTimezone"]) for what, s in found.items()} == {
@@ -50,7 +51,7 @@ def test_the_hours_are_those_of_weekdays_in_the_time_zone(
 
 
 def test_the_evening_schedule_parks_and_the_morning_schedule_brings_everything_back(
-    aws: LocalAws, examples: dict[str, Example], office: str, evening: dict[str, Picture]
+    aws: LocalAws, examples: Mapping[str, Example], office: str, evening: dict[str, Picture]
 ) -> None:
     fleet = fleet_in(aws, REGIONS["office-hours"])
     assert fleet.picture(office) == {}
@@ -69,9 +70,9 @@ def _without_marks(picture: Picture) -> Picture:
 
 
 def test_the_role_of_the_schedules_may_stop_no_other_instance(
-    aws: LocalAws, examples: dict[str, Example], office: str
+    aws: LocalAws, examples: Mapping[str, Example], office: str
 ) -> None:
-    scheduler = client(aws, "scheduler", REGIONS["office-hours"])
+    scheduler = aws.client("scheduler", REGIONS["office-hours"])
     stop = scheduler.get_schedule(GroupName=GROUP, Name=examples["office-hours"].outputs["schedules"][office]["stop"])
     other = {"InstanceIds": ["i-0123456789abcdef0"]}
     scheduler.create_schedule(
@@ -87,7 +88,7 @@ def test_the_role_of_the_schedules_may_stop_no_other_instance(
 
 
 def test_a_stack_plans_nothing_while_its_instances_are_parked_and_after_their_start(
-    aws: LocalAws, examples: dict[str, Example], existing: dict[str, str], evening: dict[str, Picture]
+    aws: LocalAws, examples: Mapping[str, Example], existing: dict[str, str], evening: dict[str, Picture]
 ) -> None:
     stack = examples["existing-instances"]
     assert stack.terraform.plan() == {}
@@ -100,7 +101,7 @@ def test_a_stack_plans_nothing_while_its_instances_are_parked_and_after_their_st
     assert stack.terraform.plan() == {}
 
 
-def test_both_regions_have_an_address_of_their_own(examples: dict[str, Example]) -> None:
+def test_both_regions_have_an_address_of_their_own(examples: Mapping[str, Example]) -> None:
     commands = examples["multi-region"].outputs["start_commands"]
     assert set(commands) == {"ap-northeast-2", "eu-central-1"}
     assert all(region in command for region, command in commands.items())
@@ -108,23 +109,23 @@ def test_both_regions_have_an_address_of_their_own(examples: dict[str, Example])
 
 
 def test_the_page_is_shown_to_everybody_and_the_instances_to_holders_of_a_token(
-    aws: LocalAws, examples: dict[str, Example]
+    aws: LocalAws, examples: Mapping[str, Example]
 ) -> None:
     page = examples["token-page"].outputs["page"]
-    with urllib.request.urlopen(page, timeout=60) as answer:
+    with urllib.request.urlopen(page) as answer:
         assert "text/html" in answer.headers["Content-Type"]
     with pytest.raises(urllib.error.HTTPError, match="401"):
-        urllib.request.urlopen(f"{page}instances", timeout=60)
-    ssm = client(aws, "ssm", REGIONS["token-page"])
+        urllib.request.urlopen(f"{page}instances")
+    ssm = aws.client("ssm", REGIONS["token-page"])
     lines = ssm.get_parameter(Name="/park-volumes/tokens", WithDecryption=True)["Parameter"]["Value"].splitlines()
     for line in lines:
         signed = urllib.request.Request(f"{page}instances", headers={"Authorization": f"Bearer {line.split(':')[1]}"})
-        with urllib.request.urlopen(signed, timeout=60) as answer:
+        with urllib.request.urlopen(signed) as answer:
             assert json.load(answer)["instances"] == []
     assert len(lines) == 2
 
 
-def test_every_command_of_the_readme_is_run_here(examples: dict[str, Example]) -> None:
+def test_every_command_of_the_readme_is_run_here(examples: Mapping[str, Example]) -> None:
     run = ["stop-instances", "start_command", "put-parameter", "describe-snapshots"]
     commands = blocks(README.read_text(encoding="utf-8"), "sh")
     assert [block for block in commands if not any(word in block for word in ["make demo", *run])] == []
@@ -133,12 +134,12 @@ def test_every_command_of_the_readme_is_run_here(examples: dict[str, Example]) -
 
 
 def test_every_call_of_a_function_is_allowed_by_its_role(
-    aws: LocalAws, examples: dict[str, Example], evening: dict[str, Picture]
+    aws: LocalAws, examples: Mapping[str, Example], evening: dict[str, Picture]
 ) -> None:
     """As in tests/deployed, in every example. It stands after what the functions do, and before a role is gone."""
     assert examples
     assert evening
-    found = denials(client(aws, "iam", REGIONS["minimal"]), aws.calls())
+    found = denials(aws.client("iam", REGIONS["minimal"]), aws.calls())
     busy = {f"park-volumes-park-{REGIONS[name]}" for name in ("minimal", "existing-instances", "office-hours")}
     busy |= {f"park-volumes-start-{REGIONS[name]}" for name in ("existing-instances", "office-hours", "token-page")}
     assert busy <= {arn.rsplit("/", 1)[-1] for arn in found}
@@ -146,7 +147,7 @@ def test_every_call_of_a_function_is_allowed_by_its_role(
 
 
 def test_without_the_module_an_instance_is_restored_by_hand(
-    aws: LocalAws, examples: dict[str, Example], orphan: str, evening: dict[str, Picture]
+    aws: LocalAws, examples: Mapping[str, Example], orphan: str, evening: dict[str, Picture]
 ) -> None:
     fleet, here = fleet_in(aws, REGIONS["minimal"]), examples["minimal"].terraform
     here.destroy()

@@ -1,17 +1,21 @@
 """``python -m tests.local_aws``: runs the local AWS until it is told to stop, prints one JSON line when it is ready."""
 
 import argparse
+import importlib
 import json
 import logging
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 from dataclasses import fields
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
-from tests.local_aws.server import build
+from tests.local_aws.dial import Dial
 from tests.local_aws.settings import QUICK, Settings
 
 
@@ -34,13 +38,22 @@ def stop_with_stdin() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+def built(**arguments: Any) -> Any:
+    """The local AWS, whose modules are imported only now, so that all of them live by its clock."""
+    return importlib.import_module("tests.local_aws.server").build(**arguments)
+
+
 def main() -> None:
     given = options()
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(message)s")
     names = [field.name for field in fields(Settings)]
     changes = {name: getattr(given, name) for name in names if getattr(given, name) is not None}
     settings = (QUICK if given.quick else Settings()).changed(changes)
-    served = build(port=given.port, region=given.region, settings=settings, lambda_python=given.lambda_python)
+    dial = Dial.make(Path(tempfile.mkdtemp(prefix="local-aws-")) / "dial")
+    dial.lead()
+    served = built(
+        port=given.port, region=given.region, settings=settings, lambda_python=given.lambda_python, dial=dial
+    )
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         threading.Thread(target=served.server.shutdown).start()
@@ -49,7 +62,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, stop)
     if given.exit_with_stdin:
         threading.Thread(target=stop_with_stdin, daemon=True).start()
-    ready = json.dumps({"endpoint_url": served.endpoint_url, "pid": os.getpid()})
+    ready = json.dumps({"endpoint_url": served.endpoint_url, "pid": os.getpid(), "dial": str(dial.path)})
     if given.ready_file:
         given.ready_file.write_text(ready + "\n", encoding="utf-8")
     print(ready, flush=True)
@@ -57,6 +70,7 @@ def main() -> None:
         served.server.serve_forever()
     finally:
         served.stop()
+        shutil.rmtree(dial.path.parent, ignore_errors=True)
     os._exit(0)  # threads of invocations that still run must not keep the process
 
 

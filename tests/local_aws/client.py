@@ -6,14 +6,19 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
+
+import boto3
 
 from tests.local_aws.settings import Settings
 
@@ -23,6 +28,9 @@ ADMIN_SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 60.0
 STOP_SECONDS = 10.0
+
+AS_STARTED = dict(os.environ)
+"""The environment of this process before any test changed it."""
 
 Record = dict[str, Any]
 
@@ -67,14 +75,15 @@ class LocalAws:
         self._arguments += ["--lambda-python", lambda_python or python]
         self._log = log
         self._process: subprocess.Popen[str] | None = None
-        self.endpoint_url = ""
+        self._of_thread = threading.local()
+        self.endpoint_url = self.dial = ""
 
     # The process
 
     def start(self) -> LocalAws:
         """Starts the server and waits until it answers. Raises RuntimeError if it does not within 60 seconds."""
         values = [f"--{name.replace('_', '-')}={float(value)}" for name, value in asdict(self._settings).items()]
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+        environment = {k: v for k, v in AS_STARTED.items() if not k.startswith("AWS_")}
         self._process = subprocess.Popen(
             [*self._arguments, *values],
             cwd=ROOT,
@@ -89,7 +98,8 @@ class LocalAws:
         line = self._process.stdout.readline()
         if not line:
             raise RuntimeError(f"The local AWS did not start (exit code {self._process.wait()}).")
-        self.endpoint_url = json.loads(line)["endpoint_url"]
+        ready = json.loads(line)
+        self.endpoint_url, self.dial = ready["endpoint_url"], ready["dial"]
         return self
 
     def stop(self) -> None:
@@ -116,8 +126,11 @@ class LocalAws:
         self.stop()
 
     def environment(self, inherited: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Environment variables for terraform, boto3 and the AWS CLI: the inherited ones without other AWS settings."""
-        kept = os.environ if inherited is None else inherited
+        """Environment variables for terraform, boto3 and the AWS CLI: the inherited ones without other AWS settings.
+
+        Those are the ones that this process was started with, unless others are given.
+        """
+        kept = AS_STARTED if inherited is None else inherited
         return {
             **{key: value for key, value in kept.items() if not key.startswith("AWS_")},
             "AWS_ENDPOINT_URL": self.endpoint_url,
@@ -126,6 +139,7 @@ class LocalAws:
             "AWS_REGION": self.region,
             "AWS_DEFAULT_REGION": self.region,
             "AWS_EC2_METADATA_DISABLED": "true",
+            "LOCAL_AWS_DIAL": self.dial,
         }
 
     def boto3_arguments(self) -> dict[str, str]:
@@ -137,14 +151,44 @@ class LocalAws:
             "aws_secret_access_key": ADMIN_SECRET,
         }
 
+    def client(self, service: str, region: str = "") -> Any:
+        """A client, from a session of this thread: no two threads may make clients from one session at once."""
+        if not hasattr(self._of_thread, "session"):
+            self._of_thread.session = boto3.session.Session()
+        make: Any = self._of_thread.session.client
+        return make(service, **(self.boto3_arguments() | ({"region_name": region} if region else {})))
+
     def call(self, name: str, /, **arguments: Any) -> Any:
         """One call of the control API. Raises ControlError with its sentence."""
         request = urllib.request.Request(f"{self.endpoint_url}/_local/{name}", json.dumps(arguments).encode())
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            with urllib.request.urlopen(request) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             raise ControlError(json.load(error)["error"]) from None
+
+    # The clock
+
+    @property
+    def hurries(self) -> bool:
+        return self._settings.hurries
+
+    def now(self) -> datetime:
+        """The time there, in UTC. It stands still while a function computes, and is ahead once it was moved."""
+        return datetime.fromtimestamp(self.call("now"), UTC)
+
+    def run(self, seconds: float) -> None:
+        """Lets so many seconds pass there, as fast as may be, and waits until all that was due by then is done."""
+        self.call("run", seconds=seconds)
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Meanwhile no time passes there but what is asked for: however long somebody takes, nothing comes of it."""
+        self.call("stand_still", still=True)
+        try:
+            yield
+        finally:
+            self.call("stand_still", still=False)
 
     # Settings and failures
 
@@ -318,19 +362,22 @@ class LocalAws:
 
     def wait_until_quiet(self, seconds: float = 30.0) -> None:
         """Waits until nothing is under way; delayed messages and schedules do not count. Raises TimeoutError."""
-        self.wait_for(lambda: not any(self.under_way().values()), seconds, "to be quiet", self.under_way)
+        self.wait_for(lambda: not any(self.under_way().values()), seconds, "to be quiet", self.under_way, 0.1)
 
-    @staticmethod
     def wait_for(
+        self,
         condition: Callable[[], object],
         seconds: float,
         what: str = "what was expected",
         seen: Callable[[], object] = str,
-        every: float = 0.1,
+        every: float = 1.0,
     ) -> None:
-        """Asks every so many seconds until the condition holds. Raises TimeoutError with what was seen instead."""
-        until = time.monotonic() + seconds
+        """Asks every so many seconds until the condition holds. Raises TimeoutError with what was seen instead.
+
+        The seconds are those of the local AWS. Where its clock hurries they pass as fast as they can.
+        """
+        until = self.now() + timedelta(seconds=seconds)
         while not condition():
-            if time.monotonic() > until:
+            if self.now() > until:
                 raise TimeoutError(f"Waited {seconds:g} seconds for {what}; seen instead: {seen()}")
-            time.sleep(every)
+            self.run(every) if self.hurries else time.sleep(every)

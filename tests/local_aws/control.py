@@ -32,7 +32,7 @@ from tests.local_aws.faults import Fault
 from tests.local_aws.function_url import FunctionUrls
 from tests.local_aws.instances import StrictBackend
 from tests.local_aws.lambdas import Lambdas
-from tests.local_aws.queues import Pollers
+from tests.local_aws.queues import Mappings
 from tests.local_aws.schedules import Scheduler
 from tests.local_aws.world import ACCOUNT, World
 
@@ -54,7 +54,7 @@ class Control:
         calls: CallLog,
         bus: EventBridge,
         lambdas: Lambdas,
-        pollers: Pollers,
+        mappings: Mappings,
         urls: FunctionUrls,
         scheduler: Scheduler,
     ) -> None:
@@ -63,7 +63,7 @@ class Control:
         self._calls = calls
         self._bus = bus
         self._lambdas = lambdas
-        self._pollers = pollers
+        self._mappings = mappings
         self._urls = urls
         self._scheduler = scheduler
 
@@ -90,6 +90,23 @@ class Control:
         except (ValueError, TypeError, KeyError) as error:
             return 400, {"error": f"{type(error).__name__}: {error}"}
 
+    # The clock
+
+    def now(self) -> float:
+        return self._world.clock.now()
+
+    def run(self, seconds: float) -> float:
+        """Lets time pass, as fast as may be, until nothing is left that was due by then."""
+        return self._world.clock.run(seconds)
+
+    def stand_still(self, still: bool) -> None:
+        """The clock is not to go by itself, or it may again."""
+        self._world.clock.hold(still)
+
+    def sleep(self, request_id: str, seconds: float) -> None:
+        """A function sleeps in the execution of that request."""
+        self._lambdas.sleep(request_id, seconds)
+
     # Settings and failures
 
     def settings(self) -> dict[str, Any]:
@@ -97,6 +114,7 @@ class Control:
 
     def configure(self, **changes: float) -> dict[str, Any]:
         self._world.settings = self._world.settings.changed(changes)
+        self._bus.plan_schedules()
         return self.settings()
 
     def fail(self, kind: str, count: int = 1, match: dict[str, str] | None = None, **details: Any) -> None:
@@ -215,10 +233,10 @@ class Control:
             mapped = {m.event_source_arn.rsplit(":", 1)[-1] for m in list(backend._event_source_mappings.values())}
             messages += sum(q["visible"] + q["in_flight"] for name, q in self.queues(region).items() if name in mapped)
         return {
-            "timers": self._world.timers.pending(),
-            "executions": self._lambdas.running,
+            "timers": self._world.clock.pending(),
+            "executions": self._lambdas.slots.taken,
             "asynchronous": self._lambdas.waiting,
-            "batches": self._pollers.busy,
+            "batches": self._mappings.busy,
             "messages": messages,
         }
 

@@ -9,15 +9,15 @@ import copy
 import json
 import logging
 import re
-import threading
 import time
 import uuid
 from collections import deque
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from moto.events.models import Rule, events_backends
+from moto.events.models import EventsBackend, Rule, events_backends
 from moto.events.utils import EventTemplateParser
 from moto.sqs.models import sqs_backends
 
@@ -39,13 +39,23 @@ def now_text() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+@dataclass(frozen=True)
+class Plan:
+    """When a rule is due: its name and region, its schedule, and how much faster than that it comes."""
+
+    name: str
+    region: str
+    expression: str
+    factor: float
+
+
 class EventBridge:
-    """The default event bus. Delivery happens on the timers' thread; Lambda targets are invoked asynchronously."""
+    """The default event bus. Delivery happens on the clock's thread; Lambda targets are invoked asynchronously."""
 
     def __init__(self, world: World, lambdas: Lambdas) -> None:
         self._world = world
         self._lambdas = lambdas
-        self._ticks: dict[str, tuple[str, float]] = {}
+        self._planned: dict[str, Plan] = {}
         self.log: deque[dict[str, Any]] = deque(maxlen=KEPT)
         """What was emitted and where it went: event, delivered (target ARNs), failed, fault (drop, double, delay)."""
 
@@ -58,7 +68,14 @@ class EventBridge:
 
         Rule.send_to_targets = send_to_targets  # type: ignore[method-assign, assignment]
         self._world.emit = self.emit_ec2
-        threading.Thread(target=self._schedules, name="schedules", daemon=True).start()
+        put_rule = EventsBackend.put_rule
+
+        def put_and_plan(backend: EventsBackend, *arguments: Any, **named: Any) -> Rule:
+            rule = put_rule(backend, *arguments, **named)
+            bus.plan_schedules()
+            return rule
+
+        EventsBackend.put_rule = put_and_plan  # type: ignore[method-assign, assignment]
 
     # Into the bus
 
@@ -88,9 +105,7 @@ class EventBridge:
         seconds = self._world.settings.event_seconds + float((delay or {}).get("seconds", 0))
         times = 1 if take("double_event", **facts) is None else 2
         for _ in range(times):
-            self._world.timers.after(
-                seconds, f"event {facts['event']} of {facts['resource']}", partial(self.put, event)
-            )
+            self._world.clock.after(seconds, f"event {facts['event']} of {facts['resource']}", partial(self.put, event))
 
     def put(self, event: dict[str, Any]) -> dict[str, Any]:
         """Offers an event to every rule of its region and returns its entry in the log."""
@@ -129,32 +144,30 @@ class EventBridge:
             self.send(rule, event, entry)
         return entry
 
-    def _schedules(self) -> None:
-        """Looks every tenth of a second which ``rate`` rule is due; the first time is one period after its creation."""
-        while True:
-            time.sleep(0.1)
-            factor = self._world.settings.schedule_factor
-            if not factor:
-                continue
-            try:
-                self._tick(factor)
-            except Exception:
-                log.exception("A schedule failed.")
-
-    def _tick(self, factor: float) -> None:
-        now = time.monotonic()
+    def plan_schedules(self) -> None:
+        """Plans the next tick of each ``rate`` rule that is new or changed. The first is one period after that."""
         for region, backend in list(events_backends[ACCOUNT].items()):
             for rule in list(backend.event_buses["default"].rules.values()):
-                found = RATE.fullmatch(rule.scheduled_expression or "")
-                if not found:
-                    continue
-                period = int(found[1]) * UNIT_SECONDS[found[2]] * factor
-                expression, last = self._ticks.get(rule.arn, ("", 0.0))
-                if expression != rule.scheduled_expression:
-                    self._ticks[rule.arn] = (str(rule.scheduled_expression), now)
-                elif now - last >= period:
-                    self._ticks[rule.arn] = (expression, now)
-                    self.fire(rule.name, region)
+                plan = Plan(rule.name, region, rule.scheduled_expression or "", self._world.settings.schedule_factor)
+                if self._planned.get(rule.arn) != plan:
+                    self._planned[rule.arn] = plan
+                    self._plan(rule.arn, plan)
+
+    def _plan(self, arn: str, plan: Plan) -> None:
+        found = RATE.fullmatch(plan.expression)
+        if not found or not plan.factor:
+            return
+
+        def tick() -> None:
+            rule = events_backends[ACCOUNT][plan.region].event_buses["default"].rules.get(plan.name)
+            if rule is None:
+                self._planned.pop(arn, None)
+            elif self._planned.get(arn) is plan:
+                self._plan(arn, plan)
+                self.fire(plan.name, plan.region)
+
+        period = int(found[1]) * UNIT_SECONDS[found[2]] * plan.factor
+        self._world.clock.after(period, f"the schedule {plan.name}", tick, background=True)
 
     # Out of the bus
 

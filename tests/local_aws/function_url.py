@@ -11,7 +11,6 @@ import hmac
 import json
 import re
 import threading
-import time
 import uuid
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,6 +24,7 @@ from botocore.utils import normalize_url_path
 from moto.awslambda.models import LambdaFunction
 
 from tests.local_aws.credentials import Caller, caller_of
+from tests.local_aws.dial import MACHINE_TIME
 from tests.local_aws.lambdas import Lambdas, Throttled
 from tests.local_aws.policies import listed
 from tests.local_aws.world import ACCOUNT, World
@@ -80,7 +80,7 @@ def signer(request: Request, region: str) -> Caller | None:
     if (
         caller is None
         or (signed_region, service, day) != (region, "lambda", stamp[:8])
-        or abs(time.time() - moment.timestamp()) > MAX_SKEW_SECONDS
+        or abs(MACHINE_TIME() - moment.timestamp()) > MAX_SKEW_SECONDS  # who signs does so by a clock of their own
         or "host" not in signed
         or request.headers.get("x-amz-security-token") != caller.session_token
         or hashed not in {UNSIGNED, hashlib.sha256(request.body).hexdigest()}
@@ -268,7 +268,10 @@ class FunctionUrls:
         url_id = hashlib.sha256(function_arn.encode()).hexdigest()[:32]
         event = event_of(request, url_id, caller, self._world.settings.decode_raw_path)
         try:
-            result = self._lambdas.invoke(function, json.dumps(event), trigger="url", wait_seconds=THROTTLE_SECONDS)
+            with self._world.clock.work() as turn:
+                result = self._lambdas.invoke(
+                    function, json.dumps(event), turn, trigger="url", wait_seconds=THROTTLE_SECONDS
+                )
         except Throttled:
             return Response.message(429, "Rate Exceeded.")
         if result.error:

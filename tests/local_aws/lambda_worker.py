@@ -8,6 +8,7 @@ https://github.com/aws/aws-lambda-python-runtime-interface-client
 import importlib
 import importlib.machinery
 import importlib.metadata
+import importlib.util
 import io
 import json
 import os
@@ -16,7 +17,9 @@ import sys
 import sysconfig
 import time
 import traceback
+import urllib.request
 from collections.abc import Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any, TextIO
 
@@ -96,6 +99,33 @@ class Context:
         sys.stdout.write(str(message))
 
 
+class Executions:
+    """The executions in this environment, one after the other, by the clock of the local AWS."""
+
+    def __init__(self) -> None:
+        self._request_id = ""
+        self._url = f"{os.environ['AWS_ENDPOINT_URL']}/_local/sleep"
+
+    def begin(self, request_id: str) -> None:
+        self._request_id = request_id
+
+    def sleep(self, seconds: float) -> None:
+        """Takes as long as the local AWS says. Outside of an execution there is nothing to wait for."""
+        body = json.dumps({"request_id": self._request_id, "seconds": seconds}).encode()
+        with urllib.request.urlopen(self._url, body) as answer:
+            answer.read()
+
+
+def dial_module() -> Any:
+    """``dial.py`` beside this script, which sees no packages."""
+    spec = importlib.util.spec_from_file_location("dial", Path(__file__).with_name("dial.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def send(pipe: TextIO, frame: dict[str, Any]) -> None:
     pipe.write(json.dumps(frame) + "\n")
     pipe.flush()
@@ -150,6 +180,8 @@ def answer(handler: Any, request: dict[str, Any]) -> dict[str, Any]:
 def main() -> None:
     requests, answers = os.fdopen(int(sys.argv[1])), os.fdopen(int(sys.argv[2]), "w")
     output = Output(answers)
+    executions = Executions()
+    dial_module().Dial(Path(os.environ.pop("LOCAL_AWS_DIAL"))).lead(executions.sleep)
     sys.stdout = sys.stderr = output
     sys.path.insert(0, os.environ["LAMBDA_TASK_ROOT"])
     sys.meta_path.insert(0, OnlyWhatLambdaHas())
@@ -157,7 +189,9 @@ def main() -> None:
     broken = isinstance(handler, dict)
     send(answers, {"ready": not broken})
     for line in requests:
-        frame = {"error": handler} if broken else answer(handler, json.loads(line))
+        request = json.loads(line)
+        executions.begin(request["request_id"])
+        frame = {"error": handler} if broken else answer(handler, request)
         output.finish()
         send(answers, frame)
         if broken:

@@ -23,6 +23,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,14 @@ from moto.awslambda.models import LambdaFunction, lambda_backends
 from moto.logs.models import logs_backends
 from moto.sqs.models import sqs_backends
 
+from tests.local_aws.clock import Clock, Slots, Turn
 from tests.local_aws.credentials import Caller, credentials_of_role
 from tests.local_aws.world import ACCOUNT, World
 
 log = logging.getLogger(__name__)
 
-INIT_SECONDS = 30.0
+HANGS_SECONDS = 600.0
+"""Of the machine: a function that computes for so long never ends, for the clock stands still while it does."""
 KEPT = 20_000
 MAX_RETRIES = 2
 WORKER = Path(__file__).with_name("lambda_worker.py")
@@ -91,32 +94,39 @@ class Worker:
                     self._frames.put(json.loads(line))
         self._frames.put(None)
 
-    def handle(self, request: dict[str, Any], timeout: float, lines: list[str]) -> dict[str, Any]:
+    def handle(self, request: dict[str, Any], timeout: float, lines: list[str], clock: Clock) -> dict[str, Any]:
         """Hands one event over and waits for the answer, log lines on the way. Raises WorkerEnded."""
         if self.fresh:
-            self._wait("ready", INIT_SECONDS, lines, request["request_id"])
+            self._wait("ready", timeout, lines, request["request_id"])
             self.fresh = False
         request["deadline"] = time.time() + timeout
+        limit = clock.after(timeout, f"the time of {request['request_id']} is over", self._end_time, background=True)
         try:
             self._requests.write(json.dumps(request) + "\n")
             self._requests.flush()
+            return self._wait("", timeout, lines, request["request_id"])
         except OSError:
             raise WorkerEnded(self._exit_error(request["request_id"])) from None
-        return self._wait("", timeout, lines, request["request_id"])
+        finally:
+            limit.cancel()
 
-    def _wait(self, wanted: str, seconds: float, lines: list[str], request_id: str) -> dict[str, Any]:
-        until = time.monotonic() + seconds
+    def _end_time(self) -> None:
+        self._frames.put({"timed out": True})
+
+    def _wait(self, wanted: str, timeout: float, lines: list[str], request_id: str) -> dict[str, Any]:
         while True:
             try:
-                frame = self._frames.get(timeout=max(0.0, until - time.monotonic()))
+                frame = self._frames.get(timeout=HANGS_SECONDS)
             except queue.Empty:
-                self.kill()
-                over = f"Task timed out after {seconds:.2f} seconds"
-                lines.append(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.000Z} {request_id} {over}")
-                error = {"errorType": "Sandbox.Timedout", "errorMessage": f"RequestId: {request_id} Error: {over}"}
-                raise WorkerEnded(json.dumps(error)) from None
+                frame = {"timed out": True}
             if frame is None:
                 raise WorkerEnded(self._exit_error(request_id))
+            if "timed out" in frame:
+                self.kill()
+                over = f"Task timed out after {timeout:.2f} seconds"
+                lines.append(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.000Z} {request_id} {over}")
+                error = {"errorType": "Sandbox.Timedout", "errorMessage": f"RequestId: {request_id} Error: {over}"}
+                raise WorkerEnded(json.dumps(error))
             if "log" in frame:
                 lines.append(frame["log"])
             elif not wanted or wanted in frame:
@@ -156,17 +166,19 @@ class Pool:
 class Lambdas:
     """Invokes deployed functions, waiting for the answer or not."""
 
-    def __init__(self, world: World, python: str, endpoint_url: str) -> None:
+    def __init__(self, world: World, python: str, endpoint_url: str, dial: Path) -> None:
         self._world = world
+        self.clock = world.clock
+        self._dial = dial
         self._python = python
         self._endpoint_url = endpoint_url
         self._pools: dict[str, Pool] = {}
         self._lock = threading.Lock()
-        self._free = threading.Condition()
         self._folder = Path(tempfile.mkdtemp(prefix="local-aws-lambda-"))
-        self._executor = ThreadPoolExecutor(max_workers=64, thread_name_prefix="lambda")
-        self.running = 0
-        """Executions of this moment."""
+        self._executor = ThreadPoolExecutor(max_workers=1000, thread_name_prefix="lambda")
+        self.slots = Slots(self.clock, lambda: self._world.settings.lambda_concurrency)
+        """For the executions of this moment."""
+        self._turns: dict[str, Turn] = {}
         self.waiting = 0
         """Asynchronous invocations that are accepted and not yet begun or between retries."""
         self.lines: deque[dict[str, Any]] = deque(maxlen=KEPT)
@@ -187,23 +199,30 @@ class Lambdas:
     # Synchronous
 
     def invoke(
-        self, function: LambdaFunction, event: str, *, trigger: str, attempt: int = 1, wait_seconds: float = 60.0
+        self,
+        function: LambdaFunction,
+        event: str,
+        turn: Turn,
+        *,
+        trigger: str,
+        attempt: int = 1,
+        wait_seconds: float = 60.0,
     ) -> Result:
-        """One execution. Raises Throttled if none becomes free within ``wait_seconds``."""
-        with self._free:
-            if not self._free.wait_for(
-                lambda: self.running < self._world.settings.lambda_concurrency, timeout=wait_seconds
-            ):
-                raise Throttled
-            self.running += 1
+        """One execution, in the turn of who asks. Raises Throttled if none becomes free within ``wait_seconds``."""
+        if not self.slots.take(turn, wait_seconds):
+            raise Throttled
         try:
-            return self._execute(function, event, trigger, attempt)
+            return self._execute(function, event, turn, trigger, attempt)
         finally:
-            with self._free:
-                self.running -= 1
-                self._free.notify_all()
+            self.slots.give_back()
 
-    def _execute(self, function: LambdaFunction, event: str, trigger: str, attempt: int) -> Result:
+    def sleep(self, request_id: str, seconds: float) -> None:
+        """A function sleeps. One whose time is over is gone, and not waited for."""
+        turn = self._turns.get(request_id)
+        if turn is not None:
+            turn.sleep(seconds, f"the sleep of {request_id}")
+
+    def _execute(self, function: LambdaFunction, event: str, turn: Turn, trigger: str, attempt: int) -> Result:
         request_id, lines, begun = str(uuid.uuid4()), list[str](), time.time()
         entry = {
             "number": len(self.invocations),
@@ -222,14 +241,17 @@ class Lambdas:
         worker = self._worker(function, pool)
         request = {"request_id": request_id, "event": event, "arn": function.function_arn}
         error: str | None = None
+        self._turns[request_id] = turn
         try:
-            frame = worker.handle(request, float(function.timeout), lines)
+            frame = worker.handle(request, float(function.timeout), lines, self.clock)
             payload = frame["result"] if "result" in frame else json.dumps(frame["error"])
             error = None if "result" in frame else "Unhandled"
             self._give_back(pool, worker)
         except WorkerEnded as ended:
             payload, error = str(ended), "Unhandled"
             worker.kill()
+        finally:
+            del self._turns[request_id]
         entry |= {"seconds": time.time() - begun, "payload": payload, "error": error}
         self._write_logs(function, worker.stream, request_id, lines, float(entry["seconds"]))
         return Result(request_id=request_id, payload=payload, error=error, logs=lines)
@@ -291,6 +313,7 @@ class Lambdas:
             "AWS_ENDPOINT_URL": self._endpoint_url,
             "AWS_EC2_METADATA_DISABLED": "true",
             "LAMBDA_TASK_ROOT": str(pool.task_root),
+            "LOCAL_AWS_DIAL": str(self._dial),
             "LANG": "en_US.UTF-8",
             "TZ": ":UTC",
             "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -329,38 +352,39 @@ class Lambdas:
         https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
         """
         self._count(1)
-        self._executor.submit(self._attempt, function.function_arn, event, 1)
+        self._begin(function.function_arn, event, 1)
 
     def _count(self, change: int) -> None:
-        with self._free:
+        with self._lock:
             self.waiting += change
 
-    def _attempt(self, function_arn: str, event: str, attempt: int) -> None:
-        function = self.function(function_arn)
-        if function is None:
-            self._count(-1)
-            return
+    def _begin(self, function_arn: str, event: str, attempt: int) -> None:
+        self._executor.submit(self._attempt, function_arn, event, attempt, self.clock.work())
 
-        def again() -> None:
-            self._executor.submit(self._attempt, function_arn, event, attempt + 1)
+    def _attempt(self, function_arn: str, event: str, attempt: int, turn: Turn) -> None:
+        with turn:
+            function = self.function(function_arn)
+            try:
+                if function is None or self._is_over(function, event, attempt, turn):
+                    self._count(-1)
+            except Throttled:
+                self._begin(function_arn, event, attempt)
+            except Exception:
+                log.exception("The invocation of %s failed.", function_arn)
+                self._count(-1)
 
-        try:
-            result = self.invoke(function, event, trigger="asynchronous", attempt=attempt)
-        except Throttled:
-            self._executor.submit(self._attempt, function_arn, event, attempt)
-            return
-        except Exception:
-            log.exception("The invocation of %s failed.", function_arn)
-            self._count(-1)
-            return
+    def _is_over(self, function: LambdaFunction, event: str, attempt: int, turn: Turn) -> bool:
+        """One attempt. Answers whether it was the last."""
+        result = self.invoke(function, event, turn, trigger="asynchronous", attempt=attempt)
         retries = invoke_config(function).get("MaximumRetryAttempts", MAX_RETRIES)
         if result.error and attempt <= retries:
             delay = self._world.settings.lambda_retry_seconds * attempt
-            self._world.timers.after(delay, f"retry of {function.function_name}", again)
-            return
+            again = partial(self._begin, function.function_arn, event, attempt + 1)
+            self.clock.after(delay, f"retry of {function.function_name}", again)
+            return False
         if result.error:
             self._bury(function, event, result, attempt)
-        self._count(-1)
+        return True
 
     def _bury(self, function: LambdaFunction, event: str, result: Result, attempts: int) -> None:
         """An event that failed for good."""

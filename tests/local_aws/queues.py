@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from moto.awslambda.models import EventSourceMapping, lambda_backends
+from moto.awslambda.models import EventSourceMapping
 from moto.core.utils import unix_time_millis
-from moto.sqs.exceptions import QueueDoesNotExist
 from moto.sqs.models import Message, Queue, SQSBackend, sqs_backends
 
+from tests.local_aws.clock import Alarm, Slots, Turn
 from tests.local_aws.world import ACCOUNT, World
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 HIDDEN_SECONDS = 43_200
 POLL_SECONDS = 0.25
 DEFAULT_CONCURRENCY = 10
+A_LITTLE = 0.002
+"""Seconds: moto counts milliseconds, and shows a message after its time, not at it."""
 
 
 class SafeQueue(Queue):
@@ -35,11 +38,15 @@ class SafeQueue(Queue):
     BASE_ATTRIBUTES = [*Queue.BASE_ATTRIBUTES, "RedriveAllowPolicy"]  # noqa: RUF012  # moto's is a plain list, too
     redrive_allow_policy: str | None = None
 
+    arrived: ClassVar[Callable[[str, float], None]]
+    """Is told the queue's ARN, and in how many seconds there is a message in it."""
+
     def add_message(self, message: Message) -> None:
         """Only keeps the message (standard queues). moto would invoke the mapped function here, in this thread."""
         with self._messages_lock:
             self._messages.append(message)
             self._messages_lock.notify_all()
+        SafeQueue.arrived(self.queue_arn, max(0.0, (message.delayed_until - unix_time_millis()) / 1000))
 
     def delete_message(self, receipt_handle: str) -> None:
         with self._messages_lock:
@@ -81,114 +88,114 @@ class SafeSqs(SQSBackend):
         message_attribute_names: list[str] | None = None,
     ) -> list[Message]:
         queue = self.get_queue(queue_name)
-        until = time.monotonic() + (wait_seconds_timeout or 0)
+        until = time.time() + (wait_seconds_timeout or 0)
         while True:
             with queue._messages_lock:
                 found = super().receive_message(queue_name, count, 0, visibility_timeout, message_attribute_names)
-                left = until - time.monotonic()
+                left = until - time.time()
                 if found or left <= 0:
                     return found
                 queue._messages_lock.wait(min(left, POLL_SECONDS))
 
 
-class Pollers:
-    """One thread per event source mapping: batches, concurrency, partial failures, retries."""
+class Mapped:
+    """An event source mapping at work: batches, their window, concurrency, partial failures, retries.
 
-    def __init__(self, world: World, lambdas: Lambdas) -> None:
+    All but the work on a batch is done in the clock's thread.
+    """
+
+    def __init__(self, world: World, lambdas: Lambdas, mapping: EventSourceMapping) -> None:
         self._world = world
         self._lambdas = lambdas
-        self._known: set[str] = set()
-        self._slots: dict[str, threading.Semaphore] = {}
-        self._executor = ThreadPoolExecutor(max_workers=64, thread_name_prefix="batch")
-        self.busy = 0
-        """Batches that are being worked on."""
-        self._busy_lock = threading.Lock()
-
-    def install(self) -> None:
-        threading.Thread(target=self._watch, name="event-source-mappings", daemon=True).start()
-
-    def _watch(self) -> None:
-        while True:
-            for _, backend in list(lambda_backends[ACCOUNT].items()):
-                for mapping in list(backend._event_source_mappings.values()):
-                    if mapping.uuid not in self._known and ":sqs:" in mapping.event_source_arn:
-                        self._known.add(mapping.uuid)
-                        threading.Thread(target=self._poll, args=(backend, mapping), daemon=True).start()
-            time.sleep(POLL_SECONDS)
-
-    def _poll(self, backend: Any, mapping: EventSourceMapping) -> None:
-        region, name = mapping.event_source_arn.split(":")[3], mapping.event_source_arn.split(":")[5]
+        self._mapping = mapping
+        self.source = mapping.event_source_arn
+        self._region, self._queue_name = mapping.event_source_arn.split(":")[3], mapping.event_source_arn.split(":")[5]
         limit = int((mapping.scaling_config or {}).get("MaximumConcurrency") or DEFAULT_CONCURRENCY)
-        slots = threading.Semaphore(limit)
-        self._acted(mapping, "GetQueueAttributes")
-        while mapping.uuid in backend._event_source_mappings:
-            queue = sqs_backends[ACCOUNT][region].queues.get(name)
-            if queue is None or not mapping.enabled:
-                time.sleep(POLL_SECONDS)
-                continue
-            slots.acquire()
-            try:
-                batch = self._gather(queue, mapping)
-            except QueueDoesNotExist:  # deleted while it was waited for
-                batch = []
-            if not batch:
-                slots.release()
-                continue
-            self._acted(mapping, "ReceiveMessage")
-            with self._busy_lock:
-                self.busy += 1
-            self._executor.submit(self._work, mapping, queue, batch, slots)
+        self._slots = Slots(world.clock, lambda: limit)
+        self._batch: list[Message] = []
+        self._window: Alarm | None = None
+        self._executor = ThreadPoolExecutor(max_workers=limit, thread_name_prefix="batch")
+        self.acted("GetQueueAttributes")
 
-    def _acted(self, mapping: EventSourceMapping, operation: str) -> None:
-        """Lambda polls with the role of the function."""
-        function = self._lambdas.function(mapping.function_arn)
-        if function is not None:
-            region, name = mapping.event_source_arn.split(":")[3], mapping.event_source_arn.split(":")[5]
-            self._world.acted(function.role, "sqs", operation, region, {"QueueName": name})
+    @property
+    def busy(self) -> int:
+        """Batches that are being worked on."""
+        return self._slots.taken
 
-    def _gather(self, queue: Queue, mapping: EventSourceMapping) -> list[Message]:
-        """Waits for a message, then collects until the batch is full or the window is over."""
-        sqs = sqs_backends[ACCOUNT][queue.region]
-        batch = sqs.receive_message(queue.name, min(10, mapping.batch_size), 1, HIDDEN_SECONDS)
-        window = min(float(mapping.max_batch_window or 0), self._world.settings.batching_window_cap_seconds)
-        until = time.monotonic() + window
-        while batch and len(batch) < mapping.batch_size and (left := until - time.monotonic()) > 0:
-            more = sqs.receive_message(queue.name, min(10, mapping.batch_size - len(batch)), 0, HIDDEN_SECONDS)
-            batch += more
+    @property
+    def _queue(self) -> Queue | None:
+        return sqs_backends[ACCOUNT][self._region].queues.get(self._queue_name)
+
+    def look(self) -> None:
+        """Collects until the batch is full or its window is over. Without a free place nothing is taken."""
+        while self._mapping.enabled and self._slots.free:
+            self._collect()
+            if len(self._batch) < self._mapping.batch_size:
+                break
+            self._send()
+        if self._batch and self._window is None:
+            cap = self._world.settings.batching_window_cap_seconds
+            window = min(float(self._mapping.max_batch_window or 0), cap)
+            self._window = self._world.clock.after(window, f"a batch of {self._queue_name} is sent", self._close)
+
+    def _collect(self) -> None:
+        if self._queue is None:
+            return
+        while room := min(10, self._mapping.batch_size - len(self._batch)):
+            sqs = sqs_backends[ACCOUNT][self._region]
+            more = sqs.receive_message(self._queue_name, room, 0, HIDDEN_SECONDS)
             if not more:
-                time.sleep(min(left, 0.05))
-        return batch
+                return
+            self._batch += more
 
-    def _work(
-        self, mapping: EventSourceMapping, queue: Queue, batch: list[Message], slots: threading.Semaphore
-    ) -> None:
+    def _close(self) -> None:
+        self._send()
+        self.look()
+
+    def _send(self) -> None:
+        if self._window is not None:
+            self._window.cancel()
+            self._window = None
+        batch, self._batch = self._batch, []
+        self.acted("ReceiveMessage")
+        self._slots.take_now()
+        self._executor.submit(self._work, batch, self._world.clock.work())
+
+    def acted(self, operation: str) -> None:
+        """Lambda polls with the role of the function."""
+        function = self._lambdas.function(self._mapping.function_arn)
+        if function is not None:
+            self._world.acted(function.role, "sqs", operation, self._region, {"QueueName": self._queue_name})
+
+    def _work(self, batch: list[Message], turn: Turn) -> None:
         """Invokes the function with a batch; successes are deleted, failures come back after the visibility timeout."""
-        try:
-            failed = self._invoke(mapping, queue, batch)
-            for message in batch:
-                if message.id in failed:
-                    self._hand_back(queue, message)
-                else:
-                    sqs_backends[ACCOUNT][queue.region].delete_message(queue.name, str(message.receipt_handle))
-                    self._acted(mapping, "DeleteMessage")
-        except Exception:
-            log.exception("A batch of the queue %s failed.", queue.name)
-        finally:
-            with self._busy_lock:
-                self.busy -= 1
-            slots.release()
+        with turn:
+            try:
+                failed = self._invoke(batch, turn)
+                for message in batch:
+                    if message.id in failed:
+                        self._hand_back(message)
+                    else:
+                        sqs = sqs_backends[ACCOUNT][self._region]
+                        sqs.delete_message(self._queue_name, str(message.receipt_handle))
+                        self.acted("DeleteMessage")
+            except Exception:
+                log.exception("A batch of the queue %s failed.", self._queue_name)
+            finally:
+                self._slots.give_back()
+                self._world.clock.after(0, f"{self._queue_name} is looked at", self.look)
 
-    def _invoke(self, mapping: EventSourceMapping, queue: Queue, batch: list[Message]) -> set[str]:
+    def _invoke(self, batch: list[Message], turn: Turn) -> set[str]:
         """The ids of the messages that failed."""
         everything = {message.id for message in batch}
-        function = self._lambdas.function(mapping.function_arn)
+        function = self._lambdas.function(self._mapping.function_arn)
         if function is None:
             return everything
-        event = {"Records": [self._record(queue, message) for message in batch]}
-        result = self._lambdas.invoke(function, json.dumps(event), trigger="sqs")
+        event = {"Records": [self._record(message) for message in batch]}
+        result = self._lambdas.invoke(function, json.dumps(event), turn, trigger="sqs")
         if result.error:
             return everything
-        if "ReportBatchItemFailures" not in (mapping.function_response_types or []):
+        if "ReportBatchItemFailures" not in (self._mapping.function_response_types or []):
             return set()
         return self.reported_failures(result.payload, everything)
 
@@ -205,15 +212,18 @@ class Pollers:
             return everything
         return failed if failed <= everything else everything
 
-    def _hand_back(self, queue: Queue, message: Message) -> None:
+    def _hand_back(self, message: Message) -> None:
+        queue = self._queue
+        if queue is None:
+            return
         seconds = float(queue.visibility_timeout) * self._world.settings.visibility_factor  # type: ignore[attr-defined]
         with queue._messages_lock:
             for original in queue._messages:
                 if original.id == message.id:
                     original.visible_at = unix_time_millis() + 1000 * seconds
+        self._world.clock.after(seconds + A_LITTLE, f"a message of {queue.name} is visible again", self.look)
 
-    @staticmethod
-    def _record(queue: Queue, message: Message) -> dict[str, Any]:
+    def _record(self, message: Message) -> dict[str, Any]:
         return {
             "messageId": message.id,
             "receiptHandle": message.receipt_handle,
@@ -230,6 +240,39 @@ class Pollers:
             },
             "md5OfBody": message.body_md5,
             "eventSource": "aws:sqs",
-            "eventSourceARN": queue.queue_arn,
-            "awsRegion": queue.region,
+            "eventSourceARN": self._mapping.event_source_arn,
+            "awsRegion": self._region,
         }
+
+
+class Mappings:
+    """All event source mappings. They are told of every message, so that nobody has to ask again and again."""
+
+    def __init__(self, world: World, lambdas: Lambdas) -> None:
+        self._world = world
+        self._lambdas = lambdas
+        self._mapped: dict[str, Mapped] = {}
+
+    @property
+    def busy(self) -> int:
+        """Batches that are being worked on."""
+        return sum(mapped.busy for mapped in list(self._mapped.values()))
+
+    def begin(self, mapping: EventSourceMapping) -> None:
+        if ":sqs:" in mapping.event_source_arn:
+            self._mapped[mapping.uuid] = Mapped(self._world, self._lambdas, mapping)
+            self.arrived(mapping.event_source_arn)
+
+    def end(self, uuid: str) -> None:
+        self._mapped.pop(uuid, None)
+
+    def arrived(self, queue_arn: str, seconds: float = 0.0) -> None:
+        """In so many seconds there is something in a queue that may not have been there before."""
+        later = seconds + A_LITTLE if seconds else 0.0
+        look = partial(self._look, queue_arn)
+        self._world.clock.after(later, f"a message in {queue_arn.rsplit(':', 1)[-1]}", look, background=bool(seconds))
+
+    def _look(self, queue_arn: str) -> None:
+        for mapped in list(self._mapped.values()):
+            if mapped.source == queue_arn:
+                mapped.look()

@@ -22,20 +22,35 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from tests.local_aws.calls import CallLog
+from tests.local_aws.clock import Clock
 from tests.local_aws.control import Control, json_text
 from tests.local_aws.credentials import register_admin
+from tests.local_aws.dial import Dial
 from tests.local_aws.ec2_api import StrictEc2Api
 from tests.local_aws.events import EventBridge
 from tests.local_aws.function_url import FunctionUrls
 from tests.local_aws.instances import StrictBackend, StrictInstance, tags_of
 from tests.local_aws.lambdas import Lambdas
-from tests.local_aws.queues import Pollers, SafeQueue, SafeSqs
+from tests.local_aws.queues import Mappings, SafeQueue, SafeSqs
 from tests.local_aws.schedules import Scheduler
 from tests.local_aws.settings import Settings
 from tests.local_aws.terraform_gaps import LiveFunction, LiveLambda
 from tests.local_aws.world import World
 
 CONTROL = "/_local/"
+
+
+class Dispatcher(DomainDispatcherApplication):
+    """moto lists its folders on the disk for every request, while all others wait."""
+
+    def __init__(self, create_app: Any) -> None:
+        super().__init__(create_app)
+        self._known: dict[str | None, Any] = {}
+
+    def get_backend_for_host(self, host: str | None) -> Any:
+        if host not in self._known:
+            self._known[host] = super().get_backend_for_host(host)
+        return self._known[host]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,22 +62,25 @@ class Served:
     stop: Callable[[], None]
 
 
-def build(*, port: int, region: str, settings: Settings, lambda_python: str = sys.executable) -> Served:
-    """A local AWS on 127.0.0.1. Port 0 takes a free one. Call at most once per process: moto's state is global."""
+def build(*, port: int, region: str, settings: Settings, dial: Dial, lambda_python: str = sys.executable) -> Served:
+    """A local AWS on 127.0.0.1. Port 0 takes a free one. Call at most once per process: moto's state is global.
+
+    The process has to live by the dial before this module is imported (``Dial.lead``).
+    """
     os.environ.setdefault("AWS_DEFAULT_REGION", region)
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
-    moto_app = DomainDispatcherApplication(create_backend_app)
+    moto_app = Dispatcher(create_backend_app)
     rooms: dict[str, Control] = {}
     server = make_server(
         "127.0.0.1", port, application(moto_app, rooms), threaded=True, request_handler=quiet(MotoRequestHandler)
     )
     endpoint_url = f"http://127.0.0.1:{server.server_port}"
 
-    world = World(settings=settings)
-    lambdas = Lambdas(world, lambda_python, endpoint_url)
+    world = World(settings=settings, clock=Clock(dial, hurries=settings.hurries))
+    lambdas = Lambdas(world, lambda_python, endpoint_url, dial.path)
     urls = FunctionUrls(world, lambdas)
     bus = EventBridge(world, lambdas)
-    pollers = Pollers(world, lambdas)
+    mappings = Mappings(world, lambdas)
     calls = CallLog(world)
     world.acted = calls.acted
 
@@ -73,20 +91,20 @@ def build(*, port: int, region: str, settings: Settings, lambda_python: str = sy
     TaggedEC2Resource.get_tags = tags_of  # type: ignore[method-assign, assignment]
     use(moto_sqs.sqs_backends, SafeSqs)
     moto_sqs.Queue = SafeQueue  # type: ignore[misc]
-    LiveFunction.lambdas, LiveLambda.addresses = lambdas, urls
+    SafeQueue.arrived = mappings.arrived
+    LiveFunction.lambdas, LiveLambda.addresses, LiveLambda.mappings = lambdas, urls, mappings
     use(moto_lambda.lambda_backends, LiveLambda)
     moto_lambda.LambdaFunction = LiveFunction  # type: ignore[misc]
     register_admin()
     calls.install()
     bus.install()
-    pollers.install()
     rooms["control"] = Control(
         world=world,
         region=region,
         calls=calls,
         bus=bus,
         lambdas=lambdas,
-        pollers=pollers,
+        mappings=mappings,
         urls=urls,
         scheduler=Scheduler(lambdas, endpoint_url),
     )

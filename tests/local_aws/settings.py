@@ -33,6 +33,8 @@ class Settings:
     """Concurrent executions of the account. A new AWS account has 10 (Lambda quotas)."""
     write_on_start: bool = False
     """Whether every start of an instance changes the content of the volumes attached to it."""
+    hurries: bool = False
+    """Whether the clock jumps over the sleep of functions. What the server was started with holds."""
     decode_raw_path: bool = False
     """Whether a Function URL event carries ``rawPath`` percent-decoded; AWS does not document which it is."""
 
@@ -62,4 +64,5 @@ QUICK = Settings(
     lambda_retry_seconds=0.5,
     visibility_factor=0.01,
     batching_window_cap_seconds=0.1,
+    hurries=True,
 )

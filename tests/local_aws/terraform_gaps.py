@@ -10,11 +10,12 @@ import base64
 import json
 from typing import Any, ClassVar
 
-from moto.awslambda.models import FunctionUrlConfig, LambdaBackend, LambdaFunction
+from moto.awslambda.models import EventSourceMapping, FunctionUrlConfig, LambdaBackend, LambdaFunction
 from moto.awslambda.policy import Policy
 
 from tests.local_aws.function_url import FunctionUrls
 from tests.local_aws.lambdas import Lambdas
+from tests.local_aws.queues import Mappings
 
 TAIL_BYTES = 4096
 
@@ -80,7 +81,8 @@ class LiveFunction(LambdaFunction):
         if kind == "Event":
             self.lambdas.invoke_later(self, event)
             return b""
-        result = self.lambdas.invoke(self, event, trigger="invoke")
+        with self.lambdas.clock.work() as turn:
+            result = self.lambdas.invoke(self, event, turn, trigger="invoke")
         response_headers["X-Amz-Executed-Version"] = "$LATEST"
         if result.error:
             response_headers["X-Amz-Function-Error"] = result.error
@@ -106,6 +108,22 @@ class LiveLambda(LambdaBackend):
     """moto's Lambda with layers of other accounts, callable URLs and one event invoke configuration per function."""
 
     addresses: ClassVar[FunctionUrls]
+    mappings: ClassVar[Mappings]
+
+    def create_event_source_mapping(self, spec: dict[str, Any]) -> EventSourceMapping:
+        mapping = super().create_event_source_mapping(spec)
+        self.mappings.begin(mapping)
+        return mapping
+
+    def update_event_source_mapping(self, uuid: str, spec: dict[str, Any]) -> EventSourceMapping | None:
+        mapping = super().update_event_source_mapping(uuid, spec)
+        if mapping:
+            self.mappings.arrived(mapping.event_source_arn)
+        return mapping
+
+    def delete_event_source_mapping(self, uuid: str) -> EventSourceMapping | None:
+        self.mappings.end(uuid)
+        return super().delete_event_source_mapping(uuid)
 
     def layers_versions_by_arn(self, layer_version_arn: str) -> Any:
         if f":{self.account_id}:" not in layer_version_arn:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.local_aws.clock import Clock
 from tests.local_aws.faults import Faults
 from tests.local_aws.settings import Settings
-from tests.local_aws.timers import Timers
 
 ACCOUNT = "123456789012"
 
@@ -27,7 +27,7 @@ class World:
     """Settings, clock, ordered failures and the way out for events. One per process, as moto's state is."""
 
     settings: Settings = field(default_factory=Settings)
-    timers: Timers = field(default_factory=Timers)
+    clock: Clock
     faults: Faults = field(default_factory=Faults)
     ec2_lock: threading.RLock = field(default_factory=threading.RLock)
     """Held around every EC2 call and every change of state, because moto's EC2 is not thread-safe."""
@@ -43,4 +43,4 @@ class World:
             with self.ec2_lock:
                 change()
 
-        self.timers.after(seconds, what, locked)
+        self.clock.after(seconds, what, locked)

@@ -20,10 +20,10 @@ def account() -> Iterator[Account]:
     """The local AWS, where what takes time takes long enough for the next call to find it under way."""
     settings = replace(QUICK, snapshot_seconds=0.7, create_volume_seconds=0.3, detach_seconds=0.3, start_seconds=0.4)
     client: Any = boto3.client
-    with LocalAws(settings=settings) as aws:
+    with LocalAws(settings=settings) as aws, aws.standing_still():
         ec2 = client("ec2", **aws.boto3_arguments())
         image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
-        yield RemoteAccount(ec2, image)
+        yield RemoteAccount(ec2, image, wait=aws.run)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=[rule.name for rule in RULES])

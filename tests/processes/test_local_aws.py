@@ -3,10 +3,14 @@
 import hashlib
 import io
 import json
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -17,10 +21,12 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from tests.local_aws.client import ADMIN_KEY, ADMIN_SECRET, ControlError, LocalAws
+from tests.local_aws.dial import Dial
 from tests.local_aws.filters import matches
 from tests.local_aws.policies import service_may
-from tests.local_aws.queues import Pollers
+from tests.local_aws.queues import Mapped
 from tests.local_aws.settings import QUICK, Settings
+from tests.support.terraform import ROOT
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
@@ -29,6 +35,7 @@ FUNCTION_ARN = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:"
 
 HANDLERS = """
 import importlib, json, os, time
+from datetime import UTC, datetime
 import boto3
 
 def batch(event, context):
@@ -48,6 +55,8 @@ def act(event, context):
     if "requestContext" in event:
         answer = {"event": event, "remaining": context.get_remaining_time_in_millis()}
         return {"statusCode": 201, "headers": {"X-Kind": "made"}, "cookies": ["a=1"], "body": json.dumps(answer)}
+    if "tell" in event:
+        return {"now": datetime.now(UTC).isoformat()}
     print("seen", json.dumps(event.get("detail", event)))
     return {"who": boto3.client("sts").get_caller_identity()["Arn"], "set": os.environ["SET"]}
 """
@@ -159,7 +168,7 @@ class Deployment:
 
 @pytest.fixture(scope="module")
 def deployed() -> Iterator[Deployment]:
-    with LocalAws(settings=QUICK, region=REGION) as aws:
+    with LocalAws(settings=QUICK, region=REGION) as aws, aws.standing_still():
         yield Deployment(aws)
 
 
@@ -293,7 +302,7 @@ def test_setting_one_attribute_of_a_queue_keeps_its_policy(deployed: Deployment)
     ],
 )
 def test_a_batch_answer_names_the_failed_messages(payload: str, failed: set[str]) -> None:
-    assert Pollers.reported_failures(payload, {"a", "b"}) == failed
+    assert Mapped.reported_failures(payload, {"a", "b"}) == failed
 
 
 # Events
@@ -604,3 +613,40 @@ def test_what_exists_is_listed_until_it_is_gone(deployed: Deployment) -> None:
     assert name in deployed.aws.resources()["queues"]
     deployed.sqs.delete_queue(QueueUrl=url)
     assert name not in deployed.aws.resources()["queues"]
+
+
+# The clock
+
+SCRIPT = """
+import email.utils, sys, time
+from pathlib import Path
+from tests.local_aws.dial import Dial
+Dial(Path(sys.argv[1])).lead(lambda seconds: print("asked to sleep", seconds))
+import datetime
+from datetime import UTC, date
+now = datetime.datetime.now(UTC)
+print(now.year, datetime.datetime.today().year, datetime.datetime.utcnow().year, time.gmtime(time.time()).tm_year)
+print(isinstance(email.utils.parsedate_to_datetime("Fri, 01 Jan 2038 00:00:00 GMT"), datetime.datetime))
+tomorrow = now + datetime.timedelta(1)
+print(isinstance(tomorrow, datetime.datetime), isinstance(now, date), isinstance(1, datetime.datetime))
+time.sleep(3)
+"""
+
+
+def test_another_process_lives_by_the_clock_of_the_local_aws(tmp_path: Path) -> None:
+    dial = Dial.make(tmp_path / "dial")
+    dial.set(2_146_003_200.0, goes=False)  # 2 January 2038
+    command = [sys.executable, "-c", SCRIPT, str(dial.path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["2038 2038 2038 2038", "True", "True True False", "asked to sleep 3"]
+
+
+def test_a_function_and_what_it_calls_live_by_that_clock_too(deployed: Deployment) -> None:
+    deployed.aws.run(7 * 86_400)
+    began = deployed.aws.now()
+    error, answer = deployed.invoke(sleep=1.5, tell="the time")
+    assert error is None
+    assert datetime.fromisoformat(answer["now"]) == began + timedelta(seconds=1.5)
+    launched = deployed.instance(deployed.launch())["LaunchTime"]
+    assert launched - began < timedelta(minutes=1)
+    assert deployed.aws.now() - datetime.now(UTC) > timedelta(days=6)

@@ -170,10 +170,9 @@ PARTS: dict[str, tuple[Part, ...]] = {
         Pytest("processes", ("tests/processes",), BY_FILE),
         Pytest("exploration", ("tests/explore",)),
         Pytest("bench", ("tests/bench",), BY_FILE),
-        Pytest("demo", ("tests/demo",), ()),  # it measures its time, so it runs alone
         Pytest(
             "deployed",
-            ("tests/deployed", "tests/drift", "tests/examples", "tests/browser"),
+            ("tests/deployed", "tests/browser", "tests/demo", "tests/drift", "tests/examples"),
             BY_DEPLOYMENT,
             before=chromium.install,
         ),

@@ -86,7 +86,7 @@ class OpenUrl:
 def _sent(method: str, url: str, headers: dict[str, str]) -> Answer:
     request = urllib.request.Request(url, method=method, headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request) as answer:
             return Answer(status=answer.status, body=json.load(answer))
     except urllib.error.HTTPError as error:
         return Answer(status=error.code, body=json.load(error))
