@@ -1,7 +1,5 @@
 """EC2: turns describe calls into facts, steps into calls, error codes into our exceptions. Only this talks to EC2."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 from park_volumes.aws.reads import Ec2Reads
@@ -14,6 +12,6 @@ if TYPE_CHECKING:
 class Ec2:
     """EC2 as one deployment uses it: its reads and writes, with one SDK client."""
 
-    def __init__(self, client: EC2Client, *, deployment: str) -> None:
+    def __init__(self, client: "EC2Client", *, deployment: str) -> None:
         self.reads = Ec2Reads(client, deployment=deployment)
         self.writes = Ec2Writes(client)

@@ -1,7 +1,5 @@
 """The describe calls of EC2, as facts."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +32,7 @@ class Snapshots:
 class Ec2Reads:
     """EC2 as one deployment sees it. Every method raises Ec2Error."""
 
-    def __init__(self, client: EC2Client, *, deployment: str) -> None:
+    def __init__(self, client: "EC2Client", *, deployment: str) -> None:
         self._client = client
         self._deployment = deployment
 

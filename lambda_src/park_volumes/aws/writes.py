@@ -1,7 +1,5 @@
 """The steps as calls of EC2."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -27,7 +25,7 @@ LOCK_DAYS: Final = 36_500
 class Ec2Writes:
     """The calls that change something. Every method raises Ec2Error, and Raced if looking again helps."""
 
-    def __init__(self, client: EC2Client) -> None:
+    def __init__(self, client: "EC2Client") -> None:
         self._client = client
 
     def do(self, step: steps.SimpleStep) -> None:  # noqa: C901, PLR0912  # one case for each step; mypy checks that none is missing

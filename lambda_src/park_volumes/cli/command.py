@@ -108,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     of.add_argument("--function-timeout-seconds", type=int, default=60, metavar="N", help="(%(default)s)")
     of.add_argument("--quiet-period-seconds", type=int, default=120, metavar="N", help="(%(default)s)")
     of.add_argument("--grace-period-minutes", type=int, default=0, metavar="N", help="(%(default)s)")
+    of.add_argument("--snapshot-retention-hours", type=int, default=24, metavar="N", help="(%(default)s)")
     of.add_argument("--no-lock-snapshots", action="store_true", help="it has lock_snapshots = false")
     of.add_argument("--park-even-if-dearer", action="store_true", help="it has park_even_if_dearer = true")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -154,7 +155,7 @@ def _settings(options: argparse.Namespace, region: str) -> Settings:
         function_timeout=timedelta(seconds=options.function_timeout_seconds),
         quiet_period=timedelta(seconds=options.quiet_period_seconds),
         grace_period=timedelta(minutes=options.grace_period_minutes),
-        snapshot_retention=timedelta(hours=24),
+        snapshot_retention=timedelta(hours=options.snapshot_retention_hours),
         lock_snapshots=not options.no_lock_snapshots,
         park_even_if_dearer=options.park_even_if_dearer,
         prices=prices_of(region, {}),

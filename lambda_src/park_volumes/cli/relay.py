@@ -3,8 +3,6 @@
 Other programs and websites on the same computer must not be able to use the credentials: the relay listens only on the
 loopback address, and answers only under a path that contains its secret."""
 
-from __future__ import annotations
-
 import secrets
 import urllib.error
 import urllib.request
@@ -40,7 +38,7 @@ class Relay:
         """End ``serve``, from another thread."""
         self._server.shutdown()
 
-    def __enter__(self) -> Relay:
+    def __enter__(self) -> "Relay":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -60,7 +58,7 @@ class Relay:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    relay: Relay
+    relay: "Relay"
 
     def do_GET(self) -> None:
         self._answer("GET")

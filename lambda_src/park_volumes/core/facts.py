@@ -71,7 +71,7 @@ class Attachment:
     card: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TransitMark:
     """The tag ``park-volumes:mark`` of a volume in transit. All volumes of one attempt at parking have the same mark.
     ``at`` is when the pass that wrote it began. That pass ends at most one function timeout later."""
@@ -83,7 +83,7 @@ class TransitMark:
     at: datetime
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AttachmentTarget:
     """The tag ``park-volumes:place``: where a volume in transit belongs, and the snapshot that holds its content."""
 
@@ -156,7 +156,10 @@ class SnapshotRecord:
     @property
     def target(self) -> AttachmentTarget:
         """Where the volume belongs: the original, and the one created from this snapshot."""
-        return AttachmentTarget(self.device, self.card, self.snapshot_id, self.delete_on_termination)
+        ends = self.delete_on_termination
+        return AttachmentTarget(
+            device=self.device, card=self.card, snapshot_id=self.snapshot_id, delete_on_termination=ends
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

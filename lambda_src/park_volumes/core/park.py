@@ -83,7 +83,7 @@ def needs_park_pass(seen: Observation, settings: Settings, now: datetime) -> boo
 # WHOLE: a snapshot of every volume, then the lock.
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Part:
     """One volume of an attempt, ``number`` like "1/3", and the snapshots that count for it: usable ones first."""
 
@@ -116,10 +116,10 @@ def _copy(seen: Observation, settings: Settings, now: datetime, *, take_snapshot
     if hold := _hold(seen, settings, now):
         return hold
     generation = _generation_name(instance.launch_time, volumes)
-    parts = [
-        _Part(generation, f"{n}/{len(volumes)}", v, a, _snapshots_of(seen, generation, v, a))
-        for n, (v, a) in enumerate(volumes, start=1)
-    ]
+    parts = []
+    for n, (v, a) in enumerate(volumes, start=1):
+        copies, number = _snapshots_of(seen, generation, v, a), f"{n}/{len(volumes)}"
+        parts.append(_Part(generation=generation, number=number, volume=v, attachment=a, snapshots=copies))
     waiting = _take_snapshots(seen, settings, now, parts, take_snapshots=take_snapshots)
     return waiting or _lock(seen, settings, now, generation, parts)
 
@@ -216,7 +216,13 @@ def _lock(seen: Observation, settings: Settings, now: datetime, generation: str,
     if now < ripe:
         reason = f"{instance.id} has its snapshots; its volumes stay attached until the grace period is over."
         return going_on(reason, again=ripe - now)
-    mark = TransitMark(settings.deployment, instance.id, generation, instance.launch_time, now)
+    mark = TransitMark(
+        deployment=settings.deployment,
+        instance_id=instance.id,
+        generation=generation,
+        launch_time=instance.launch_time,
+        at=now,
+    )
     to_lock = [r.snapshot_id for r in copies if settings.lock_snapshots and r.snapshot_id not in seen.locked]
     locks = tuple(steps.LockSnapshot(snapshot_id=i) for i in to_lock)
     marks = tuple(steps.MarkVolume(volume_id=r.volume_id, mark=mark, target=r.target) for r in copies)

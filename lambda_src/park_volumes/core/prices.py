@@ -15,7 +15,6 @@ SOURCE = "https://aws.amazon.com/ebs/pricing/"
 """For archive-restore: Amazon EBS User Guide, "Pricing and billing for archiving Amazon EBS snapshots"."""
 READ_IN = "2026"
 """The year in which the prices below were read there."""
-
 REGIONS = ("us-east-1", "ap-northeast-2")
 TABLE = {
     "gp3": (0.08, 0.0912),

@@ -19,7 +19,6 @@ OPTED_IN = (OPT_IN_ALL, OPT_IN_ROOT)
 """The values of the opt-in tag with which an instance is parked: whole, or its root volume only."""
 LEAVE_ATTACHED = "false"
 """The value of the same tag with which a volume stays attached."""
-
 PREFIX = "park-volumes:"
 DEPLOYMENT = PREFIX + "deployment"
 INSTANCE = PREFIX + "instance"
@@ -158,7 +157,13 @@ def tags_of_restored_volume(r: SnapshotRecord) -> dict[str, str]:
     They are the same in every pass: EC2 accepts a ClientToken again only with the same parameters."""
     if r.confirmed_at is None:
         raise DamagedRecord(f"Snapshot {r.snapshot_id} has no mark: its volume was never given up.")
-    mark = TransitMark(r.deployment, r.instance_id, r.generation, r.launch_time, r.confirmed_at)
+    mark = TransitMark(
+        deployment=r.deployment,
+        instance_id=r.instance_id,
+        generation=r.generation,
+        launch_time=r.launch_time,
+        at=r.confirmed_at,
+    )
     return dict(r.user_tags) | tags_of_transit(mark, r.target)
 
 
@@ -174,15 +179,18 @@ def _read_mark(tags: Mapping[str, str]) -> TransitMark | None:
     if MARK not in tags:
         return None
     deployment, instance_id, generation, *times = tags[MARK].split(" ")
-    launch_time, at = map(datetime.fromisoformat, times)
-    return TransitMark(deployment, instance_id, generation, launch_time, at)
+    launched, at = map(datetime.fromisoformat, times)
+    return TransitMark(
+        deployment=deployment, instance_id=instance_id, generation=generation, launch_time=launched, at=at
+    )
 
 
 def _read_target(tags: Mapping[str, str]) -> AttachmentTarget | None:
     if TARGET not in tags:
         return None
     device, card, snapshot_id, delete_on_termination = tags[TARGET].split(" ")
-    return AttachmentTarget(device, int(card), snapshot_id, _flag(delete_on_termination))
+    ends = _flag(delete_on_termination)
+    return AttachmentTarget(device=device, card=int(card), snapshot_id=snapshot_id, delete_on_termination=ends)
 
 
 def _word(flag: bool) -> str:

@@ -237,11 +237,9 @@ def _must_have_worked(result: Result) -> None:
 
 
 def _started(result: Result) -> Response[Any]:
-    instance = result.observation.instance
-    if instance.state == "running":
-        return _json(HTTPStatus.OK, _shown(result.observation))
-    state = instance.state if result.decision.outcome is Outcome.GOING_ON else "pending"
-    shown = _shown(replace(result.observation, instance=replace(instance, state=state)))
+    shown = _shown(result.observation)
+    if phase_of(result.observation) is Phase.RUNNING:
+        return _json(HTTPStatus.OK, shown)
     return _json(HTTPStatus.ACCEPTED, shown | {"state": STARTING, "detail": result.reason})
 
 

@@ -2,8 +2,6 @@
 
 A report that cannot be sent is logged as an error and stops nothing: what it reports has already happened."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -60,7 +58,7 @@ class FunctionLocation:
     account: str
 
     @classmethod
-    def of_function(cls, arn: str) -> FunctionLocation:
+    def of_function(cls, arn: str) -> "FunctionLocation":
         _, partition, _, region, account, *_ = arn.split(":")
         return cls(partition=partition, region=region, account=account)
 
@@ -82,16 +80,16 @@ class Notices:
         self._metrics = Metrics()
 
     @classmethod
-    def of_function(cls, deployment: str, logger: Logger) -> Notices:
+    def of_function(cls, deployment: str, logger: Logger) -> "Notices":
         topic_arn = os.environ.get("NOTIFICATION_TOPIC_ARN", "")
         return cls(deployment=deployment, topic_arn=topic_arn, client=boto3.client, logger=logger)
 
     @cached_property
-    def _events(self) -> EventBridgeClient:
+    def _events(self) -> "EventBridgeClient":
         return cast("EventBridgeClient", self._client("events"))
 
     @cached_property
-    def _sns(self) -> SNSClient:
+    def _sns(self) -> "SNSClient":
         """SNS in the topic's region, which may differ from this one."""
         return cast("SNSClient", self._client("sns", region_name=self._topic_arn.split(":")[3]))
 

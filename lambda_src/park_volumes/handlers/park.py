@@ -1,7 +1,5 @@
 """The park Lambda: receives a batch from the park queue, and does the next steps for the instances in it."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections import defaultdict

@@ -1,7 +1,5 @@
 """Whether there is a CloudTrail trail: without one, we cannot see that EC2 refused a start made elsewhere."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,7 +13,7 @@ MISSING = (
 )
 
 
-def missing(client: CloudTrailClient) -> bool:
+def missing(client: "CloudTrailClient") -> bool:
     """Trails of other regions and of the organization count if they cover this region (CloudTrail API, DescribeTrails).
     What they log is not checked: an organization does not show its members what its trail logs."""
     return not client.describe_trails(includeShadowTrails=True)["trailList"]
