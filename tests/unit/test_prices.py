@@ -51,6 +51,7 @@ def price(one: VolumeSpec) -> float | None:
     ("one", "expected"),
     [
         (spec(type="gp3", size=100, iops=3000, throughput=125), 8.0),
+        (spec(type="io1", size=100), 12.5),
         (spec(type="gp3", size=100, iops=4000, throughput=225), 8.0 + 5.0 + 4.0),
         (spec(type="gp3", size=100), 8.0),
         (spec(type="gp2", size=100, iops=300), 10.0),
