@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 
 from tests.local_aws.client import AS_STARTED
 from tests.support.ahead import Ahead
-from tests.support.terraform import ROOT
+from tests.support.terraform import DEMO_PYTHON, ROOT
 
 
 def show(_: Ahead) -> subprocess.CompletedProcess[str]:
     environment = {key: value for key, value in AS_STARTED.items() if key != "KEEP"}
     return subprocess.run(
-        [sys.executable, "-m", "tests.demo"],
+        [DEMO_PYTHON, "-m", "tests.demo"],
         cwd=ROOT,
         env=environment | {"PYTHONPATH": "lambda_src", "HURRY": "1"},
         stdin=subprocess.DEVNULL,

@@ -17,6 +17,8 @@ from tests.support.terraform_mirror import terraform_environment
 ROOT = Path(__file__).resolve().parents[2]
 LAMBDA_PYTHON = str(ROOT / ".venv-lambda" / "bin" / "python")
 """Has what the functions have in AWS, and nothing else."""
+DEMO_PYTHON = str(ROOT / ".venv-demo" / "bin" / "python")
+"""Has what `make demo` installs, and nothing else."""
 TIMEOUT, QUIET = 10, 55
 """Seconds. The shortest that the module takes; the defaults are 60 and 120."""
 QUICK_INPUTS: Mapping[str, object] = {
