@@ -149,6 +149,8 @@ class Client:
             raise Refused("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
         answer = op.rule(world, params, Context(fault, self.owner))
         world.settle()
+        if fault is Fault.DIES_AFTER and world.on_change is not None:
+            world.on_change()
         if fault is not None:
             self._after(fault, op)
         return answer

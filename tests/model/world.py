@@ -69,7 +69,8 @@ class World:
     `clock`; read `outbox` and `messages`; judge with the functions of `judge`.
 
     on_call is called before each call takes effect, on_answer after it and before the caller has the answer: there an
-    explorer may switch to another pass. on_change is called after everything that happens by itself as time passes.
+    explorer may switch to another pass. on_change is called after everything that happens by itself as time passes,
+    and after a call whose process dies before it can be told.
     """
 
     def __init__(self, *, rules: Rules | None = None, durations: Durations | None = None) -> None:
