@@ -15,6 +15,7 @@ from greenlet import getcurrent, greenlet
 from park_volumes.aws import Ec2
 from park_volumes.aws.errors import Ec2Error
 from park_volumes.aws.reads import Ec2Reads
+from park_volumes.core import tags
 from park_volumes.core.park import park
 from park_volumes.core.settings import Settings
 from park_volumes.core.start import Intent, start
@@ -441,6 +442,7 @@ class Stage:
         """At rest: running whole, parked whole, or refused in words with an excuse; nothing left over."""
         self.judge_bystanders()
         self._judge_fixed()
+        self._judge_ended()
         if not self.opted_in or self.state == "terminated":
             self.seen["rest: terminated" if self.state == "terminated" else "rest: not opted in"] += 1
             return
@@ -476,6 +478,14 @@ class Stage:
         for device, volume_id in self.fixed.items():
             if device not in self.free_to_change and self.state != "terminated" and devices.get(device) != volume_id:
                 raise Finding(f"{volume_id} at {device} is not to be parked, and is gone: {devices.get(device)}.")
+
+    def _judge_ended(self) -> None:
+        """While EC2 shows that the instance was terminated, that is written on every snapshot of it."""
+        if self.instance is None or self.state != "terminated":
+            return
+        ours = [s for s in self.world.snapshots.current() if s.tags.get(tags.DEPLOYMENT) == DEPLOYMENT]
+        if forgotten := [s.id for s in ours if tags.TERMINATED not in s.tags]:
+            raise Finding(f"{self.instance.id} was terminated, and {', '.join(forgotten)} does not say so.")
 
     def _judge_leftovers(self) -> None:
         kept = self.world.ledger.kept.values()
