@@ -38,7 +38,7 @@ check: ## what to run after every change: static checks but checkov, unit tests,
 test: setup ## everything: static checks, unit tests, exploration, Terraform, deployed tests
 	@$(PY) -m tests.support.suite test
 
-mutants: ## faults put at random into the code, which the unit tests must find (SEED=1, NUMBER=300, ROOM=prices.py)
+mutants: ## faults put at random into the code, which the unit tests must find (SEED=1, NUMBER=300, ROOM=core)
 	@$(SET_UP) dev lambda checks
 	@$(PY) -m tests.mutation
 
