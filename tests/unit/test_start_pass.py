@@ -243,6 +243,12 @@ class TestManyStartsAtOnce:
         assert (len(results), places) == (7, [True, True])
         assert "DescribeLockedSnapshots" not in asked
 
+    def test_that_ec2_refused_elsewhere_begin_or_wait_like_others(self, stand: Stand, ids: list[str]) -> None:
+        results = stand.start_pass().start_after_failed_call(ids, stand.clock.now())
+
+        assert [stand.instance(i).state == "stopped" for i in ids] == [False] * 5 + [True] * 2
+        assert [r.instance_id for r in results] == ids
+
     def test_whose_request_is_older_than_an_hour_have_lost_their_places(self, stand: Stand, ids: list[str]) -> None:
         first = ids[0]
         stand.start_pass(faults=at_operation("CreateVolume", Fault.DENIED, 9)).start(first)
