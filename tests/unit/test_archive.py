@@ -119,6 +119,22 @@ class TestGoingThere:
         assert [sum(len(o.records) for o in day) for day in days] == [ARCHIVES_AT_ONCE + 1] * 2
         assert not {o.instance.id for o in days[0]} & {o.instance.id for o in days[1]}
 
+    def test_of_single_snapshots_the_sweep_takes_exactly_as_many_as_there_is_room_for(self) -> None:
+        single = seen(records=[replace(records()[1], part=1, parts=1)])
+        fleet = [replace(single, instance=replace(single.instance, id=f"i-{n:08x}")) for n in range(40)]
+
+        assert len(some_at_once(fleet, PATIENT, LATER)) == ARCHIVES_AT_ONCE == 25
+
+    def test_who_looks_later_is_told_that_a_start_takes_long_if_any_part_is_archived(self) -> None:
+        data, root = records()
+        told = [
+            park(seen(records=[replace(data, archived=a), replace(root, archived=b)]), SETTINGS, NOW).reason
+            for a, b in ((False, False), (True, False), (True, True))
+        ]
+        slow = f"{ID} is parked, and its snapshots are archived: a start takes up to 72 hours."
+
+        assert told == [f"{ID} is parked.", slow, slow]
+
 
 class TestComingBack:
     def test_a_start_brings_archived_snapshots_back_before_anything_else(self) -> None:
@@ -145,6 +161,8 @@ class TestComingBack:
         many = seen(records=[*parts, root])
         assert len(brought_back(many)) == RESTORES_AT_ONCE
         assert len(brought_back(replace(many, moving=frozenset({"snap-1", "snap-2"})))) == RESTORES_AT_ONCE - 2
+        under_way = frozenset(f"snap-{n}" for n in range(1, 7))
+        assert brought_back(replace(many, moving=under_way)) == []
 
     def test_the_request_is_written_down_anew_for_as_long_as_it_takes(self) -> None:
         waiting = seen(records=records(archived=True, start_requested=NOW - HOUR / 2), locked=())

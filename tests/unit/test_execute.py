@@ -119,6 +119,41 @@ class TestVolumesThatAreMade:
         nothing_is_wrong(stand)
 
 
+class TestWaits:
+    """Looking earlier than EC2 is ever ready is useless, and looking all the time is, too."""
+
+    def waits(self, monkeypatch: pytest.MonkeyPatch, *, lasts: float = 57, **durations: float) -> list[float]:
+        """The pauses of a start on a model where things take so long."""
+        stand = Stand(World(durations=Durations()))
+        instance_id = stand.parked()
+        stand.world.durations = Durations(**durations)
+        pauses: list[float] = []
+
+        def sleep(seconds: float) -> None:
+            pauses.append(seconds)
+            stand.after(seconds)
+
+        monkeypatch.setattr(stand.clock, "sleep", sleep)
+        stand.start_pass(lasts=timedelta(seconds=lasts)).start(instance_id)
+        return pauses
+
+    def test_are_as_long_as_ec2_usually_takes_to_create_and_to_attach(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert self.waits(monkeypatch) == [5, 3]
+
+    def test_for_slow_volumes_double_up_to_five_seconds(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        first, *pauses = self.waits(monkeypatch, create=1000)
+        assert first == 5
+        assert pauses[:6] == pytest.approx([0.4, 0.8, 1.6, 3.2, 5, 5])
+        assert sum(pauses) < 52
+
+    def test_begin_with_a_quarter_of_the_time_where_there_is_little(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert self.waits(monkeypatch, lasts=12, create=2.5)[0] == pytest.approx(3)
+
+    def test_end_before_the_deadline_and_not_at_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert self.waits(monkeypatch, lasts=1.6, create=1000) == pytest.approx([0.4, 0.4])
+        assert self.waits(monkeypatch, lasts=0.0, create=1000) == []
+
+
 class TestAttempts:
     """The token of CreateVolume answers with its first volume for ever, even when that is gone."""
 

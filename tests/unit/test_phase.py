@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -341,6 +341,45 @@ class TestStartPending:
         asked = seen(records=records(start_requested=NOW))
 
         assert not phase.start_pending(change(asked, launch_time=NOW), SETTINGS, NOW)
+
+
+class TestTheRequestOfThisLaunch:
+    """A start that was asked for here, and led to a launch: its snapshots are of the launch before."""
+
+    def asked(self, before: timedelta, **facts: Any) -> datetime | None:
+        """When the launch was asked for, where a request was written so long before it."""
+        launched = NOW - timedelta(minutes=10)
+        earlier = {"launch_time": LAUNCHED} | facts
+        both = records(start_requested=launched - before, **earlier)
+        return phase.request_of_this_launch(seen(records=both, launch_time=launched), SETTINGS)
+
+    @pytest.mark.parametrize(("minutes", "yes"), [(-1, False), (0, True), (1, True), (59, True), (60, False)])
+    def test_came_at_most_an_hour_before_it_and_not_after_it(self, minutes: int, yes: bool) -> None:
+        assert (self.asked(timedelta(minutes=minutes)) is not None) is yes
+
+    def test_is_none_that_was_written_on_snapshots_of_the_same_launch(self) -> None:
+        assert self.asked(timedelta(0), launch_time=NOW - timedelta(minutes=10)) is None
+
+    def test_is_the_last_of_several(self) -> None:
+        data, root = records()
+        both = [replace(r, start_requested=NOW - timedelta(minutes=m)) for r, m in ((data, 30), (root, 20))]
+
+        assert phase.request_of_this_launch(
+            seen(records=both, launch_time=NOW - timedelta(minutes=10)), SETTINGS
+        ) == NOW - timedelta(minutes=20)
+
+
+class TestAStartThatEc2RefusedElsewhere:
+    """It is taken over if the parking made EC2 refuse it."""
+
+    @pytest.mark.parametrize(("seconds", "yes"), [(-1, False), (0, False), (1, True)])
+    def test_came_after_the_last_launch(self, seconds: int, yes: bool) -> None:
+        assert phase.blocked_by_parking(parked(), LAUNCHED + timedelta(seconds=seconds)) is yes
+
+    def test_was_for_an_instance_without_a_root_volume_and_with_snapshots_of_this_stop(self) -> None:
+        assert not phase.blocked_by_parking(seen(root_volume(), records=records()), NOW)
+        assert not phase.blocked_by_parking(seen(), NOW)
+        assert not phase.blocked_by_parking(parked(state="running"), NOW)
 
 
 class TestStartUnderWay:

@@ -271,3 +271,25 @@ def test_what_two_snapshots_of_a_device_share_is_not_shared_in_the_archive() -> 
     assert not archiving_pays(chain, [], VIRGINIA)
     other = record(DATA, written=4 * GIB)
     assert archiving_pays([*chain[:3], other], [], VIRGINIA)
+
+
+def test_a_gib_is_what_ec2_counts_in() -> None:
+    assert snapshot_price(SEOUL, 1_073_741_824) == pytest.approx(0.05)
+    assert archive_price(SEOUL, 1_073_741_824) == pytest.approx(0.0125)
+
+
+def test_the_archive_does_not_pay_where_it_costs_exactly_as_much() -> None:
+    """In quarters, which are exact: three months of 0.25 and 0.75 for the way back are three of 0.50."""
+    (one,) = (record(ROOT, written=GIB),)
+    exact = {"snapshot": 0.5, "archive": 0.25, "archive-restore": 0.75}
+
+    assert not archiving_pays([one], [one], exact)
+    assert archiving_pays([one], [one], exact | {"archive-restore": 0.5})
+
+
+def test_what_a_device_shares_is_as_large_as_its_largest_snapshot() -> None:
+    """In the standard tier 4 GiB, in the archive 4 and 1: a third of the price is less, nine tenths are not."""
+    chain = [record(ROOT, written=4 * GIB), record(ROOT, snapshot_id="snap-2", written=GIB)]
+
+    assert archiving_pays(chain, [], {"snapshot": 0.9, "archive": 0.3, "archive-restore": 0})
+    assert not archiving_pays(chain, [], {"snapshot": 0.9, "archive": 0.81, "archive-restore": 0})

@@ -8,11 +8,27 @@ from typing import Any
 
 import pytest
 
-from park_volumes.core.facts import Instance, Volume
+from park_volumes.core.facts import Instance, Observation, Volume
 from park_volumes.core.prices import prices_of
-from park_volumes.core.refusals import dearer
+from park_volumes.core.refusals import dearer, foreign_originals, missing_originals, put_back_obstacle
 from park_volumes.core.refusals import refusal as refusal_with
-from tests.unit.facts import OTHER, SETTINGS, attachment, data_volume, instance, root_volume
+from tests.unit.facts import (
+    DATA,
+    ID,
+    MARK,
+    OTHER,
+    SETTINGS,
+    attachment,
+    data_volume,
+    given_up,
+    in_transit,
+    instance,
+    record,
+    records,
+    root_volume,
+    seen,
+    volume,
+)
 
 TAGS = {"ParkVolumes": "true"}
 
@@ -121,3 +137,108 @@ def test_where_one_price_is_unknown_nothing_is_refused_for_it() -> None:
 
 def test_whoever_wants_it_parked_even_if_dearer_gets_it_parked() -> None:
     assert dearer([data_volume(type="sc1", size=500)], replace(IN_VIRGINIA, park_even_if_dearer=True)) == ""
+
+
+@pytest.mark.parametrize(("number", "refused"), [(37, False), (38, False), (39, True)])
+def test_a_volume_may_have_as_many_tags_as_a_snapshot_has_room_for(number: int, refused: bool) -> None:
+    tags = {f"tag-{n}": "" for n in range(number)}
+
+    assert bool(refusal(instance(), [root_volume(tags=tags)])) is refused
+
+
+def test_only_the_volumes_that_cost_more_as_snapshots_are_named() -> None:
+    even = replace(IN_VIRGINIA, prices={"gp3": 0.05, "sc1": 0.015, "snapshot": 0.05})
+    words = dearer([root_volume(), data_volume(type="sc1", size=500)], even)
+
+    assert "because of vol-data (500 GiB sc1). Tag that volume" in words
+
+
+def test_what_costs_exactly_as_much_as_snapshots_may_be_parked() -> None:
+    assert dearer([root_volume()], replace(IN_VIRGINIA, prices={"gp3": 0.05, "snapshot": 0.05})) == ""
+
+
+class TestPuttingBack:
+    """What somebody has to move first, and what is lost."""
+
+    def obstacle(self, *volumes: Volume) -> str:
+        found = seen(*volumes, records=given_up().records)
+        root = found.marked_root
+        assert root is not None
+        return put_back_obstacle(found, root)
+
+    def test_is_not_in_the_way_of_itself(self) -> None:
+        assert self.obstacle(*given_up().volumes) == ""
+
+    def test_every_volume_that_another_instance_has_is_named_and_no_other(self) -> None:
+        root, data = given_up().volumes
+        away = replace(data, attachments=(attachment(DATA, instance_id=OTHER),))
+
+        assert self.obstacle(root, away) == f"vol-data of {ID} is attached elsewhere: detach it and try again."
+
+    def test_a_volume_of_another_attempt_may_be_wherever_it_is(self) -> None:
+        root, data = given_up().volumes
+        mark = replace(MARK, generation="another")
+        other = in_transit(volume("vol-old", attachment("/dev/sdz", instance_id=OTHER)), record("/dev/sdz"), mark=mark)
+
+        assert self.obstacle(root, data, other) == ""
+
+    def test_only_the_volumes_at_wrong_devices_are_named(self) -> None:
+        root, data = given_up().volumes
+        third = in_transit(volume("vol-third", attachment("/dev/sdq")), record("/dev/sdg"))
+
+        assert self.obstacle(root, data, third) == (
+            f"{ID} has vol-third at /dev/sdq instead of /dev/sdg: detach it and try again."
+        )
+
+    def test_a_device_that_another_volume_has_is_named_with_both_volumes(self) -> None:
+        root, data = given_up().volumes
+        words = self.obstacle(root, replace(data, state="available", attachments=()), volume("vol-x", attachment(DATA)))
+
+        assert words == (
+            f"The device {DATA} of {ID} is taken by vol-x, while its own volume vol-data is free. "
+            "Detach vol-x, or remove the tag park-volumes:mark from vol-data."
+        )
+
+    def missing(self, *volumes: Volume, **changes: Any) -> str:
+        others = record("/dev/sdh", volume_id="vol-of-another-attempt", generation="another")
+        found = seen(*volumes, records=[*given_up().records, others], **changes)
+        root = found.marked_root
+        assert root is not None
+        return missing_originals(found, root)
+
+    def test_lacks_only_the_originals_of_this_attempt(self) -> None:
+        root, data = given_up().volumes
+
+        assert self.missing(root, data) == ""
+        assert self.missing(root) == (f"{ID} lacks original volumes (vol-data), which are gone or have lost their mark")
+
+
+class TestOriginalsOfAnotherAttempt:
+    OLD = replace(MARK, generation="another")
+
+    def left(self, *volumes: Volume, whole: bool = True) -> Observation:
+        return seen(*volumes, records=records() if whole else records()[1:])
+
+    def old(self, **changes: Any) -> Volume:
+        return in_transit(volume("vol-old", changes.pop("at", None)), record("/dev/sdz"), mark=self.OLD)
+
+    def test_are_told_of_where_one_is_free(self) -> None:
+        words = foreign_originals(self.left(self.old()))
+
+        assert words.startswith(f"{ID} has no root volume, and its snapshots do not say that it was parked.")
+        assert "attach its root volume at /dev/xvda" in words
+
+    def test_may_stay_attached_once_a_whole_generation_was_given_up(self) -> None:
+        attached = self.old(at=attachment("/dev/sdz"))
+
+        assert foreign_originals(self.left(attached)) == ""
+        assert foreign_originals(self.left(attached, whole=False)) != ""
+
+    def test_do_not_matter_while_one_of_the_last_attempt_is_left(self) -> None:
+        own = in_transit(data_volume(), records()[0])
+
+        assert foreign_originals(self.left(own, self.old())) == ""
+        assert foreign_originals(self.left(own, self.old(), whole=False)) == ""
+
+    def test_do_not_matter_where_there_are_none(self) -> None:
+        assert foreign_originals(self.left()) == ""

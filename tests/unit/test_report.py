@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError
 
+from park_volumes.aws.errors import NO_CAPACITY, Ec2Error
+from park_volumes.core.facts import Observation
 from park_volumes.core.park import park
 from park_volumes.core.prices import BY_REGION
+from park_volumes.core.steps import Decision, DeleteVolume, UnmarkVolumes, refuse
 from park_volumes.handlers import notices
 from park_volumes.handlers.notices import FunctionLocation, Notices
-from park_volumes.report import Kind, Report, gauges, of_parking
-from park_volumes.run.execute import Result
+from park_volumes.report import Kind, Report, gauges, of_parking, of_start
+from park_volumes.run.execute import Ending, Result
 from park_volumes.run.observe import observe, observe_fleet
 from tests.model.faults import Call, Fault, at_operation
 from tests.unit import facts
@@ -594,3 +597,166 @@ def test_of_more_than_a_hundred_parked_at_once_all_name_the_deployment(
     notices.send([parked] * 250, location)
 
     assert len(metrics(capsys)["ParkDuration"]) == 250
+
+
+MINUTE = timedelta(minutes=1)
+UNMARK = (UnmarkVolumes(volume_ids=("vol-root",), mark=facts.MARK),)
+
+
+class TestTheReportOfAStart:
+    """Of one pass, by what it saw and what it did."""
+
+    def of(self, observation: Observation, decision: Decision, **options: Any) -> Report | None:
+        ending = options.pop("ending", Ending.COMPLETE)
+        how = {"asked": False, "include_ongoing": False} | options
+        result = Result(observation=observation, decision=decision, ending=ending)
+        return of_start(result, SETTINGS, facts.NOW, **how)
+
+    def back(self, *, state: str = "running", put_back: bool = False) -> Observation:
+        """Both volumes are attached again; the data volume is the original one if it was put back."""
+        of_data, of_root = facts.records()
+        root = facts.restored(of_root, facts.attachment(ROOT.device))
+        data = facts.restored(of_data, facts.attachment(DATA.device))
+        original = facts.in_transit(facts.data_volume(), of_data)
+        return facts.seen(root, original if put_back else data, records=(of_data, of_root), state=state)
+
+    def test_says_restored_only_where_every_volume_was(self) -> None:
+        settled = Decision(reason="", steps=(UNMARK,))
+        restored, mixed = (self.of(self.back(put_back=p), settled) for p in (False, True))
+
+        assert restored is not None
+        assert mixed is not None
+        assert restored.what == f"{facts.ID} is running: 2 volumes (16 GiB) were restored from its snapshots."
+        assert "slower until each block" in restored.advice
+        assert mixed.what.endswith("2 volumes (16 GiB) were put back.")
+        assert mixed.advice == "There is nothing to do."
+
+    def test_is_none_of_a_pass_that_settled_nothing_or_not_to_the_end(self) -> None:
+        settled, nothing = Decision(reason="", steps=(UNMARK,)), Decision(reason="")
+
+        assert self.of(self.back(), nothing) is None
+        assert self.of(self.back(), settled, ending=Ending.RACED) is None
+        assert self.of(self.back(state="stopped"), settled) is None
+
+    def test_that_failed_advises_another_type_only_where_capacity_is_missing(self) -> None:
+        advice = []
+        for code in (NO_CAPACITY, "UnauthorizedOperation"):
+            error = Ec2Error("StartInstances", facts.ID, code, "No.")
+            result = Result(observation=facts.parked(), decision=Decision(reason=""), ending=Ending.FAILED, error=error)
+            report = of_start(result, SETTINGS, facts.NOW, asked=True, include_ongoing=True)
+            assert report is not None
+            advice.append(report.advice)
+
+        assert advice[0].endswith("Another instance type may start at once.")
+        assert advice[1].endswith("The log of the function has every step.")
+
+    @pytest.mark.parametrize(("minutes", "told"), [(59, True), (60, False), (None, False)])
+    def test_that_was_asked_for_within_the_hour_tells_a_refusal(self, minutes: float | None, told: bool) -> None:
+        at = facts.NOW - minutes * MINUTE if minutes else None
+        waiting = facts.seen(records=facts.records(start_requested=at))
+        report = self.of(waiting, refuse("No."), include_ongoing=True)
+
+        assert (report is not None) is told
+        assert report is None or (report.kind, report.what) == (Kind.START_REFUSED, "No.")
+
+    def test_that_is_asked_for_now_tells_a_refusal_of_a_stopped_instance_and_of_no_other(self) -> None:
+        asked = {"asked": True, "include_ongoing": True}
+
+        assert self.of(facts.parked(), refuse("No."), **asked) is not None
+        assert self.of(facts.parked(), refuse("No."), asked=True) is None
+        assert self.of(facts.parked(), Decision(reason="Yes."), **asked) is None
+        assert self.of(facts.parked(state="stopping"), refuse("No."), **asked) is None
+
+
+class TestTheReportOfAParking:
+    def last(self, **prices: float) -> Report:
+        """Of the pass that deletes the root volume, which is the last; the data volume was copied ten minutes later."""
+        of_data, of_root = facts.records()
+        of_data = replace(of_data, started=of_root.started + 10 * MINUTE)
+        there = facts.in_transit(facts.volume("vol-root"), of_root)
+        decision = Decision(reason="", steps=((DeleteVolume(volume_id="vol-root"),),))
+        result = Result(observation=facts.seen(there, records=(of_data, of_root)), decision=decision)
+        report = of_parking(result, replace(SETTINGS, prices=prices), facts.NOW, include_ongoing=False)
+        assert report is not None
+        return report
+
+    def test_counts_the_time_from_the_first_snapshot(self) -> None:
+        assert self.last().seconds == 3600
+
+    def test_that_saves_nothing_says_so_and_does_not_say_that_it_costs_more(self) -> None:
+        assert self.last(gp3=0.05, snapshot=0.05).what.endswith("This saves at least 0.00 USD a month.")
+
+    def test_is_none_while_another_volume_is_left(self) -> None:
+        of_data, of_root = facts.records()
+        there = facts.given_up().volumes
+        for deleted, told in (({"vol-root"}, False), ({"vol-root", "vol-data"}, True)):
+            steps = tuple(DeleteVolume(volume_id=v) for v in sorted(deleted))
+            result = Result(
+                observation=facts.seen(*there, records=(of_data, of_root)), decision=Decision(reason="", steps=(steps,))
+            )
+            assert (of_parking(result, SETTINGS, facts.NOW, include_ongoing=False) is not None) is told
+
+
+class TestGauges:
+    """The oldest of what is under way, in seconds, and what is parked."""
+
+    def of(self, *fleet: Observation) -> dict[str, float]:
+        return dict(gauges(fleet, SETTINGS, facts.NOW))
+
+    def locked(self, minutes: float, **changes: Any) -> Observation:
+        """Both originals marked so many minutes ago."""
+        mark = replace(facts.MARK, at=facts.NOW - minutes * MINUTE)
+        both = facts.records(**changes)
+        names = (("vol-data", facts.attachment(DATA.device)), ("vol-root", None))
+        there = [facts.in_transit(facts.volume(v, at), r, mark=mark) for (v, at), r in zip(names, both, strict=True)]
+        return facts.seen(*there, records=both)
+
+    def asked(self, minutes: float, **changes: Any) -> Observation:
+        return facts.seen(records=facts.records(start_requested=facts.NOW - minutes * MINUTE), **changes)
+
+    def test_the_oldest_transit_of_all_counts(self) -> None:
+        assert self.of(self.locked(5), self.locked(20), self.locked(10), facts.parked())["TransitAge"] == 1200
+
+    def test_of_two_marks_of_one_instance_the_older_counts(self) -> None:
+        older, younger = self.locked(20), self.locked(5)
+        both = replace(older, volumes=(older.volumes[0], younger.volumes[1]))
+
+        assert self.of(both)["TransitAge"] == 1200
+
+    def test_a_request_from_before_the_parking_does_not_make_an_original_older(self) -> None:
+        asked_before = facts.NOW - 50 * MINUTE
+        assert self.of(self.locked(5, start_requested=asked_before))["TransitAge"] == 300
+
+    def test_a_restored_volume_is_on_its_way_since_the_last_request_whatever_else_is(self) -> None:
+        of_data, of_root = facts.records()
+        of_data = replace(of_data, start_requested=facts.NOW - 9 * MINUTE)
+        of_root = replace(of_root, start_requested=facts.NOW - 3 * MINUTE)
+        late = replace(facts.MARK, at=facts.NOW - MINUTE)
+        original = facts.in_transit(facts.volume("vol-data"), of_data, mark=late)
+        mixed = facts.seen(facts.restored(of_root), original, records=(of_data, of_root))
+
+        assert self.of(mixed)["TransitAge"] == 180
+
+    def test_the_oldest_start_that_has_not_come_about_counts(self) -> None:
+        assert self.of(self.asked(5), self.asked(20), self.asked(10), facts.parked())["StartAge"] == 1200
+
+    @pytest.mark.parametrize(("minutes", "seconds"), [(59, 3540), (60, 0), (61, 0)])
+    def test_a_start_is_remembered_for_an_hour(self, minutes: float, seconds: float) -> None:
+        assert self.of(self.asked(minutes))["StartAge"] == seconds
+
+    def test_a_start_is_under_way_until_the_instance_runs(self) -> None:
+        launched = facts.NOW - 2 * MINUTE
+        assert self.of(self.asked(5, state="pending", launch_time=launched))["StartAge"] == 300
+        assert self.of(self.asked(5, state="running", launch_time=launched))["StartAge"] == 0
+        assert self.of(self.asked(5, state="running"))["StartAge"] == 0
+
+    def test_a_start_that_ec2_took_back_is_still_under_way(self) -> None:
+        back = self.asked(5, launch_time=facts.NOW - 2 * MINUTE, state_reason="Server.InsufficientInstanceCapacity")
+        assert self.of(back)["StartAge"] == 300
+
+    def test_only_volumes_that_are_gone_are_parked(self) -> None:
+        whole, half = self.locked(5), self.locked(5)
+        half = replace(half, volumes=half.volumes[:1], instance=replace(half.instance, mappings=()))
+        found = [self.of(o)["ParkedGiB"] for o in (facts.parked(), half, whole, facts.parked(state="running"))]
+
+        assert found == [16, 8, 0, 0]

@@ -71,6 +71,30 @@ def test_of_an_instance_that_is_there_nothing_is_discarded_whatever_a_tag_says(s
     assert not steps_of(park(there, SETTINGS, NOW), DiscardSnapshot)
 
 
+def test_of_what_goes_at_different_times_the_first_day_is_told() -> None:
+    first, second = (
+        record(device, terminated=NOW - days * timedelta(days=1), delete_on_termination=True)
+        for device, days in ((ROOT, 9), (DATA, 2))
+    )
+    told = park(seen(records=[second, first], state=NOT_SHOWN, tags={}), SETTINGS, NOW).reason
+
+    assert told == (
+        f"{ID} is {NOT_SHOWN}. snap-data, snap-root: kept until 2026-03-23, as its volume would have been deleted "
+        "with it."
+    )
+
+
+def test_a_termination_is_remembered_on_the_snapshots_that_do_not_say_it_yet_and_on_no_other() -> None:
+    both = [record(DATA, terminated=NOW - SECOND), record(ROOT)]
+    (step,) = steps_of(park(seen(records=both, state=TERMINATED, tags={}), SETTINGS, NOW), RememberTermination)
+
+    assert step.snapshot_ids == ("snap-root",)
+
+
+def test_of_nothing_left_nothing_is_told_but_the_state() -> None:
+    assert park(seen(state=TERMINATED, tags={}), SETTINGS, NOW).reason == f"{ID} is terminated."
+
+
 def test_locks_are_known_to_be_taken_off() -> None:
     decision = park(left(NOT_SHOWN, NOW - MONTH), SETTINGS, NOW)
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
+
 from park_volumes.aws import Ec2
+from park_volumes.core.queue import AT_ONCE
 from park_volumes.core.steps import Outcome
 from park_volumes.run.context import in_parallel
 from park_volumes.run.observe import start_sweep
+from park_volumes.run.start_pass import Queue
 from tests.model import judge
 from tests.model.faults import Fault, at_operation
 from tests.model.records import Disk
@@ -191,3 +196,74 @@ def test_fifty_starts_at_once_make_one_set_of_volumes(stand: Stand) -> None:
     assert len(list(stand.world.volumes.current())) == 2
     assert stand.instance(instance_id).state in ("pending", "running")
     nothing_is_wrong(stand)
+
+
+class TestTheLengthOfTheQueue:
+    """As a function has seen it, or as EC2 tells it."""
+
+    def ahead(self, stand: Stand, known: int, seen_before: timedelta) -> tuple[int, list[dict[str, Any]]]:
+        """How many are ahead where so many were known of, all asked for just now, and what EC2 was asked for that."""
+        asked: list[dict[str, Any]] = []
+        stand.world.on_call = lambda _, params: asked.append(params)
+        began = stand.clock.now()
+        just: list[datetime] = [began - timedelta(seconds=1)] * known
+        queue = Queue(requests=just, seen=began - seen_before)
+        return stand.start_pass(queue=queue).ahead(), asked
+
+    @pytest.mark.parametrize(("seconds", "known"), [(29, 9), (30, 9), (30.5, 0)])
+    def test_is_known_for_thirty_seconds(self, stand: Stand, seconds: float, known: int) -> None:
+        found, asked = self.ahead(stand, 9, timedelta(seconds=seconds))
+
+        assert (found, bool(asked)) == (known, not known)
+
+    @pytest.mark.parametrize(("number", "asks"), [(4, True), (5, False)])
+    def test_is_asked_of_ec2_while_nobody_would_have_to_wait(self, stand: Stand, number: int, asks: bool) -> None:
+        assert bool(self.ahead(stand, number, timedelta(0))[1]) is asks
+
+    def test_is_that_of_this_hour_and_of_the_one_before(self, stand: Stand) -> None:
+        (params,) = self.ahead(stand, 0, timedelta(0))[1]
+        (hours,) = (f["Values"] for f in params["Filters"] if "start-requested" in f["Name"])
+        began = stand.clock.now()
+
+        assert hours == [f"{at:%Y-%m-%dT%H}*" for at in (began - timedelta(hours=1), began)]
+
+
+class TestManyStartsAtOnce:
+    @pytest.fixture
+    def ids(self, stand: Stand) -> list[str]:
+        return [stand.parked(ROOT, name=f"n{k}") for k in range(AT_ONCE + 2)]
+
+    def test_begin_with_five_and_the_others_get_their_places_behind_them(self, stand: Stand, ids: list[str]) -> None:
+        asked: list[str] = []
+        stand.world.on_call = lambda operation, _: asked.append(operation)
+        results = stand.start_pass().request(ids)
+
+        assert [stand.instance(i).state == "stopped" for i in ids] == [False] * 5 + [True] * 2
+        places = [f"about {n} starts are ahead" in r.reason for r, n in zip(results[-2:], (5, 6), strict=True)]
+        assert (len(results), places) == (7, [True, True])
+        assert "DescribeLockedSnapshots" not in asked
+
+    def test_that_ec2_refused_elsewhere_begin_or_wait_like_others(self, stand: Stand, ids: list[str]) -> None:
+        results = stand.start_pass().start_after_failed_call(ids, stand.clock.now())
+
+        assert [stand.instance(i).state == "stopped" for i in ids] == [False] * 5 + [True] * 2
+        assert [r.instance_id for r in results] == ids
+
+    def test_whose_request_is_older_than_an_hour_have_lost_their_places(self, stand: Stand, ids: list[str]) -> None:
+        first = ids[0]
+        stand.start_pass(faults=at_operation("CreateVolume", Fault.DENIED, 9)).start(first)
+        stand.after(3601)
+        just = [stand.clock.now() - timedelta(seconds=1)] * 9
+        instances = stand.ec2().reads.instances([first])
+        (result,) = stand.start_pass(queue=Queue(requests=just, seen=stand.clock.now())).enqueue(instances)
+
+        assert "about 9 starts are ahead of it" in result.reason
+
+    def test_that_are_not_opted_in_are_not_remembered(self, stand: Stand, ids: list[str]) -> None:
+        stand.owner.delete_tags(Resources=[ids[0]], Tags=[{"Key": "ParkVolumes"}])
+        asked: list[str] = []
+        stand.world.on_call = lambda operation, _: asked.append(operation)
+        (result,) = stand.start_pass().request(ids[:1])
+
+        assert result.decision.outcome is Outcome.REFUSED
+        assert "CreateTags" not in asked

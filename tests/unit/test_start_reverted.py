@@ -105,6 +105,10 @@ class TestAStartThatEc2TookBackForWantOfCapacity:
         assert "tries again for an hour" in first.advice
         assert later is None
 
+    @pytest.mark.parametrize(("minutes", "told"), [(3.9, True), (4, True), (4.1, False)])
+    def test_is_the_first_time_for_four_minutes_after_the_request(self, minutes: float, told: bool) -> None:
+        assert (_reported(reverted(asked=5 + minutes, launched=5)) is not None) is told
+
 
 def _reported(observation: Observation) -> Report | None:
     result = Result(observation=observation, decision=park(observation, SETTINGS, NOW))
