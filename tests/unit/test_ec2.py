@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from park_volumes.aws import Ec2
 from park_volumes.aws.errors import Ec2Error, Raced
-from park_volumes.aws.reads import FILTER_VALUES, PAGE
+from park_volumes.aws.reads import FILTER_VALUES, PAGE, volume_of
 from park_volumes.core import tags
 from park_volumes.core.facts import BlockDevice
 from park_volumes.core.steps import (
@@ -209,6 +209,15 @@ class TestVolumes:
         assert {v.mark.instance_id for v in stand.ec2().reads.marked_volumes([mine]) if v.mark} == {mine}
         assert {v.mark.instance_id for v in stand.ec2().reads.every_marked_volume() if v.mark} == {mine, other}
         assert foreign.reads.every_marked_volume() == []
+
+    @pytest.mark.parametrize(("described", "card"), [({}, 0), ({"EbsCardIndex": 1}, 1)])
+    def test_is_at_the_first_card_where_ec2_names_none(self, described: dict[str, int], card: int) -> None:
+        attachment = {"InstanceId": ID, "Device": "/dev/xvda", "State": "attached", "AttachTime": NOW} | described
+        volume = {"VolumeId": "vol-1", "State": "in-use", "AvailabilityZone": "eu-central-1b", "VolumeType": "gp3"}
+
+        (found,) = volume_of(volume | {"Size": 8, "Attachments": [attachment]}).attachments
+
+        assert found.card == card
 
 
 class TestSnapshots:
