@@ -116,8 +116,9 @@ def show_openapi() -> Response[Any]:
 @app.get("/instances")
 def list_instances() -> Response[Any]:
     every = _every(locks=True)
-    shown = sorted(map(_shown, every), key=lambda one: (one["name"], one["id"]))
-    of_all = prices.total(prices.savings(o, _this_pass().settings.prices) for o in every)
+    costs = [_costs(o) for o in every]
+    shown = sorted(map(_with_costs, every, costs), key=lambda one: (one["name"], one["id"]))
+    of_all = prices.total(costs)
     total = {"size_gib": sum(one["size_gib"] for one in shown), "usd_per_month": savings.figures(of_all)}
     return _json(HTTPStatus.OK, {"instances": shown, "total": total})
 
@@ -300,9 +301,16 @@ def _unknown(ref: str) -> Problem:
 
 
 def _shown(observation: Observation) -> dict[str, Any]:
-    settings, now = _this_pass().settings, _this_pass().began
-    costs = prices.savings(observation, settings.prices)
-    return status(observation, settings, now) | {"usd_per_month": savings.figures(costs)}
+    return _with_costs(observation, _costs(observation))
+
+
+def _costs(observation: Observation) -> prices.Savings:
+    return prices.savings(observation, _this_pass().settings.prices)
+
+
+def _with_costs(observation: Observation, costs: prices.Savings) -> dict[str, Any]:
+    this_pass = _this_pass()
+    return status(observation, this_pass.settings, this_pass.began) | {"usd_per_month": savings.figures(costs)}
 
 
 def _json(http_status: HTTPStatus, body: Any) -> Response[Any]:
