@@ -131,7 +131,7 @@ def test_the_unit_tests_of_everything_say_what_they_do_not_cover() -> None:
 
 def test_ci_runs_everything_and_prints_nothing_after_it() -> None:
     lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
-    assert lines[-1] == "exec .venv/bin/python -m tests.support.suite test"
+    assert lines[-1] == "exec make test"
     assert "set -euo pipefail" in lines
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert re.search(r"^test: setup .*\n\t@\$\(PY\) -m tests\.support\.suite test$", makefile, flags=re.MULTILINE)
