@@ -1,6 +1,7 @@
 """The phases that an instance really goes through, seen without any lag, against the table of phases."""
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from typing import Any, Literal
 
 from park_volumes.aws.reads import Snapshots, instance_of, records_in, volume_of
@@ -38,9 +39,8 @@ class Witness:
 
     def of(self, world: World) -> "Witness":
         """The witness of a copy of this world. What this one has read, it has read too."""
-        other = Witness.__new__(Witness)
-        other._world, other._instance_id, other._deployment = world, self._instance_id, self._deployment
-        other._read, other._seen, other.phase = self._read.copy(), self._seen, self.phase
+        other = copy(self)
+        other._world, other._read = world, self._read.copy()
         return other
 
     def look(self) -> Phase:

@@ -295,14 +295,13 @@ def _give_up(seen: Observation, settings: Settings, now: datetime) -> Decision:
 def _proven(v: VolumeInTransit, seen: Observation, settings: Settings) -> bool:
     """Whether a volume may go: it is of this attempt, not attached elsewhere, its snapshot is completed and locked."""
     generation, copy = seen.given_up, v.target.snapshot_id
-    whole = {r.snapshot_id for r in seen.records if r.generation == generation.name and r.state == "completed"}
-    of_volume = {r.snapshot_id for r in seen.records if r.volume_id == v.id}
+    of_volume = (r for r in seen.records if r.volume_id == v.id and r.generation == generation.name)
     return (
         v.id in generation.volume_ids
         and v.mark.launch_time == seen.instance.launch_time
         and v.mark.generation == generation.name
         and not v.elsewhere
-        and copy in whole & of_volume
+        and any(r.snapshot_id == copy and r.state == "completed" for r in of_volume)
         and (copy in seen.locked or not settings.lock_snapshots)
     )
 
