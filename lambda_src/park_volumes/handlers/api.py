@@ -116,10 +116,10 @@ def show_openapi() -> Response[Any]:
 @app.get("/instances")
 def list_instances() -> Response[Any]:
     every = _every(locks=True)
-    costs = [_costs(o) for o in every]
-    shown = sorted(map(_with_costs, every, costs), key=lambda one: (one["name"], one["id"]))
-    of_all = prices.total(costs)
-    total = {"size_gib": sum(one["size_gib"] for one in shown), "usd_per_month": savings.figures(of_all)}
+    costs = [prices.savings(o, _this_pass().settings.prices) for o in every]
+    shown = sorted(map(_shown, every, costs), key=lambda one: (one["name"], one["id"]))
+    of_all = savings.figures(prices.total(costs))
+    total = {"size_gib": sum(one["size_gib"] for one in shown), "usd_per_month": of_all}
     return _json(HTTPStatus.OK, {"instances": shown, "total": total})
 
 
@@ -285,14 +285,12 @@ def _observe(instance: Instance, ref: str, *, locks: bool) -> Observation:
 
 def _visible(instances: Iterable[Instance]) -> list[Instance]:
     """The instances that the caller may see. For a caller with a pattern the others do not exist."""
-    caller = _caller()
-    return [i for i in instances if caller.may_see(i.name)]
+    return [i for i in instances if _caller().may_see(i.name)]
 
 
 def _unknown(ref: str) -> Problem:
-    this_pass = _this_pass()
-    key = this_pass.settings.opt_in_tag_key
-    every = _visible(this_pass.ec2.reads.instances_tagged({key: OPTED_IN}))
+    key = _this_pass().settings.opt_in_tag_key
+    every = _visible(_this_pass().ec2.reads.instances_tagged({key: OPTED_IN}))
     # Ignoring case: EC2's filters are case-sensitive, people are not.
     names = {name.casefold(): name for i in every for name in (i.id, i.name) if name}
     near = [names[n] for n in difflib.get_close_matches(ref.casefold(), names, n=CLOSEST, cutoff=0.5)]
@@ -300,16 +298,10 @@ def _unknown(ref: str) -> Problem:
     return Problem(HTTPStatus.NOT_FOUND, "unknown_instance", f"No instance has the id or Name {ref!r}.{hint}")
 
 
-def _shown(observation: Observation) -> dict[str, Any]:
-    return _with_costs(observation, _costs(observation))
-
-
-def _costs(observation: Observation) -> prices.Savings:
-    return prices.savings(observation, _this_pass().settings.prices)
-
-
-def _with_costs(observation: Observation, costs: prices.Savings) -> dict[str, Any]:
+def _shown(observation: Observation, costs: prices.Savings | None = None) -> dict[str, Any]:
+    """An instance as answers show it; ``costs`` if they have been counted already."""
     this_pass = _this_pass()
+    costs = costs or prices.savings(observation, this_pass.settings.prices)
     return status(observation, this_pass.settings, this_pass.began) | {"usd_per_month": savings.figures(costs)}
 
 
