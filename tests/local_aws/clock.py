@@ -133,6 +133,8 @@ class Clock:
                 if not self._working and until > self.now():
                     self._set(min(at, until))
                     continue
+                # It also goes by itself, past the moment that somebody in ``run`` waits for.
+                self._condition.notify_all()
                 stands = self._working or self._held or math.isinf(at)
                 self._condition.wait(None if stands else at - self.now())
             self._running = heapq.heappop(self._due)[2]

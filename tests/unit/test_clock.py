@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from tests.local_aws.clock import Clock, Slots
 from tests.local_aws.dial import Dial
 
-DAY = 86_400.0
+MINUTE, DAY = 60.0, 86_400.0
 
 
 @pytest.fixture
@@ -39,6 +40,17 @@ def test_a_day_passes_at_once_and_what_is_due_is_done_at_its_time(clock: Clock) 
 
 def hour(clock: Clock, began: float) -> int:
     return int((clock.now() - began) / 3600)
+
+
+def test_who_asks_for_a_moment_that_is_over_before_it_is_looked_at_does_not_wait_for_ever(clock: Clock) -> None:
+    def ask() -> None:
+        for microseconds in range(500):
+            clock.run(microseconds / 1e6)
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(MINUTE)
+    assert not asking.is_alive()
 
 
 def test_what_is_due_may_bring_about_more(clock: Clock) -> None:
