@@ -147,7 +147,7 @@ def _started(observation: Observation, settings: Settings) -> Report:
     gib = sum(v.volume.spec.size for v in back)
     what = f"{instance.id} is running: {len(back)} volumes ({gib} GiB) were {how}."
     advice = f"{NOTHING} Restored volumes are slower until each block has been read once." if restored else NOTHING
-    ids = tuple(v.target.snapshot_id for v in back)
+    ids = tuple(v.record.snapshot_id for v in back)
     took = (instance.launch_time - asked).total_seconds() if asked else None
     return Report(Kind.STARTED, observation, what, advice, snapshot_ids=ids, gib=gib, seconds=took)
 

@@ -148,9 +148,9 @@ def records(**facts: Any) -> tuple[SnapshotRecord, SnapshotRecord]:
     return record(DATA, **both), record(ROOT, **both)
 
 
-def in_transit(v: Volume, r: SnapshotRecord, **changes: Any) -> Volume:
-    """The volume with the mark of the records, and its target."""
-    return replace(v, mark=changes.pop("mark", MARK), target=changes.pop("target", r.target), **changes)
+def in_transit(v: Volume, mark: TransitMark = MARK) -> Volume:
+    """The volume with a mark; that of the records, unless another is given."""
+    return replace(v, mark=mark)
 
 
 def target(device: str, snapshot_id: str, **facts: Any) -> AttachmentTarget:
@@ -161,7 +161,7 @@ def target(device: str, snapshot_id: str, **facts: Any) -> AttachmentTarget:
 def given_up(**changes: Any) -> Observation:
     """The root volume is detached and still there, the data volume attached; both are marked."""
     of_data, of_root = records()
-    there = (in_transit(volume("vol-root"), of_root), in_transit(data_volume(), of_data))
+    there = (in_transit(volume("vol-root")), in_transit(data_volume()))
     return seen(*there, records=(of_data, of_root), **changes)
 
 
@@ -173,7 +173,7 @@ def parked(**changes: Any) -> Observation:
 def restored(r: SnapshotRecord, at: Attachment | None = None, **facts: Any) -> Volume:
     """A volume made from a record."""
     made = volume(f"vol-new-{r.device[-3:]}", at, snapshot_id=r.snapshot_id, **facts)
-    return in_transit(made, r)
+    return in_transit(made)
 
 
 def steps_of(decision: Decision, kind: type[Any]) -> list[Any]:
@@ -197,6 +197,7 @@ def recorded(step: CreateSnapshot, *, started: datetime, number: int) -> Snapsho
     return read_record(
         step.tags,
         snapshot_id=f"snap-{number}",
+        description=step.description,
         volume_id=step.volume_id,
         state="completed",
         started=started,

@@ -70,7 +70,7 @@ class TestObserve:
         """Of a volume whose snapshot was taken twice in one attempt."""
         of_root = record(ROOT.device, confirmed_at=MARKED, snapshot_id="snap-2")
         twin = replace(of_root, confirmed_at=None, snapshot_id="snap-1")
-        lost = in_transit(volume("vol-root"), of_root, target=None)
+        lost = in_transit(volume("vol-root"))
         (observed,) = assemble([instance()], Snapshots(records=(twin, of_root), damaged={}), [lost]).values()
 
         assert [v.target and v.target.snapshot_id for v in observed.volumes] == ["snap-2"]

@@ -136,7 +136,7 @@ class TestFailedVolume:
         assert "its snapshot is kept" in decision.reason
 
     def test_an_original_volume_in_error_is_kept(self) -> None:
-        broken = in_transit(volume("vol-data", state="error"), record(DATA))
+        broken = in_transit(volume("vol-data", state="error"))
 
         assert not steps_of(decide(change(seen(broken, records=records()), state="running")), DeleteVolume)
 
@@ -162,36 +162,36 @@ class TestHold:
 
     def test_nothing_is_done_while_a_volume_that_came_back_bears_its_mark(self) -> None:
         back = volume("vol-root", attachment(attach_time=MARKED + MINUTE))
-        decision = decide(seen(in_transit(back, record(ROOT)), data_volume()))
+        decision = decide(seen(in_transit(back), data_volume()))
 
         assert decision.steps == ()
         assert "vol-root" in decision.reason
         assert "must be settled first" in decision.reason
 
     def test_nothing_is_done_while_a_volume_in_transit_is_not_attached(self) -> None:
-        decision = decide(seen(root_volume(), in_transit(volume("vol-data"), record(DATA))))
+        decision = decide(seen(root_volume(), in_transit(volume("vol-data"))))
 
         assert decision.steps == ()
         assert "vol-data" in decision.reason
 
     def test_nothing_is_done_while_a_marked_volume_has_another_flag_than_it_had(self) -> None:
-        altered = in_transit(root_volume(), record(ROOT, delete_on_termination=False))
+        altered = in_transit(root_volume())
 
         assert decide(seen(altered, data_volume())).steps == ()
 
     def test_a_volume_in_transit_whose_device_another_has_is_told(self) -> None:
-        decision = decide(seen(root_volume(), data_volume(), in_transit(volume("vol-own"), record(DATA))))
+        decision = decide(seen(root_volume(), data_volume(), in_transit(volume("vol-own"))))
 
         assert (decision.outcome, decision.steps) == (Outcome.REFUSED, ())
         assert "taken by vol-data, while its own volume vol-own is free" in decision.reason
 
     def test_nothing_is_done_while_a_mark_of_another_launch_is_left(self) -> None:
-        old = in_transit(root_volume(), record(ROOT), mark=replace(MARK, launch_time=LAUNCHED - DAY))
+        old = in_transit(root_volume(), mark=replace(MARK, launch_time=LAUNCHED - DAY))
 
         assert decide(seen(old, data_volume())).steps == ()
 
     def test_a_mark_of_an_attempt_that_stopped_before_the_detachment_holds_nothing_up(self) -> None:
-        left = in_transit(root_volume(), record(ROOT)), in_transit(data_volume(), record(DATA))
+        left = in_transit(root_volume()), in_transit(data_volume())
 
         assert steps_of(decide(seen(*left)), CreateSnapshot)
 
@@ -385,7 +385,7 @@ class TestLock:
     def test_writes_its_marks_anew_after_an_attempt_that_stopped_short(self) -> None:
         before = self.ready()
         again = seen(
-            *(in_transit(v, r) for v, r in zip(before.volumes, reversed(before.records), strict=True)),
+            *(in_transit(v) for v, r in zip(before.volumes, reversed(before.records), strict=True)),
             records=before.records,
         )
 
@@ -455,7 +455,7 @@ class TestCommit:
 class TestDismantle:
     def without_root(self, data: Volume) -> Observation:
         of_data, of_root = records()
-        return seen(in_transit(data, of_data), records=(of_data, of_root))
+        return seen(in_transit(data), records=(of_data, of_root))
 
     def test_a_volume_is_detached_after_the_commit(self) -> None:
         decision = decide(self.without_root(data_volume()))
@@ -495,7 +495,7 @@ class TestDismantle:
         for part, state in zip(parts, states, strict=True):
             at = attachment(part.device, state=state) if state in ("attached", "detaching") else None
             facts = {"state": "deleting"} if state == "deleting" else {}
-            there.append(in_transit(volume(part.volume_id, at, **facts), part))
+            there.append(in_transit(volume(part.volume_id, at, **facts)))
         decision = decide(seen(*there, records=[*parts, root]))
         detached = {s.volume_id for s in steps_of(decision, DetachVolume)}
         deleted = {s.volume_id for s in steps_of(decision, DeleteVolume)}
@@ -567,7 +567,7 @@ class TestProof:
     @pytest.mark.parametrize("at", [None, attachment(DATA, state="detaching")])
     def test_a_data_volume_must_be_attached_until_the_commit(self, at: Attachment | None) -> None:
         s = given_up()
-        left = in_transit(volume("vol-data", at), s.records[0])
+        left = in_transit(volume("vol-data", at))
 
         assert "Start the instance to put all volumes back" in self.refused(seen(s.volumes[0], left, records=s.records))
 
@@ -585,7 +585,7 @@ class TestProof:
 
     def test_the_marked_snapshot_must_be_one_of_this_very_volume(self) -> None:
         s = given_up()
-        swapped = in_transit(s.volumes[1], record(DATA), target=target(DATA, "snap-root"))
+        swapped = in_transit(s.volumes[1])
 
         assert "vol-data" in self.refused(seen(s.volumes[0], swapped, records=s.records))
 
@@ -719,7 +719,7 @@ class TestDiscard:
 
     def test_nothing_goes_while_a_volume_is_in_transit(self) -> None:
         days = Days(1)
-        s = replace(days.seen, volumes=(in_transit(days.seen.volumes[0], days.records[0]),))
+        s = replace(days.seen, volumes=(in_transit(days.seen.volumes[0]),))
         decision = decide(s, days.launches[1] + 9 * DAY)
 
         assert decision.steps == ()

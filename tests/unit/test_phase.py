@@ -100,24 +100,24 @@ class TestMarked:
         assert seen(replace(root_volume(), mark=MARK)).in_transit == ()
 
     def test_the_mark_of_another_instance_is_not_ours(self) -> None:
-        of_another = in_transit(root_volume(), record(ROOT), mark=replace(MARK, instance_id=OTHER))
+        of_another = in_transit(root_volume(), mark=replace(MARK, instance_id=OTHER))
 
         assert seen(of_another).in_transit == ()
 
     def test_the_original_is_told_from_what_was_made_of_its_snapshot(self) -> None:
-        original, made = seen(in_transit(root_volume(), record(ROOT)), restored(record(DATA))).in_transit
+        original, made = seen(in_transit(root_volume()), restored(record(DATA))).in_transit
 
         assert (original.restored, made.restored) == (False, True)
 
     @pytest.mark.parametrize(("seconds", "yes"), [(-1, False), (0, False), (1, True)])
     def test_a_volume_came_back_when_attached_after_the_mark(self, seconds: int, yes: bool) -> None:
         at = attachment(ROOT, attach_time=MARKED + timedelta(seconds=seconds))
-        (m,) = seen(in_transit(volume("vol-root", at), record(ROOT))).in_transit
+        (m,) = seen(in_transit(volume("vol-root", at))).in_transit
 
         assert m.came_back is yes
 
     def test_a_volume_at_another_instance_is_elsewhere(self) -> None:
-        away = in_transit(volume("vol-data", attachment(DATA, instance_id=OTHER)), record(DATA))
+        away = in_transit(volume("vol-data", attachment(DATA, instance_id=OTHER)))
         (m,) = seen(away).in_transit
 
         assert (m.attachment, m.elsewhere) == (None, True)
@@ -130,35 +130,35 @@ class TestAltered:
     @pytest.mark.parametrize(("flag", "yes"), [(True, False), (False, True)])
     def test_a_volume_is_when_its_flag_is_not_that_of_its_place(self, flag: bool, yes: bool) -> None:
         there = volume("vol-root", attachment(delete_on_termination=flag))
-        (m,) = seen(in_transit(there, record(ROOT, delete_on_termination=True))).in_transit
+        (m,) = seen(in_transit(there)).in_transit
 
         assert m.flag_differs is yes
 
     def test_a_volume_that_is_attached_nowhere_is_not(self) -> None:
-        (m,) = seen(in_transit(volume("vol-root"), record(ROOT))).in_transit
+        (m,) = seen(in_transit(volume("vol-root"))).in_transit
 
         assert not m.flag_differs
 
 
 class TestDisplaced:
     def test_a_free_volume_whose_device_another_has_is_told(self) -> None:
-        s = seen(root_volume(), volume("vol-else", attachment(DATA)), in_transit(volume("vol-data"), record(DATA)))
+        s = seen(root_volume(), volume("vol-else", attachment(DATA)), in_transit(volume("vol-data")))
 
         assert (
             f"The device {DATA} of {ID} is taken by vol-else, while its own volume vol-data" in refusals.device_taken(s)
         )
 
     def test_a_free_volume_whose_device_is_free_is_not(self) -> None:
-        assert refusals.device_taken(seen(root_volume(), in_transit(volume("vol-data"), record(DATA)))) == ""
+        assert refusals.device_taken(seen(root_volume(), in_transit(volume("vol-data")))) == ""
 
     def test_a_volume_that_still_shows_at_its_device_is_not(self) -> None:
         """The instance and its volume are described at different times."""
-        s = seen(root_volume(), in_transit(volume("vol-data"), record(DATA)))
+        s = seen(root_volume(), in_transit(volume("vol-data")))
 
         assert refusals.device_taken(change(s, mappings=mappings([root_volume(), data_volume()]))) == ""
 
     def test_a_volume_at_another_instance_is_not(self) -> None:
-        away = in_transit(volume("vol-data", attachment(DATA, instance_id=OTHER)), record(DATA))
+        away = in_transit(volume("vol-data", attachment(DATA, instance_id=OTHER)))
 
         assert refusals.device_taken(seen(root_volume(), volume("vol-else", attachment(DATA)), away)) == ""
 
@@ -170,9 +170,7 @@ class TestRootInTransit:
         assert found is not None
         assert found.id == "vol-root"
 
-    @pytest.mark.parametrize(
-        "v", [in_transit(volume("vol-root", state="deleting"), record(ROOT)), restored(record(ROOT))]
-    )
+    @pytest.mark.parametrize("v", [in_transit(volume("vol-root", state="deleting")), restored(record(ROOT))])
     def test_one_that_is_going_or_was_made_anew_is_not(self, v: Volume) -> None:
         assert seen(v).marked_root is None
 
@@ -195,7 +193,7 @@ IN_EACH_PHASE: dict[Phase, list[Observation]] = {
         seen(root_volume(), data_volume()),
         seen(volume("vol-root"), mappings=mappings([root_volume()])),
         seen(root_volume(), mappings=()),
-        seen(in_transit(root_volume(), record(ROOT)), records=records()),
+        seen(in_transit(root_volume()), records=records()),
     ],
     Phase.LOCK_VOID: [
         with_void_root(),
@@ -216,7 +214,7 @@ IN_EACH_PHASE: dict[Phase, list[Observation]] = {
         committed(),
         seen(volume("vol-data"), records=records()),
         seen(volume("vol-root", state="deleting"), records=records()),
-        seen(in_transit(volume("vol-root", state="deleting"), record(ROOT)), records=records()),
+        seen(in_transit(volume("vol-root", state="deleting")), records=records()),
     ],
     Phase.RESTORING: [
         seen(restored(record(DATA)), records=records()),

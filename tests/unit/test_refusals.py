@@ -178,13 +178,13 @@ class TestPuttingBack:
     def test_a_volume_of_another_attempt_may_be_wherever_it_is(self) -> None:
         root, data = given_up().volumes
         mark = replace(MARK, generation="another")
-        other = in_transit(volume("vol-old", attachment("/dev/sdz", instance_id=OTHER)), record("/dev/sdz"), mark=mark)
+        other = in_transit(volume("vol-old", attachment("/dev/sdz", instance_id=OTHER)), mark=mark)
 
         assert self.obstacle(root, data, other) == ""
 
     def test_only_the_volumes_at_wrong_devices_are_named(self) -> None:
         root, data = given_up().volumes
-        third = in_transit(volume("vol-third", attachment("/dev/sdq")), record("/dev/sdg"))
+        third = in_transit(volume("vol-third", attachment("/dev/sdq")))
 
         assert self.obstacle(root, data, third) == (
             f"{ID} has vol-third at /dev/sdq instead of /dev/sdg: detach it and try again."
@@ -220,7 +220,7 @@ class TestOriginalsOfAnotherAttempt:
         return seen(*volumes, records=records() if whole else records()[1:])
 
     def old(self, **changes: Any) -> Volume:
-        return in_transit(volume("vol-old", changes.pop("at", None)), record("/dev/sdz"), mark=self.OLD)
+        return in_transit(volume("vol-old", changes.pop("at", None)), mark=self.OLD)
 
     def test_are_told_of_where_one_is_free(self) -> None:
         words = foreign_originals(self.left(self.old()))
@@ -235,7 +235,7 @@ class TestOriginalsOfAnotherAttempt:
         assert foreign_originals(self.left(attached, whole=False)) != ""
 
     def test_do_not_matter_while_one_of_the_last_attempt_is_left(self) -> None:
-        own = in_transit(data_volume(), records()[0])
+        own = in_transit(data_volume())
 
         assert foreign_originals(self.left(own, self.old())) == ""
         assert foreign_originals(self.left(own, self.old(), whole=False)) == ""

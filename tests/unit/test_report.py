@@ -141,7 +141,7 @@ class TestMoney:
 
     def test_that_parking_costs_is_reported_too(self) -> None:
         of_data, of_root = facts.records(written=2**30)
-        last = facts.seen(facts.in_transit(facts.volume("vol-root"), of_root), records=(of_data, of_root))
+        last = facts.seen(facts.in_transit(facts.volume("vol-root")), records=(of_data, of_root))
         settings = replace(SETTINGS, prices={"gp3": 0.01, "snapshot": 0.5})
         result = Result(observation=last, decision=park(last, settings, facts.NOW))
         report = of_parking(result, settings, facts.NOW, include_ongoing=False)
@@ -152,7 +152,7 @@ class TestMoney:
 
     def test_is_a_bound_until_ec2_says_what_is_written(self) -> None:
         of_data, of_root = facts.records(written=None)
-        last = facts.seen(facts.in_transit(facts.volume("vol-root"), of_root), records=(of_data, of_root))
+        last = facts.seen(facts.in_transit(facts.volume("vol-root")), records=(of_data, of_root))
         settings = replace(SETTINGS, prices={"gp3": 0.08, "snapshot": 0.05})
         report = of_parking(
             Result(observation=last, decision=park(last, settings, facts.NOW)),
@@ -617,7 +617,7 @@ class TestTheReportOfAStart:
         of_data, of_root = facts.records()
         root = facts.restored(of_root, facts.attachment(ROOT.device))
         data = facts.restored(of_data, facts.attachment(DATA.device))
-        original = facts.in_transit(facts.data_volume(), of_data)
+        original = facts.in_transit(facts.data_volume())
         return facts.seen(root, original if put_back else data, records=(of_data, of_root), state=state)
 
     def test_says_restored_only_where_every_volume_was(self) -> None:
@@ -673,7 +673,7 @@ class TestTheReportOfAParking:
         """Of the pass that deletes the root volume, which is the last; the data volume was copied ten minutes later."""
         of_data, of_root = facts.records()
         of_data = replace(of_data, started=of_root.started + 10 * MINUTE)
-        there = facts.in_transit(facts.volume("vol-root"), of_root)
+        there = facts.in_transit(facts.volume("vol-root"))
         decision = Decision(reason="", steps=((DeleteVolume(volume_id="vol-root"),),))
         result = Result(observation=facts.seen(there, records=(of_data, of_root)), decision=decision)
         report = of_parking(result, replace(SETTINGS, prices=prices), facts.NOW, include_ongoing=False)
@@ -708,7 +708,7 @@ class TestGauges:
         mark = replace(facts.MARK, at=facts.NOW - minutes * MINUTE)
         both = facts.records(**changes)
         names = (("vol-data", facts.attachment(DATA.device)), ("vol-root", None))
-        there = [facts.in_transit(facts.volume(v, at), r, mark=mark) for (v, at), r in zip(names, both, strict=True)]
+        there = [facts.in_transit(facts.volume(v, at), mark=mark) for (v, at), r in zip(names, both, strict=True)]
         return facts.seen(*there, records=both)
 
     def asked(self, minutes: float, **changes: Any) -> Observation:
@@ -732,7 +732,7 @@ class TestGauges:
         of_data = replace(of_data, start_requested=facts.NOW - 9 * MINUTE)
         of_root = replace(of_root, start_requested=facts.NOW - 3 * MINUTE)
         late = replace(facts.MARK, at=facts.NOW - MINUTE)
-        original = facts.in_transit(facts.volume("vol-data"), of_data, mark=late)
+        original = facts.in_transit(facts.volume("vol-data"), mark=late)
         mixed = facts.seen(facts.restored(of_root), original, records=(of_data, of_root))
 
         assert self.of(mixed)["TransitAge"] == 180

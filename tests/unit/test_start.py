@@ -151,7 +151,7 @@ class TestStartAsItIs:
         assert (decision.outcome, decision.look_again) == (Outcome.GOING_ON, SOON)
 
     def test_it_waits_while_a_volume_in_transit_is_being_detached(self) -> None:
-        leaving = in_transit(volume("vol-data", attachment(DATA, state="detaching")), record(DATA))
+        leaving = in_transit(volume("vol-data", attachment(DATA, state="detaching")))
 
         assert not steps_of(decide(seen(root_volume(), leaving)), StartInstance)
 
@@ -161,7 +161,7 @@ class TestStartAsItIs:
         assert not steps_of(decide(seen(root_volume(), made)), StartInstance)
 
     def test_a_free_volume_in_transit_is_attached_first(self) -> None:
-        decision = decide(seen(root_volume(), in_transit(volume("vol-data"), record(DATA, card=1))))
+        decision = decide(seen(root_volume(), in_transit(volume("vol-data"))))
 
         assert kinds(decision) == [{"AttachVolume"}, {"StartInstance"}]
         assert steps_of(decision, AttachVolume) == [
@@ -169,19 +169,19 @@ class TestStartAsItIs:
         ]
 
     def test_a_free_volume_whose_device_is_taken_is_told_and_nothing_is_started(self) -> None:
-        s = seen(root_volume(), volume("vol-else", attachment(DATA)), in_transit(volume("vol-data"), record(DATA)))
+        s = seen(root_volume(), volume("vol-else", attachment(DATA)), in_transit(volume("vol-data")))
         decision = decide(s)
 
         assert (decision.outcome, decision.steps) == (Outcome.REFUSED, ())
         assert "taken by vol-else, while its own volume vol-data is free" in decision.reason
 
     def test_a_volume_in_transit_that_is_in_error_is_not_attached(self) -> None:
-        broken = in_transit(volume("vol-data", state="error"), record(DATA))
+        broken = in_transit(volume("vol-data", state="error"))
 
         assert kinds(decide(seen(root_volume(), broken))) == [{"StartInstance"}]
 
     def test_delete_on_termination_is_set_before_the_start(self) -> None:
-        back = in_transit(came_back("vol-root", ROOT), record(ROOT))
+        back = in_transit(came_back("vol-root", ROOT))
 
         assert decide(seen(back)).steps == (
             (SetDeleteOnTermination(instance_id=ID, devices={ROOT: True}),),
@@ -189,7 +189,7 @@ class TestStartAsItIs:
         )
 
     def test_delete_on_termination_is_taken_from_the_place_for_a_volume_attached_now(self) -> None:
-        free = in_transit(volume("vol-data"), record(DATA, delete_on_termination=True))
+        free = in_transit(volume("vol-data"))
 
         assert steps_of(decide(seen(root_volume(), free)), SetDeleteOnTermination) == [
             SetDeleteOnTermination(instance_id=ID, devices={DATA: True})
@@ -211,8 +211,8 @@ class TestSettle:
 
     def back(self, **changes: object) -> Observation:
         of_data, of_root = records()
-        root = in_transit(came_back("vol-root", ROOT), of_root)
-        data = in_transit(came_back("vol-data", DATA), of_data)
+        root = in_transit(came_back("vol-root", ROOT))
+        data = in_transit(came_back("vol-data", DATA))
         return change(seen(root, data, records=(of_data, of_root)), state="running", **changes)
 
     def test_a_running_instance_without_marks_is_left_alone(self) -> None:
@@ -243,7 +243,7 @@ class TestSettle:
 
     def test_the_flag_of_a_marked_volume_is_what_its_place_says_even_where_it_never_left(self) -> None:
         kept = attachment(DATA, delete_on_termination=True)
-        data = in_transit(volume("vol-data", kept), record(DATA, delete_on_termination=False))
+        data = in_transit(volume("vol-data", kept))
 
         assert steps_of(decide(seen(root_volume(), data, state="running")), SetDeleteOnTermination) == [
             SetDeleteOnTermination(instance_id=ID, devices={DATA: False})
@@ -261,17 +261,17 @@ class TestSettle:
         ]
 
     def test_a_free_volume_of_a_stopped_instance_is_attached_and_keeps_its_mark(self) -> None:
-        free = in_transit(volume("vol-data"), record(DATA))
+        free = in_transit(volume("vol-data"))
 
         assert kinds(decide(seen(root_volume(), free), asked=False)) == [{"AttachVolume"}]
 
     def test_a_free_volume_of_a_running_instance_was_taken_away_and_loses_its_mark(self) -> None:
-        free = in_transit(volume("vol-data"), record(DATA))
+        free = in_transit(volume("vol-data"))
 
         assert kinds(decide(seen(root_volume(), free, state="running"))) == [{"UnmarkVolumes"}]
 
     def test_nothing_happens_while_a_volume_is_on_its_way(self) -> None:
-        on_its_way = in_transit(came_back("vol-data", DATA, state="attaching"), record(DATA))
+        on_its_way = in_transit(came_back("vol-data", DATA, state="attaching"))
 
         assert decide(seen(root_volume(), on_its_way, state="running")).steps == ()
 
@@ -281,9 +281,7 @@ class TestPutBack:
 
     def test_the_originals_are_attached_the_root_volume_last_and_then_it_starts(self) -> None:
         of_data, of_root = records()
-        free = seen(
-            in_transit(volume("vol-root"), of_root), in_transit(volume("vol-data"), of_data), records=(of_data, of_root)
-        )
+        free = seen(in_transit(volume("vol-root")), in_transit(volume("vol-data")), records=(of_data, of_root))
 
         assert decide(free).steps == (
             (RememberStart(snapshot_ids=("snap-data", "snap-root"), at=NOW),),
@@ -342,7 +340,7 @@ class TestPutBack:
         """It was to be parked with the root volume; then the instance was opted in for its root volume only."""
         of_data, of_root = records()
         root_only = replace(of_root, generation="root only", part=1, parts=1)
-        stays = in_transit(data_volume(), of_data)
+        stays = in_transit(data_volume())
         decision = decide(seen(stays, records=(root_only,)), asked=asked)
 
         assert decision.outcome is Outcome.DONE
@@ -388,7 +386,7 @@ class TestPutBack:
     def test_a_volume_whose_device_another_has_is_told(self) -> None:
         s = given_up()
         foreign = volume("vol-else", attachment(DATA))
-        decision = decide(seen(s.volumes[0], in_transit(volume("vol-data"), s.records[0]), foreign, records=s.records))
+        decision = decide(seen(s.volumes[0], in_transit(volume("vol-data")), foreign, records=s.records))
 
         assert decision.outcome is Outcome.REFUSED
         assert "taken by vol-else" in decision.reason
@@ -408,7 +406,7 @@ class TestPutBack:
 
     def test_volumes_of_another_attempt_are_left_alone(self) -> None:
         s = given_up()
-        old = in_transit(volume("vol-old"), record("/dev/sdz"), mark=replace(MARK, generation="old"))
+        old = in_transit(volume("vol-old"), mark=replace(MARK, generation="old"))
 
         assert "vol-old" not in str(decide(seen(*s.volumes, old, records=s.records)).steps)
 
@@ -599,7 +597,7 @@ class TestRestore:
 
     def test_it_waits_until_the_last_original_is_gone(self) -> None:
         s = parked()
-        going = in_transit(volume("vol-data", state="deleting"), s.records[0])
+        going = in_transit(volume("vol-data", state="deleting"))
         decision = decide(seen(going, records=s.records))
 
         assert kinds(decision) == [{"RememberStart"}]
@@ -681,7 +679,7 @@ def test_a_start_never_asks_for_a_snapshot_or_a_deletion() -> None:
 
 
 def test_the_place_on_a_volume_says_where_it_goes() -> None:
-    moved = in_transit(volume("vol-data"), record(DATA), target=target("/dev/sdk", "snap-data", card=1))
+    moved = in_transit(volume("vol-data"))
 
     assert steps_of(decide(seen(root_volume(), moved)), AttachVolume) == [
         AttachVolume(instance_id=ID, device="/dev/sdk", card=1, volume_id="vol-data")

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from park_volumes.aws.errors import GONE, errors_of
@@ -19,6 +19,8 @@ FILTER_VALUES: Final = 199
 the deployment is one of them."""
 PAGE: Final = 1000
 INSTANCE_ID: Final = re.compile(r"i-[0-9a-f]{8,17}")
+STOPPED_AT: Final = re.compile(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) GMT\)", re.ASCII)
+UNFINISHED: Final = ("modifying", "optimizing")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,11 +97,39 @@ class Ec2Reads:
                 found |= {s["SnapshotId"] for s in moving}
         return frozenset(found)
 
+    def modifying(self, volume_ids: Iterable[str]) -> frozenset[str]:
+        """The volumes among these whose modification is not finished (DescribeVolumesModifications)."""
+        found: set[str] = set()
+        for chunk in _chunks(volume_ids, FILTER_VALUES - len(UNFINISHED)):
+            with errors_of("DescribeVolumesModifications", "volumes"):
+                paginator = self._client.get_paginator("describe_volumes_modifications")
+                for page in _pages(paginator, {"volume-id": chunk, "modification-state": UNFINISHED}):
+                    found |= {m["VolumeId"] for m in page["VolumesModifications"]}
+        return frozenset(found)
+
+    def being_copied(self, volume_ids: Iterable[str]) -> frozenset[str]:
+        """The volumes among these of which a snapshot is pending that is not ours: of AWS Backup, of an AMI."""
+        found: set[str] = set()
+        for chunk in _chunks(volume_ids):
+            with errors_of("DescribeSnapshots", "snapshots"):
+                pages = _pages(
+                    self._client.get_paginator("describe_snapshots"),
+                    {"volume-id": chunk, "status": ["pending"]},
+                    OwnerIds=["self"],
+                )
+                others = (s for page in pages for s in page["Snapshots"] if not self._is_ours(s))
+                found |= {s["VolumeId"] for s in others}
+        return frozenset(found)
+
+    def _is_ours(self, snapshot: Any) -> bool:
+        tags = _tag_map(snapshot)
+        return tags.get(our_tags.DEPLOYMENT) == self._deployment
+
     def _instances(self, filters: Mapping[str, Sequence[str]]) -> Iterator[Instance]:
         with errors_of("DescribeInstances", "instances"):
             for page in _pages(self._client.get_paginator("describe_instances"), filters):
                 for reservation in page["Reservations"]:
-                    yield from map(instance_of, reservation["Instances"])
+                    yield from (instance_of(i, reservation.get("OwnerId", "")) for i in reservation["Instances"])
 
     def _volumes(self, filters: Mapping[str, Sequence[str]]) -> Iterator[Volume]:
         with errors_of("DescribeVolumes", "volumes"):
@@ -119,10 +149,10 @@ def _pages(paginator: Any, filters: Mapping[str, Sequence[str]], **others: Any) 
     yield from paginator.paginate(Filters=named, PaginationConfig={"PageSize": PAGE}, **others)
 
 
-def _chunks(values: Iterable[str]) -> Iterator[list[str]]:
+def _chunks(values: Iterable[str], most: int = FILTER_VALUES) -> Iterator[list[str]]:
     every = sorted(set(values))
-    for start in range(0, len(every), FILTER_VALUES):
-        yield every[start : start + FILTER_VALUES]
+    for start in range(0, len(every), most):
+        yield every[start : start + most]
 
 
 def literally(text: str) -> str:
@@ -134,7 +164,7 @@ def _tag_map(described: Any) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in described.get("Tags", ())}
 
 
-def instance_of(i: Any) -> Instance:
+def instance_of(i: Any, owner: str = "") -> Instance:
     operator = i.get("Operator", {})
     return Instance(
         id=i["InstanceId"],
@@ -157,12 +187,22 @@ def instance_of(i: Any) -> Instance:
         managed_by=operator.get("Principal", "an AWS service") if operator.get("Managed") else "",
         outpost_arn=i.get("OutpostArn", ""),
         address=i.get("PublicDnsName") or i.get("PublicIpAddress") or i.get("PrivateIpAddress") or "",
+        owner=owner,
+        stopped_at=_stop_requested(i.get("StateTransitionReason", "")),
     )
 
 
+def _stop_requested(reason: str) -> datetime | None:
+    """When the last stop was requested, from words such as "User initiated (2026-01-05 10:00:00 GMT)"."""
+    found = STOPPED_AT.search(reason)
+    try:
+        return datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC) if found else None
+    except ValueError:
+        return None
+
+
 def volume_of(v: Any) -> Volume:
-    tags = _tag_map(v)
-    return our_tags.with_transit_tags(
+    return our_tags.with_mark(
         Volume(
             id=v["VolumeId"],
             state=v["State"],
@@ -170,9 +210,8 @@ def volume_of(v: Any) -> Volume:
             snapshot_id=v.get("SnapshotId") or "",
             multi_attach=v.get("MultiAttachEnabled", False),
             attachments=tuple(map(_attachment, v.get("Attachments", ()))),
-            tags=tags,
-        ),
-        tags,
+            tags=_tag_map(v),
+        )
     )
 
 
@@ -200,7 +239,9 @@ def records_in(described: Iterable[Any]) -> Snapshots:
                 state=s["State"],
                 started=s["StartTime"],
                 progress=s.get("Progress", ""),
+                description=s.get("Description", ""),
                 encrypted=s.get("Encrypted", False),
+                kms_key=s.get("KmsKeyId", ""),
                 written=s.get("FullSnapshotSizeInBytes"),
                 archived=s.get("StorageTier") == "archive",
             )

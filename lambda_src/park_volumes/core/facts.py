@@ -26,7 +26,8 @@ class BlockDevice:
 
 @dataclass(frozen=True, kw_only=True)
 class Instance:
-    """An EC2 instance, as DescribeInstances gives it."""
+    """An EC2 instance, as DescribeInstances gives it.
+    ``owner`` is its account; ``stopped_at`` is when its last stop was requested, None if EC2 does not say."""
 
     id: str
     state: str
@@ -44,6 +45,8 @@ class Instance:
     managed_by: str = ""
     outpost_arn: str = ""
     address: str = ""
+    owner: str = ""
+    stopped_at: datetime | None = None
 
     @property
     def name(self) -> str:
@@ -85,7 +88,8 @@ class TransitMark:
 
 @dataclass(frozen=True, kw_only=True)
 class AttachmentTarget:
-    """The tag ``park-volumes:place``: where a volume in transit belongs, and the snapshot that holds its content."""
+    """Where a volume in transit belongs, and the snapshot that holds its content. The tag ``park-volumes:place`` tells
+    people and older versions the same; what is done follows the record of the snapshot."""
 
     device: str
     card: int
@@ -106,7 +110,6 @@ class Volume:
     attachments: tuple[Attachment, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     mark: TransitMark | None = None
-    target: AttachmentTarget | None = None
 
     def attached_to(self, instance_id: str) -> Attachment | None:
         return next((a for a in self.attachments if a.instance_id == instance_id), None)
@@ -154,6 +157,11 @@ class SnapshotRecord:
     archived: bool = False
 
     @property
+    def order(self) -> tuple[datetime, str]:
+        """Sorts snapshots from the oldest to the newest, in the same way in every pass."""
+        return self.started, self.snapshot_id
+
+    @property
     def target(self) -> AttachmentTarget:
         """Where the volume belongs: the original, and the one created from this snapshot."""
         ends = self.delete_on_termination
@@ -164,12 +172,17 @@ class SnapshotRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class VolumeInTransit:
-    """A volume with our mark and its target. ``attachment`` is its attachment to this instance, or None."""
+    """A volume with our mark, and the record that proves it: the record's snapshot was taken of this volume, or the
+    volume was created from it. ``attachment`` is its attachment to this instance, or None."""
 
     volume: Volume
     mark: TransitMark
-    target: AttachmentTarget
+    record: SnapshotRecord
     attachment: Attachment | None
+
+    @property
+    def target(self) -> AttachmentTarget:
+        return self.record.target
 
     @property
     def id(self) -> str:
@@ -181,8 +194,8 @@ class VolumeInTransit:
 
     @property
     def restored(self) -> bool:
-        """Whether it was created from the snapshot that its target names. Otherwise it is that snapshot's original."""
-        return self.volume.snapshot_id == self.target.snapshot_id
+        """Whether it was created from the snapshot of its record. Otherwise it is that snapshot's original."""
+        return self.volume.snapshot_id == self.record.snapshot_id
 
     @property
     def came_back(self) -> bool:
@@ -230,6 +243,8 @@ class Observation:
     - ``volumes``: attached to the instance, marked for it, or named by a record of its last stop.
     - ``locked``: the ids of its locked snapshots.
     - ``moving``: the ids of snapshots on their way to or from the archive tier.
+    - ``modifying``: the ids of volumes whose modification is not finished.
+    - ``being_copied``: the ids of volumes of which a snapshot that is not ours is pending.
     - ``damaged``: a sentence for each of our snapshots whose record cannot be read."""
 
     instance: Instance
@@ -237,6 +252,8 @@ class Observation:
     records: tuple[SnapshotRecord, ...] = ()
     locked: frozenset[str] = frozenset()
     moving: frozenset[str] = frozenset()
+    modifying: frozenset[str] = frozenset()
+    being_copied: frozenset[str] = frozenset()
     damaged: tuple[str, ...] = ()
 
     @cached_property
@@ -247,11 +264,27 @@ class Observation:
 
     @cached_property
     def in_transit(self) -> tuple[VolumeInTransit, ...]:
+        """The volumes with our mark whose way through this instance a record proves."""
         return tuple(
-            VolumeInTransit(volume=v, mark=v.mark, target=v.target, attachment=v.attached_to(self.instance.id))
+            VolumeInTransit(volume=v, mark=mark, record=r, attachment=v.attached_to(self.instance.id))
             for v in self.volumes
-            if v.mark and v.target and v.mark.instance_id == self.instance.id
+            if (mark := v.mark) and mark.instance_id == self.instance.id and (r := self._record_of(v, mark))
         )
+
+    def _record_of(self, v: Volume, mark: TransitMark) -> SnapshotRecord | None:
+        """The record of the snapshot that was taken of this volume, or that it was created from, in the attempt that
+        its mark names. Anybody can write a mark; VolumeId and SnapshotId never change. A confirmed record comes first,
+        and the newest of those."""
+        of_attempt = (r for r in self.records if r.generation == mark.generation)
+        proof = [r for r in of_attempt if r.volume_id == v.id or r.snapshot_id == v.snapshot_id]
+        return max(proof, key=lambda r: (r.confirmed_at is not None, r.order), default=None)
+
+    @property
+    def unproven(self) -> tuple[Volume, ...]:
+        """The volumes with our mark of this instance for which there is no such record. They are left alone."""
+        proven = {v.id for v in self.in_transit}
+        marked = (v for v in self.volumes if v.mark and v.mark.instance_id == self.instance.id)
+        return tuple(v for v in marked if v.id not in proven)
 
     @cached_property
     def of_this_stop(self) -> tuple[SnapshotRecord, ...]:
@@ -289,21 +322,27 @@ class Observation:
     @cached_property
     def generation(self) -> Generation | None:
         """The generation of this stop that was confirmed last; None if there is none.
-        The pass that detached the root volume confirms the snapshots: the newest confirmation names that attempt. Two
-        passes at once can take two snapshots of one part: the one with the smallest id counts, in every pass."""
+        The pass that detached the root volume confirms the snapshots: the newest confirmation names that attempt. Of
+        two snapshots of one part the newest counts, in every pass."""
         confirmed = [(r.confirmed_at, r) for r in self.of_this_stop if r.confirmed_at]
         if not confirmed:
             return None
         confirmed_at, newest = max(confirmed, key=lambda pair: pair[0])
         whole = (r for _, r in confirmed if r.generation == newest.generation and r.state == "completed")
         parts: dict[int, SnapshotRecord] = {}
-        for r in sorted(whole, key=lambda r: r.snapshot_id):
-            parts.setdefault(r.part, r)
+        for r in sorted(whole, key=lambda r: r.order):
+            parts[r.part] = r
         missing = [f"part {k} of {newest.parts}" for k in range(1, newest.parts + 1) if k not in parts]
         if all(r.device != self.instance.root_device for r in parts.values()):
             missing.append(f"the root volume ({self.instance.root_device})")
         ordered = tuple(parts[k] for k in sorted(parts))
         return Generation(name=newest.generation, confirmed_at=confirmed_at, parts=ordered, missing=tuple(missing))
+
+    @property
+    def last_given_up(self) -> str:
+        """The name of the generation that was confirmed last, in this stop or an earlier one; empty without one."""
+        confirmed = [(r.confirmed_at, r.generation) for r in self.records if r.confirmed_at]
+        return max(confirmed, default=(None, ""))[1]
 
     @property
     def complete_generation(self) -> Generation | None:

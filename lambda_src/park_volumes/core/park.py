@@ -5,13 +5,14 @@ attempt has a completed and locked snapshot. Detaching the root volume is the lo
 instance without one. Deleting it is the commit, because a start either puts that volume back or finds it gone."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import assert_never
 
 from park_volumes.core import steps, tags
 from park_volumes.core.archive import archive
+from park_volumes.core.evidence import is_copy, is_current
 from park_volumes.core.facts import Attachment, Observation, SnapshotRecord, TransitMark, Volume, VolumeInTransit
 from park_volumes.core.phase import Phase, phase_of, start_pending
 from park_volumes.core.refusals import BY_HAND, device_taken, missing_originals, not_to_be_parked, put_back_obstacle
@@ -105,6 +106,11 @@ class _Part:
     def pending(self) -> bool:
         return len(self.snapshots) > len(self.failed)
 
+    def snapshot(self, settings: Settings, launch_time: datetime) -> steps.CreateSnapshot:
+        generation, part = self.generation, self.number
+        at = self.attachment
+        return _create_snapshot(self.volume, at, settings, launch_time=launch_time, generation=generation, part=part)
+
 
 def _copy(seen: Observation, settings: Settings, now: datetime, *, take_snapshots: bool) -> Decision:
     instance = seen.instance
@@ -113,7 +119,7 @@ def _copy(seen: Observation, settings: Settings, now: datetime, *, take_snapshot
     volumes = _volumes_to_park(seen, settings)
     if words := not_to_be_parked(seen, [v for v, _ in volumes], settings):
         return refuse(f"{instance.id} is not parked. {words}")
-    if hold := _hold(seen, settings, now):
+    if hold := _hold(seen, settings, now) or _busy(seen, [v.id for v, _ in volumes]):
         return hold
     generation = _generation_name(instance.launch_time, volumes)
     parts = []
@@ -149,22 +155,36 @@ def _hold(seen: Observation, settings: Settings, now: datetime) -> Decision | No
     return None
 
 
+def _busy(seen: Observation, volume_ids: Iterable[str]) -> Decision | None:
+    """The reason to wait for others who are at work on these volumes; EC2 sends no event for it."""
+    ids, i = set(volume_ids), seen.instance.id
+    if modifying := sorted(ids & seen.modifying):
+        return going_on(f"{', '.join(modifying)} of {i} is being modified; parking continues when that is finished.")
+    if being_copied := sorted(ids & seen.being_copied):
+        return going_on(f"Somebody else's snapshot of {', '.join(being_copied)} of {i} is pending; it is waited for.")
+    return None
+
+
 def _unsettled(v: VolumeInTransit, launch_time: datetime) -> bool:
     """A mark of this launch on a volume that never left does not count: this attempt writes it again."""
     return v.attachment is None or v.came_back or v.flag_differs or v.mark.launch_time != launch_time
 
 
 def _generation_name(launch_time: datetime, volumes: Sequence[tuple[Volume, Attachment]]) -> str:
-    """The name of an attempt at parking exactly these attachments: two passes at once find the same one."""
-    words = [launch_time.isoformat(), *sorted(f"{v.id} {a.device} {a.attach_time.isoformat()}" for v, a in volumes)]
-    return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]
+    """The name of an attempt at parking exactly these volumes as they are: two passes at once find the same one."""
+    words = [launch_time.isoformat(), *sorted(_as_it_is(v, a) for v, a in volumes)]
+    return hashlib.sha256("\n".join(words).encode(errors="surrogatepass")).hexdigest()[:16]
+
+
+def _as_it_is(v: Volume, a: Attachment) -> str:
+    at = (a.device, a.card, a.delete_on_termination, a.attach_time.isoformat())
+    return repr((v.id, at, v.spec.words(), v.spec.kms_key, sorted(tags.owner_tags(v.tags).items())))
 
 
 def _snapshots_of(seen: Observation, generation: str, volume: Volume, a: Attachment) -> tuple[SnapshotRecord, ...]:
-    """The snapshots that count for this attachment: completed ones first, and of those the smallest id first."""
-    of_volume = (r for r in seen.records if r.generation == generation and r.volume_id == volume.id)
-    found = [r for r in of_volume if r.started > a.attach_time]
-    return tuple(sorted(found, key=lambda r: (r.state != "completed", r.snapshot_id)))
+    """The snapshots that count for this attachment: completed ones first, and of those the newest first."""
+    found = [r for r in seen.records if r.generation == generation and is_copy(r, volume, a, seen.instance)]
+    return tuple(sorted(sorted(found, key=lambda r: r.order, reverse=True), key=lambda r: r.state != "completed"))
 
 
 def _take_snapshots(
@@ -181,7 +201,7 @@ def _take_snapshots(
         if not take_snapshots:
             return going_on(f"{reason} Another message asks for them.")
         discarded = tuple(discard(r, seen) for part in needed for r in part.failed)
-        create = tuple(_snapshot_step(seen, settings, part) for part in needed)
+        create = tuple(part.snapshot(settings, instance.launch_time) for part in needed)
         return going_on(reason, steps=stages(discarded, create))
     running = [
         f"{part.attachment.device} failed and is retried in a few minutes"
@@ -192,18 +212,13 @@ def _take_snapshots(
     return going_on(f"Snapshots of {instance.id} are running: {', '.join(running)}.") if running else None
 
 
-def _snapshot_step(seen: Observation, settings: Settings, part: _Part) -> steps.CreateSnapshot:
-    instance = seen.instance
+def _create_snapshot(
+    volume: Volume, a: Attachment, settings: Settings, *, launch_time: datetime, generation: str, part: str
+) -> steps.CreateSnapshot:
     born_with = tags.tags_of_record(
-        part.volume,
-        part.attachment,
-        deployment=settings.deployment,
-        launch_time=instance.launch_time,
-        generation=part.generation,
-        part=part.number,
+        volume, a, deployment=settings.deployment, launch_time=launch_time, generation=generation, part=part
     )
-    description = f"ParkVolumes: {part.attachment.device} of {instance.id}"
-    return steps.CreateSnapshot(volume_id=part.volume.id, description=description, tags=born_with)
+    return steps.CreateSnapshot(volume_id=volume.id, description=tags.description_of(born_with), tags=born_with)
 
 
 def _lock(seen: Observation, settings: Settings, now: datetime, generation: str, parts: Sequence[_Part]) -> Decision:
@@ -269,45 +284,86 @@ def _unlocked(seen: Observation, settings: Settings) -> Decision | None:
 def _give_up(seen: Observation, settings: Settings, now: datetime) -> Decision:
     """Delete the root volume, which is the commit. Then detach the others, and delete them in a later pass."""
     instance, generation = seen.instance, seen.given_up
-    proven = [v for v in seen.in_transit if _proven(v, seen, settings)]
+    proven = [v for v in seen.in_transit if _proven(v, seen)]
     if unproven := [v.id for v in seen.left_of(generation) if v.id not in {p.id for p in proven}]:
         words = f"{', '.join(unproven)} of {instance.id} has no mark of this attempt, or is attached elsewhere"
         return refuse(f"{words}: no volume is deleted.")
     root = next((v for v in proven if v.target.device == instance.root_device), None)
-    data = [v for v in proven if v is not root]
     over = (root.mark.at if root else generation.confirmed_at) + settings.lock_period
     if now < over:
         reason = f"The root volume of {instance.id} is detached; nothing is deleted before the quiet period is over."
         return going_on(reason, again=over - now + timedelta(seconds=1))
-    if root and root.state != "available":
-        return going_on(f"The root volume {root.id} of {instance.id} is {root.state}.", again=DETACHING)
-    if root and (moved := [v.id for v in data if not _stayed(v, seen)]):
-        words = f"{', '.join(moved)} of {instance.id} has not stayed attached since its snapshot was taken"
+    if busy := _busy(seen, generation.volume_ids):
+        return busy
+    data = [v for v in proven if v is not root]
+    return _commit(seen, root, data) if root else _copy_again(seen, settings, now, data) or _dismantle(seen, data)
+
+
+def _commit(seen: Observation, root: VolumeInTransit, data: Sequence[VolumeInTransit]) -> Decision:
+    i = seen.instance.id
+    if root.state != "available":
+        return going_on(f"The root volume {root.id} of {i} is {root.state}.", again=DETACHING)
+    if moved := [v.id for v in data if not _stayed(v)]:
+        words = f"{', '.join(moved)} of {i} has not stayed attached since its snapshot was taken"
         return refuse(f"{words}: no volume is deleted. Start the instance to put all volumes back.")
-    commit: Stage = (steps.DeleteVolume(volume_id=root.id),) if root else ()
+    return _dismantle(seen, data, (steps.DeleteVolume(volume_id=root.id),))
+
+
+def _dismantle(seen: Observation, data: Sequence[VolumeInTransit], commit: Stage = ()) -> Decision:
     detach = tuple(_detach(v.volume, a) for v in data if (a := v.attachment) and a.state == "attached")
     delete = tuple(steps.DeleteVolume(volume_id=v.id) for v in data if v.state == "available")
-    reason = f"The volumes of {instance.id} have their snapshots and are deleted."
+    reason = f"The volumes of {seen.instance.id} have their snapshots and are deleted."
     again = DETACHING if len(delete) < len(data) else None
     return going_on(reason, steps=stages(commit, detach, delete), again=again)
 
 
-def _proven(v: VolumeInTransit, seen: Observation, settings: Settings) -> bool:
-    """Whether a volume may go: it is of this attempt, not attached elsewhere, its snapshot is completed and locked."""
-    generation, copy = seen.given_up, v.target.snapshot_id
-    of_volume = (r for r in seen.records if r.volume_id == v.id and r.generation == generation.name)
-    return (
-        v.id in generation.volume_ids
-        and v.mark.launch_time == seen.instance.launch_time
-        and v.mark.generation == generation.name
-        and not v.elsewhere
-        and any(r.snapshot_id == copy and r.state == "completed" for r in of_volume)
-        and (copy in seen.locked or not settings.lock_snapshots)
+def _copy_again(
+    seen: Observation, settings: Settings, now: datetime, data: Sequence[VolumeInTransit]
+) -> Decision | None:
+    """After the commit nobody writes to the volumes that are left, but their owner can still modify them or change
+    their tags. Then another snapshot takes the place of the one that no longer says what the volume is."""
+    changed = [v for v in data if not is_current(v.record, v.volume)]
+    if not changed:
+        return None
+    copies = {v.id: _newest_current(v, seen) for v in changed}
+    taken = tuple(_copy_of(v, settings) for v in changed if copies[v.id] is None)
+    done = [r for r in copies.values() if r and r.state == "completed"]
+    locks = tuple(steps.LockSnapshot(snapshot_id=r.snapshot_id) for r in done if settings.lock_snapshots)
+    confirm: Stage = (steps.ConfirmSnapshots(snapshot_ids=tuple(r.snapshot_id for r in done), at=now),) if done else ()
+    ids = ", ".join(v.id for v in changed)
+    reason = f"{ids} of {seen.instance.id} was changed after its snapshot was taken: another snapshot is taken first."
+    return going_on(reason, steps=stages(taken, locks, confirm))
+
+
+def _newest_current(v: VolumeInTransit, seen: Observation) -> SnapshotRecord | None:
+    """The newest snapshot of this attempt that says what the volume is now, unless it failed."""
+    of_attempt = (r for r in seen.records if r.generation == v.mark.generation and is_current(r, v.volume))
+    return max((r for r in of_attempt if r.state != "error"), key=lambda r: r.order, default=None)
+
+
+def _copy_of(v: VolumeInTransit, settings: Settings) -> steps.CreateSnapshot:
+    """Another snapshot of a volume, as the same part of the same attempt."""
+    r = v.record
+    at = Attachment(
+        instance_id=r.instance_id,
+        device=r.device,
+        state="",
+        attach_time=r.started,
+        delete_on_termination=r.delete_on_termination,
+        card=r.card,
     )
+    part = f"{r.part}/{r.parts}"
+    return _create_snapshot(v.volume, at, settings, launch_time=r.launch_time, generation=r.generation, part=part)
 
 
-def _stayed(v: VolumeInTransit, seen: Observation) -> bool:
-    """Whether a volume is attached, and has been since before the snapshot that its target names was taken."""
-    copy = next((r for r in seen.records if r.snapshot_id == v.target.snapshot_id), None)
+def _proven(v: VolumeInTransit, seen: Observation) -> bool:
+    """Whether a volume may go: it is an original of the attempt that was given up, in this stop, and attached to no
+    other instance."""
+    of_this_stop = v.mark.launch_time == seen.instance.launch_time
+    return not v.restored and v.record in seen.given_up.parts and of_this_stop and not v.elsewhere
+
+
+def _stayed(v: VolumeInTransit) -> bool:
+    """Whether a volume is attached, and has been since before its snapshot was taken."""
     a = v.attachment
-    return a is not None and a.state == "attached" and copy is not None and a.attach_time < copy.started
+    return a is not None and a.state == "attached" and a.attach_time < v.record.started

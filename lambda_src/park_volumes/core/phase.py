@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from park_volumes.core.evidence import is_current
 from park_volumes.core.facts import NOT_SHOWN, Observation
 from park_volumes.core.settings import Settings
 
@@ -75,7 +76,8 @@ def _lock_void(seen: Observation) -> bool:
         return False
     generation = seen.complete_generation
     confirmed = generation is not None and generation.name == root.mark.generation
-    return not confirmed or root.mark.launch_time != seen.instance.launch_time
+    changed = any(not is_current(v.record, v.volume) for v in seen.originals_of(root.mark.generation))
+    return not confirmed or changed or root.mark.launch_time != seen.instance.launch_time
 
 
 def _locked(seen: Observation) -> bool:
@@ -155,12 +157,16 @@ PHASES = (
     Row(
         phase=Phase.LOCK_VOID,
         holds=_lock_void,
-        evidence="the root volume is detached and marked; its generation is not confirmed, lacks a part, or is of an "
-        "earlier launch",
+        evidence="the root volume is detached and marked; its generation is not confirmed, lacks a part, is of an "
+        "earlier launch, or a volume is no longer what its record says",
         park_side="leaves it to the start side",
         wanted_start="puts the volumes back; so does the sweep",
-        leads_to={Phase.LOCKED: "it is confirmed", Phase.WHOLE: "the root volume is put back"},
-        people=TERMINATE,
+        leads_to={
+            Phase.LOCKED: "it is confirmed",
+            Phase.WHOLE: "the root volume is put back",
+            Phase.COMMITTED: "a pass that has not seen the change deletes the root volume",
+        },
+        people={Phase.LOCKED: "change the volume back"} | TERMINATE,
     ),
     Row(
         phase=Phase.LOCKED,
@@ -169,7 +175,7 @@ PHASES = (
         park_side="waits for one lock period, then deletes the root volume, which is the commit",
         wanted_start="puts the volumes back",
         leads_to={Phase.COMMITTED: "the root volume is deleted", Phase.WHOLE: "it is put back"},
-        people={Phase.LOCK_VOID: "delete a snapshot"} | TERMINATE,
+        people={Phase.LOCK_VOID: "delete a snapshot, or change a volume"} | TERMINATE,
     ),
     Row(
         phase=Phase.BROKEN,

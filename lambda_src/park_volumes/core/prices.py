@@ -114,7 +114,8 @@ class Savings:
 def savings(seen: Observation, prices: Mapping[str, float]) -> Savings:
     """What the storage of one instance costs now, and would cost as volumes and as snapshots."""
     there = [v for v in seen.volumes if v.state not in ("deleting", "deleted", "error")]
-    held = {device: v for v in there if (device := _device(v, seen.instance.id))}
+    devices = {v.id: v.target.device for v in seen.in_transit} | {v.id: a.device for v, a in seen.attached}
+    held = {devices[v.id]: v for v in there if v.id in devices}
     given_up = [r for r in seen.of_this_stop if r.confirmed_at and r.state == "completed"]
     parked = {r.device: r for r in given_up if r.device not in held}
     copies = _copies(seen.records)
@@ -141,13 +142,6 @@ def total(every: Iterable[Savings]) -> Savings:
         saved=_sum(s.saved for s in found),
         at_most=any(s.at_most for s in found),
     )
-
-
-def _device(volume: Volume, instance_id: str) -> str:
-    """The device at which a volume of the instance is attached, or belongs."""
-    if at := volume.attached_to(instance_id):
-        return at.device
-    return volume.target.device if volume.target else ""
 
 
 @dataclass(frozen=True, kw_only=True)

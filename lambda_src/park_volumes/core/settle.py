@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from park_volumes.core.facts import Observation, VolumeInTransit
+from park_volumes.core.facts import Observation, Volume, VolumeInTransit
 from park_volumes.core.settings import Settings
 from park_volumes.core.steps import AttachVolume, Decision, SetDeleteOnTermination, Stage, UnmarkVolumes, stages
 
@@ -16,7 +16,8 @@ def settle(seen: Observation, settings: Settings, now: datetime) -> Decision:
     if not nothing_moves(seen):
         return Decision(reason=reason)
     running = instance.state == "running"
-    over = [v for v in seen.in_transit if v.attachment or (running and v.state == "available")]
+    transit = (v.volume for v in seen.in_transit if v.attachment or (running and v.state == "available"))
+    over = [*transit, *(v for v in seen.unproven if v.attached_to(instance.id))]
     return Decision(reason=reason, steps=stages(*complete(seen), unmark(over, settings, now)))
 
 
@@ -29,7 +30,8 @@ def nothing_moves(seen: Observation) -> bool:
 def complete(seen: Observation) -> tuple[Stage, Stage]:
     """Attach what belongs there: free volumes in transit whose device is free, while the instance is stopped."""
     instance = seen.instance
-    free = [v for v in seen.in_transit if v.state == "available" and instance.on(v.target.device) is None]
+    known = (v for v in seen.in_transit if not v.restored or v.record.generation == seen.last_given_up)
+    free = [v for v in known if v.state == "available" and instance.on(v.target.device) is None]
     missing = free if instance.state == "stopped" else []
     there = [v for v in seen.in_transit if v.attachment]
     return tuple(attach(v, seen) for v in missing), deletion_flags(seen, [*missing, *there])
@@ -50,10 +52,10 @@ def set_flags(seen: Observation, flags: Mapping[str, bool]) -> Stage:
     return (SetDeleteOnTermination(instance_id=seen.instance.id, devices=flags),) if flags else ()
 
 
-def unmark(over: Sequence[VolumeInTransit], settings: Settings, now: datetime) -> Stage:
+def unmark(over: Sequence[Volume], settings: Settings, now: datetime) -> Stage:
     """Remove the marks that are old enough, each with one call for all volumes that have it."""
-    old = [v for v in over if now > v.mark.at + settings.settle_period]
+    old = {v.mark for v in over if v.mark and now > v.mark.at + settings.settle_period}
     return tuple(
-        UnmarkVolumes(volume_ids=tuple(v.id for v in old if v.mark == mark), mark=mark)
-        for mark in sorted({v.mark for v in old}, key=lambda mark: mark.at)
+        UnmarkVolumes(volume_ids=tuple(v.id for v in over if v.mark == mark), mark=mark)
+        for mark in sorted(old, key=lambda mark: mark.at)
     )

@@ -195,7 +195,7 @@ class _Wish:
         """A volume that another attempt marked, but that is still attached, loses its mark."""
         if words := refusals.foreign_originals(self.seen):
             return refuse(words)
-        marks_off = unmark([v for v in self.seen.in_transit if v.attachment], self.settings, self.now)
+        marks_off = unmark([v.volume for v in self.seen.in_transit if v.attachment], self.settings, self.now)
         return Decision(reason=f"{self.seen.instance.id} is parked.", steps=stages(marks_off))
 
     def restore(self) -> Decision:
@@ -208,7 +208,7 @@ class _Wish:
         if leaving := [v.id for v in seen.restored if v.attachment and v.attachment.state == "detaching"]:
             return self.wait(f"{', '.join(leaving)} of {instance.id} is being detached.", again=SOON)
         attached_last = sorted(seen.restored, key=lambda v: v.attachment is not None)
-        made = {v.target.snapshot_id: v for v in attached_last if v.state in ("creating", "available", "in-use")}
+        made = {v.record.snapshot_id: v for v in attached_last if v.state in ("creating", "available", "in-use")}
         parts = seen.given_up.parts
         if archived := [r for r in parts if r.archived and r.snapshot_id not in made]:
             return self.from_archive(archived)
@@ -229,7 +229,7 @@ class _Wish:
 
     def create(self, parts: Sequence[SnapshotRecord]) -> tuple[Stage, Stage]:
         """The volumes still to create. One seen in error means a new attempt for its snapshot, with a new token."""
-        dead = Counter(v.target.snapshot_id for v in self.seen.restored if v.state == "error")
+        dead = Counter(v.record.snapshot_id for v in self.seen.restored if v.state == "error")
         needed = [(r, max(r.attempt, 1 + dead[r.snapshot_id])) for r in parts]
         count = tuple(steps.CountAttempt(snapshot_id=r.snapshot_id, attempt=n) for r, n in needed if n > r.attempt)
         rate = initialization_rate(self.seen.instance, self.settings)

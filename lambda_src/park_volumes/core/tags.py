@@ -4,7 +4,10 @@ Everything fits EC2's limits: 50 tags a resource, keys of 127 and values of 256 
 that every AWS service takes in tags (EC2 User Guide, "Tag restrictions"). The tags are the only storage that we have.
 """
 
-from collections.abc import Mapping
+import base64
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -37,6 +40,12 @@ TERMINATED = PREFIX + "terminated"
 TAGS_PER_RESOURCE = 50
 OUR_TAGS = 12
 """The most of our tags that one snapshot can have."""
+
+
+BORN_WITH = (DEPLOYMENT, INSTANCE, DEVICE, LAUNCH_TIME, GENERATION, PART, VOLUME, KMS_KEY)
+"""Our tags that a snapshot is created with; they never change."""
+SEAL = re.compile(r" \[([\w-]{11})\.((?:[\w-]{4})*)\]", re.ASCII)
+"""The end of a description: a digest of the tags ``BORN_WITH``, and one of each tag of the owner."""
 
 
 class DamagedRecord(Exception):
@@ -78,14 +87,50 @@ def tags_of_record(
     return tags | {KMS_KEY: volume.spec.kms_key} if volume.spec.kms_key else tags
 
 
-def read_record(tags: Mapping[str, str], *, snapshot_id: str, encrypted: bool, **described: Any) -> SnapshotRecord:
+def description_of(tags: Mapping[str, str]) -> str:
+    """The description with which a snapshot with these tags is created. EC2 has no call that changes it, while anybody
+    who may call CreateTags can change the tags: so it seals the record, and names the owner's tags of that time."""
+    owner = sorted(owner_tags(tags).items())
+    return f"{_plain_description(tags)} [{_seal(tags)}.{''.join(_digest(tag, 3) for tag in owner)}]"
+
+
+def _plain_description(tags: Mapping[str, str]) -> str:
+    """For people; also the whole description of a snapshot that a version before the seal took."""
+    return f"ParkVolumes: {tags[DEVICE]} of {tags[INSTANCE]}"
+
+
+def _seal(tags: Mapping[str, str]) -> str:
+    return _digest([(key, tags[key]) for key in BORN_WITH if key in tags], 8)
+
+
+def _digest(words: Iterable[object], size: int) -> str:
+    """So many bytes of a hash, as characters."""
+    whole = hashlib.sha256(repr(tuple(words)).encode(errors="surrogatepass")).digest()
+    return base64.urlsafe_b64encode(whole[:size]).decode().rstrip("=")
+
+
+def _sealed_owner_tags(tags: Mapping[str, str], description: str) -> dict[str, str]:
+    """The owner's tags that the snapshot was created with; those that somebody added or changed later are left out.
+    Raises ValueError if the description is not that of a record with these tags."""
+    plain, now = _plain_description(tags), owner_tags(tags)
+    if description == plain:
+        return now
+    sealed = SEAL.fullmatch(description.removeprefix(plain))
+    if sealed is None or not description.startswith(plain) or sealed[1] != _seal(tags):
+        raise ValueError(f"its description is {description!r}")
+    known = re.findall("....", sealed[2])
+    return {key: value for key, value in now.items() if _digest((key, value), 3) in known}
+
+
+def read_record(
+    tags: Mapping[str, str], *, snapshot_id: str, description: str, encrypted: bool, kms_key: str = "", **described: Any
+) -> SnapshotRecord:
     """The record of a snapshot; ``described`` has the fields that are not in its tags. Raises DamagedRecord, which
-    names what cannot be read."""
+    names what cannot be read, and if the tags are not those that the snapshot was created with."""
     try:
         words = dict(word.split("=", 1) for word in tags[VOLUME].split())
         part, parts = tags[PART].split("/")
         requested, capacity_refused = _read_request(tags.get(START_REQUESTED, ""))
-        kms_key = tags.get(KMS_KEY, "")
         return SnapshotRecord(
             snapshot_id=snapshot_id,
             deployment=tags[DEPLOYMENT],
@@ -95,10 +140,10 @@ def read_record(tags: Mapping[str, str], *, snapshot_id: str, encrypted: bool, *
             generation=tags[GENERATION],
             part=int(part),
             parts=int(parts),
-            spec=VolumeSpec.of_words(words, encrypted=encrypted or KMS_KEY in tags, kms_key=kms_key),
+            spec=VolumeSpec.of_words(words, encrypted=encrypted, kms_key=kms_key),
             card=int(words["card"]),
             delete_on_termination=_flag(words["delete-on-termination"]),
-            user_tags=owner_tags(tags),
+            user_tags=_sealed_owner_tags(tags, description),
             source=words.get("from", ""),
             confirmed_at=datetime.fromisoformat(tags[MARK]) if MARK in tags else None,
             start_requested=requested,
@@ -167,10 +212,10 @@ def tags_of_restored_volume(r: SnapshotRecord) -> dict[str, str]:
     return dict(r.user_tags) | tags_of_transit(mark, r.target)
 
 
-def with_transit_tags(volume: Volume, tags: Mapping[str, str]) -> Volume:
-    """The volume with the mark and the target in its tags. Tags that cannot be read count as absent."""
+def with_mark(volume: Volume) -> Volume:
+    """The volume with the mark in its tags. A mark that cannot be read counts as absent."""
     try:
-        return replace(volume, mark=_read_mark(tags), target=_read_target(tags))
+        return replace(volume, mark=_read_mark(volume.tags))
     except ValueError:
         return volume
 
@@ -183,14 +228,6 @@ def _read_mark(tags: Mapping[str, str]) -> TransitMark | None:
     return TransitMark(
         deployment=deployment, instance_id=instance_id, generation=generation, launch_time=launched, at=at
     )
-
-
-def _read_target(tags: Mapping[str, str]) -> AttachmentTarget | None:
-    if TARGET not in tags:
-        return None
-    device, card, snapshot_id, delete_on_termination = tags[TARGET].split(" ")
-    ends = _flag(delete_on_termination)
-    return AttachmentTarget(device=device, card=int(card), snapshot_id=snapshot_id, delete_on_termination=ends)
 
 
 def _word(flag: bool) -> str:

@@ -1,7 +1,7 @@
 """Observes some instances, or a whole account and region, and finds those that a sweep must look at closer."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -37,9 +37,16 @@ def observe_instances(
         return {}
     snapshots = ec2.snapshots_of(i.id for i in instances)
     volumes = _volumes(ec2, instances, snapshots.records, ec2.marked_volumes(i.id for i in instances))
-    locked = _locked(ec2, snapshots) if locks else frozenset()
     moving = ec2.moving(r.snapshot_id for r in snapshots.records if may_move(r))
-    return assemble(instances, snapshots, volumes, locked, moving)
+    found = assemble(instances, snapshots, volumes, _locked(ec2, snapshots) if locks else frozenset(), moving)
+    return _with_others(ec2, found) if locks else found
+
+
+def _with_others(ec2: Ec2Reads, found: Mapping[str, Observation]) -> dict[str, Observation]:
+    """The same with what others are doing to the volumes of stopped instances: modifying or copying them."""
+    ids = {v.id for o in found.values() if o.instance.state == "stopped" for v in o.volumes}
+    modifying, being_copied = ec2.modifying(ids), ec2.being_copied(ids)
+    return {i: replace(o, modifying=modifying, being_copied=being_copied) for i, o in found.items()}
 
 
 def observe_not_shown(ec2: Ec2Reads, ids: Iterable[str]) -> dict[str, Observation]:
@@ -103,24 +110,13 @@ def assemble(
         ids = ids_of[i.id] | {r.volume_id for r in mine if r.launch_time == i.launch_time and r.volume_id in by_id}
         found[i.id] = Observation(
             instance=i,
-            volumes=tuple(_with_target(by_id[v], mine) for v in sorted(ids)),
+            volumes=tuple(by_id[v] for v in sorted(ids)),
             records=tuple(mine),
             locked=locked,
             moving=moving,
             damaged=snapshots.damaged.get(i.id, ()),
         )
     return found
-
-
-def _with_target(volume: Volume, mine: Iterable[SnapshotRecord]) -> Volume:
-    """A marked volume that has lost its target gets it from its record, from the confirmed one if there are several."""
-    if volume.mark is None or volume.target is not None:
-        return volume
-    for r in sorted(mine, key=lambda r: (r.confirmed_at is None, r.snapshot_id)):
-        original = r.volume_id == volume.id and r.generation == volume.mark.generation
-        if original or r.snapshot_id == volume.snapshot_id:
-            return replace(volume, target=r.target)
-    return volume
 
 
 def observe_fleet(ec2: Ec2Reads, settings: Settings) -> list[Observation]:
@@ -147,9 +143,9 @@ def start_sweep(ec2: Ec2Reads, settings: Settings, now: datetime) -> tuple[list[
     asked = {instance_id for instance_id, at in requests if at and now < at + settings.start_hold}
     instances = ec2.instances(marked | asked)
     back = [i for i in instances if i.id in marked and i.state != "pending"]
-    lost_target = {v.mark.instance_id for v in volumes if v.mark and v.target is None}  # another record holds it
-    running = [i for i in back if i.state == "running" and i.id not in lost_target]
-    settled = assemble(running, snapshots, _volumes(ec2, running, snapshots.records, volumes))
+    running = [i for i in back if i.state == "running"]
+    assembled = assemble(running, snapshots, _volumes(ec2, running, snapshots.records, volumes))
+    settled = {i: o for i, o in assembled.items() if not o.unproven}  # the others need all of their records
     queue = assemble((i for i in instances if i.id in asked), snapshots, ()).values()
     waiting = [o for o in queue if start_pending(o, settings, now) or start_reverted(o, settings)]
     waiting.sort(key=lambda o: last_request(o) or now)

@@ -1,0 +1,20 @@
+"""What proves that a snapshot holds all of a volume. Tags only say what to do; anybody may write them. What counts here
+never changes after a snapshot is created (VolumeId, StartTime, KmsKeyId, Description), or is seen on the volume now."""
+
+from park_volumes.core.facts import NEVER, Attachment, Instance, SnapshotRecord, Volume
+from park_volumes.core.tags import owner_tags
+
+
+def is_current(r: SnapshotRecord, volume: Volume) -> bool:
+    """Whether a volume created from this record would be what the volume is now: nobody has modified it, or changed its
+    tags, since its snapshot was taken."""
+    return r.volume_id == volume.id and r.spec == volume.spec and r.user_tags == owner_tags(volume.tags)
+
+
+def is_copy(r: SnapshotRecord, volume: Volume, a: Attachment, instance: Instance) -> bool:
+    """Whether a snapshot holds all that was written to a volume that is attached to a stopped instance: it was taken
+    after the volume was attached, after the launch, and after the stop, if EC2 tells when that was."""
+    after_stop = r.started >= (instance.stopped_at or NEVER)
+    in_this_stop = r.started > max(a.attach_time, instance.launch_time) and after_stop
+    place = (r.device, r.card, r.delete_on_termination) == (a.device, a.card, a.delete_on_termination)
+    return in_this_stop and place and is_current(r, volume)
