@@ -20,8 +20,10 @@ THROTTLED: Final = "RequestLimitExceeded"
 """The code of a call that EC2 throttled, even after the SDK's own retries."""
 NO_CAPACITY: Final = "InsufficientInstanceCapacity"
 """The code of a start for which EC2 has no capacity at the moment."""
-DENIED: Final = "UnauthorizedOperation"
-"""The code of a call that the caller's policies do not allow, given the current tags of the resource."""
+DENIALS: Final = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "TagPolicyViolation"})
+"""The codes of a call that a policy does not allow, given the current tags of the resource."""
+WOULD_SUCCEED: Final = "DryRunOperation"
+"""The code of a dry run of a call that is allowed."""
 CALLERS_FAULT: Final = range(400, 500)
 """The HTTP status of an error that the caller made: EC2 has done nothing."""
 
@@ -31,8 +33,12 @@ class Ec2Error(Exception):
 
     def __init__(self, action: str, resource: str, code: str, message: str, *, refused: bool = False) -> None:
         super().__init__(f"{action} failed for {resource} ({code}): {message}")
-        self.code = code
+        self.action, self.resource, self.code, self.message = action, resource, code, message
         self.refused = refused
+
+    @property
+    def denied(self) -> bool:
+        return self.code in DENIALS
 
 
 class Raced(Ec2Error):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from park_volumes.aws.errors import GONE, errors_of
 from park_volumes.aws.volume_parameters import spec_of
 from park_volumes.core import tags as our_tags
-from park_volumes.core.facts import Attachment, BlockDevice, Instance, SnapshotRecord, Volume
+from park_volumes.core.facts import Attachment, BlockDevice, Instance, SnapshotRecord, Verdict, Volume
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -56,6 +56,26 @@ class Ec2Reads:
 
     def every_marked_volume(self) -> list[Volume]:
         return list(self._volumes({f"tag:{our_tags.MARK}": [f"{self._deployment} *"]}))
+
+    def rehearsals(self, instance_ids: Iterable[str]) -> list[Volume]:
+        """The volumes that were created only to try a key."""
+        values = (f"{self._deployment} {i}" for i in instance_ids)
+        return [v for chunk in _chunks(values) for v in self._volumes({f"tag:{our_tags.REHEARSAL}": chunk})]
+
+    def every_rehearsal(self) -> list[Volume]:
+        return list(self._volumes({f"tag:{our_tags.REHEARSAL}": [f"{self._deployment} *"]}))
+
+    def verdicts(self, hours: Iterable[str]) -> list[Verdict]:
+        """What EC2 said in these hours of the calls that follow once a volume is given up."""
+        values = [f"{hour}*" for hour in hours]
+        found = records_in(self._snapshots({f"tag:{our_tags.WAY_BACK}": values})).records
+        return [r.verdict for r in found if r.verdict]
+
+    def rehearsed_keys(self) -> dict[str, datetime]:
+        """When a volume was last created with a key, as verdicts say."""
+        found = records_in(self._snapshots({"tag-key": [our_tags.WAY_BACK], "encrypted": ["true"]})).records
+        times = [(r.spec.kms_key, r.verdict.rehearsed) for r in found if r.verdict and r.verdict.rehearsed]
+        return dict(sorted(times, key=lambda one: one[1]))
 
     def snapshots_of(self, instance_ids: Iterable[str]) -> Snapshots:
         tag = f"tag:{our_tags.INSTANCE}"
@@ -207,6 +227,7 @@ def volume_of(v: Any) -> Volume:
             id=v["VolumeId"],
             state=v["State"],
             spec=spec_of(v),
+            created=v["CreateTime"],
             snapshot_id=v.get("SnapshotId") or "",
             multi_attach=v.get("MultiAttachEnabled", False),
             attachments=tuple(map(_attachment, v.get("Attachments", ()))),

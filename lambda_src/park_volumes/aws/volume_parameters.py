@@ -19,7 +19,7 @@ class Parameter:
 
     def is_taken(self, spec: VolumeSpec) -> bool:
         value = getattr(spec, self.attribute)
-        return value not in (None, "") and (self.types is None or spec.type in self.types)
+        return value not in (None, "", False) and (self.types is None or spec.type in self.types)
 
 
 PARAMETERS: tuple[Parameter, ...] = (

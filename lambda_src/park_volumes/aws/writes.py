@@ -1,13 +1,14 @@
 """The steps as calls of EC2."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, assert_never
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, assert_never, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from park_volumes.aws.errors import GONE, Raced, errors_of
+from park_volumes.aws.errors import GONE, WOULD_SUCCEED, Ec2Error, Raced, errors_of
 from park_volumes.aws.volume_parameters import parameters_of
 from park_volumes.core import steps
 from park_volumes.core import tags as our_tags
@@ -22,11 +23,40 @@ LOCK_DAYS: Final = 36_500
 """The longest lock that LockSnapshot takes. In governance mode UnlockSnapshot can end it earlier."""
 
 
+class _DryClient:
+    """An EC2 client whose calls EC2 only checks (the parameter DryRun of every action that changes something)."""
+
+    def __init__(self, client: "EC2Client") -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return partial(getattr(self._client, name), DryRun=True)
+
+
 class Ec2Writes:
     """The calls that change something. Every method raises Ec2Error, and Raced if looking again helps."""
 
     def __init__(self, client: "EC2Client") -> None:
         self._client = client
+
+    def denied(self, step: steps.SimpleStep | steps.CreateVolume | steps.AttachVolume) -> Ec2Error | None:
+        """The denial with which EC2 would answer this step, None if a policy allows it. What else EC2 checks in a dry
+        run is documented nowhere, so another answer says nothing. Raises Ec2Error if there was no answer."""
+        dry = Ec2Writes(cast("EC2Client", _DryClient(self._client)))
+        try:
+            match step:
+                case steps.CreateVolume():
+                    dry.create_volume(step)
+                case steps.AttachVolume():
+                    dry.attach_volume(step, step.volume_id)
+                case _:
+                    dry.do(step)
+        except Ec2Error as error:
+            if error.denied:
+                return error
+            if error.code != WOULD_SUCCEED and not error.refused:
+                raise
+        return None
 
     def do(self, step: steps.SimpleStep) -> None:  # noqa: C901, PLR0912  # one case for each step; mypy checks that none is missing
         match step:
@@ -56,6 +86,8 @@ class Ec2Writes:
                 self._tag(step.snapshot_ids, our_tags.tags_of_request(step.at, step.capacity_refused_at))
             case steps.RememberTermination():
                 self._tag(step.snapshot_ids, our_tags.tags_of_termination(step.instance_id, step.at))
+            case steps.RememberVerdict():
+                self._tag([step.snapshot_id], our_tags.tags_of_verdict(step.verdict))
             case steps.CountAttempt():
                 self._tag([step.snapshot_id], {our_tags.ATTEMPT: str(step.attempt)})
             case steps.SetDeleteOnTermination():
@@ -95,11 +127,12 @@ class Ec2Writes:
         """Create a volume from its record. Returns its id and creation time: a past one for a token used before."""
         r = step.record
         rate: dict[str, Any] = {"VolumeInitializationRate": step.rate} if step.rate else {}
+        tags = our_tags.tags_of_rehearsal(r) if step.rehearsal else our_tags.tags_of_restored_volume(r)
         with errors_of("CreateVolume", r.snapshot_id):
             made = self._client.create_volume(
                 SnapshotId=r.snapshot_id,
                 ClientToken=step.token,
-                TagSpecifications=[{"ResourceType": "volume", "Tags": _tags(our_tags.tags_of_restored_volume(r))}],
+                TagSpecifications=[{"ResourceType": "volume", "Tags": _tags(tags)}],
                 **parameters_of(r.spec),
                 **rate,
             )

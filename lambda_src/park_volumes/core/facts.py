@@ -87,6 +87,28 @@ class TransitMark:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rehearsal:
+    """The tag ``park-volumes:rehearsal`` of a volume that was created only to see whether EC2 can use its key."""
+
+    deployment: str
+    instance_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """The tag ``park-volumes:way-back`` of a snapshot: what EC2 answered at ``at`` when the calls were tried that follow
+    once its volume is given up. ``denied`` is the action that it did not allow, with EC2's ``words``; empty: all are
+    allowed. ``shape`` is what a policy can tell the volume by, and ``rehearsed`` when a volume was last really created
+    with its key; None if it has none."""
+
+    shape: str
+    at: datetime
+    rehearsed: datetime | None = None
+    denied: str = ""
+    words: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class AttachmentTarget:
     """Where a volume in transit belongs, and the snapshot that holds its content. The tag ``park-volumes:place`` tells
     people and older versions the same; what is done follows the record of the snapshot."""
@@ -100,16 +122,19 @@ class AttachmentTarget:
 @dataclass(frozen=True, kw_only=True)
 class Volume:
     """An EBS volume. State: creating, available, in-use, deleting, deleted, error.
-    ``snapshot_id`` is the snapshot that it was created from, empty if there is none."""
+    ``snapshot_id`` is the snapshot that it was created from, empty if there is none; ``created`` is when it was
+    created."""
 
     id: str
     state: str
     spec: VolumeSpec
+    created: datetime = NEVER
     snapshot_id: str = ""
     multi_attach: bool = False
     attachments: tuple[Attachment, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     mark: TransitMark | None = None
+    rehearsal: Rehearsal | None = None
 
     def attached_to(self, instance_id: str) -> Attachment | None:
         return next((a for a in self.attachments if a.instance_id == instance_id), None)
@@ -129,7 +154,8 @@ class SnapshotRecord:
     - ``attempt`` counts the volumes requested from CreateVolume, from 1.
     - ``written`` is the size of all written blocks in bytes; None if EC2 does not report it.
     - ``terminated`` is when the instance was first seen terminated.
-    - ``archived``: the snapshot is in the archive tier, and no volume can be created from it."""
+    - ``archived``: the snapshot is in the archive tier, and no volume can be created from it.
+    - ``verdict`` is what EC2 said of the calls that follow once the volume is given up; None: they were not tried."""
 
     snapshot_id: str
     volume_id: str
@@ -155,6 +181,7 @@ class SnapshotRecord:
     written: int | None = None
     terminated: datetime | None = None
     archived: bool = False
+    verdict: Verdict | None = None
 
     @property
     def order(self) -> tuple[datetime, str]:
@@ -245,6 +272,7 @@ class Observation:
     - ``moving``: the ids of snapshots on their way to or from the archive tier.
     - ``modifying``: the ids of volumes whose modification is not finished.
     - ``being_copied``: the ids of volumes of which a snapshot that is not ours is pending.
+    - ``verdicts``: what EC2 said of calls for volumes of other instances, by their shape.
     - ``damaged``: a sentence for each of our snapshots whose record cannot be read."""
 
     instance: Instance
@@ -254,6 +282,7 @@ class Observation:
     moving: frozenset[str] = frozenset()
     modifying: frozenset[str] = frozenset()
     being_copied: frozenset[str] = frozenset()
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     damaged: tuple[str, ...] = ()
 
     @cached_property
@@ -278,6 +307,14 @@ class Observation:
         of_attempt = (r for r in self.records if r.generation == mark.generation)
         proof = [r for r in of_attempt if r.volume_id == v.id or r.snapshot_id == v.snapshot_id]
         return max(proof, key=lambda r: (r.confirmed_at is not None, r.order), default=None)
+
+    @property
+    def rehearsals(self) -> tuple[tuple[Volume, SnapshotRecord], ...]:
+        """The volumes that were created only to try a key, each with its record. As long as nothing was given up by that
+        record, no volume of its snapshot holds anything else."""
+        tried = {r.snapshot_id: r for r in self.records if r.confirmed_at is None}
+        ours = (v for v in self.volumes if v.rehearsal and v.rehearsal.instance_id == self.instance.id)
+        return tuple((v, tried[v.snapshot_id]) for v in ours if v.snapshot_id in tried and not v.attachments)
 
     @property
     def unproven(self) -> tuple[Volume, ...]:

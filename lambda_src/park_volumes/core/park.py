@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from park_volumes.core import steps, tags
+from park_volumes.core import steps, tags, way_back
 from park_volumes.core.archive import archive
 from park_volumes.core.evidence import is_copy, is_current
 from park_volumes.core.facts import Attachment, Observation, SnapshotRecord, TransitMark, Volume, VolumeInTransit
@@ -238,15 +238,45 @@ def _lock(seen: Observation, settings: Settings, now: datetime, generation: str,
         launch_time=instance.launch_time,
         at=now,
     )
+    marks = tuple(steps.MarkVolume(volume_id=r.volume_id, mark=mark, target=r.target) for r in copies)
+    if waiting := _await_way_back(seen, now, copies, marks) or _end_rehearsals(seen):
+        return waiting
     to_lock = [r.snapshot_id for r in copies if settings.lock_snapshots and r.snapshot_id not in seen.locked]
     locks = tuple(steps.LockSnapshot(snapshot_id=i) for i in to_lock)
-    marks = tuple(steps.MarkVolume(volume_id=r.volume_id, mark=mark, target=r.target) for r in copies)
+    detachments = (_detach(part.volume, part.attachment) for part in parts)
+    tries = (steps.TryGivingUp(parts=tuple(zip(detachments, copies, strict=True))),)
     root = next(part for part in parts if part.attachment.device == instance.root_device)
     detach = (_detach(root.volume, root.attachment),)
     confirm = (steps.ConfirmSnapshots(snapshot_ids=tuple(r.snapshot_id for r in copies), at=mark.at),)
     reason = f"All {len(copies)} snapshots of {instance.id} are completed: its root volume is detached."
     over = settings.lock_period + timedelta(seconds=1)
-    return going_on(reason, steps=stages(locks, marks, detach, confirm), again=over)
+    return going_on(reason, steps=stages(locks, marks, tries, detach, confirm), again=over)
+
+
+def _await_way_back(
+    seen: Observation, now: datetime, copies: Sequence[SnapshotRecord], marks: Stage
+) -> Decision | None:
+    """The reason why nothing is detached yet: the start side has not tried the way back, or EC2 denies it."""
+    verdicts = [(r, way_back.verdict_on(r, seen)) for r in copies]
+    if all(way_back.is_allowed(v, now) for _, v in verdicts):
+        return None
+    ask: Stage = () if way_back.asked_already(copies, seen) else marks
+    if denied := [(r, v) for r, v in verdicts if v and way_back.is_denied(v, now)]:
+        r, v = denied[0]
+        again = ask if now >= v.at + way_back.DENIAL_LASTS else ()
+        return refuse(f"{seen.instance.id} is not parked. {way_back.in_words(v, r)}", again)
+    reason = f"{seen.instance.id} has its snapshots; before anything is detached, it is tried whether it may come back."
+    return going_on(reason, steps=stages(ask), again=way_back.ANSWERED)
+
+
+def _end_rehearsals(seen: Observation) -> Decision | None:
+    """Delete the volumes that were created only to try a key, once that is known."""
+    if not seen.rehearsals:
+        return None
+    over = [v for v, r in seen.rehearsals if v.state in ("available", "error") and r.verdict and r.verdict.at > v.created]
+    delete = tuple(steps.DeleteVolume(volume_id=v.id) for v in over)
+    reason = f"A volume was created only to try a key of {seen.instance.id}; it is deleted before anything is detached."
+    return going_on(reason, steps=stages(delete), again=DETACHING)
 
 
 def _detach(v: Volume, a: Attachment) -> steps.DetachVolume:

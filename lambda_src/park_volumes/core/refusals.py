@@ -6,6 +6,8 @@ the deployment that only observes."""
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime
+from fnmatch import fnmatchcase
 
 from park_volumes.core import tags
 from park_volumes.core.facts import Instance, Observation, SnapshotRecord, Volume, VolumeInTransit
@@ -14,6 +16,7 @@ from park_volumes.core.prices import GIB, savings, snapshot_price, volume_price
 from park_volumes.core.settings import Settings
 from park_volumes.core.steps import CreateSnapshot, Decision, Outcome
 from park_volumes.core.tags import LEAVE_ATTACHED
+from park_volumes.core.way_back import in_words, is_denied
 
 REGION_ZONE = re.compile(r"[a-z]{2}(-[a-z]+)+-\d[a-z]")
 """An Availability Zone: not a Local Zone (us-west-2-lax-1a), not a Wavelength Zone (us-east-1-wl1-bos-wlz-1)."""
@@ -35,7 +38,8 @@ def not_to_be_parked(seen: Observation, volumes: Sequence[Volume], settings: Set
 def refusal(instance: Instance, volumes: Iterable[Volume], settings: Settings) -> str:
     """Why this instance must not be parked because of its kind, its stop or its volumes."""
     of_instance = _by_kind_and_place(instance) or _by_product(instance, settings) or _by_owner(instance)
-    return of_instance or _by_stop(instance) or next((words for v in volumes if (words := _of_volume(v))), "")
+    of_volume = (_of_volume(v) or _by_key(v, instance, settings) for v in volumes)
+    return of_instance or _by_stop(instance) or next((words for words in of_volume if words), "")
 
 
 def dearer(volumes: Iterable[Volume], settings: Settings) -> str:
@@ -106,6 +110,17 @@ def _of_volume(v: Volume) -> str:
     return ""
 
 
+def _by_key(v: Volume, i: Instance, settings: Settings) -> str:
+    """A key of the same account may be the one that AWS manages, which needs no permission. One of another account needs
+    one, and every key is tried before anything is given up."""
+    key = v.spec.kms_key
+    owner = key.split(":")[4] if key.startswith("arn:") else i.owner
+    if not key or owner == i.owner or any(fnmatchcase(key, allowed) for allowed in settings.kms_key_arns):
+        return ""
+    words = f"Its volume {v.id} is encrypted with {key} of another account, which the start role may not use"
+    return f"{words}. Add the key to kms_key_arns, and let its key policy allow the start role."
+
+
 # What prevents the originals from being put back.
 
 
@@ -164,6 +179,14 @@ def foreign_originals(seen: Observation) -> str:
         f"{seen.instance.id} has no root volume, and its snapshots do not say that it was parked. Nothing was changed; "
         f"attach its root volume at {seen.instance.root_device}, and try again."
     )
+
+
+def deletion_denied(seen: Observation, now: datetime) -> str:
+    """Says if the park side was denied to delete what is left; it writes that down, and tries again all the time."""
+    left = seen.originals_of(seen.given_up.name)
+    denied = [(v.record, v.record.verdict) for v in left if is_denied(v.record.verdict, now)]
+    words = next((in_words(verdict, r) for r, verdict in denied if verdict), "")
+    return f"{words} The root volume is safe as a snapshot; the start continues once that is allowed." if words else ""
 
 
 def nothing_whole(seen: Observation) -> str:

@@ -9,7 +9,8 @@ from datetime import timedelta
 class Settings:
     """The settings of one deployment.
     ``prices``: USD a month by the names of ``prices.py``; empty if the prices of the region are unknown.
-    ``volume_initialization_rate``: MiB/s; 0 loads blocks on first access."""
+    ``volume_initialization_rate``: MiB/s; 0 loads blocks on first access.
+    ``kms_key_arns``: the keys that the start role may use; empty: every key of the account."""
 
     deployment: str
     opt_in_tag_key: str
@@ -26,6 +27,7 @@ class Settings:
     volume_initialization_rate: int = 0
     archive_after: timedelta | None = None
     start_hold: timedelta = timedelta(hours=1)
+    kms_key_arns: frozenset[str] = frozenset()
 
     @property
     def lock_period(self) -> timedelta:

@@ -20,6 +20,7 @@ from park_volumes.core.queue import remembering
 from park_volumes.core.settings import Settings
 from park_volumes.core.settle import attach, complete, deletion_flags, nothing_moves, set_flags, settle, unmark
 from park_volumes.core.steps import Decision, Stage, going_on, refuse, stages
+from park_volumes.core.way_back import try_way_back
 
 INITIALIZATION_RATE = "park-volumes:initialization-rate"
 """A tag that the owner can put on an instance: MiB/s, or 0 for none."""
@@ -139,7 +140,7 @@ class _Wish:
             reason += f"Nothing is done before {until:%H:%M:%S} UTC, when every pass has seen it."
             return self.wait(reason + self.what_follows)
         if not self.wanted:
-            return settle(self.seen, self.settings, self.now)
+            return try_way_back(self.seen) or settle(self.seen, self.settings, self.now)
         if not nothing_moves(self.seen):
             return self.wait(f"Volumes of {instance.id} are still being attached.", again=SOON)
         if words := refusals.device_taken(self.seen):
@@ -184,6 +185,8 @@ class _Wish:
         seen, generation = self.seen, self.seen.given_up
         if words := refusals.foreign_originals(seen) or refusals.unmarked_originals(seen):
             return refuse(words)
+        if words := refusals.deletion_denied(seen, self.now):
+            return refuse(words, self.remember)
         if not self.wanted:
             return Decision(reason=f"{seen.instance.id} is being parked.")
         reason = f"The last volumes of {seen.instance.id} are being deleted; then it is restored."

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from park_volumes.core.facts import AttachmentTarget, SnapshotRecord, TransitMark
+from park_volumes.core.facts import AttachmentTarget, SnapshotRecord, TransitMark, Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +92,31 @@ class RememberTermination:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RememberVerdict:
+    """Tag a snapshot with what EC2 said of the calls that follow."""
+
+    snapshot_id: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class TryGivingUp:
+    """Try dry whether volumes may be detached and deleted, each with the record of its snapshot. A denial stops the
+    decision."""
+
+    parts: tuple[tuple[DetachVolume, SnapshotRecord], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TryWayBack:
+    """Try dry whether volumes may be created from these records and attached, in the place of the volumes named with
+    them, and whether the instance may be started. The verdict is written on the snapshots."""
+
+    instance_id: str
+    parts: tuple[tuple[SnapshotRecord, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class CountAttempt:
     snapshot_id: str
     attempt: int
@@ -100,11 +125,13 @@ class CountAttempt:
 @dataclass(frozen=True, kw_only=True)
 class CreateVolume:
     """Create a volume from a record, with its mark and target. The same ``token`` creates only one volume.
-    ``rate``: MiB/s at which EC2 loads it from its snapshot; None: on first access."""
+    ``rate``: MiB/s at which EC2 loads it from its snapshot; None: on first access. ``rehearsal``: it is created only to
+    see whether EC2 can use its key, and gets neither."""
 
     record: SnapshotRecord
     token: str
     rate: int | None = None
+    rehearsal: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,10 +166,10 @@ class StartInstance:
 
 ParkStep = CreateSnapshot | LockSnapshot | MarkVolume | DetachVolume | ConfirmSnapshots | DeleteVolume
 SnapshotStep = DiscardSnapshot | ArchiveSnapshot | RestoreSnapshotTier | RememberStart | RememberTermination
-StartStep = CountAttempt | SetDeleteOnTermination | UnmarkVolumes | StartInstance
+StartStep = CountAttempt | SetDeleteOnTermination | UnmarkVolumes | StartInstance | RememberVerdict
 SimpleStep = ParkStep | SnapshotStep | StartStep
-"""The steps that have no result for later steps except their success."""
-Step = SimpleStep | CreateVolume | AttachVolume
+"""The steps that are one call, and have no result for later steps except their success."""
+Step = SimpleStep | CreateVolume | AttachVolume | TryGivingUp | TryWayBack
 Stage = tuple[Step, ...]
 
 

@@ -12,7 +12,15 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from park_volumes.core.facts import Attachment, AttachmentTarget, SnapshotRecord, TransitMark, Volume
+from park_volumes.core.facts import (
+    Attachment,
+    AttachmentTarget,
+    Rehearsal,
+    SnapshotRecord,
+    TransitMark,
+    Verdict,
+    Volume,
+)
 from park_volumes.core.settings import Settings
 from park_volumes.core.volume_spec import VolumeSpec
 
@@ -36,16 +44,24 @@ TARGET = PREFIX + "place"
 START_REQUESTED = PREFIX + "start-requested"
 ATTEMPT = PREFIX + "attempt"
 TERMINATED = PREFIX + "terminated"
+WAY_BACK = PREFIX + "way-back"
+REHEARSAL = PREFIX + "rehearsal"
 
+VALUE_LENGTH = 256
+"""The most characters of a tag's value."""
 TAGS_PER_RESOURCE = 50
 OUR_TAGS = 12
-"""The most of our tags that one snapshot can have."""
+"""The most of our tags that one snapshot can have, until its instance is terminated."""
 
 
 BORN_WITH = (DEPLOYMENT, INSTANCE, DEVICE, LAUNCH_TIME, GENERATION, PART, VOLUME, KMS_KEY)
 """Our tags that a snapshot is created with; they never change."""
 SEAL = re.compile(r" \[([\w-]{11})\.((?:[\w-]{4})*)\]", re.ASCII)
 """The end of a description: a digest of the tags ``BORN_WITH``, and one of each tag of the owner."""
+
+
+NONE = "-"
+"""A word of a tag that says that there is nothing to say."""
 
 
 class DamagedRecord(Exception):
@@ -150,6 +166,7 @@ def read_record(
             capacity_refused_at=capacity_refused,
             attempt=int(tags.get(ATTEMPT, "1")),
             terminated=_read_termination(tags),
+            verdict=_read_verdict(tags.get(WAY_BACK, "")),
             **described,
         )
     except (KeyError, ValueError) as error:
@@ -180,6 +197,36 @@ def tags_of_request(at: datetime, capacity_refused_at: datetime | None) -> dict[
 def _read_request(value: str) -> tuple[datetime | None, datetime | None]:
     times = [datetime.fromisoformat(word) for word in value.split(" ")] if value else []
     return (times[0] if times else None, times[1] if len(times) > 1 else None)
+
+
+def tags_of_verdict(v: Verdict) -> dict[str, str]:
+    """EC2's words are cut to what a tag holds, and to the characters that every AWS service takes."""
+    rehearsed = v.rehearsed.isoformat() if v.rehearsed else NONE
+    words = re.sub(r"[^\w .:/=+@-]", "", v.words, flags=re.ASCII)
+    return {WAY_BACK: f"{v.at.isoformat()} {v.shape} {rehearsed} {v.denied or NONE} {words}"[:VALUE_LENGTH].strip()}
+
+
+def _read_verdict(value: str) -> Verdict | None:
+    if not value:
+        return None
+    at, shape, rehearsed, denied, *words = value.split(" ", 4)
+    return Verdict(
+        at=datetime.fromisoformat(at),
+        shape=shape,
+        rehearsed=None if rehearsed == NONE else datetime.fromisoformat(rehearsed),
+        denied="" if denied == NONE else denied,
+        words=" ".join(words),
+    )
+
+
+def tags_of_rehearsal(r: SnapshotRecord) -> dict[str, str]:
+    """The tags of a volume that is created only to try its key: its owner's, since policies may ask for them."""
+    return dict(r.user_tags) | {REHEARSAL: f"{r.deployment} {r.instance_id}"}
+
+
+def _read_rehearsal(tags: Mapping[str, str]) -> Rehearsal | None:
+    deployment, _, instance_id = tags.get(REHEARSAL, "").partition(" ")
+    return Rehearsal(deployment=deployment, instance_id=instance_id) if instance_id else None
 
 
 def mark_value(mark: TransitMark) -> str:
@@ -214,6 +261,7 @@ def tags_of_restored_volume(r: SnapshotRecord) -> dict[str, str]:
 
 def with_mark(volume: Volume) -> Volume:
     """The volume with the mark in its tags. A mark that cannot be read counts as absent."""
+    volume = replace(volume, rehearsal=_read_rehearsal(volume.tags))
     try:
         return replace(volume, mark=_read_mark(volume.tags))
     except ValueError:

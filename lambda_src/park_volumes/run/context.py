@@ -1,10 +1,10 @@
 """What a pass works with: EC2, the settings, a clock, its time, and a way to make calls in parallel."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from park_volumes.aws import Ec2
@@ -27,6 +27,10 @@ class SystemClock:
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
+
+
+class NotYet(Exception):
+    """EC2 is not ready for the next step. Nothing is wrong: an event, the sweep or another look continues."""
 
 
 class OutOfTime(Exception):
@@ -53,7 +57,8 @@ def in_parallel(calls: Sequence[Callable[[], None]]) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Pass:
-    """One run of a Lambda. It may act on what it observed until ``deadline``, and decides by the time ``began``."""
+    """One run of a Lambda. It may act on what it observed until ``deadline``, and decides by the time ``began``.
+    ``known`` is what earlier runs of the same function have learnt, each with the time."""
 
     ec2: Ec2
     settings: Settings
@@ -61,3 +66,11 @@ class Pass:
     began: datetime
     deadline: datetime
     each: Each = in_parallel
+    known: MutableMapping[str, datetime] = field(default_factory=dict)
+
+    def knows(self, what: str, lasts: timedelta) -> bool:
+        at = self.known.get(what)
+        return at is not None and self.began < at + lasts
+
+    def learns(self, what: str) -> None:
+        self.known[what] = self.clock.now()

@@ -8,13 +8,14 @@ from enum import StrEnum
 from functools import partial
 from itertools import chain, count
 
-from park_volumes.aws.errors import DENIED, NO_CAPACITY, THROTTLED, Ec2Error, Raced
+from park_volumes.aws.errors import NO_CAPACITY, THROTTLED, Ec2Error, Raced
 from park_volumes.core import steps
 from park_volumes.core.facts import Observation, Volume
 from park_volumes.core.queue import without_capacity
 from park_volumes.core.refusals import apply_observe_only
-from park_volumes.core.steps import Decision, Outcome, Stage, Step
-from park_volumes.run.context import OutOfTime, Pass
+from park_volumes.core.steps import Decision, Outcome, Stage, Step, refuse
+from park_volumes.run.context import NotYet, OutOfTime, Pass
+from park_volumes.run.trial import Denied, remember_denial, try_giving_up, try_way_back
 
 CREATING, ATTACHING = 5.0, 3.0
 """Seconds that EC2 usually takes to create and to attach volumes (docs/performance.md): looking earlier is useless."""
@@ -75,10 +76,6 @@ def ids_of(results: Iterable[Result]) -> set[str]:
     return {r.instance_id for r in results}
 
 
-class NotYet(Exception):
-    """EC2 is not ready for the next step. Nothing is wrong: an event, the sweep or another look continues."""
-
-
 class NotNow(Exception):
     """EC2 does not accept this at the moment. Nothing is wrong: the sweep tries again."""
 
@@ -117,6 +114,8 @@ class _Execution:
             return self._ended(Ending.OUT_OF_TIME, note="There was not enough time for all steps.")
         except NotNow as refused:
             return self._ended(Ending.DEFERRED, note=str(refused))
+        except Denied as denial:
+            return replace(self._ended(Ending.COMPLETE), decision=refuse(str(denial)))
         except (NotYet, Raced) as reason:
             return self._look_again(Ending.RACED, reason)
         except Ec2Error as error:
@@ -125,6 +124,9 @@ class _Execution:
                 return self._look_again(Ending.RACED if remembering else Ending.THROTTLED, error)
             if error.code == NO_CAPACITY:
                 self._remember_want_of_capacity()
+            if error.denied:
+                with suppress(Ec2Error):
+                    remember_denial(self.this_pass, self.observation, error)
             return replace(self._ended(Ending.FAILED), error=error)
         return self._ended(Ending.COMPLETE)
 
@@ -203,6 +205,10 @@ class _Execution:
                 self._change_tier(step)
             case steps.SetDeleteOnTermination() | steps.UnmarkVolumes():
                 self._unless_done(step)
+            case steps.TryGivingUp():
+                try_giving_up(self.this_pass, self.observation, step)
+            case steps.TryWayBack():
+                try_way_back(self.this_pass, self.observation, step)
             case steps.ConfirmSnapshots():
                 self.confirmations[self.observation.instance.id] = step
             case _:
@@ -213,7 +219,7 @@ class _Execution:
         try:
             self.this_pass.ec2.writes.do(step)
         except Ec2Error as error:
-            if error.code != DENIED or not self._is_done(step):
+            if not error.denied or not self._is_done(step):
                 raise
 
     def _is_done(self, step: steps.SetDeleteOnTermination | steps.UnmarkVolumes) -> bool:
