@@ -74,13 +74,6 @@ DESCRIBES = frozenset(
         "DescribeSnapshotTierStatus",
     ]
 )
-STRIKES_AT: Mapping[Fault, str] = {
-    Fault.SNAPSHOT_FAILS: "CreateSnapshot",
-    Fault.VOLUME_FAILS: "CreateVolume",
-    Fault.NO_CAPACITY: "StartInstances",
-    Fault.START_FALLS_BACK: "StartInstances",
-}
-"""The faults that only one operation can have; any other strikes at whatever call comes next."""
 
 _ID = re.compile(r"\b(?:i|vol|snap)-[0-9a-f]{8}\b")
 _TICK = re.compile(r"written=\d+")
@@ -193,7 +186,7 @@ class Process:
     def _fault(self, call: Call) -> Fault | None:
         self.calls += 1
         for fault in self.faults:
-            if STRIKES_AT.get(fault, call.operation) == call.operation:
+            if call.may_have(fault):
                 self.faults.remove(fault)
                 self.stage.seen[f"fault: {fault.value}"] += 1
                 return fault
@@ -316,12 +309,12 @@ class Stage:
             self._take_up()
         if process is None:
             return
-        if operation not in DESCRIBES and not process.client.dead:
+        if not _reads(operation, params) and not process.client.dead:
             self._check_consent(process, operation, params)
             self._check_start_request(process, operation, params)
 
     def _after_call(self, operation: str, params: Mapping[str, Any]) -> None:
-        if operation in DESCRIBES:
+        if _reads(operation, params):
             return
         process = self._acting()
         if process is not None:
@@ -565,6 +558,11 @@ class Stage:
             f"{self.state}; park: {to_park.reason} {[len(s) for s in to_park.steps]}; "
             f"start: {to_start.reason}; volumes: {volumes}; excuses: {self.excuses}"
         )
+
+
+def _reads(operation: str, params: Mapping[str, Any]) -> bool:
+    """Whether a call changes nothing, as no dry run does."""
+    return operation in DESCRIBES or bool(params.get("DryRun"))
 
 
 def _resources(params: Mapping[str, Any]) -> list[str]:

@@ -6,7 +6,7 @@ from time import sleep
 from typing import Any, NamedTuple
 
 from tests.model.ec2_model import EC2Client
-from tests.model.records import Disk
+from tests.model.records import Disk, Rules
 from tests.model.world import World
 
 A_MOMENT = 0.05
@@ -123,8 +123,8 @@ class Account(ABC):
 
 
 class ModelAccount(Account):
-    def __init__(self) -> None:
-        self.world = World()
+    def __init__(self, rules: Rules | None = None) -> None:
+        self.world = World(rules=rules)
         first, second, *_ = self.world.rules.zones
         super().__init__(EC2Client(self.world), first, second)
 

@@ -1,13 +1,14 @@
 """A boto3-shaped client over a `World`, for whichever operations have a rule.
 
 Every call goes the same way: parameters checked against botocore's service model, `world.on_call`, the fault that the
-plan gives, the token buckets, the rule, `world.on_answer`. Errors are botocore's ClientError.
+plan gives, the token buckets, the rule, `world.on_answer`. Errors are botocore's ClientError. With DryRun the rule is
+asked in a copy of the world, if at all (`Rules.dry_run_checks`), and whatever it lets through is a DryRunOperation.
 """
 
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from botocore.exceptions import (
     ClientError,
@@ -146,7 +147,7 @@ class Client:
         if world.throttle is not None:
             world.throttle.take(name, params, world.clock.now)
         if params.get("DryRun"):
-            raise Refused("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
+            self._try_dry(op, params, fault)
         answer = op.rule(world, params, Context(fault, self.owner))
         world.settle()
         if fault is Fault.DIES_AFTER and world.on_change is not None:
@@ -154,6 +155,14 @@ class Client:
         if fault is not None:
             self._after(fault, op)
         return answer
+
+    def _try_dry(self, op: Operation, params: Params, fault: Fault | None) -> NoReturn:
+        """Permissions are checked in any case; whether EC2 checks more, no page says."""
+        if self.world.rules.dry_run_checks:
+            op.rule(self.world.clone(), params, Context(None, self.owner))
+        if fault is not None:
+            self._after(fault, op)
+        raise Refused("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
 
     def _tell_end(self, op: Operation, params: Params) -> None:
         if self.world.on_answer is not None:

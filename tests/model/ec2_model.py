@@ -43,6 +43,8 @@ ec2 = partial(operation, "ec2")
 MOST_TAGS, LONGEST_KEY, LONGEST_VALUE = 50, 127, 256
 MOST_FILTER_VALUES = 200
 LONGEST_TOKEN = 64
+UNTOLD = ("ClientToken", "DryRun")
+"""Parameters that do not tell two calls with the same token apart."""
 PAGE = range(5, 1001)
 MOST_TOKENS_KEPT = 1000
 PAGED = ("describe_instances", "describe_volumes", "describe_snapshots", "describe_snapshot_tier_status")
@@ -332,7 +334,7 @@ def create_volume(world: World, params: Params, context: Context) -> Answer:
     """The same ClientToken with the same parameters answers with the first volume for ever, even when that is gone."""
     token = params.get("ClientToken")
     if token is not None:
-        wanted = deepcopy({name: value for name, value in params.items() if name != "ClientToken"})
+        wanted = deepcopy({name: value for name, value in params.items() if name not in UNTOLD})
         if not token.isascii() or len(token) > LONGEST_TOKEN:
             raise Refused("InvalidParameterValue", f"A ClientToken has at most {LONGEST_TOKEN} ASCII characters.")
         if token in world.tokens:

@@ -32,11 +32,23 @@ class Fault(Enum):
     START_FALLS_BACK = "the instance started here falls back to stopped (Client.InternalError)"
 
 
+STRIKES_AT: Mapping[Fault, str] = {
+    Fault.SNAPSHOT_FAILS: "CreateSnapshot",
+    Fault.VOLUME_FAILS: "CreateVolume",
+    Fault.NO_CAPACITY: "StartInstances",
+    Fault.START_FALLS_BACK: "StartInstances",
+}
+"""The faults that only one operation can have, and no dry run; any other strikes at whatever call comes next."""
+
+
 class Call(NamedTuple):
     caller: str
     number: int  # of this client, from 1
     operation: str
     params: Mapping[str, Any]
+
+    def may_have(self, fault: Fault) -> bool:
+        return fault not in STRIKES_AT or (STRIKES_AT[fault] == self.operation and not self.params.get("DryRun"))
 
 
 class FaultPlan(Protocol):
@@ -56,7 +68,7 @@ def at_operation(operation: str, fault: Fault, times: int = 1) -> FaultPlan:
 
     def plan(call: Call) -> Fault | None:
         nonlocal left
-        if call.operation != operation or left == 0:
+        if call.operation != operation or left == 0 or not call.may_have(fault):
             return None
         left -= 1
         return fault

@@ -133,6 +133,7 @@ class Rules:
     snapshots: int | None = None  # a region's quota is 100,000
     archives: int = 25
     thaws: int = 5
+    dry_run_checks: bool = False  # a dry run is refused for states and parameters too, not for permissions alone
     default_key: str | None = None  # encryption by default with this key
     broken_keys: frozenset[str] = frozenset()  # disabled, or the caller may not use them
     hydration: float = 0  # seconds a new volume loads from its snapshot; whether deleting that harms it, no page says

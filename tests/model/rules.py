@@ -280,6 +280,88 @@ def stopping_instance(account: Account) -> Machine:
     return machine
 
 
+class Dry(NamedTuple):
+    """What there is to try dry runs on: a stopped machine with a data volume, and resources of each kind."""
+
+    machine: Machine
+    volume: str
+    snapshot: str
+    locked: str
+    archived: str
+
+    def calls(self, zone: str) -> list[tuple[str, dict[str, Any]]]:
+        """Every call that changes something, each of which would succeed."""
+        machine, volume, snapshot = self.machine, self.volume, self.snapshot
+        mapping = {"DeviceName": machine.root_device, "Ebs": {"DeleteOnTermination": False}}
+        return [
+            ("create_volume", {"AvailabilityZone": zone, "SnapshotId": snapshot, "ClientToken": "dry"}),
+            ("attach_volume", {"VolumeId": volume, "InstanceId": machine.id, "Device": SPARE}),
+            ("detach_volume", {"VolumeId": machine.root, "InstanceId": machine.id}),
+            ("delete_volume", {"VolumeId": volume}),
+            ("create_snapshot", {"VolumeId": machine.root}),
+            ("delete_snapshot", {"SnapshotId": snapshot}),
+            ("lock_snapshot", {"SnapshotId": snapshot, "LockMode": "governance", "LockDuration": 1}),
+            ("unlock_snapshot", {"SnapshotId": self.locked}),
+            ("modify_snapshot_tier", {"SnapshotId": snapshot, "StorageTier": "archive"}),
+            ("restore_snapshot_tier", {"SnapshotId": self.archived, "PermanentRestore": True}),
+            ("create_tags", {"Resources": [volume, snapshot, machine.id], "Tags": [MARK]}),
+            ("delete_tags", {"Resources": [volume]}),
+            ("modify_instance_attribute", {"InstanceId": machine.id, "BlockDeviceMappings": [mapping]}),
+            ("start_instances", {"InstanceIds": [machine.id]}),
+            ("stop_instances", {"InstanceIds": [machine.id]}),
+            ("terminate_instances", {"InstanceIds": [machine.id]}),
+        ]
+
+    def picture(self, account: Account) -> list[Any]:
+        """All that the calls could have changed."""
+        ec2, ids = account.ec2, [self.snapshot, self.locked, self.archived]
+        tiers = ec2.describe_snapshot_tier_status(Filters=[{"Name": "snapshot-id", "Values": ids}])
+        return [
+            account.instance(self.machine.id),
+            sorted((found["VolumeId"], str(found)) for found in ec2.describe_volumes()["Volumes"]),
+            sorted(
+                (found["SnapshotId"], str(found)) for found in ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]
+            ),
+            [item["SnapshotId"] for item in ec2.describe_locked_snapshots()["Snapshots"]],
+            tiers["SnapshotTierStatuses"],
+        ]
+
+
+def everything_to_try(account: Account) -> Dry:
+    volume = account.new_volume(TagSpecifications=volume_tags({"Key": "Name", "Value": "db"}))
+    dry = Dry(account.stopped(1), volume, account.new_snapshot(), account.locked_snapshot(), archived_snapshot(account))
+    account.settle(lambda: not any(found["State"] == "pending" for found in _snapshots(account)))
+    return dry
+
+
+def _snapshots(account: Account) -> Any:
+    return account.ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]
+
+
+def answers_of_dry_runs(account: Account, dry: Dry) -> set[tuple[str, int]]:
+    """The codes and HTTP statuses of them all."""
+    answers = set()
+    for name, params in dry.calls(account.zone):
+        with pytest.raises(ClientError, match="Request would have succeeded") as refused:
+            getattr(account.ec2, name)(**params, DryRun=True)
+        answer = refused.value.response
+        answers.add((answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]))
+    return answers
+
+
+def changed_by_dry_runs(account: Account, dry: Dry) -> bool:
+    before = dry.picture(account)
+    answers_of_dry_runs(account, dry)
+    return before != dry.picture(account)
+
+
+def token_of_a_dry_run(account: Account, _: None) -> list[Any]:
+    """The same token, with other parameters after a dry run than in it."""
+    with pytest.raises(ClientError, match="DryRunOperation"):
+        create(account, ClientToken="tried dry", DryRun=True)
+    return [create(account, ClientToken="tried dry", Size=2)["Size"]]
+
+
 ROOT_MISSING = Refusal("InvalidParameterValue", "does not have a volume attached at root")
 NO_VOLUME = Refusal("InvalidVolume.NotFound", "does not exist")
 GHOST = "vol-0123456789abcdef0"
@@ -643,6 +725,15 @@ RULES = [
         ["Name"],
     ),
     Rule("without naming any, all tags are deleted", tagged_volume, tags_after_deleting, []),
+    # dry runs
+    Rule(
+        "a dry run of whatever would succeed is answered with an error that says so",
+        everything_to_try,
+        answers_of_dry_runs,
+        {("DryRunOperation", 412)},
+    ),
+    Rule("a dry run changes nothing", everything_to_try, changed_by_dry_runs, False),
+    Rule("a dry run uses no client token up", nothing, token_of_a_dry_run, [2]),
     # describing
     Rule("tag filters take wildcards", tagged_volume, found_by_wildcard, [True, False, True]),
     Rule("volumes come in pages", seven_volumes, pages_of_volumes, [5, 2]),

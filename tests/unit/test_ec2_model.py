@@ -1168,9 +1168,80 @@ class TestQuotas:
         world.clock.advance(15)
         ec2.create_snapshot(VolumeId=volume_id)
 
-    def test_a_dry_run_changes_nothing(self) -> None:
+
+class TestDryRuns:
+    def test_without_further_checks_only_permissions_count(self) -> None:
+        world = World()
+        instance_id = world.launch()
+        [root] = volumes_of(world, instance_id).values()
+        for params in ({"VolumeId": root}, {"VolumeId": "vol-of-nobody"}):
+            with pytest.raises(ClientError, match="DryRunOperation"):
+                EC2Client(world).detach_volume(**params, DryRun=True)
+
+    def test_with_further_checks_it_is_refused_as_the_call_would_be(self) -> None:
+        world = World(rules=Rules(dry_run_checks=True))
+        instance_id = world.launch(state="stopped")
+        [root] = volumes_of(world, instance_id).values()
+        ec2 = EC2Client(world)
+        with pytest.raises(ClientError, match="VolumeInUse"):
+            ec2.delete_volume(VolumeId=root, DryRun=True)
+        with pytest.raises(ClientError, match="DryRunOperation"):
+            ec2.detach_volume(VolumeId=root, DryRun=True)
+        assert ec2.refusals == {"VolumeInUse": 1, "DryRunOperation": 1}
+
+    @pytest.mark.parametrize("checks", [False, True])
+    def test_it_leaves_no_trace_in_the_future_either(self, checks: bool) -> None:
+        world = World(rules=Rules(dry_run_checks=checks))
+        instance_id = world.launch(ROOT, DATA)
+        other = world.clone()
+        ec2, data = EC2Client(other), volumes_of(world, instance_id)["/dev/sdf"]
+        with pytest.raises(ClientError, match="DryRunOperation"):
+            ec2.stop_instances(InstanceIds=[instance_id], DryRun=True)
+        for call in (ec2.detach_volume, ec2.create_snapshot):
+            with pytest.raises(ClientError, match="DryRunOperation"):
+                call(VolumeId=data, DryRun=True)
+        assert (other.next_due, other.outbox, problems(other)) == (None, [], [])
+        assert not differences(world, other, [instance_id, *volumes_of(world, instance_id).values()])
+        assert world.new_id("vol") == other.new_id("vol")
+
+    @pytest.mark.parametrize("checks", [False, True])
+    def test_it_does_not_touch_the_key(self, checks: bool) -> None:
+        world = World(rules=Rules(dry_run_checks=checks, broken_keys=frozenset(["arn:k"])))
+        params = {"AvailabilityZone": "us-east-1a", "Size": 1, "Encrypted": True, "KmsKeyId": "arn:k"}
+        with pytest.raises(ClientError, match="DryRunOperation"):
+            EC2Client(world).create_volume(**params, DryRun=True)
+
+    def test_it_is_throttled_as_calls_are(self) -> None:
+        world = World()
+        world.throttle = Throttle()
+        ec2, volume_id = EC2Client(world), world.add_volume()
+        for _ in range(60):
+            with pytest.raises(ClientError):
+                ec2.detach_volume(VolumeId=volume_id, DryRun=True)
+        assert ec2.refusals == {"DryRunOperation": 50, "RequestLimitExceeded": 10}
+
+    @pytest.mark.parametrize(
+        ("fault", "error"),
+        [
+            (Fault.DIES_BEFORE, ProcessDied),
+            (Fault.DIES_AFTER, ProcessDied),
+            (Fault.ANSWER_LOST, ReadTimeoutError),
+            (Fault.THROTTLED, ClientError),
+            (Fault.DENIED, ClientError),
+        ],
+    )
+    def test_it_can_fail_as_calls_do(self, fault: Fault, error: type[BaseException]) -> None:
+        world = World()
+        ec2 = EC2Client(world, faults=at_call(1, fault))
+        with pytest.raises(error) as failed:
+            ec2.delete_volume(VolumeId=world.add_volume(), DryRun=True)
+        assert "DryRunOperation" not in str(failed.value)
+        assert ec2.dead == (error is ProcessDied)
+
+    def test_what_can_befall_only_the_effect_of_a_call_waits_for_the_call(self) -> None:
         world = World()
         volume_id = world.add_volume()
+        ec2 = EC2Client(world, faults=at_operation("CreateSnapshot", Fault.SNAPSHOT_FAILS))
         with pytest.raises(ClientError, match="DryRunOperation"):
-            EC2Client(world).delete_volume(VolumeId=volume_id, DryRun=True)
-        assert world.find(volume_id) is not None
+            ec2.create_snapshot(VolumeId=volume_id, DryRun=True)
+        assert world.snapshots.get(snapshot(world, volume_id, ec2)).state == "error"  # type: ignore[union-attr]
