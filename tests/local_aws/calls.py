@@ -34,6 +34,9 @@ ERROR_MESSAGE = re.compile(r"<Message>(.*?)</Message>", re.DOTALL)
 ERROR_CODE = re.compile(r"<Code>([^<]+)</Code>|\"__type\": *\"(?:[^\"#]*#)?([^\"]+)\"")
 KEPT = 100_000
 ERROR_STATUS = 400
+DRY_RUN = "DryRunOperation"
+STATUS_OF_A_DRY_RUN = 412
+"""moto knows no statuses of EC2's errors."""
 
 
 def plain(value: Any) -> Any:
@@ -88,7 +91,8 @@ class CallLog:
         key = ACCESS_KEY.search(str(response.headers.get("Authorization", "")))
         caller = caller_of(key[1]) if key else None
         call = self.begun(response, caller, key[1] if key else "anonymous")
-        order = self._world.faults.take("api", operation=call["operation"], caller=call["caller"])
+        dry = "true" if call["parameters"].get("DryRun") else "false"
+        order = self._world.faults.take("api", operation=call["operation"], caller=call["caller"], dry_run=dry)
         status, headers, body = 500, {}, ""
         try:
             if order is None or order.get("after"):
@@ -104,6 +108,8 @@ class CallLog:
             if int(status) >= ERROR_STATUS:
                 named = str(headers.get("x-amzn-errortype") or headers.get("X-Amzn-ErrorType") or "InternalError")
                 call["error"] = next(filter(None, found.groups())) if found else named.split(":", maxsplit=1)[0]
+            if call["error"] == DRY_RUN:
+                status, headers = STATUS_OF_A_DRY_RUN, {**headers, "status": str(STATUS_OF_A_DRY_RUN)}
             call["status"] = int(status)
         said = ERROR_MESSAGE.search(body if isinstance(body, str) else "")
         self._trail.record(call, caller, unescape(said[1]) if said else "")

@@ -210,13 +210,14 @@ class LocalAws:
         status: int = 400,
         after: bool = False,
         caller: str = "*",
+        dry_run: bool = False,
     ) -> None:
-        """Refuses the next calls of an API operation (wildcards allowed).
+        """Refuses the next calls of an API operation (wildcards allowed), or the next dry runs.
 
         With ``after`` they take effect and only the answer is lost. SDKs retry status 500 and throttling codes, and
         each try counts.
         """
-        match = {"operation": operation, "caller": caller}
+        match = {"operation": operation, "caller": caller, "dry_run": str(dry_run).lower()}
         self.call("fail", kind="api", count=count, match=match, code=code, message=message, status=status, after=after)
 
     def fail_volume(self, *, snapshot: str = "*", count: int = 1) -> None:

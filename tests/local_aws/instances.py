@@ -240,6 +240,7 @@ class StrictBackend(StrictEbs, EC2Backend):
                     f"Invalid value '{instance.id}' for instanceId. Instance does not have a volume attached at root "
                     f"({instance.root_device_name})",
                 )
+        self.end_dry_run()
         return [(instance, self.start_one(instance)) for instance in instances]
 
     def start_one(self, instance: StrictInstance) -> InstanceState:
@@ -279,6 +280,7 @@ class StrictBackend(StrictEbs, EC2Backend):
                     "UnsupportedHibernationConfiguration",
                     f"The instance '{instance.id}' is not configured to hibernate.",
                 )
+        self.end_dry_run()
         why = "Client.UserInitiatedHibernate: User initiated hibernate" if hibernate else why
         return [(instance, self.stop_one(instance, why)) for instance in instances]
 
@@ -353,6 +355,7 @@ class StrictBackend(StrictEbs, EC2Backend):
                     "InvalidInstanceAttributeValue",
                     f"No device is currently mapped at {mapping.get('DeviceName')}",
                 )
+        self.end_dry_run()
         for mapping in mappings:
             value = mapping.get("Ebs", {}).get("DeleteOnTermination")
             if value is not None:
@@ -362,6 +365,7 @@ class StrictBackend(StrictEbs, EC2Backend):
         """CreateTags: all or none."""
         for resource_id in resource_ids:
             check_tags(tags, self.tags.get(resource_id, {}))
+        self.end_dry_run()
         for resource_id in resource_ids:
             self.tags[resource_id].update({key: value or "" for key, value in tags.items()})
 
@@ -369,6 +373,7 @@ class StrictBackend(StrictEbs, EC2Backend):
         """DeleteTags: with a value only where it is still that value; without tags all but the `aws:` ones."""
         if any(key.lower().startswith("aws:") for key in tags):
             raise refusal("InvalidParameterValue", "Tag keys starting with 'aws:' are reserved for internal use")
+        self.end_dry_run()
         for resource_id in resource_ids:
             present = self.tags.get(resource_id, {})
             for key, value in list(present.items()):

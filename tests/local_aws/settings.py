@@ -35,6 +35,8 @@ class Settings:
     """Whether every start of an instance changes the content of the volumes attached to it."""
     hurries: bool = False
     """Whether the clock jumps over the sleep of functions. What the server was started with holds."""
+    dry_run_checks: bool = False
+    """Whether EC2 checks states and parameters in a dry run, or permissions alone; AWS does not document which."""
     decode_raw_path: bool = False
     """Whether a Function URL event carries ``rawPath`` percent-decoded; AWS does not document which it is."""
 

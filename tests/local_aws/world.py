@@ -31,6 +31,8 @@ class World:
     faults: Faults = field(default_factory=Faults)
     ec2_lock: threading.RLock = field(default_factory=threading.RLock)
     """Held around every EC2 call and every change of state, because moto's EC2 is not thread-safe."""
+    dry_run: bool = False
+    """Whether the EC2 call that holds the lock may check, and then change nothing."""
     emit: Callable[[str, list[str], dict[str, Any], str], None] = no_event
     """Sends an `aws.ec2` event: detail-type, resources, detail, region."""
     acted: Callable[[str, str, str, str, dict[str, Any]], None] = no_call

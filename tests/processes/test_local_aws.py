@@ -498,6 +498,41 @@ def test_a_call_can_be_refused_or_lose_its_answer(deployed: Deployment) -> None:
     assert refused[-1]["error"] == "InvalidRequest"
 
 
+def test_what_is_ordered_for_a_call_does_not_befall_its_dry_run(deployed: Deployment) -> None:
+    place = {"Size": 1, "AvailabilityZone": f"{REGION}a"}
+    deployed.aws.fail_call("CreateVolume", "InvalidRequest")
+    with pytest.raises(ClientError, match="DryRunOperation"):
+        deployed.ec2.create_volume(**place, DryRun=True)
+    with pytest.raises(ClientError, match="InvalidRequest"):
+        deployed.ec2.create_volume(**place)
+    deployed.aws.fail_call("CreateVolume", "InternalError", dry_run=True)
+    deployed.ec2.create_volume(**place)
+    with pytest.raises(ClientError, match="InternalError"):
+        deployed.ec2.create_volume(**place, DryRun=True)
+
+
+def test_a_dry_run_checks_states_where_that_is_wished(deployed: Deployment) -> None:
+    instance_id = deployed.launch()
+    root = deployed.root_of(instance_id)
+    with pytest.raises(ClientError, match="DryRunOperation"):
+        deployed.ec2.detach_volume(VolumeId=root, DryRun=True)
+    deployed.aws.configure(dry_run_checks=True)
+    with pytest.raises(ClientError, match="Unable to detach root volume"):
+        deployed.ec2.detach_volume(VolumeId=root, DryRun=True)
+    with pytest.raises(ClientError, match="DryRunOperation"):
+        deployed.ec2.stop_instances(InstanceIds=[instance_id], DryRun=True)
+    deployed.aws.configure(dry_run_checks=False)
+    assert deployed.instance(instance_id)["State"]["Name"] == "running"
+
+
+def test_a_dry_run_is_logged_as_one(deployed: Deployment) -> None:
+    with pytest.raises(ClientError, match="DryRunOperation"):
+        deployed.ec2.delete_volume(VolumeId="vol-0123456789abcdef0", DryRun=True)
+    logged = deployed.aws.calls()[-1]
+    assert (logged["operation"], logged["error"], logged["status"]) == ("DeleteVolume", "DryRunOperation", 412)
+    assert logged["parameters"]["DryRun"] is True
+
+
 def test_facts_that_no_call_can_set_are_described(deployed: Deployment) -> None:
     instance_id = deployed.launch()
     deployed.aws.set_instance(
