@@ -21,6 +21,7 @@ from typing import IO, Any
 import boto3
 
 from tests.local_aws.settings import Settings
+from tests.model.policies import Deny
 
 # The example key pair of AWS's own documentation (the same as in credentials.py, which needs moto).
 ADMIN_KEY = "AKIAIOSFODNN7EXAMPLE"
@@ -259,6 +260,15 @@ class LocalAws:
     def clear_faults(self) -> None:
         """Takes back all ordered failures that have not happened yet."""
         self.call("clear_faults")
+
+    def deny(self, policy: Deny) -> None:
+        """From now on EC2 refuses to roles what this policy denies. The callers in it are ARNs of sessions of roles:
+        `*-park` is the park function, `*-start` the start function."""
+        self.call("deny", **policy.as_json())
+
+    def clear_denials(self) -> None:
+        """No policy denies anything any more."""
+        self.call("clear_denials")
 
     # EC2
 

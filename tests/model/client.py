@@ -1,8 +1,9 @@
 """A boto3-shaped client over a `World`, for whichever operations have a rule.
 
 Every call goes the same way: parameters checked against botocore's service model, `world.on_call`, the fault that the
-plan gives, the token buckets, the rule, `world.on_answer`. Errors are botocore's ClientError. With DryRun the rule is
-asked in a copy of the world, if at all (`Rules.dry_run_checks`), and whatever it lets through is a DryRunOperation.
+plan gives, the token buckets, the policies that deny, the rule, `world.on_answer`. Errors are botocore's ClientError.
+With DryRun the rule is asked in a copy of the world, if at all (`Rules.dry_run_checks`), and whatever it lets through
+is a DryRunOperation.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from botocore.exceptions import (
 
 from tests.model.answers import Answer
 from tests.model.faults import Call, Fault, FaultPlan, ProcessDied
+from tests.model.policies import denial, sentence, subjects
 from tests.model.validation import Refused, parameter_check
 from tests.model.world import World
 
@@ -146,6 +148,8 @@ class Client:
             self._before(fault, op)
         if world.throttle is not None:
             world.throttle.take(name, params, world.clock.now)
+        if world.denials and not self.owner and op.service == "ec2":
+            self._ask_policies(name, params)
         if params.get("DryRun"):
             self._try_dry(op, params, fault)
         answer = op.rule(world, params, Context(fault, self.owner))
@@ -155,6 +159,13 @@ class Client:
         if fault is not None:
             self._after(fault, op)
         return answer
+
+    def _ask_policies(self, action: str, params: Params) -> None:
+        world = self.world
+        denied = denial(world.denials, self.caller, params, subjects(world, action, params), world.clock.now)
+        if denied is not None:
+            user = f"arn:aws:sts::{world.rules.account}:assumed-role/{self.caller}"
+            raise Refused("UnauthorizedOperation", sentence(user, *denied))
 
     def _try_dry(self, op: Operation, params: Params, fault: Fault | None) -> NoReturn:
         """Permissions are checked in any case; whether EC2 checks more, no page says."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from tests.model.faults import Lag, Throttle
 from tests.model.judge import WRITING, Ledger
+from tests.model.policies import Deny
 from tests.model.records import (
     INSTANCE_VALUES,
     NO_FACTS,
@@ -87,6 +88,7 @@ class World:
         self.ledger = Ledger()
         self.lag: Lag | None = None
         self.throttle: Throttle | None = None
+        self.denials: tuple[Deny, ...] = ()
         self.on_call: Hook | None = None
         self.on_answer: Hook | None = None
         self.on_change: Callable[[], None] | None = None
@@ -99,6 +101,7 @@ class World:
         """A copy that goes its own way, without the hooks. Records are shared: nobody changes a record."""
         other: World = World.__new__(World)
         other.rules, other.durations, other.lag = self.rules, self.durations, self.lag
+        other.denials = self.denials
         other.clock = Clock(self.clock.now, other._run_to)
         other.instances = self.instances.clone()
         other.volumes = self.volumes.clone()
