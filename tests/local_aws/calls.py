@@ -233,5 +233,5 @@ def customer_key(key: str | None, region: str) -> str | None:
     try:
         found = kms_backends[ACCOUNT][region].describe_key(key) if key else None
     except KeyError:
-        return None
+        return key if key and key.startswith("arn:") and f":{ACCOUNT}:" not in key else None
     return str(found.arn) if found and is_customers(found) else None

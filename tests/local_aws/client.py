@@ -270,6 +270,11 @@ class LocalAws:
         """No policy denies anything any more."""
         self.call("clear_denials")
 
+    def set_key(self, key: str, *, usable: bool) -> None:
+        """Whether EC2 can use a KMS key (ARN), as one that another account shares. Else it can use the enabled keys of
+        this account."""
+        self.call("set_key", key=key, usable=usable)
+
     # EC2
 
     def fingerprint(self, resource_id: str) -> str:

@@ -131,6 +131,10 @@ class Control:
     def clear_denials(self) -> None:
         self._world.denials = ()
 
+    def set_key(self, key: str, usable: bool) -> None:
+        """Whether EC2 can use a KMS key, whatever KMS says."""
+        self._world.keys[key] = usable
+
     # EC2
 
     def content(self, resource_id: str) -> Any:

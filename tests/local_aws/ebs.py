@@ -422,9 +422,9 @@ class StrictEbs:
             return key
 
     def key_usable(self, key: str | None) -> bool:
-        """Whether the key exists and is enabled."""
-        if key is None:
-            return True
+        """Whether the key exists in this account and is enabled, unless a test says otherwise."""
+        if key is None or key in self.world.keys:
+            return key is None or self.world.keys[key]
         try:
             return str(kms_backends[self.account_id][self.region_name].describe_key(key).key_state) == "Enabled"
         except KeyError:

@@ -32,6 +32,8 @@ class World:
     faults: Faults = field(default_factory=Faults)
     denials: tuple[Deny, ...] = ()
     """Policies that bind every role, whatever it allows."""
+    keys: dict[str, bool] = field(default_factory=dict)
+    """KMS keys (ARN) of which a test has said whether EC2 can use them."""
     ec2_lock: threading.RLock = field(default_factory=threading.RLock)
     """Held around every EC2 call and every change of state, because moto's EC2 is not thread-safe."""
     dry_run: bool = False

@@ -141,6 +141,13 @@ def size_and_origin(account: Account, snapshot_id: str) -> list[Any]:
     return [volume["Size"], volume["SnapshotId"] == snapshot_id]
 
 
+def volume_under(account: Account, key: str) -> list[Any]:
+    made = create(account, Encrypted=True, KmsKeyId=key)
+    account.settle(lambda: bool(account.volume(made["VolumeId"])["State"] != "creating"))
+    found = account.volume(made["VolumeId"])
+    return [made["State"], found["State"], found["KmsKeyId"] == key]
+
+
 def new_value_of_a_tag(account: Account, volume_id: str) -> str:
     account.ec2.create_tags(Resources=[volume_id], Tags=[{"Key": "k0", "Value": "new"}])
     return account.tags(account.volume(volume_id))["k0"]
@@ -604,6 +611,12 @@ RULES = [
         Refusal("InvalidParameterDependency"),
     ),
     Rule(
+        "a volume under a key that EC2 cannot use is promised, and ends in error",
+        lambda a: a.unusable_key(),
+        volume_under,
+        ["creating", "error", True],
+    ),
+    Rule(
         "an unknown zone is refused",
         nothing,
         lambda a, _: create(a, AvailabilityZone="us-east-1z"),
@@ -734,6 +747,12 @@ RULES = [
     ),
     Rule("a dry run changes nothing", everything_to_try, changed_by_dry_runs, False),
     Rule("a dry run uses no client token up", free_volume, token_of_a_dry_run, 2),
+    Rule(
+        "a dry run does not notice that EC2 cannot use a key",
+        lambda a: a.unusable_key(),
+        lambda a, key: create(a, Encrypted=True, KmsKeyId=key, DryRun=True),
+        Refusal("DryRunOperation"),
+    ),
     # describing
     Rule("tag filters take wildcards", tagged_volume, found_by_wildcard, [True, False, True]),
     Rule("volumes come in pages", seven_volumes, pages_of_volumes, [5, 2]),

@@ -5,6 +5,7 @@ when the test moves the clock past it. Nothing here judges: see `judge`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from heapq import heappop, heappush
 from typing import Any
@@ -241,6 +242,13 @@ class World:
         if instance is None or instance.state != "running":
             raise ValueError(f"{instance_id} is not running, so it cannot be shut down.")
         self.stop(instance, reason, "")
+
+    def break_key(self, key: str) -> None:
+        """From now on EC2 cannot use the key: it was disabled, or the other account that it is of does not share it."""
+        self.rules = replace(self.rules, broken_keys=self.rules.broken_keys | {key})
+
+    def mend_key(self, key: str) -> None:
+        self.rules = replace(self.rules, broken_keys=self.rules.broken_keys - {key})
 
     def new_id(self, prefix: str) -> str:
         """Ids in no order of age, as in EC2: nothing may rely on the smallest being the oldest."""

@@ -469,6 +469,35 @@ def test_a_volume_with_a_key_that_does_not_exist_ends_in_error(deployed: Deploym
     assert "KMS" in last[-1]["cause"]
 
 
+def test_of_each_key_a_test_can_say_whether_ec2_can_use_it(deployed: Deployment) -> None:
+    kms = deployed.client("kms")
+    mine, disabled = (kms.create_key()["KeyMetadata"]["Arn"] for _ in range(2))
+    foreign, shared = (f"arn:aws:kms:{REGION}:999999999999:key/{name}" for name in ("foreign", "shared"))
+    kms.disable_key(KeyId=disabled.rsplit("/", 1)[-1])
+    deployed.aws.set_key(shared, usable=True)
+
+    def made_under(key: str) -> str:
+        made = deployed.ec2.create_volume(**PLACE, Encrypted=True, KmsKeyId=key)
+        deployed.aws.wait_until_quiet()
+        return str(deployed.ec2.describe_volumes(VolumeIds=[made["VolumeId"]])["Volumes"][0]["State"])
+
+    assert [made_under(key) for key in (mine, shared, disabled, foreign)] == [
+        "available",
+        "available",
+        "error",
+        "error",
+    ]
+    deployed.aws.set_key(mine, usable=False)
+    assert made_under(mine) == "error"
+
+
+def test_a_key_of_another_account_is_logged_as_a_customers(deployed: Deployment) -> None:
+    foreign = f"arn:aws:kms:{REGION}:999999999999:key/foreign"
+    volume_id = deployed.ec2.create_volume(**PLACE, Encrypted=True, KmsKeyId=foreign)["VolumeId"]
+    deployed.ec2.describe_volumes(VolumeIds=[volume_id])
+    assert deployed.aws.calls()[-1]["kms_keys"] == {volume_id: foreign}
+
+
 def test_a_start_can_be_made_to_fall_back_to_stopped(deployed: Deployment) -> None:
     instance_id = deployed.launch()
     deployed.ec2.stop_instances(InstanceIds=[instance_id])

@@ -487,6 +487,22 @@ class TestFaults:
         assert ec2.describe_volumes()["Volumes"][0]["State"] == "error"
         assert "disabled" in world.outbox[-1].body["detail"]["cause"]
 
+    def test_each_key_breaks_and_is_mended_for_itself(self) -> None:
+        world = World()
+        other = world.clone()
+        world.break_key("arn:k")
+
+        def made_under(world: World, key: str) -> Any:
+            ec2 = EC2Client(world)
+            made = ec2.create_volume(AvailabilityZone="us-east-1a", Size=1, Encrypted=True, KmsKeyId=key)
+            world.clock.advance(5)
+            return ec2.describe_volumes(VolumeIds=[made["VolumeId"]])["Volumes"][0]["State"]
+
+        assert [made_under(world, key) for key in ("arn:k", "arn:l")] == ["error", "available"]
+        assert made_under(other, "arn:k") == "available"
+        world.mend_key("arn:k")
+        assert made_under(world, "arn:k") == "available"
+
 
 class TestThrottling:
     def test_a_bucket_runs_empty_and_fills_again(self) -> None:
