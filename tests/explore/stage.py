@@ -72,6 +72,7 @@ DESCRIBES = frozenset(
         "DescribeSnapshots",
         "DescribeLockedSnapshots",
         "DescribeSnapshotTierStatus",
+        "DescribeVolumesModifications",
     ]
 )
 
@@ -539,6 +540,9 @@ class Stage:
                 sorted(world.snapshots.current()),
                 sorted((at, step, a, b) for at, _, step, a, b in world._due if step != "forget"),
                 sorted(world.tokens),
+                list(world.modifications.current()),
+                world.denials,
+                sorted(world.rules.broken_keys),
                 sorted(kept.latest.items()),
                 sorted(kept.kept.items()),
                 sorted(kept.waived),

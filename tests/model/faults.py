@@ -28,6 +28,7 @@ class Fault(Enum):
     DENIED = "UnauthorizedOperation, no effect: the role may not do this"
     SNAPSHOT_FAILS = "the snapshot made here will end in error"
     VOLUME_FAILS = "the volume made here will end in error"
+    MODIFICATION_FAILS = "the modification of a volume begun here will fail"
     NO_CAPACITY = "InsufficientInstanceCapacity"
     START_FALLS_BACK = "the instance started here falls back to stopped (Client.InternalError)"
 
@@ -35,6 +36,7 @@ class Fault(Enum):
 STRIKES_AT: Mapping[Fault, str] = {
     Fault.SNAPSHOT_FAILS: "CreateSnapshot",
     Fault.VOLUME_FAILS: "CreateVolume",
+    Fault.MODIFICATION_FAILS: "ModifyVolume",
     Fault.NO_CAPACITY: "StartInstances",
     Fault.START_FALLS_BACK: "StartInstances",
 }
@@ -130,6 +132,7 @@ BUCKETS: Mapping[str, Bucket] = {
     "DescribeSnapshots": DESCRIBE,
     "DescribeLockedSnapshots": DESCRIBE,
     "DescribeSnapshotTierStatus": DESCRIBE,
+    "DescribeVolumesModifications": DESCRIBE,
     "ModifySnapshotTier": SNAPSHOTS_AND_VOLUMES,
     "RestoreSnapshotTier": SNAPSHOTS_AND_VOLUMES,
 }

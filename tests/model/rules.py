@@ -287,6 +287,82 @@ def stopping_instance(account: Account) -> Machine:
     return machine
 
 
+def modification(account: Account, volume_id: str) -> dict[str, Any]:
+    """The latest of the volume; empty if it was never modified."""
+    filters = [{"Name": "volume-id", "Values": [volume_id]}]
+    found = account.ec2.describe_volumes_modifications(Filters=filters)["VolumesModifications"]
+    return dict(found[0]) if found else {}
+
+
+def leaves(account: Account, volume_id: str, state: str) -> None:
+    account.settle(lambda: bool(modification(account, volume_id)["ModificationState"] != state))
+
+
+def modified_volume(account: Account) -> str:
+    """One that has just been enlarged."""
+    volume_id = account.new_volume()
+    account.ec2.modify_volume(VolumeId=volume_id, Size=2)
+    leaves(account, volume_id, "modifying")
+    leaves(account, volume_id, "optimizing")
+    return volume_id
+
+
+def modifying_volume(account: Account) -> str:
+    volume_id = account.new_volume()
+    account.ec2.modify_volume(VolumeId=volume_id, Size=2)
+    return volume_id
+
+
+def way_of_a_modification(account: Account, volume_id: str) -> list[tuple[str, int, int]]:
+    """Its state, and the size and throughput of the volume, at each of its steps."""
+
+    def seen() -> tuple[str, int, int]:
+        volume = account.volume(volume_id)
+        return modification(account, volume_id)["ModificationState"], volume["Size"], volume["Throughput"]
+
+    account.ec2.modify_volume(VolumeId=volume_id, Size=3, Throughput=200)
+    way = [seen()]
+    for state in ("modifying", "optimizing"):
+        leaves(account, volume_id, state)
+        way.append(seen())
+    return way
+
+
+def told_of_a_modification(account: Account, volume_id: str) -> list[Any]:
+    found = modification(account, volume_id)
+    names = ("OriginalSize", "TargetSize", "OriginalVolumeType", "TargetVolumeType", "TargetIops", "Progress")
+    return [*(found[name] for name in names), found["StartTime"] < found["EndTime"]]
+
+
+def volume_of_another_type(account: Account, volume_id: str) -> list[Any]:
+    account.ec2.modify_volume(VolumeId=volume_id, VolumeType="gp3")
+    leaves(account, volume_id, "modifying")
+    volume = account.volume(volume_id)
+    return [volume["VolumeType"], volume["Iops"], volume["Throughput"]]
+
+
+def seven_modifications(account: Account) -> None:
+    for _ in range(7):
+        account.ec2.modify_volume(VolumeId=account.new_volume(), Size=17)
+
+
+def pages_of_modifications(account: Account, _: Any) -> list[int]:
+    pages = account.ec2.get_paginator("describe_volumes_modifications").paginate(
+        Filters=[{"Name": "target-size", "Values": ["17"]}], PaginationConfig={"PageSize": 5}
+    )
+    sizes = [len(page["VolumesModifications"]) for page in pages]
+    return [size for size in sizes if size]
+
+
+def found_by_state(account: Account, volume_id: str) -> list[bool]:
+    def found(state: str) -> bool:
+        filters = [{"Name": "modification-state", "Values": [state]}]
+        items = account.ec2.describe_volumes_modifications(Filters=filters)["VolumesModifications"]
+        return volume_id in [item["VolumeId"] for item in items]
+
+    return [found("completed"), found("modifying")]
+
+
 class Dry(NamedTuple):
     """What there is to try dry runs on: a stopped machine with a data volume, and resources of each kind."""
 
@@ -305,6 +381,7 @@ class Dry(NamedTuple):
             ("attach_volume", {"VolumeId": volume, "InstanceId": machine.id, "Device": SPARE}),
             ("detach_volume", {"VolumeId": machine.root, "InstanceId": machine.id}),
             ("delete_volume", {"VolumeId": volume}),
+            ("modify_volume", {"VolumeId": volume, "Size": 2}),
             ("create_snapshot", {"VolumeId": machine.root}),
             ("delete_snapshot", {"SnapshotId": snapshot}),
             ("lock_snapshot", {"SnapshotId": snapshot, "LockMode": "governance", "LockDuration": 1}),
@@ -631,6 +708,58 @@ RULES = [
     ),
     Rule("an unknown volume cannot be deleted", nothing, lambda a, _: a.ec2.delete_volume(VolumeId=GHOST), NO_VOLUME),
     Rule("an unknown volume has no snapshot", nothing, lambda a, _: a.ec2.create_snapshot(VolumeId=GHOST), NO_VOLUME),
+    # modifying volumes
+    Rule(
+        "a volume changes when its modification comes to optimizing",
+        free_volume,
+        way_of_a_modification,
+        [("modifying", 1, 125), ("optimizing", 3, 200), ("completed", 3, 200)],
+    ),
+    Rule(
+        "a modification tells what was and what is to be",
+        modified_volume,
+        told_of_a_modification,
+        [1, 2, "gp3", "gp3", 3000, 100, True],
+    ),
+    Rule(
+        "a volume of another type gets what is usual for it",
+        lambda a: a.new_volume(VolumeType="gp2", Size=1),
+        volume_of_another_type,
+        ["gp3", 3000, 125],
+    ),
+    Rule(
+        "a volume does not shrink",
+        lambda a: a.new_volume(Size=2),
+        lambda a, v: a.ec2.modify_volume(VolumeId=v, Size=1),
+        Refusal("InvalidParameterValue", "smaller"),
+    ),
+    Rule(
+        "a volume in modification cannot be modified",
+        modifying_volume,
+        lambda a, v: a.ec2.modify_volume(VolumeId=v, Size=3),
+        Refusal("IncorrectModificationState", "MODIFYING"),
+    ),
+    Rule(
+        "a volume is modified once in six hours",
+        modified_volume,
+        lambda a, v: a.ec2.modify_volume(VolumeId=v, Size=3),
+        Refusal("VolumeModificationRateExceeded"),
+    ),
+    Rule(
+        "a volume in modification cannot be attached",
+        machine_and(modifying_volume),
+        lambda a, made: attach(a, *made),
+        Refusal("OperationNotPermitted", "in modification state: MODIFYING"),
+    ),
+    Rule("of a volume that was never modified nothing is told", free_volume, modification, {}),
+    Rule(
+        "naming a volume that was never modified is an error",
+        lambda a: [modified_volume(a), a.new_volume()],
+        lambda a, ids: a.ec2.describe_volumes_modifications(VolumeIds=ids),
+        Refusal("InvalidVolumeModification.NotFound"),
+    ),
+    Rule("modifications are found by their state", modified_volume, found_by_state, [True, False]),
+    Rule("modifications come in pages", seven_modifications, pages_of_modifications, [5, 2]),
     # snapshots
     Rule(
         "a finished snapshot is completed, at 100%, with its tags",

@@ -15,6 +15,7 @@ from tests.model.judge import WRITING, Ledger
 from tests.model.policies import Deny
 from tests.model.records import (
     INSTANCE_VALUES,
+    MODIFICATION_VALUES,
     NO_FACTS,
     ROOT,
     SNAPSHOT_VALUES,
@@ -26,6 +27,7 @@ from tests.model.records import (
     Event,
     Instance,
     Message,
+    Modification,
     Rules,
     Snapshot,
     Volume,
@@ -82,6 +84,7 @@ class World:
         self.instances: Table[Instance] = Table(INSTANCE_VALUES)
         self.volumes: Table[Volume] = Table(VOLUME_VALUES)
         self.snapshots: Table[Snapshot] = Table(SNAPSHOT_VALUES)
+        self.modifications: Table[Modification] = Table(MODIFICATION_VALUES)
         self.outbox: list[Event] = []
         self.messages: list[Message] = []
         self.tokens: dict[str, tuple[Any, Volume]] = {}  # ClientToken -> parameters, volume
@@ -107,6 +110,7 @@ class World:
         other.instances = self.instances.clone()
         other.volumes = self.volumes.clone()
         other.snapshots = self.snapshots.clone()
+        other.modifications = self.modifications.clone()
         other.outbox = self.outbox.copy()
         other.messages = self.messages.copy()
         other.tokens = self.tokens.copy()
@@ -353,6 +357,10 @@ class World:
     def set_delete_on_termination(self, attachment: Attachment, value: bool) -> None:
         self._set_attachment(attachment, attachment._replace(delete_on_termination=value))
 
+    def modify(self, modification: Modification) -> None:
+        self.modifications.put(modification, self.clock.now)
+        self.later(self.durations.modify, "optimizing", modification.id)
+
     # ---- the steps of snapshots
 
     def drop_snapshot(self, snapshot_id: str) -> None:
@@ -446,8 +454,29 @@ class World:
 
     def _deleted(self, volume_id: str, _: str) -> None:
         self.volumes.drop(volume_id, self.clock.now)
+        if self.modifications.get(volume_id) is not None:
+            self.modifications.drop(volume_id, self.clock.now)
         self._emit("EBS Volume Notification", "volume", volume_id, {"event": "deleteVolume", "result": "deleted"})
         self.later(MEMORY_SECONDS, "forget", volume_id)
+
+    def _optimizing(self, volume_id: str, _: str) -> None:
+        """The volume is what it is to be, and only slower for a while. How a failed one is left, no page says."""
+        volume, modification = self.volumes.get(volume_id), self.modifications.get(volume_id)
+        if volume is None or modification is None:
+            return
+        now = self.clock.now
+        if modification.fails:
+            self.modifications.put(modification._replace(state="failed", ended=now), now)
+            return
+        self.volumes.put(volume._replace(**modification.target._asdict()), now)
+        self.modifications.put(modification._replace(state="optimizing"), now)
+        self.later(self.durations.optimize, "modified", volume_id)
+
+    def _modified(self, volume_id: str, _: str) -> None:
+        modification = self.modifications.get(volume_id)
+        if modification is not None:
+            done = modification._replace(state="completed", ended=self.clock.now)
+            self.modifications.put(done, self.clock.now)
 
     def _snapshot_done(self, snapshot_id: str, _: str) -> None:
         snapshot = self.snapshots.get(snapshot_id)
@@ -479,6 +508,7 @@ class World:
         self.instances.forget(resource_id)
         self.volumes.forget(resource_id)
         self.snapshots.forget(resource_id)
+        self.modifications.forget(resource_id)
 
     # ---- the small parts
 
@@ -559,6 +589,8 @@ STEPS: Mapping[str, Callable[[World, str, str], None]] = {
     "available": World._available,
     "failed": World._failed,
     "deleted": World._deleted,
+    "optimizing": World._optimizing,
+    "modified": World._modified,
     "snapshot-done": World._snapshot_done,
     "tiered": World._tiered,
     "forget": World._forget,

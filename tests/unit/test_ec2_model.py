@@ -119,6 +119,9 @@ def park_and_start(world: World, instance_id: str, ec2: EC2Client) -> None:
     for device, volume_id in new.items():
         ec2.attach_volume(VolumeId=volume_id, InstanceId=instance_id, Device=device)
     world.clock.advance(100)
+    ec2.modify_volume(VolumeId=new["/dev/xvda"], Size=9)
+    world.clock.advance(100)
+    ec2.describe_volumes_modifications(VolumeIds=[new["/dev/xvda"]])
     mappings = [{"DeviceName": device, "Ebs": {"DeleteOnTermination": True}} for device in new]
     ec2.modify_instance_attribute(InstanceId=instance_id, BlockDeviceMappings=mappings)
     ec2.start_instances(InstanceIds=[instance_id])
@@ -1183,6 +1186,112 @@ class TestQuotas:
             ec2.create_snapshot(VolumeId=volume_id)
         world.clock.advance(15)
         ec2.create_snapshot(VolumeId=volume_id)
+
+
+class TestModifications:
+    def enlarged(self, world: World, volume_id: str, faults: FaultPlan | None = None, **more: Any) -> Any:
+        return EC2Client(world, faults=faults).modify_volume(VolumeId=volume_id, Size=30, **more)["VolumeModification"]
+
+    def test_a_modification_takes_its_time(self) -> None:
+        world = World(durations=Durations(modify=10, optimize=90))
+        volume_id = world.add_volume(DATA)
+        ec2 = EC2Client(world)
+        made = self.enlarged(world, volume_id)
+        assert (made["ModificationState"], made["Progress"], made["OriginalSize"]) == ("modifying", 0, 20)
+        seen = []
+        for _ in range(3):
+            world.clock.advance(45)
+            [found] = ec2.describe_volumes_modifications(VolumeIds=[volume_id])["VolumesModifications"]
+            seen.append((found["ModificationState"], found["Progress"], "EndTime" in found))
+        assert seen == [("optimizing", 45, False), ("optimizing", 90, False), ("completed", 100, True)]
+
+    def test_it_can_fail_and_leaves_the_volume_as_it_was(self) -> None:
+        world = World()
+        volume_id = world.add_volume(DATA)
+        self.enlarged(world, volume_id, at_operation("ModifyVolume", Fault.MODIFICATION_FAILS))
+        world.clock.advance(1000)
+        ec2 = EC2Client(world)
+        [found] = ec2.describe_volumes_modifications()["VolumesModifications"]
+        assert found["ModificationState"] == "failed"
+        assert ec2.describe_volumes()["Volumes"][0]["Size"] == 20
+
+    def test_after_six_hours_the_next_one_may_come(self) -> None:
+        world = World()
+        volume_id = world.add_volume(DATA)
+        self.enlarged(world, volume_id)
+        world.clock.advance(6 * 3600 - 1)
+        with pytest.raises(ClientError, match="VolumeModificationRateExceeded"):
+            self.enlarged(world, volume_id)
+        world.clock.advance(1)
+        assert self.enlarged(world, volume_id)["OriginalSize"] == 30
+
+    @pytest.mark.parametrize(
+        ("disk", "asked", "becomes"),
+        [
+            (DATA, {"Size": 25}, (25, "gp3", 4000, 250)),
+            (DATA, {"Iops": 6000}, (20, "gp3", 6000, 250)),
+            (DATA, {"VolumeType": "io2"}, (20, "io2", 3000, None)),
+            (DATA, {"VolumeType": "gp2"}, (20, "gp2", 100, None)),
+            (Disk("", 200, "gp2"), {"Size": 300}, (300, "gp2", 900, None)),
+            (Disk("", 200, "gp2"), {"VolumeType": "gp3", "Throughput": 300}, (200, "gp3", 3000, 300)),
+        ],
+    )
+    def test_what_is_not_named_stays_or_is_usual_for_the_type(self, disk: Disk, asked: Any, becomes: Any) -> None:
+        world = World()
+        volume_id = world.add_volume(disk)
+        EC2Client(world).modify_volume(VolumeId=volume_id, **asked)
+        world.clock.advance(10)
+        volume = world.volumes.get(volume_id)
+        assert volume is not None
+        assert (volume.size, volume.type, volume.iops, volume.throughput) == becomes
+
+    def test_it_changes_an_attached_volume_too_and_no_byte_on_it(self) -> None:
+        world = World()
+        instance_id = world.launch(ROOT, DATA, state="stopped")
+        before = latest(world, instance_id)
+        self.enlarged(world, volumes_of(world, instance_id)["/dev/sdf"])
+        world.clock.advance(1000)
+        assert fittings(world, instance_id)["/dev/sdf"].size == 30
+        assert latest(world, instance_id) == before
+        assert not problems(world)
+
+    def test_it_ends_with_its_volume(self) -> None:
+        world = World()
+        volume_id = world.add_volume(DATA)
+        self.enlarged(world, volume_id)
+        EC2Client(world).delete_volume(VolumeId=volume_id)
+        world.clock.advance(1000)
+        assert EC2Client(world).describe_volumes_modifications()["VolumesModifications"] == []
+        assert (world.modifications.rows, world.next_due) == ({}, None)
+
+    def test_a_read_that_lags_does_not_see_it_yet(self) -> None:
+        world = World()
+        volume_id = world.add_volume(DATA)
+        world.clock.advance(1000)
+        world.lag = Lag(60, seed=1)
+        self.enlarged(world, volume_id)
+        ec2 = EC2Client(world)
+        world.clock.advance(30)
+        assert {len(ec2.describe_volumes_modifications()["VolumesModifications"]) for _ in range(50)} == {0, 1}
+
+    def test_a_clone_has_its_own(self) -> None:
+        world = World()
+        volume_id = world.add_volume(DATA)
+        other = world.clone()
+        self.enlarged(other, volume_id)
+        assert world.modifications.get(volume_id) is None
+
+    @pytest.mark.parametrize(
+        ("params", "code"),
+        [
+            ({"Filters": [{"Name": "tag:a", "Values": ["b"]}]}, "InvalidParameterValue"),
+            ({"MaxResults": 501}, "InvalidParameterValue"),
+            ({"VolumeIds": ["vol-of-nobody"]}, r"InvalidVolume\.NotFound"),
+        ],
+    )
+    def test_what_ec2_does_not_know_is_refused(self, params: dict[str, Any], code: str) -> None:
+        with pytest.raises(ClientError, match=code):
+            EC2Client(World()).describe_volumes_modifications(**params)
 
 
 class TestDryRuns:
