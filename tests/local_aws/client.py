@@ -225,6 +225,10 @@ class LocalAws:
         """The next created volumes end in `error`, with a createVolume event that failed for a KMS cause."""
         self.call("fail", kind="create_volume", count=count, match={"snapshot": snapshot})
 
+    def fail_modification(self, *, volume: str = "*", count: int = 1) -> None:
+        """The next modifications of volumes end in `failed`."""
+        self.call("fail", kind="modify_volume", count=count, match={"volume": volume})
+
     def fail_snapshot(self, *, volume: str = "*", count: int = 1) -> None:
         """The next snapshots end in `error`, with a createSnapshot event that failed."""
         self.call("fail", kind="snapshot", count=count, match={"volume": volume})

@@ -153,6 +153,19 @@ class StrictEc2Api(EC2Response):
         shown, token = self.page(self.strict.matching_volumes(ids, self.filters()), lambda volume: volume.id)
         return ActionResult({"Volumes": shown, "NextToken": token})
 
+    def modify_volume(self) -> ActionResult:
+        self.begin_change()
+        modification = self.strict.api_modify_volume(self.arguments())
+        return ActionResult({"VolumeModification": modification.described()})
+
+    def describe_volumes_modifications(self) -> ActionResult:
+        self.error_on_dryrun()
+        ids = list(self._get_param("VolumeIds", []))
+        self.refuse_ids_with_paging(ids, "volumesSet")
+        found = self.strict.matching_modifications(ids, self.filters())
+        shown, token = self.page(found, lambda modification: modification.volume.id)
+        return ActionResult({"VolumesModifications": [m.described() for m in shown], "NextToken": token})
+
     def attach_volume(self) -> ActionResult:
         self.begin_change()
         card = int(self._get_param("EbsCardIndex") or 0)

@@ -14,8 +14,9 @@ from moto.ec2.exceptions import InvalidInstanceIdError
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.instances import Instance, InstanceState, StateReason
 
-from tests.local_aws.ebs import GIB, Attachment, StrictEbs, StrictVolume, check_tags, refusal, whole_second
+from tests.local_aws.ebs import GIB, Attachment, StrictVolume, check_tags, refusal, whole_second
 from tests.local_aws.filters import matches
+from tests.local_aws.modifications import ElasticVolumes
 from tests.local_aws.world import World
 
 CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
@@ -102,14 +103,14 @@ class StrictInstance(Instance):
         }
 
 
-class StrictBackend(StrictEbs, EC2Backend):
+class StrictBackend(ElasticVolumes, EC2Backend):
     """moto's EC2 with strict volumes, snapshots and instances. ``world`` is set when the server is wired."""
 
     world: World
 
     def __init__(self, region_name: str, account_id: str):
         EC2Backend.__init__(self, region_name, account_id)
-        StrictEbs.__init__(self)
+        ElasticVolumes.__init__(self)
         # moto creates a snapshot per public AMI; among the account's own they would slow every description down.
         self.ami_snapshots = dict(self.snapshots)
         self.snapshots.clear()

@@ -498,6 +498,25 @@ def test_a_key_of_another_account_is_logged_as_a_customers(deployed: Deployment)
     assert deployed.aws.calls()[-1]["kms_keys"] == {volume_id: foreign}
 
 
+def test_a_modification_can_be_made_to_fail_and_leaves_the_volume_as_it_was(deployed: Deployment) -> None:
+    volume_id = deployed.ec2.create_volume(**PLACE)["VolumeId"]
+    deployed.aws.wait_until_quiet()
+    deployed.aws.fail_modification(volume=volume_id)
+    deployed.ec2.modify_volume(VolumeId=volume_id, Size=2)
+    deployed.aws.wait_until_quiet()
+    [found] = deployed.ec2.describe_volumes_modifications(VolumeIds=[volume_id])["VolumesModifications"]
+    assert found["ModificationState"] == "failed"
+    assert deployed.ec2.describe_volumes(VolumeIds=[volume_id])["Volumes"][0]["Size"] == 1
+
+
+def test_after_six_hours_a_volume_can_be_modified_again(deployed: Deployment) -> None:
+    volume_id = deployed.ec2.create_volume(**PLACE)["VolumeId"]
+    deployed.aws.wait_until_quiet()
+    deployed.ec2.modify_volume(VolumeId=volume_id, Size=2)
+    deployed.aws.run(6 * 3600)
+    assert deployed.ec2.modify_volume(VolumeId=volume_id, Size=3)["VolumeModification"]["OriginalSize"] == 2
+
+
 def test_a_start_can_be_made_to_fall_back_to_stopped(deployed: Deployment) -> None:
     instance_id = deployed.launch()
     deployed.ec2.stop_instances(InstanceIds=[instance_id])
