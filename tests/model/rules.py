@@ -3,7 +3,9 @@
 tests/unit asks the model and tests/processes the local AWS.
 """
 
+import re
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import pytest
@@ -75,6 +77,22 @@ def launch_time_moves_at(account: Account, machine: Machine, *deeds: Callable[[M
     for deed in deeds:
         deed(machine)
     return bool(account.instance(machine.id)["LaunchTime"] > before)
+
+
+def asked_to_stop(account: Account, machine: Machine) -> list[Any]:
+    """Whether StateTransitionReason is of EC2's form, is the same when it has stopped, and is of after the launch."""
+    account.ec2.stop_instances(InstanceIds=[machine.id])
+    at_once = account.instance(machine.id)["StateTransitionReason"]
+    account.settle(lambda: account.state(machine) == "stopped")
+    found = account.instance(machine.id)
+    asked = re.fullmatch(r"User initiated \((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) GMT\)", at_once)
+    when = asked and datetime.strptime(f"{asked[1]}Z", "%Y-%m-%d %H:%M:%S%z")
+    return [bool(asked), found["StateTransitionReason"] == at_once, bool(when and when >= found["LaunchTime"])]
+
+
+def told_when_running(account: Account, machine: Machine) -> str:
+    account.start(machine)
+    return str(account.instance(machine.id).get("StateTransitionReason", ""))
 
 
 def restore_root(account: Account, machine: Machine) -> str:
@@ -494,6 +512,13 @@ RULES = [
         Account.stopped,
         lambda a, m: a.instance(m.id)["StateReason"]["Code"],
         "Client.UserInitiatedShutdown",
+    ),
+    Rule("a stop by its user tells when it was asked for", Account.running, asked_to_stop, [True, True, True]),
+    Rule(
+        "a running instance tells of no stop",
+        Account.stopped,
+        told_when_running,
+        "",
     ),
     Rule(
         "an unknown instance is refused by name",

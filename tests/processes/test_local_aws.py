@@ -691,11 +691,22 @@ def test_facts_that_no_call_can_set_are_described(deployed: Deployment) -> None:
     assert found["Tags"] == [{"Key": "aws:autoscaling:groupName", "Value": "group"}]
 
 
-def test_a_shutdown_in_the_guest_has_its_own_reason(deployed: Deployment) -> None:
+def test_a_shutdown_in_the_guest_has_its_own_reason_and_tells_no_time(deployed: Deployment) -> None:
     instance_id = deployed.launch()
     deployed.aws.guest_shutdown(instance_id)
     deployed.aws.wait_until_quiet()
-    assert deployed.instance(instance_id)["StateReason"]["Code"] == "Client.InstanceInitiatedShutdown"
+    found = deployed.instance(instance_id)
+    assert found["StateReason"]["Code"] == "Client.InstanceInitiatedShutdown"
+    assert found.get("StateTransitionReason", "") == ""
+
+
+def test_a_stop_is_of_the_second_in_which_it_was_asked_for(deployed: Deployment) -> None:
+    instance_id = deployed.launch()
+    deployed.aws.run(90)
+    asked = deployed.aws.now()
+    deployed.ec2.stop_instances(InstanceIds=[instance_id])
+    deployed.aws.run(90)
+    assert deployed.instance(instance_id)["StateTransitionReason"] == f"User initiated ({asked:%Y-%m-%d %H:%M:%S} GMT)"
 
 
 # Function URL

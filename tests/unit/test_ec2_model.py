@@ -993,6 +993,17 @@ class TestEvents:
         world.clock.advance(30)
         found = EC2Client(world).describe_instances()["Reservations"][0]["Instances"][0]
         assert found["StateReason"]["Code"] == "Client.InstanceInitiatedShutdown"
+        assert found["StateTransitionReason"] == ""
+
+    def test_a_stop_by_its_user_is_of_the_second_in_which_it_was_asked_for(self) -> None:
+        world = World()
+        instance_id = world.launch()
+        world.clock.advance(100.7)
+        stop(world, instance_id)
+        world.clock.advance(1000)
+        found = EC2Client(world).describe_instances()["Reservations"][0]["Instances"][0]
+        assert found["StateTransitionReason"] == "User initiated (2026-01-01 00:01:40 GMT)"
+        assert found["StateReason"]["Code"] == "Client.UserInitiatedShutdown"
 
 
 class TestQueue:
