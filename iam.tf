@@ -178,7 +178,7 @@ data "aws_iam_policy_document" "park" {
     }
   }
 
-  # Our snapshots keep what the marks of their volumes said, and when their instance was seen terminated.
+  # Our snapshots keep what the marks of their volumes said, what is denied, and when their instance was seen terminated.
   statement {
     sid       = "MarkRecords"
     actions   = ["ec2:CreateTags"]
@@ -192,7 +192,7 @@ data "aws_iam_policy_document" "park" {
     condition {
       test     = "ForAllValues:StringEquals"
       variable = "aws:TagKeys"
-      values   = ["park-volumes:mark", "park-volumes:terminated"]
+      values   = ["park-volumes:mark", "park-volumes:terminated", "park-volumes:way-back"]
     }
     condition {
       test     = "Null"
@@ -240,6 +240,19 @@ data "aws_iam_policy_document" "park" {
     condition {
       test     = "StringLike"
       variable = local.mark_tag
+      values   = local.mark_values
+    }
+  }
+
+  # A volume that was created only to try a key is deleted again.
+  statement {
+    sid       = "DeleteVolumesThatTriedKeys"
+    actions   = ["ec2:DeleteVolume"]
+    resources = [local.volume_arns]
+
+    condition {
+      test     = "StringLike"
+      variable = "aws:ResourceTag/park-volumes:rehearsal"
       values   = local.mark_values
     }
   }
@@ -296,6 +309,19 @@ data "aws_iam_policy_document" "start" {
     }
   }
 
+  # ... or as those that only try a key ...
+  statement {
+    sid       = "CreateVolumesThatTryKeys"
+    actions   = ["ec2:CreateVolume"]
+    resources = [local.volume_arns]
+
+    condition {
+      test     = "StringLike"
+      variable = "aws:RequestTag/park-volumes:rehearsal"
+      values   = local.mark_values
+    }
+  }
+
   # ... with the tags of the volumes they replace.
   statement {
     sid       = "TagNewVolumes"
@@ -322,7 +348,7 @@ data "aws_iam_policy_document" "start" {
     }
   }
 
-  # A request to start and the number of the attempt are remembered on the snapshots.
+  # A request to start, the number of the attempt, and whether the way back is allowed are remembered on the snapshots.
   statement {
     sid       = "RememberOnRecords"
     actions   = ["ec2:CreateTags"]
@@ -336,7 +362,7 @@ data "aws_iam_policy_document" "start" {
     condition {
       test     = "ForAllValues:StringEquals"
       variable = "aws:TagKeys"
-      values   = ["park-volumes:attempt", "park-volumes:start-requested"]
+      values   = ["park-volumes:attempt", "park-volumes:start-requested", "park-volumes:way-back"]
     }
     condition {
       test     = "Null"
@@ -392,6 +418,13 @@ data "aws_iam_policy_document" "start" {
       variable = local.opt_in_tag
       values   = local.opt_in_values
     }
+  }
+
+  # EC2 asks for this, too, where License Manager counts what runs; it knows no condition there.
+  statement {
+    sid       = "StartLicensedInstances"
+    actions   = ["ec2:StartInstances"]
+    resources = ["arn:${local.partition}:license-manager:${local.region}:${local.account}:license-configuration:*"]
   }
 
   # DeleteOnTermination and nothing else: the same call could also change user data or security groups. EC2 names the attribute

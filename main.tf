@@ -61,6 +61,10 @@ locals {
   # Absent, not empty, where the deployment has no prices of its own.
   prices = length(var.prices) == 0 ? {} : { PRICES = jsonencode(var.prices) }
 
+  # Whether a key of this account may be used, EC2 says when it is tried. The key of another account must be in kms_key_arns.
+  foreign_key_arns = [for arn in var.kms_key_arns : arn if split(":", arn)[4] != local.account]
+  foreign_keys     = length(local.foreign_key_arns) == 0 ? {} : { KMS_KEY_ARNS = join(" ", local.foreign_key_arns) }
+
   batching_window_seconds = 5
 
   notification = var.notification_topic_arn == null ? {} : { NOTIFICATION_TOPIC_ARN = var.notification_topic_arn }
@@ -137,7 +141,7 @@ resource "aws_lambda_function" "function" {
   reserved_concurrent_executions = each.value.reserved > 0 ? each.value.reserved : -1 # -1 reserves none, 0 would stop the function
 
   environment {
-    variables = merge(each.value.environment, local.prices, local.notification, {
+    variables = merge(each.value.environment, local.prices, local.notification, local.foreign_keys, {
       DEPLOYMENT                   = var.name
       OPT_IN_TAG_KEY               = var.opt_in_tag_key
       QUIET_PERIOD_SECONDS         = tostring(var.quiet_period_seconds)

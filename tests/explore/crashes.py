@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tests.explore.scenarios import MOMENTS, at
-from tests.explore.stage import Finding, Kind, Stage
+from tests.explore.stage import EXCUSES, Finding, Kind, Stage
 from tests.model.faults import STRIKES_AT, Call, Fault, FaultPlan, Lag, at_call
 
 FAULTS = (Fault.DIES_BEFORE, Fault.DIES_AFTER, Fault.ANSWER_LOST, Fault.THROTTLED)
@@ -48,8 +48,7 @@ def suffer(crash: Crash, seen: Counter[str], known: set[int] | None = None) -> N
     stage.seen = seen
     process = stage.begin(crash.kind)
     process.client.faults = _plan(crash)
-    if crash.fault is Fault.START_FALLS_BACK:
-        stage.excuses.append("a start fell back")
+    stage.excuses += EXCUSES.get(crash.fault, ())
     try:
         process.finish()
         conclude(stage, known)

@@ -55,6 +55,8 @@ MOMENTS = (
     "running",
     "stopped",
     "copied",
+    "asked",
+    "tried",
     "just locked",
     "locked",
     "committed",
@@ -120,9 +122,23 @@ def _copy(stage: Stage) -> None:
     stage.wait(LAG + stage.world.durations.snapshot + 70)
 
 
-def _lock(stage: Stage) -> None:
+def _ask(stage: Stage) -> None:
     stage.run("park")
     stage.wait(6)
+
+
+def _try(stage: Stage) -> None:
+    stage.run("settle")
+    stage.wait(6)
+
+
+def _lock(stage: Stage) -> None:
+    """With a key that had to be tried, the pass before deletes the volume that was created for that."""
+    for _ in range(2):
+        stage.run("park")
+        stage.wait(6)
+        if stage.instance and not stage.instance.root:
+            break
 
 
 def _outwait(stage: Stage) -> None:
@@ -189,6 +205,8 @@ def _supersede(stage: Stage) -> None:
 _STEPS = {
     "stopped": _stop,
     "copied": _copy,
+    "asked": _ask,
+    "tried": _try,
     "just locked": _lock,
     "locked": _outwait,
     "committed": _commit,

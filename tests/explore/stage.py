@@ -79,6 +79,11 @@ DESCRIBES = frozenset(
 _ID = re.compile(r"\b(?:i|vol|snap)-[0-9a-f]{8}\b")
 _TICK = re.compile(r"written=\d+")
 
+EXCUSES = {
+    Fault.START_FALLS_BACK: ("a start fell back",),
+    Fault.VOLUME_FAILS: ("a volume failed, perhaps the one that tried a key",),
+}
+"""The faults after which an instance may be refused for a while."""
 DEADLY = (Fault.DIES_BEFORE, Fault.DIES_AFTER)
 
 
@@ -485,6 +490,8 @@ class Stage:
         kept = self.world.ledger.kept.values()
         for v in self.volumes():
             if v.id in self.theirs or self.world.content(v) in kept:
+                continue
+            if tags.REHEARSAL in v.tags and "a snapshot was deleted" in self.excuses:
                 continue
             if not v.attachments:
                 raise Finding(f"{v.id} ({v.state}) is left over, and nothing will clean it. {self._situation()}")

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from tests.explore import people
 from tests.explore.crashes import conclude
 from tests.explore.scenarios import MOMENTS, SHAPES, at
-from tests.explore.stage import KINDS, Finding, Process, Stage
+from tests.explore.stage import EXCUSES, KINDS, Finding, Process, Stage
 from tests.model.faults import STRIKES_AT, Fault, Lag
 
 FAULTS = (
@@ -141,8 +141,7 @@ def _go_on(stage: Stage, process: Process, deed: Deed) -> None:
     match deed.verb:
         case "fault":
             process.faults.append(Fault[deed.what])
-            if deed.what == "START_FALLS_BACK":
-                stage.excuses.append("a start fell back")
+            stage.excuses += EXCUSES.get(Fault[deed.what], ())
         case "die":
             process.kill()
         case "finish":

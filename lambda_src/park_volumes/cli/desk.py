@@ -149,6 +149,8 @@ class Desk:
     def _park(self, this_pass: Pass, instance_id: str) -> Result | None:
         """An instance that is neither parked nor being parked is refused, for the reason in the decision."""
         result = next(iter(ParkPass(this_pass=this_pass).park([instance_id])), None)
+        if result and phase_of(result.observation) is Phase.WHOLE:
+            _settle(this_pass, instance_id)  # the start side tries the way back
         if result is None or not _at_rest(result) or self._is_parked(result):
             return result
         return replace(result, decision=replace(result.decision, outcome=Outcome.REFUSED))

@@ -13,8 +13,9 @@ def is_current(r: SnapshotRecord, volume: Volume) -> bool:
 
 def is_copy(r: SnapshotRecord, volume: Volume, a: Attachment, instance: Instance) -> bool:
     """Whether a snapshot holds all that was written to a volume that is attached to a stopped instance: it was taken
-    after the volume was attached, after the launch, and after the stop, if EC2 tells when that was."""
+    after the volume was attached, after the launch, and after the stop, if EC2 tells when that was. One that somebody
+    has archived does not count, since no volume can be created from it for days."""
     after_stop = r.started >= (instance.stopped_at or NEVER)
     in_this_stop = r.started > max(a.attach_time, instance.launch_time) and after_stop
     place = (r.device, r.card, r.delete_on_termination) == (a.device, a.card, a.delete_on_termination)
-    return in_this_stop and place and is_current(r, volume)
+    return in_this_stop and place and not r.archived and is_current(r, volume)

@@ -96,10 +96,10 @@ class Rehearsal:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """The tag ``park-volumes:way-back`` of a snapshot: what EC2 answered at ``at`` when the calls were tried that follow
-    once its volume is given up. ``denied`` is the action that it did not allow, with EC2's ``words``; empty: all are
-    allowed. ``shape`` is what a policy can tell the volume by, and ``rehearsed`` when a volume was last really created
-    with its key; None if it has none."""
+    """The tag ``park-volumes:way-back`` of a snapshot: what EC2 answered at ``at``, when the calls were tried that
+    follow once its volume is given up. ``denied`` is the action that it did not allow, with EC2's ``words``; empty: all
+    are allowed. ``shape`` is what a policy can tell the volume by, and ``rehearsed`` when a volume was last really
+    created with its key; None if it has none."""
 
     shape: str
     at: datetime
@@ -310,8 +310,8 @@ class Observation:
 
     @property
     def rehearsals(self) -> tuple[tuple[Volume, SnapshotRecord], ...]:
-        """The volumes that were created only to try a key, each with its record. As long as nothing was given up by that
-        record, no volume of its snapshot holds anything else."""
+        """The volumes that were created only to try a key, each with its record. As long as nothing was given up by
+        that record, no volume of its snapshot holds anything else."""
         tried = {r.snapshot_id: r for r in self.records if r.confirmed_at is None}
         ours = (v for v in self.volumes if v.rehearsal and v.rehearsal.instance_id == self.instance.id)
         return tuple((v, tried[v.snapshot_id]) for v in ours if v.snapshot_id in tried and not v.attachments)

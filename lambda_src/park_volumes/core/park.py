@@ -13,7 +13,7 @@ from typing import assert_never
 from park_volumes.core import steps, tags, way_back
 from park_volumes.core.archive import archive
 from park_volumes.core.evidence import is_copy, is_current
-from park_volumes.core.facts import Attachment, Observation, SnapshotRecord, TransitMark, Volume, VolumeInTransit
+from park_volumes.core.facts import NEVER, Attachment, Observation, SnapshotRecord, TransitMark, Volume, VolumeInTransit
 from park_volumes.core.phase import Phase, phase_of, start_pending
 from park_volumes.core.refusals import BY_HAND, device_taken, missing_originals, not_to_be_parked, put_back_obstacle
 from park_volumes.core.retention import discard, discard_superseded, next_discard, retain
@@ -26,7 +26,7 @@ RETRY_SNAPSHOT = timedelta(minutes=5)
 """How long after a failed snapshot the next one is taken."""
 
 
-def park(seen: Observation, settings: Settings, now: datetime, *, take_snapshots: bool = True) -> Decision:  # noqa: C901  # one case for each phase; mypy checks that none is missing
+def park(seen: Observation, settings: Settings, now: datetime, *, take_snapshots: bool = True) -> Decision:  # noqa: C901, PLR0912  # one case for each phase; mypy checks that none is missing
     """The next steps to park this instance, or the reason why there are none.
     Without ``take_snapshots``, the snapshots that are still needed are left to another message."""
     instance, phase = seen.instance, phase_of(seen)
@@ -34,6 +34,8 @@ def park(seen: Observation, settings: Settings, now: datetime, *, take_snapshots
         return retain(seen, settings, now)
     if not tags.opted_in(instance.tags, settings):
         return Decision(reason=f"{instance.id} is not opted in.")
+    if over := _rehearsals_over(seen, settings, now):
+        return over
     if dead := [v.id for v in seen.restored if v.state == "error"]:
         reason = f"{', '.join(dead)} for {instance.id} could not be created and is deleted; its snapshot is kept."
         deleted = tuple(steps.DeleteVolume(volume_id=v) for v in dead)
@@ -59,13 +61,24 @@ def park(seen: Observation, settings: Settings, now: datetime, *, take_snapshots
             assert_never(phase)
 
 
+def _rehearsals_over(seen: Observation, settings: Settings, now: datetime) -> Decision | None:
+    """Delete the volumes that were created only to try a key, once the verdict is written, or the pass that should have
+    written it is over."""
+    tried = [(v, r.verdict) for v, r in seen.rehearsals if v.state in ("available", "error")]
+    old = now - settings.quiet_period
+    over = [v.id for v, verdict in tried if v.created < old or (verdict and verdict.at >= v.created)]
+    reason = f"{', '.join(over)} was created only to try a key of {seen.instance.id}, and is deleted."
+    delete = tuple(steps.DeleteVolume(volume_id=v) for v in over)
+    return going_on(reason, steps=(delete,), again=DETACHING) if over else None
+
+
 def needs_park_pass(seen: Observation, settings: Settings, now: datetime) -> bool:
     """Whether a park pass should look at this instance closer. The sweep itself sees only marked volumes."""
     phase = phase_of(seen)
     match phase:
         case Phase.ENDED:
             return bool(retain(seen, settings, now).steps)
-        case _ if seen.in_transit:
+        case _ if seen.in_transit or seen.rehearsals:
             return True
         case Phase.CHANGING:
             return False
@@ -239,7 +252,7 @@ def _lock(seen: Observation, settings: Settings, now: datetime, generation: str,
         at=now,
     )
     marks = tuple(steps.MarkVolume(volume_id=r.volume_id, mark=mark, target=r.target) for r in copies)
-    if waiting := _await_way_back(seen, now, copies, marks) or _end_rehearsals(seen):
+    if waiting := _await_way_back(seen, now, copies, marks) or _await_end_of_rehearsal(seen, settings, now, copies):
         return waiting
     to_lock = [r.snapshot_id for r in copies if settings.lock_snapshots and r.snapshot_id not in seen.locked]
     locks = tuple(steps.LockSnapshot(snapshot_id=i) for i in to_lock)
@@ -269,14 +282,17 @@ def _await_way_back(
     return going_on(reason, steps=stages(ask), again=way_back.ANSWERED)
 
 
-def _end_rehearsals(seen: Observation) -> Decision | None:
-    """Delete the volumes that were created only to try a key, once that is known."""
-    if not seen.rehearsals:
+def _await_end_of_rehearsal(
+    seen: Observation, settings: Settings, now: datetime, copies: Sequence[SnapshotRecord]
+) -> Decision | None:
+    """Wait until every volume that was created only to try a key is deleted, and none can appear any more: a pass may
+    have created another one because it did not see the verdict yet."""
+    verdicts = (way_back.verdict_on(r, seen) for r in copies)
+    over = max((v.rehearsed for v in verdicts if v and v.rehearsed), default=NEVER) + settings.settle_period
+    if now > over and not seen.rehearsals:
         return None
-    over = [v for v, r in seen.rehearsals if v.state in ("available", "error") and r.verdict and r.verdict.at > v.created]
-    delete = tuple(steps.DeleteVolume(volume_id=v.id) for v in over)
-    reason = f"A volume was created only to try a key of {seen.instance.id}; it is deleted before anything is detached."
-    return going_on(reason, steps=stages(delete), again=DETACHING)
+    reason = f"A volume was created to try a key of {seen.instance.id}; it is deleted before anything is detached."
+    return going_on(reason, again=max(over - now, DETACHING))
 
 
 def _detach(v: Volume, a: Attachment) -> steps.DetachVolume:

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from fnmatch import fnmatchcase
 
 from park_volumes.core import tags
 from park_volumes.core.facts import Instance, Observation, SnapshotRecord, Volume, VolumeInTransit
@@ -111,11 +110,11 @@ def _of_volume(v: Volume) -> str:
 
 
 def _by_key(v: Volume, i: Instance, settings: Settings) -> str:
-    """A key of the same account may be the one that AWS manages, which needs no permission. One of another account needs
-    one, and every key is tried before anything is given up."""
+    """A key of the same account may be the one that AWS manages, which needs no permission. One of another account
+    needs one. Every key is tried before anything is given up."""
     key = v.spec.kms_key
     owner = key.split(":")[4] if key.startswith("arn:") else i.owner
-    if not key or owner == i.owner or any(fnmatchcase(key, allowed) for allowed in settings.kms_key_arns):
+    if not key or owner == i.owner or key in settings.kms_key_arns:
         return ""
     words = f"Its volume {v.id} is encrypted with {key} of another account, which the start role may not use"
     return f"{words}. Add the key to kms_key_arns, and let its key policy allow the start role."

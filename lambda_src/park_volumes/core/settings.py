@@ -10,7 +10,7 @@ class Settings:
     """The settings of one deployment.
     ``prices``: USD a month by the names of ``prices.py``; empty if the prices of the region are unknown.
     ``volume_initialization_rate``: MiB/s; 0 loads blocks on first access.
-    ``kms_key_arns``: the keys that the start role may use; empty: every key of the account."""
+    ``kms_key_arns``: the keys of other accounts that the start role may use."""
 
     deployment: str
     opt_in_tag_key: str

@@ -34,6 +34,7 @@ from park_volumes.run.start_pass import StartPass
 
 CLOSEST = 3
 SECONDS = re.compile(r"[0-9]{1,3}")
+DENIED = "Nothing is lost. Let the start role of ParkVolumes do that, and start the instance again."
 BOOTING = timedelta(seconds=1)
 """The pause between two looks at an instance while the caller waits."""
 WITHOUT_SIGNING_IN = {("GET", "/"), ("GET", "/openapi.json")}
@@ -229,6 +230,8 @@ def _with_position(result: Result) -> Result:
 
 
 def _must_have_worked(result: Result) -> None:
+    if isinstance(result.error, Ec2Error) and result.error.denied:
+        raise Problem(HTTPStatus.CONFLICT, "refused", f"{result.error} {DENIED}")
     if result.error:
         raise Problem(HTTPStatus.BAD_GATEWAY, "ec2_refused", f"{result.error} Nothing is lost; the sweep tries again.")
     if result.decision.outcome is Outcome.REFUSED:

@@ -5,7 +5,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
 from park_volumes.aws import Ec2
+from park_volumes.core.facts import Verdict
 from park_volumes.handlers import environment, runtime
 from park_volumes.handlers.notices import FunctionLocation, Notices
 from park_volumes.handlers.pace import Pace
@@ -40,6 +41,9 @@ IDS_PER_MESSAGE = 25
 MESSAGES_PER_CALL = 10
 FULL_BATCH = 190
 """Messages, as in the event source mapping: if a batch is full, other messages are waiting."""
+
+known = dict[str, datetime]()
+verdicts = dict[str, Verdict]()
 
 logger = Logger()
 client = boto3.client("ec2", config=runtime.patient())
@@ -85,7 +89,7 @@ class _Batch:
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Handle SQS records. SQS delivers those named in the answer again after their visibility timeout."""
-    this_pass = runtime.begin_pass(ec2, SETTINGS, context)
+    this_pass = runtime.begin_pass(ec2, SETTINGS, context, known)
     location = FunctionLocation.of_function(context.invoked_function_arn)
     batch = _read(event["Records"])
     pace.begin(turn=this_pass.began + _turn(len(event["Records"])), deadline=this_pass.deadline)
@@ -95,7 +99,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         if batch.reminder and this_pass.began.day == 1:
             notices.send_words(MONTHLY, of_the_month(fleet, SETTINGS), location)
         _send(park_sweep(fleet, SETTINGS, this_pass.began), delay=0, looks=0, reminder=batch.reminder)
-    parking = ParkPass(this_pass=this_pass)
+    parking = ParkPass(this_pass=this_pass, verdicts=verdicts)
     results = parking.park(batch.ids - {SWEEP}, snapshot_just_completed=batch.snapshot_just_completed)
     for result in results:
         runtime.log(logger, result)

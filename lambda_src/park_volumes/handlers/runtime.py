@@ -1,7 +1,8 @@
 """What both Lambdas need from their runtime: the clock, the time limit, the SDK."""
 
 import gc
-from datetime import timedelta
+from collections.abc import MutableMapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -22,13 +23,13 @@ def clock() -> Clock:
     return SystemClock()
 
 
-def begin_pass(ec2: Ec2, settings: Settings, context: LambdaContext) -> Pass:
-    """A pass that ends in time to write the answer."""
+def begin_pass(ec2: Ec2, settings: Settings, context: LambdaContext, known: MutableMapping[str, datetime]) -> Pass:
+    """A pass that ends in time to write the answer; ``known`` is what it shares with others of this function."""
     gc.enable()
     its_clock = clock()
     began = its_clock.now()
     left = timedelta(milliseconds=context.get_remaining_time_in_millis())
-    return Pass(ec2=ec2, settings=settings, clock=its_clock, began=began, deadline=began + left - MARGIN)
+    return Pass(ec2=ec2, settings=settings, clock=its_clock, began=began, deadline=began + left - MARGIN, known=known)
 
 
 def patient() -> Config:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -32,6 +33,7 @@ logger = Logger()
 client = boto3.client("ec2", config=runtime.prompt())
 pace = Pace(runtime.clock(), functions=1)
 queue = Queue()
+known = dict[str, datetime]()
 client.meta.events.register("before-call.ec2", pace)
 client.meta.events.register("needs-retry.ec2", pace.again)  # type: ignore[arg-type]  # the stubs expect hooks to return nothing
 ec2 = Ec2(client, deployment=SETTINGS.deployment)
@@ -54,7 +56,7 @@ class FailedPass(Exception):
 @logger.inject_lambda_context(log_event=False, clear_state=True)  # whatever the environment says: events contain tokens
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer a Function URL request (payload format 2.0), start for a schedule, or handle an event."""
-    this_pass = runtime.begin_pass(ec2, SETTINGS, context)
+    this_pass = runtime.begin_pass(ec2, SETTINGS, context, known)
     busy = pace.begin(turn=this_pass.deadline, deadline=this_pass.deadline)
     starts = StartPass(this_pass=this_pass, queue=queue)
     location = FunctionLocation.of_function(context.invoked_function_arn)

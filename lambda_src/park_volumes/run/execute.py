@@ -103,6 +103,7 @@ class _Execution:
     ready: set[str] = field(default_factory=set)
     attaching: set[str] = field(default_factory=set)
     stage: Stage = ()
+    notes: list[str] = field(default_factory=list)
 
     def run(self) -> Result:
         clock = self.this_pass.clock
@@ -128,7 +129,7 @@ class _Execution:
                 with suppress(Ec2Error):
                     remember_denial(self.this_pass, self.observation, error)
             return replace(self._ended(Ending.FAILED), error=error)
-        return self._ended(Ending.COMPLETE)
+        return self._ended(Ending.COMPLETE, note=" ".join(self.notes))
 
     def _do_stages(self) -> None:
         for stage in self.decision.steps:
@@ -203,7 +204,9 @@ class _Execution:
                 self.attaching.add(self._volume_of(step))
             case steps.ArchiveSnapshot() | steps.RestoreSnapshotTier():
                 self._change_tier(step)
-            case steps.SetDeleteOnTermination() | steps.UnmarkVolumes():
+            case steps.SetDeleteOnTermination():
+                self._set_flags(step)
+            case steps.UnmarkVolumes():
                 self._unless_done(step)
             case steps.TryGivingUp():
                 try_giving_up(self.this_pass, self.observation, step)
@@ -213,6 +216,19 @@ class _Execution:
                 self.confirmations[self.observation.instance.id] = step
             case _:
                 ec2.writes.do(step)
+
+    def _set_flags(self, step: steps.SetDeleteOnTermination) -> None:
+        """A flag that EC2 does not let us set does not keep an instance from starting. Its volume keeps its mark, and
+        as long as it has one, the flag is set again and again, and told."""
+        try:
+            self._unless_done(step)
+        except Raced:
+            raise
+        except Ec2Error as error:
+            starts = any(isinstance(s, steps.StartInstance) for s in self.decision.every_step)
+            if not starts or not error.refused:
+                raise
+            self.notes.append(f"{error} It is tried again once the instance runs.")
 
     def _unless_done(self, step: steps.SetDeleteOnTermination | steps.UnmarkVolumes) -> None:
         """The role may change only what is marked, so a second pass is denied what is already done."""

@@ -36,10 +36,17 @@ def observe_instances(
     if not instances:
         return {}
     snapshots = ec2.snapshots_of(i.id for i in instances)
-    volumes = _volumes(ec2, instances, snapshots.records, ec2.marked_volumes(i.id for i in instances))
+    marked = ec2.marked_volumes(i.id for i in instances)
+    rehearsals = ec2.rehearsals(_may_have_rehearsed(snapshots.records)) if locks else []
+    volumes = _volumes(ec2, instances, snapshots.records, [*marked, *rehearsals])
     moving = ec2.moving(r.snapshot_id for r in snapshots.records if may_move(r))
     found = assemble(instances, snapshots, volumes, _locked(ec2, snapshots) if locks else frozenset(), moving)
     return _with_others(ec2, found) if locks else found
+
+
+def _may_have_rehearsed(records: Iterable[SnapshotRecord]) -> set[str]:
+    """The ids of the instances for which a volume may exist that was created only to try a key."""
+    return {r.instance_id for r in records if r.spec.kms_key and r.confirmed_at is None}
 
 
 def _with_others(ec2: Ec2Reads, found: Mapping[str, Observation]) -> dict[str, Observation]:
@@ -102,7 +109,10 @@ def assemble(
     by_id = {v.id: v for v in volumes}
     ids_of: dict[str, set[str]] = defaultdict(set)
     for v in by_id.values():
-        for instance_id in (*(a.instance_id for a in v.attachments), *((v.mark.instance_id,) if v.mark else ())):
+        for instance_id in (
+            *(a.instance_id for a in v.attachments),
+            *(t.instance_id for t in (v.mark, v.rehearsal) if t),
+        ):
             ids_of[instance_id].add(v.id)
     found = {}
     for i in instances:
@@ -125,7 +135,8 @@ def observe_fleet(ec2: Ec2Reads, settings: Settings) -> list[Observation]:
     instances = ec2.instances_tagged({settings.opt_in_tag_key: OPTED_IN})
     snapshots = ec2.every_snapshot()
     instances += _ended(ec2, snapshots, known={i.id for i in instances})
-    return list(assemble(instances, snapshots, ec2.every_marked_volume()).values())
+    rehearsals = ec2.every_rehearsal() if _may_have_rehearsed(snapshots.records) else []
+    return list(assemble(instances, snapshots, [*ec2.every_marked_volume(), *rehearsals]).values())
 
 
 def park_sweep(fleet: Sequence[Observation], settings: Settings, now: datetime) -> list[str]:

@@ -1,15 +1,17 @@
 """A pass of the park side: one look at the instances that a batch names, and the next steps for each."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import zip_longest
 
 from park_volumes.aws.errors import Ec2Error
-from park_volumes.core.facts import Observation, SnapshotRecord
+from park_volumes.core.facts import Observation, SnapshotRecord, Verdict
 from park_volumes.core.park import park
+from park_volumes.core.phase import Phase, phase_of
 from park_volumes.core.steps import ConfirmSnapshots, Decision, Step
+from park_volumes.core.way_back import FRESH, is_allowed, shape_of
 from park_volumes.run.context import OutOfTime, Pass
 from park_volumes.run.execute import POLL, Confirmations, Ending, Result, execute
 from park_volumes.run.observe import observe, observe_not_shown
@@ -22,6 +24,8 @@ class NotConfirmed(Exception):
 @dataclass(frozen=True, kw_only=True)
 class ParkPass:
     this_pass: Pass
+    verdicts: MutableMapping[str, Verdict] = field(default_factory=dict)
+    """What earlier passes have read, by shape."""
     _confirmations: Confirmations = field(default_factory=dict)
     """The last step of each lock, by instance; done at the end for all of them at once."""
 
@@ -31,7 +35,7 @@ class ParkPass:
         reads, settings, began = self.this_pass.ec2.reads, self.this_pass.settings, self.this_pass.began
         named = set(ids)
         shown = observe(reads, named, locks=True, may_move=self._old_enough)
-        every = shown | observe_not_shown(reads, named - shown.keys())
+        every = self._with_verdicts(shown) | observe_not_shown(reads, named - shown.keys())
         decisions = [
             (o, park(o, settings, began, take_snapshots=i not in snapshot_just_completed)) for i, o in every.items()
         ]
@@ -45,6 +49,17 @@ class ParkPass:
         for instance_id, error in self._confirm().items():
             results[instance_id] = replace(results[instance_id], ending=Ending.FAILED, error=error)
         return [results[o.instance.id] for o, _ in decisions]
+
+    def _with_verdicts(self, every: Mapping[str, Observation]) -> dict[str, Observation]:
+        """The same with the verdicts on volumes that look alike to a policy; EC2 is asked if one is missing."""
+        began = self.this_pass.began
+        copied = [o for o in every.values() if phase_of(o) is Phase.WHOLE]
+        done = [(r, o.instance) for o in copied for r in o.of_this_stop if r.state == "completed"]
+        if not all(is_allowed(self.verdicts.get(shape_of(r, i)), began) for r, i in done):
+            hours = {f"{at:%Y-%m-%dT%H}" for at in (began - FRESH, began)}
+            read = self.this_pass.ec2.reads.verdicts(sorted(hours))
+            self.verdicts.update({v.shape: v for v in sorted(read, key=lambda v: v.at)})
+        return {i: replace(o, verdicts=dict(self.verdicts)) for i, o in every.items()}
 
     def _old_enough(self, r: SnapshotRecord) -> bool:
         """Whether a snapshot may have been sent to the archive."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from park_volumes.aws.errors import Ec2Error
+from park_volumes.aws.errors import Ec2Error, Raced
 from park_volumes.core import steps
 from park_volumes.core.facts import Observation, SnapshotRecord, Verdict
 from park_volumes.core.start import initialization_rate
@@ -90,6 +90,8 @@ def _with_key_tried(this_pass: Pass, r: SnapshotRecord, parts: Sequence[Snapshot
         volume_id, _ = this_pass.ec2.writes.create_volume(
             steps.CreateVolume(record=smallest, token=token, rehearsal=True)
         )
+    except Raced:
+        raise
     except Ec2Error as error:
         if not error.refused:
             raise
