@@ -239,6 +239,37 @@ def lock_states(account: Account, snapshot_ids: list[str]) -> list[tuple[int, st
     return [(snapshot_ids.index(item["SnapshotId"]), item["LockState"]) for item in found]
 
 
+def found_by_lock_state(account: Account, snapshot_id: str) -> list[bool]:
+    def found(state: str) -> bool:
+        filters = [{"Name": "lock-state", "Values": [state]}]
+        items = account.ec2.describe_locked_snapshots(Filters=filters)["Snapshots"]
+        return snapshot_id in [item["SnapshotId"] for item in items]
+
+    return [found("governance"), found("compliance")]
+
+
+def pages_of_locked_snapshots(account: Account, locked: list[str]) -> list[bool]:
+    """Whether they take several pages, of which none is too long, and each stands there once."""
+    page = account.ec2.describe_locked_snapshots(MaxResults=5)
+    pages = [[item["SnapshotId"] for item in page["Snapshots"]]]
+    while page.get("NextToken"):
+        page = account.ec2.describe_locked_snapshots(MaxResults=5, NextToken=page["NextToken"])
+        pages.append([item["SnapshotId"] for item in page["Snapshots"]])
+    found = [snapshot_id for ids in pages for snapshot_id in ids]
+    return [len(pages) > 1, max(map(len, pages)) <= 5, [found.count(snapshot_id) for snapshot_id in locked] == [1] * 6]
+
+
+def attach_times(account: Account, machine: Machine) -> list[bool]:
+    """Of a volume attached later, whether the answers to both calls and the description agree to the second."""
+    volume_id = account.new_volume()
+    attached = attach(account, machine, volume_id)
+    account.settle(lambda: account.attachments(volume_id) == ["attached"])
+    described = account.volume(volume_id)["Attachments"][0]["AttachTime"]
+    detached = account.ec2.detach_volume(VolumeId=volume_id)
+    told = [answer["AttachTime"].replace(microsecond=0) for answer in (attached, detached)]
+    return [described.microsecond == 0, told == [described, described]]
+
+
 def five_pending_snapshots(account: Account) -> str:
     volume_id = account.new_volume()
     for _ in range(5):
@@ -508,6 +539,12 @@ RULES = [
         True,
     ),
     Rule(
+        "LaunchTime is in whole seconds",
+        Account.running,
+        lambda a, m: a.instance(m.id)["LaunchTime"].microsecond,
+        0,
+    ),
+    Rule(
         "a stop by its user gives the reason",
         Account.stopped,
         lambda a, m: a.instance(m.id)["StateReason"]["Code"],
@@ -650,6 +687,7 @@ RULES = [
         Refusal("InvalidParameterValue"),
     ),
     Rule("an instance runs again from a restored root volume", Account.rootless, restore_root, "running"),
+    Rule("AttachTime is the same to the second wherever it is told", Account.running, attach_times, [True, True]),
     # creating volumes
     Rule("the same client token answers with the same volume", nothing, same_volume_twice, True),
     Rule(
@@ -816,6 +854,18 @@ RULES = [
         lambda a: [a.new_snapshot(), a.locked_snapshot()],
         lock_states,
         [(1, "governance")],
+    ),
+    Rule(
+        "locked snapshots are found by the state of the lock",
+        Account.locked_snapshot,
+        found_by_lock_state,
+        [True, False],
+    ),
+    Rule(
+        "locked snapshots come in pages",
+        lambda a: [a.locked_snapshot() for _ in range(6)],
+        pages_of_locked_snapshots,
+        [True, True, True],
     ),
     Rule(
         "a snapshot can be used on its way to the archive and not there",
