@@ -270,6 +270,25 @@ def attach_times(account: Account, machine: Machine) -> list[bool]:
     return [described.microsecond == 0, told == [described, described]]
 
 
+def pending_on(account: Account, volume_id: str) -> list[str]:
+    """The descriptions of the snapshots that are pending on the volume, whoever makes them."""
+    account.ec2.create_snapshot(VolumeId=volume_id, Description="ours")
+    account.ec2.create_snapshot(VolumeId=volume_id, Description="This snapshot is created by the AWS Backup service.")
+    filters = [{"Name": "volume-id", "Values": [volume_id]}, {"Name": "status", "Values": ["pending"]}]
+    found = account.ec2.describe_snapshots(OwnerIds=["self"], Filters=filters)["Snapshots"]
+    return sorted(snapshot["Description"] for snapshot in found)
+
+
+def forged(account: Account, made: tuple[Machine, str]) -> list[bool]:
+    """Whether each kind of resource bears the tags that are written on it, as if they were ours."""
+    machine, snapshot_id = made
+    tags = dict.fromkeys(("park-volumes:mark", "park-volumes:deployment", "park-volumes:x"), "park-volumes forged")
+    new = [{"Key": key, "Value": value} for key, value in tags.items()]
+    account.ec2.create_tags(Resources=[machine.id, machine.root, snapshot_id], Tags=new)
+    found = account.instance(machine.id), account.volume(machine.root), account.snapshot(snapshot_id)
+    return [tags.items() <= account.tags(resource).items() for resource in found]
+
+
 def five_pending_snapshots(account: Account) -> str:
     volume_id = account.new_volume()
     for _ in range(5):
@@ -898,7 +917,19 @@ RULES = [
         lambda a, v: a.ec2.create_snapshot(VolumeId=v),
         Refusal("ConcurrentSnapshotLimitExceeded"),
     ),
+    Rule(
+        "snapshots of anybody's are pending on a volume",
+        free_volume,
+        pending_on,
+        ["This snapshot is created by the AWS Backup service.", "ours"],
+    ),
     # tags
+    Rule(
+        "whoever may tag can write tags like ours on anything",
+        machine_and(lambda a: a.new_snapshot()),
+        forged,
+        [True, True, True],
+    ),
     Rule(
         "tags of AWS cannot be written",
         free_volume,

@@ -1246,6 +1246,33 @@ class TestQuotas:
         ec2.create_snapshot(VolumeId=volume_id)
 
 
+class TestOthers:
+    """What owners and their tools do."""
+
+    def test_an_owner_can_copy_the_tags_of_one_snapshot_to_another_and_no_fact(self) -> None:
+        world = World()
+        volume_id = world.add_volume(DATA)
+        person = EC2Client(world, "person", owner=True)
+        backup = snapshot(world, volume_id, person)
+        ec2 = EC2Client(world, "park")
+        tags = [MARK, {"Key": "park-volumes:device", "Value": "/dev/sdf"}]
+        specified = [{"ResourceType": "snapshot", "Tags": tags}]
+        ours = ec2.create_snapshot(VolumeId=volume_id, Description="ours", TagSpecifications=specified)["SnapshotId"]
+        person.create_tags(Resources=[backup], Tags=tags)
+        found = {item["SnapshotId"]: item for item in ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]}
+        assert found[backup]["Tags"] == found[ours]["Tags"]
+        assert found[backup]["StartTime"] < found[ours]["StartTime"]
+        assert (found[backup]["Description"], found[ours]["Description"]) == ("", "ours")
+
+    def test_a_snapshot_of_an_owner_can_be_pending_for_long(self) -> None:
+        world = World(durations=Durations(snapshot=4 * 3600))
+        volume_id = world.add_volume(DATA)
+        EC2Client(world, "person", owner=True).create_snapshot(VolumeId=volume_id, Description="a backup")
+        world.clock.advance(3 * 3600)
+        filters = [{"Name": "volume-id", "Values": [volume_id]}, {"Name": "status", "Values": ["pending"]}]
+        assert len(EC2Client(world).describe_snapshots(OwnerIds=["self"], Filters=filters)["Snapshots"]) == 1
+
+
 class TestModifications:
     def enlarged(self, world: World, volume_id: str, faults: FaultPlan | None = None, **more: Any) -> Any:
         return EC2Client(world, faults=faults).modify_volume(VolumeId=volume_id, Size=30, **more)["VolumeModification"]
