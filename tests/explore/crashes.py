@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tests.explore.scenarios import MOMENTS, at
-from tests.explore.stage import STRIKES_AT, Finding, Kind, Stage
-from tests.model.faults import Call, Fault, FaultPlan, Lag, at_call
+from tests.explore.stage import Finding, Kind, Stage
+from tests.model.faults import STRIKES_AT, Call, Fault, FaultPlan, Lag, at_call
 
 FAULTS = (Fault.DIES_BEFORE, Fault.DIES_AFTER, Fault.ANSWER_LOST, Fault.THROTTLED)
 LATE_FAULTS = tuple(STRIKES_AT)
@@ -64,8 +64,8 @@ def _plan(crash: Crash) -> FaultPlan:
 
     def plan(call: Call) -> Fault | None:
         nonlocal left
-        left -= call.operation == STRIKES_AT[crash.fault]
-        return crash.fault if left == 0 and call.operation == STRIKES_AT[crash.fault] else None
+        left -= call.may_have(crash.fault)
+        return crash.fault if left == 0 and call.may_have(crash.fault) else None
 
     return plan
 

@@ -72,15 +72,9 @@ DESCRIBES = frozenset(
         "DescribeSnapshots",
         "DescribeLockedSnapshots",
         "DescribeSnapshotTierStatus",
+        "DescribeVolumesModifications",
     ]
 )
-STRIKES_AT: Mapping[Fault, str] = {
-    Fault.SNAPSHOT_FAILS: "CreateSnapshot",
-    Fault.VOLUME_FAILS: "CreateVolume",
-    Fault.NO_CAPACITY: "StartInstances",
-    Fault.START_FALLS_BACK: "StartInstances",
-}
-"""The faults that only one operation can have; any other strikes at whatever call comes next."""
 
 _ID = re.compile(r"\b(?:i|vol|snap)-[0-9a-f]{8}\b")
 _TICK = re.compile(r"written=\d+")
@@ -193,7 +187,7 @@ class Process:
     def _fault(self, call: Call) -> Fault | None:
         self.calls += 1
         for fault in self.faults:
-            if STRIKES_AT.get(fault, call.operation) == call.operation:
+            if call.may_have(fault):
                 self.faults.remove(fault)
                 self.stage.seen[f"fault: {fault.value}"] += 1
                 return fault
@@ -316,12 +310,12 @@ class Stage:
             self._take_up()
         if process is None:
             return
-        if operation not in DESCRIBES and not process.client.dead:
+        if not _reads(operation, params) and not process.client.dead:
             self._check_consent(process, operation, params)
             self._check_start_request(process, operation, params)
 
     def _after_call(self, operation: str, params: Mapping[str, Any]) -> None:
-        if operation in DESCRIBES:
+        if _reads(operation, params):
             return
         process = self._acting()
         if process is not None:
@@ -548,6 +542,9 @@ class Stage:
                 sorted(world.snapshots.current()),
                 sorted((at, step, a, b) for at, _, step, a, b in world._due if step != "forget"),
                 sorted(world.tokens),
+                list(world.modifications.current()),
+                world.denials,
+                sorted(world.rules.broken_keys),
                 sorted(kept.latest.items()),
                 sorted(kept.kept.items()),
                 sorted(kept.waived),
@@ -567,6 +564,11 @@ class Stage:
             f"{self.state}; park: {to_park.reason} {[len(s) for s in to_park.steps]}; "
             f"start: {to_start.reason}; volumes: {volumes}; excuses: {self.excuses}"
         )
+
+
+def _reads(operation: str, params: Mapping[str, Any]) -> bool:
+    """Whether a call changes nothing, as no dry run does."""
+    return operation in DESCRIBES or bool(params.get("DryRun"))
 
 
 def _resources(params: Mapping[str, Any]) -> list[str]:

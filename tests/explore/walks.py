@@ -13,8 +13,8 @@ from typing import NamedTuple
 from tests.explore import people
 from tests.explore.crashes import conclude
 from tests.explore.scenarios import MOMENTS, SHAPES, at
-from tests.explore.stage import KINDS, STRIKES_AT, Finding, Process, Stage
-from tests.model.faults import Fault, Lag
+from tests.explore.stage import KINDS, Finding, Process, Stage
+from tests.model.faults import STRIKES_AT, Fault, Lag
 
 FAULTS = (
     Fault.DIES_BEFORE,

@@ -115,12 +115,14 @@ def _start_instances(call: Call) -> Iterator[Request]:
 
 
 def _modify_instance_attribute(call: Call) -> Iterator[Request]:
-    """The instance with the attribute's name, and the volumes of the devices that are changed."""
+    """The instance with the attribute's name, and the volumes of the devices that are changed, if there are any."""
     parameters, instance = dict(call["parameters"]), call["parameters"]["InstanceId"]
     (attribute,) = parameters.keys() - {"InstanceId", "DryRun"}
     yield _on(call, "ec2:ModifyInstanceAttribute", instance, {"ec2:Attribute": [attribute]})
     for mapping in parameters.get("BlockDeviceMappings", []):
-        disk = call["attached"][instance][mapping["DeviceName"]]
+        disk = call["attached"].get(instance, {}).get(mapping["DeviceName"])
+        if disk is None:
+            continue
         arn = ec2_arn(disk["volume"], call["region"])
         yield Request(action="ec2:ModifyInstanceAttribute", resource=arn, context=_tags(disk["tags"]))
 

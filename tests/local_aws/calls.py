@@ -9,7 +9,7 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from html import unescape
 from typing import Any
@@ -20,11 +20,14 @@ from moto.ec2.models import ec2_backends
 from moto.kms.models import kms_backends
 from moto.ssm.models import ssm_backends
 
+from tests.iam.reference import type_of
+from tests.iam.requests import requests
 from tests.local_aws.cloudtrail import CloudTrail
 from tests.local_aws.credentials import Caller, caller_of
 from tests.local_aws.ebs import is_customers
 from tests.local_aws.instances import StrictBackend, StrictInstance
 from tests.local_aws.world import ACCOUNT, World
+from tests.model.policies import Subject, denial, sentence
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +37,9 @@ ERROR_MESSAGE = re.compile(r"<Message>(.*?)</Message>", re.DOTALL)
 ERROR_CODE = re.compile(r"<Code>([^<]+)</Code>|\"__type\": *\"(?:[^\"#]*#)?([^\"]+)\"")
 KEPT = 100_000
 ERROR_STATUS = 400
+DRY_RUN = "DryRunOperation"
+STATUS_OF_A_DRY_RUN = 412
+"""moto knows no statuses of EC2's errors."""
 
 
 def plain(value: Any) -> Any:
@@ -88,9 +94,9 @@ class CallLog:
         key = ACCESS_KEY.search(str(response.headers.get("Authorization", "")))
         caller = caller_of(key[1]) if key else None
         call = self.begun(response, caller, key[1] if key else "anonymous")
-        order = self._world.faults.take("api", operation=call["operation"], caller=call["caller"])
         status, headers, body = 500, {}, ""
         try:
+            order = self.order(call)
             if order is None or order.get("after"):
                 status, headers, body = answer(response)
             if order is not None:
@@ -104,10 +110,32 @@ class CallLog:
             if int(status) >= ERROR_STATUS:
                 named = str(headers.get("x-amzn-errortype") or headers.get("X-Amzn-ErrorType") or "InternalError")
                 call["error"] = next(filter(None, found.groups())) if found else named.split(":", maxsplit=1)[0]
+            if call["error"] == DRY_RUN:
+                status, headers = STATUS_OF_A_DRY_RUN, {**headers, "status": str(STATUS_OF_A_DRY_RUN)}
             call["status"] = int(status)
         said = ERROR_MESSAGE.search(body if isinstance(body, str) else "")
         self._trail.record(call, caller, unescape(said[1]) if said else "")
         return status, headers, body
+
+    def order(self, call: dict[str, Any]) -> dict[str, Any] | None:
+        """How the call is to be refused, if it is: by a policy, or by a failure that was ordered."""
+        denied = self.denied(call)
+        if denied is not None:
+            message = sentence(call["caller"], *denied)
+            return {"code": "UnauthorizedOperation", "message": message, "status": 403}
+        dry = "true" if call["parameters"].get("DryRun") else "false"
+        return self._world.faults.take("api", operation=call["operation"], caller=call["caller"], dry_run=dry)
+
+    def denied(self, call: dict[str, Any]) -> tuple[str, str] | None:
+        """The action and the ARN that a policy denies. Owners, who are IAM users here, are not bound."""
+        if not self._world.denials or call["role"] is None or call["service"] != "ec2":
+            return None
+        subjects = [
+            Subject(r.action.removeprefix("ec2:"), type_of(r.resource), r.resource, resource_tags(r.context))
+            for r in requests(call)
+            if r.action.startswith("ec2:")
+        ]
+        return denial(self._world.denials, call["caller"], call["parameters"], subjects, self._world.clock.now())
 
     @staticmethod
     def refused(response: BaseResponse, code: str, message: str, status: int) -> Any:
@@ -194,10 +222,16 @@ class CallLog:
         return {"kms_keys": {parameters["Name"]: key} if key else {}}
 
 
+def resource_tags(context: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """The tags among the keys of a condition context."""
+    prefix = "aws:ResourceTag/"
+    return {key.removeprefix(prefix): values[0] for key, values in context.items() if key.startswith(prefix)}
+
+
 def customer_key(key: str | None, region: str) -> str | None:
     """The ARN of a KMS key that a customer made; None for AWS's own, which every caller in the account may use."""
     try:
         found = kms_backends[ACCOUNT][region].describe_key(key) if key else None
     except KeyError:
-        return None
+        return key if key and key.startswith("arn:") and f":{ACCOUNT}:" not in key else None
     return str(found.arn) if found and is_customers(found) else None

@@ -21,6 +21,7 @@ from typing import IO, Any
 import boto3
 
 from tests.local_aws.settings import Settings
+from tests.model.policies import Deny
 
 # The example key pair of AWS's own documentation (the same as in credentials.py, which needs moto).
 ADMIN_KEY = "AKIAIOSFODNN7EXAMPLE"
@@ -210,18 +211,23 @@ class LocalAws:
         status: int = 400,
         after: bool = False,
         caller: str = "*",
+        dry_run: bool = False,
     ) -> None:
-        """Refuses the next calls of an API operation (wildcards allowed).
+        """Refuses the next calls of an API operation (wildcards allowed), or the next dry runs.
 
         With ``after`` they take effect and only the answer is lost. SDKs retry status 500 and throttling codes, and
         each try counts.
         """
-        match = {"operation": operation, "caller": caller}
+        match = {"operation": operation, "caller": caller, "dry_run": str(dry_run).lower()}
         self.call("fail", kind="api", count=count, match=match, code=code, message=message, status=status, after=after)
 
     def fail_volume(self, *, snapshot: str = "*", count: int = 1) -> None:
         """The next created volumes end in `error`, with a createVolume event that failed for a KMS cause."""
         self.call("fail", kind="create_volume", count=count, match={"snapshot": snapshot})
+
+    def fail_modification(self, *, volume: str = "*", count: int = 1) -> None:
+        """The next modifications of volumes end in `failed`."""
+        self.call("fail", kind="modify_volume", count=count, match={"volume": volume})
 
     def fail_snapshot(self, *, volume: str = "*", count: int = 1) -> None:
         """The next snapshots end in `error`, with a createSnapshot event that failed."""
@@ -258,6 +264,20 @@ class LocalAws:
     def clear_faults(self) -> None:
         """Takes back all ordered failures that have not happened yet."""
         self.call("clear_faults")
+
+    def deny(self, policy: Deny) -> None:
+        """From now on EC2 refuses to roles what this policy denies. The callers in it are ARNs of sessions of roles:
+        `*-park` is the park function, `*-start` the start function."""
+        self.call("deny", **policy.as_json())
+
+    def clear_denials(self) -> None:
+        """No policy denies anything any more."""
+        self.call("clear_denials")
+
+    def set_key(self, key: str, *, usable: bool) -> None:
+        """Whether EC2 can use a KMS key (ARN), as one that another account shares. Else it can use the enabled keys of
+        this account."""
+        self.call("set_key", key=key, usable=usable)
 
     # EC2
 

@@ -35,6 +35,7 @@ from tests.local_aws.lambdas import Lambdas
 from tests.local_aws.queues import Mappings
 from tests.local_aws.schedules import Scheduler
 from tests.local_aws.world import ACCOUNT, World
+from tests.model.policies import Deny
 
 GONE = ("terminated", "shutting-down")
 
@@ -122,6 +123,17 @@ class Control:
 
     def clear_faults(self) -> None:
         self._world.faults.clear()
+
+    def deny(self, **policy: Any) -> None:
+        """One more policy that denies; see tests/model/policies.py."""
+        self._world.denials = (*self._world.denials, Deny.of_json(policy))
+
+    def clear_denials(self) -> None:
+        self._world.denials = ()
+
+    def set_key(self, key: str, usable: bool) -> None:
+        """Whether EC2 can use a KMS key, whatever KMS says."""
+        self._world.keys[key] = usable
 
     # EC2
 

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from moto.core.utils import utcnow
-from moto.ec2.exceptions import EC2ClientError, InvalidVolumeIdError
+from moto.ec2.exceptions import DryRunClientError, EC2ClientError, InvalidVolumeIdError
 from moto.ec2.models.elastic_block_store import Snapshot, Volume
 from moto.ec2.utils import random_snapshot_id, random_volume_id
 from moto.kms.models import kms_backends
@@ -278,6 +278,11 @@ class StrictEbs:
         self.ami_snapshots: dict[str, Snapshot] = {}
         self.volume_tokens: dict[str, tuple[dict[str, Any], StrictVolume]] = {}
 
+    def end_dry_run(self) -> None:
+        """All that EC2 may check is checked, and nothing is changed yet."""
+        if self.world.dry_run:
+            raise DryRunClientError()
+
     def arn(self, kind: str, resource_id: str) -> str:
         """The ARN of an instance or volume; a snapshot's has no account."""
         account = "" if kind == "snapshot" else self.account_id
@@ -306,6 +311,7 @@ class StrictEbs:
                     "IdempotentParameterMismatch",
                     "The client token you have provided is associated with a request with other parameters.",
                 )
+            self.end_dry_run()
             return volume
         check_tags(tags)
         volume = self.new_volume(rest, params.get("AvailabilityZone"))
@@ -352,6 +358,7 @@ class StrictEbs:
         rate = params.get("VolumeInitializationRate")
         if rate is not None and not (snapshot and MIN_INITIALIZATION_RATE <= rate <= MAX_INITIALIZATION_RATE):
             raise refusal("InvalidParameterValue", "VolumeInitializationRate is 100 to 300 and needs a snapshot")
+        self.end_dry_run()
         volume = StrictVolume(  # type: ignore[abstract]  # moto's own Volume leaves them abstract, too
             ec2_backend=self,
             volume_id=random_volume_id(),
@@ -415,9 +422,9 @@ class StrictEbs:
             return key
 
     def key_usable(self, key: str | None) -> bool:
-        """Whether the key exists and is enabled."""
-        if key is None:
-            return True
+        """Whether the key exists in this account and is enabled, unless a test says otherwise."""
+        if key is None or key in self.world.keys:
+            return key is None or self.world.keys[key]
         try:
             return str(kms_backends[self.account_id][self.region_name].describe_key(key).key_state) == "Enabled"
         except KeyError:
@@ -435,6 +442,7 @@ class StrictEbs:
             )
         if volume.state not in {"available", "error"}:
             raise refusal("IncorrectState", f"The volume '{volume_id}' is in state '{volume.state}'")
+        self.end_dry_run()
         self.let_go(volume)
 
     def let_go(self, volume: StrictVolume) -> None:
@@ -479,6 +487,7 @@ class StrictEbs:
             )
         if device == instance.root_device_name and card:
             raise refusal("InvalidParameterValue", "The root volume can only be attached to EBS card 0")
+        self.end_dry_run()
         attachment = self.put_on(volume, instance, device, ends_with_instance=False, card=card)
 
         def attached() -> None:
@@ -520,6 +529,7 @@ class StrictEbs:
             raise refusal("IncorrectState", f"Unable to detach root volume '{volume_id}' from instance '{instance.id}'")
         if attachment.status == "detaching":
             raise refusal("IncorrectState", f"Volume '{volume_id}' is in the 'detaching' state.")
+        self.end_dry_run()
         attachment.status = "detaching"
         seconds = 0.0 if force else self.world.settings.detach_seconds
         self.world.later(seconds, f"{volume_id} is detached", lambda: self.take_off(attachment))
@@ -559,6 +569,7 @@ class StrictEbs:
             raise refusal(
                 "ConcurrentSnapshotLimitExceeded", "Maximum allowed in-progress snapshots for a single volume exceeded."
             )
+        self.end_dry_run()
         snapshot = StrictSnapshot(
             ec2_backend=self,
             snapshot_id=random_snapshot_id(),
@@ -614,12 +625,12 @@ class StrictEbs:
             raise refusal(
                 "InvalidSnapshot.InUse", f"The snapshot {snapshot_id} is currently in use by {snapshot.from_ami}"
             )
-        if isinstance(snapshot, StrictSnapshot):
-            if snapshot.lock and snapshot.lock.state != "expired":
-                raise refusal("SnapshotLocked", f"The snapshot '{snapshot_id}' is locked and can't be deleted.")
-            if snapshot.status == "pending":
-                snapshot.delete_when_completed = True
-                return
+        if isinstance(snapshot, StrictSnapshot) and snapshot.lock and snapshot.lock.state != "expired":
+            raise refusal("SnapshotLocked", f"The snapshot '{snapshot_id}' is locked and can't be deleted.")
+        self.end_dry_run()
+        if isinstance(snapshot, StrictSnapshot) and snapshot.status == "pending":
+            snapshot.delete_when_completed = True
+            return
         self.forget_snapshot(snapshot_id)
 
     def api_lock_snapshot(self, params: dict[str, Any]) -> StrictSnapshot:
@@ -642,6 +653,7 @@ class StrictEbs:
         old = snapshot.lock
         if old and old.state == "compliance" and (mode != "compliance" or duration < old.duration_days):
             raise refusal("OperationNotPermitted", f"The snapshot '{snapshot.id}' is locked in compliance mode.")
+        self.end_dry_run()
         snapshot.lock = SnapshotLock(
             mode=mode,
             created_on=now,
@@ -658,6 +670,7 @@ class StrictEbs:
             raise refusal("SnapshotNotLocked", f"The snapshot '{snapshot_id}' is not locked.")
         if snapshot.lock.state == "compliance":
             raise refusal("OperationNotPermitted", f"The snapshot '{snapshot_id}' is locked in compliance mode.")
+        self.end_dry_run()
         snapshot.lock = None
 
     def api_modify_snapshot_tier(self, snapshot_id: str) -> StrictSnapshot:
@@ -665,6 +678,7 @@ class StrictEbs:
         snapshot = self.own_snapshot(snapshot_id)
         if snapshot.status != "completed" or snapshot.storage_tier == "archive" or snapshot.moving:
             raise refusal("IncorrectState", f"The snapshot '{snapshot.id}' can't be archived now.")
+        self.end_dry_run()
         snapshot.last_tiering_start_time = utcnow()
         self.move(snapshot, "archive", "archival", self.world.settings.archive_seconds)
         return snapshot
@@ -674,6 +688,7 @@ class StrictEbs:
         snapshot = self.own_snapshot(snapshot_id)
         if snapshot.storage_tier != "archive" or snapshot.moving:
             raise refusal("IncorrectState", f"The snapshot '{snapshot.id}' can't be restored from the archive now.")
+        self.end_dry_run()
         snapshot.restore_start_time = utcnow()
         self.move(snapshot, "standard", "permanent-restore", self.world.settings.thaw_seconds)
         return snapshot

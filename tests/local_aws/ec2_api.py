@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from typing import Any
 
 from moto.core.responses import ActionResult, EmptyResult
@@ -30,7 +31,27 @@ class StrictEc2Api(EC2Response):
 
     def call_action(self) -> Any:
         with self.world.ec2_lock:
-            return super().call_action()
+            try:
+                status, headers, body = super().call_action()
+            finally:
+                self.world.dry_run = False
+        return status, headers, self.as_recorded(body)
+
+    def as_recorded(self, body: Any) -> Any:
+        """The answer with the AttachTime that the settings want; moto writes whole seconds only."""
+        settings = self.world.settings
+        if self._get_action() in ("AttachVolume", "DetachVolume"):
+            if settings.attach_milliseconds:
+                body = body.replace(".000Z</attachTime>", ".432Z</attachTime>")
+            if settings.attach_times_hidden:
+                body = re.sub("<attachTime>[^<]*</attachTime>", "", body)
+        return body
+
+    def begin_change(self) -> None:
+        """A dry run ends here, or, where EC2 checks more than permissions, in StrictEbs.end_dry_run."""
+        if not self.world.settings.dry_run_checks:
+            self.error_on_dryrun()
+        self.world.dry_run = bool(self._get_param("DryRun", False))
 
     def arguments(self) -> dict[str, Any]:
         """The parameters under their API names."""
@@ -92,14 +113,14 @@ class StrictEc2Api(EC2Response):
             raise refusal("MissingParameter", "The request must contain the parameter deviceName")
 
     def stop_instances(self) -> ActionResult:
+        self.begin_change()
         ids = self._get_param("InstanceIds", [])
-        self.error_on_dryrun()
         changed = self.strict.stop_instances(ids, hibernate=bool(self._get_param("Hibernate", False)))
         return self.changes("StoppingInstances", changed)
 
     def start_instances(self) -> ActionResult:
+        self.begin_change()
         ids = self._get_param("InstanceIds", [])
-        self.error_on_dryrun()
         return self.changes("StartingInstances", self.strict.start_instances(ids))
 
     @staticmethod
@@ -122,18 +143,18 @@ class StrictEc2Api(EC2Response):
         mappings = self._get_param("BlockDeviceMappings", [])
         if not mappings:
             return super().modify_instance_attribute()
-        self.error_on_dryrun()
+        self.begin_change()
         self.strict.set_delete_on_termination(self._get_param("InstanceId"), [dict(m) for m in mappings])
         return EmptyResult()
 
     # Volumes
 
     def create_volume(self) -> ActionResult:
-        self.error_on_dryrun()
+        self.begin_change()
         return ActionResult(self.strict.api_create_volume(self.arguments(), self.requested_tags("volume")))
 
     def delete_volume(self) -> ActionResult:
-        self.error_on_dryrun()
+        self.begin_change()
         self.strict.api_delete_volume(self._get_param("VolumeId"))
         return EmptyResult()
 
@@ -144,8 +165,21 @@ class StrictEc2Api(EC2Response):
         shown, token = self.page(self.strict.matching_volumes(ids, self.filters()), lambda volume: volume.id)
         return ActionResult({"Volumes": shown, "NextToken": token})
 
-    def attach_volume(self) -> ActionResult:
+    def modify_volume(self) -> ActionResult:
+        self.begin_change()
+        modification = self.strict.api_modify_volume(self.arguments())
+        return ActionResult({"VolumeModification": modification.described()})
+
+    def describe_volumes_modifications(self) -> ActionResult:
         self.error_on_dryrun()
+        ids = list(self._get_param("VolumeIds", []))
+        self.refuse_ids_with_paging(ids, "volumesSet")
+        found = self.strict.matching_modifications(ids, self.filters())
+        shown, token = self.page(found, lambda modification: modification.volume.id)
+        return ActionResult({"VolumesModifications": [m.described() for m in shown], "NextToken": token})
+
+    def attach_volume(self) -> ActionResult:
+        self.begin_change()
         card = int(self._get_param("EbsCardIndex") or 0)
         device = self._get_param("Device")
         if not device:
@@ -155,7 +189,7 @@ class StrictEc2Api(EC2Response):
         )
 
     def detach_volume(self) -> ActionResult:
-        self.error_on_dryrun()
+        self.begin_change()
         attachment = self.strict.api_detach_volume(
             self._get_param("VolumeId"),
             self._get_param("InstanceId"),
@@ -167,14 +201,14 @@ class StrictEc2Api(EC2Response):
     # Snapshots
 
     def create_snapshot(self) -> ActionResult:
-        self.error_on_dryrun()
+        self.begin_change()
         tags = self.requested_tags("snapshot")
         snapshot = self.strict.api_create_snapshot(self._get_param("VolumeId"), self._get_param("Description"), tags)
         return ActionResult(snapshot)
 
     def create_snapshots(self) -> ActionResult:
         """CreateSnapshots, CopyTagsFromSource included."""
-        self.error_on_dryrun()
+        self.begin_change()
         spec = self._get_param("InstanceSpecification", {})
         instance = self.strict.get_instance(spec["InstanceId"])
         left_out = set(spec.get("ExcludeDataVolumeIds") or [])
@@ -191,7 +225,7 @@ class StrictEc2Api(EC2Response):
         return ActionResult({"Snapshots": snapshots})
 
     def delete_snapshot(self) -> ActionResult:
-        self.error_on_dryrun()
+        self.begin_change()
         self.strict.api_delete_snapshot(self._get_param("SnapshotId"))
         return EmptyResult()
 
@@ -205,13 +239,13 @@ class StrictEc2Api(EC2Response):
         return ActionResult({"Snapshots": shown, "NextToken": token})
 
     def lock_snapshot(self) -> ActionResult:
-        self.error_on_dryrun()
+        self.begin_change()
         snapshot = self.strict.api_lock_snapshot(self.arguments())
         assert snapshot.lock is not None
         return ActionResult({"SnapshotId": snapshot.id, **snapshot.lock.described()})
 
     def unlock_snapshot(self) -> ActionResult:
-        self.error_on_dryrun()
+        self.begin_change()
         self.strict.api_unlock_snapshot(self._get_param("SnapshotId"))
         return ActionResult({"SnapshotId": self._get_param("SnapshotId")})
 
@@ -220,6 +254,8 @@ class StrictEc2Api(EC2Response):
         ids = list(self._get_param("SnapshotIds", []))
         found: list[tuple[StrictSnapshot, dict[str, Any]]] = []
         for snapshot in self.strict.matching_snapshots(ids, {}, ["self"]):
+            if ids and self.world.settings.unlocked_ids_refused and not getattr(snapshot, "lock", None):
+                raise refusal("SnapshotNotLocked", f"The snapshot '{snapshot.id}' is not locked.")
             if isinstance(snapshot, StrictSnapshot) and snapshot.lock:
                 lock = snapshot.lock
                 state = lock.state
@@ -230,12 +266,12 @@ class StrictEc2Api(EC2Response):
         return ActionResult({"Snapshots": locked, "NextToken": token})
 
     def modify_snapshot_tier(self) -> ActionResult:
-        self.error_on_dryrun()
+        self.begin_change()
         snapshot = self.strict.api_modify_snapshot_tier(self._get_param("SnapshotId"))
         return ActionResult({"SnapshotId": snapshot.id, "TieringStartTime": snapshot.last_tiering_start_time})
 
     def restore_snapshot_tier(self) -> ActionResult:
-        self.error_on_dryrun()
+        self.begin_change()
         if not self._get_param("PermanentRestore"):
             raise NotImplementedError("The local AWS restores from the archive permanently only.")
         snapshot = self.strict.api_restore_snapshot_tier(self._get_param("SnapshotId"))
@@ -262,16 +298,16 @@ class StrictEc2Api(EC2Response):
     # Tags
 
     def create_tags(self) -> ActionResult:
+        self.begin_change()
         ids = self._get_param("Resources", [])
         validate_resource_ids(ids)
         self.strict.do_resources_exist(ids)
-        self.error_on_dryrun()
         self.strict.api_create_tags(ids, {tag["Key"]: tag.get("Value", "") for tag in self._get_param("Tags", [])})
         return EmptyResult()
 
     def delete_tags(self) -> ActionResult:
+        self.begin_change()
         ids = self._get_param("Resources", [])
         validate_resource_ids(ids)
-        self.error_on_dryrun()
         self.strict.api_delete_tags(ids, {tag["Key"]: tag.get("Value") for tag in self._get_param("Tags", [])})
         return EmptyResult()

@@ -8,6 +8,7 @@ from typing import Any
 KINDS = (
     "api",  # a call is refused: operation, code, message (and `after`: the call takes effect, its answer is lost)
     "create_volume",  # the volume ends in `error`, as with a disabled KMS key
+    "modify_volume",  # the modification ends in `failed`, and the volume stays as it was
     "snapshot",  # the snapshot ends in `error`
     "start",  # StartInstances succeeds, the instance falls back to stopped: code, message of the StateReason
     "drop_event",

@@ -14,8 +14,9 @@ from moto.ec2.exceptions import InvalidInstanceIdError
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.instances import Instance, InstanceState, StateReason
 
-from tests.local_aws.ebs import GIB, Attachment, StrictEbs, StrictVolume, check_tags, refusal, whole_second
+from tests.local_aws.ebs import GIB, Attachment, StrictVolume, check_tags, refusal, whole_second
 from tests.local_aws.filters import matches
+from tests.local_aws.modifications import ElasticVolumes
 from tests.local_aws.world import World
 
 CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
@@ -102,14 +103,14 @@ class StrictInstance(Instance):
         }
 
 
-class StrictBackend(StrictEbs, EC2Backend):
+class StrictBackend(ElasticVolumes, EC2Backend):
     """moto's EC2 with strict volumes, snapshots and instances. ``world`` is set when the server is wired."""
 
     world: World
 
     def __init__(self, region_name: str, account_id: str):
         EC2Backend.__init__(self, region_name, account_id)
-        StrictEbs.__init__(self)
+        ElasticVolumes.__init__(self)
         # moto creates a snapshot per public AMI; among the account's own they would slow every description down.
         self.ami_snapshots = dict(self.snapshots)
         self.snapshots.clear()
@@ -240,6 +241,7 @@ class StrictBackend(StrictEbs, EC2Backend):
                     f"Invalid value '{instance.id}' for instanceId. Instance does not have a volume attached at root "
                     f"({instance.root_device_name})",
                 )
+        self.end_dry_run()
         return [(instance, self.start_one(instance)) for instance in instances]
 
     def start_one(self, instance: StrictInstance) -> InstanceState:
@@ -279,6 +281,7 @@ class StrictBackend(StrictEbs, EC2Backend):
                     "UnsupportedHibernationConfiguration",
                     f"The instance '{instance.id}' is not configured to hibernate.",
                 )
+        self.end_dry_run()
         why = "Client.UserInitiatedHibernate: User initiated hibernate" if hibernate else why
         return [(instance, self.stop_one(instance, why)) for instance in instances]
 
@@ -353,6 +356,7 @@ class StrictBackend(StrictEbs, EC2Backend):
                     "InvalidInstanceAttributeValue",
                     f"No device is currently mapped at {mapping.get('DeviceName')}",
                 )
+        self.end_dry_run()
         for mapping in mappings:
             value = mapping.get("Ebs", {}).get("DeleteOnTermination")
             if value is not None:
@@ -362,6 +366,7 @@ class StrictBackend(StrictEbs, EC2Backend):
         """CreateTags: all or none."""
         for resource_id in resource_ids:
             check_tags(tags, self.tags.get(resource_id, {}))
+        self.end_dry_run()
         for resource_id in resource_ids:
             self.tags[resource_id].update({key: value or "" for key, value in tags.items()})
 
@@ -369,6 +374,7 @@ class StrictBackend(StrictEbs, EC2Backend):
         """DeleteTags: with a value only where it is still that value; without tags all but the `aws:` ones."""
         if any(key.lower().startswith("aws:") for key in tags):
             raise refusal("InvalidParameterValue", "Tag keys starting with 'aws:' are reserved for internal use")
+        self.end_dry_run()
         for resource_id in resource_ids:
             present = self.tags.get(resource_id, {})
             for key, value in list(present.items()):

@@ -15,6 +15,8 @@ class Settings:
     thaw_seconds: float = 8.0
     create_volume_seconds: float = 1.0
     delete_volume_seconds: float = 1.0
+    modify_volume_seconds: float = 1.0
+    optimize_volume_seconds: float = 8.0
     attach_seconds: float = 1.0
     detach_seconds: float = 1.0
     start_seconds: float = 2.0
@@ -35,6 +37,14 @@ class Settings:
     """Whether every start of an instance changes the content of the volumes attached to it."""
     hurries: bool = False
     """Whether the clock jumps over the sleep of functions. What the server was started with holds."""
+    dry_run_checks: bool = False
+    """Whether EC2 checks states and parameters in a dry run, or permissions alone; AWS does not document which."""
+    attach_milliseconds: bool = False
+    """Whether AttachVolume and DetachVolume tell milliseconds of the AttachTime, which descriptions cut."""
+    attach_times_hidden: bool = False
+    """Whether AttachVolume and DetachVolume tell no AttachTime."""
+    unlocked_ids_refused: bool = False
+    """Whether DescribeLockedSnapshots fails if one of the SnapshotIds is not locked."""
     decode_raw_path: bool = False
     """Whether a Function URL event carries ``rawPath`` percent-decoded; AWS does not document which it is."""
 
@@ -55,6 +65,8 @@ QUICK = Settings(
     thaw_seconds=0.8,
     create_volume_seconds=0.2,
     delete_volume_seconds=0.2,
+    modify_volume_seconds=0.2,
+    optimize_volume_seconds=0.4,
     attach_seconds=0.2,
     detach_seconds=0.2,
     start_seconds=0.3,

@@ -10,6 +10,7 @@ from typing import Any
 from tests.local_aws.clock import Clock
 from tests.local_aws.faults import Faults
 from tests.local_aws.settings import Settings
+from tests.model.policies import Deny
 
 ACCOUNT = "123456789012"
 
@@ -29,8 +30,14 @@ class World:
     settings: Settings = field(default_factory=Settings)
     clock: Clock
     faults: Faults = field(default_factory=Faults)
+    denials: tuple[Deny, ...] = ()
+    """Policies that bind every role, whatever it allows."""
+    keys: dict[str, bool] = field(default_factory=dict)
+    """KMS keys (ARN) of which a test has said whether EC2 can use them."""
     ec2_lock: threading.RLock = field(default_factory=threading.RLock)
     """Held around every EC2 call and every change of state, because moto's EC2 is not thread-safe."""
+    dry_run: bool = False
+    """Whether the EC2 call that holds the lock may check, and then change nothing."""
     emit: Callable[[str, list[str], dict[str, Any], str], None] = no_event
     """Sends an `aws.ec2` event: detail-type, resources, detail, region."""
     acted: Callable[[str, str, str, str, dict[str, Any]], None] = no_call

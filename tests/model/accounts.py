@@ -6,10 +6,11 @@ from time import sleep
 from typing import Any, NamedTuple
 
 from tests.model.ec2_model import EC2Client
-from tests.model.records import Disk
+from tests.model.records import Disk, Rules
 from tests.model.world import World
 
 A_MOMENT = 0.05
+FOREIGN_KEY = "arn:aws:kms:{region}:999999999999:key/00000000-0000-4000-8000-000000000000"
 DATA_DEVICES = ("/dev/sdf", "/dev/sdg", "/dev/sdh")
 
 
@@ -38,6 +39,10 @@ class Account(ABC):
     @abstractmethod
     def settle(self, done: Callable[[], bool]) -> None:
         """Lets time pass until it is so. Fails if that takes too long."""
+
+    @abstractmethod
+    def unusable_key(self) -> str:
+        """The ARN of a KMS key of another account, which EC2 cannot use."""
 
     def running(self, data_volumes: int = 0) -> Machine:
         found = self.instance(self.launch(data_volumes))
@@ -123,14 +128,18 @@ class Account(ABC):
 
 
 class ModelAccount(Account):
-    def __init__(self) -> None:
-        self.world = World()
+    def __init__(self, rules: Rules | None = None) -> None:
+        self.world = World(rules=rules)
         first, second, *_ = self.world.rules.zones
         super().__init__(EC2Client(self.world), first, second)
 
     def launch(self, data_volumes: int = 0) -> str:
         data = (Disk(device=device, size=1) for device in DATA_DEVICES[:data_volumes])
         return self.world.launch(Disk(device="/dev/xvda"), *data)
+
+    def unusable_key(self) -> str:
+        self.world.break_key(FOREIGN_KEY.format(region=self.world.rules.region))
+        return FOREIGN_KEY.format(region=self.world.rules.region)
 
     def settle(self, done: Callable[[], bool]) -> None:
         for _ in range(1000):
@@ -168,6 +177,9 @@ class RemoteAccount(Account):
         instance_id: str = made["Instances"][0]["InstanceId"]
         self.settle(lambda: bool(self.instance(instance_id)["State"]["Name"] == "running"))
         return instance_id
+
+    def unusable_key(self) -> str:
+        return FOREIGN_KEY.format(region=self.ec2.meta.region_name)
 
     def settle(self, done: Callable[[], bool]) -> None:
         waited = 0.0

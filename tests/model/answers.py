@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.model.records import Attachment, Instance, Snapshot, Volume
+from tests.model.records import Attachment, Instance, Modification, Snapshot, Volume
 from tests.model.world import World
 
 Answer = dict[str, Any]
@@ -95,6 +95,31 @@ def attachment_answer(item: Attachment) -> Answer:
         "DeleteOnTermination": item.delete_on_termination,
         "EbsCardIndex": item.card,
     }
+
+
+def modification_answer(world: World, modification: Modification) -> Answer:
+    answer: Answer = {
+        "VolumeId": modification.id,
+        "ModificationState": modification.state,
+        "Progress": _percent(world, modification),
+        "StartTime": datetime.fromtimestamp(modification.started, UTC),
+    }
+    for name, makeup in (("Original", modification.before), ("Target", modification.target)):
+        facts = {"Size": makeup.size, "VolumeType": makeup.type, "Iops": makeup.iops, "Throughput": makeup.throughput}
+        answer |= {name + fact: value for fact, value in facts.items() if value is not None}
+    if modification.ended is not None:
+        answer["EndTime"] = datetime.fromtimestamp(modification.ended, UTC)
+    if modification.state == "failed":
+        answer["StatusMessage"] = "Internal error."
+    return answer
+
+
+def _percent(world: World, modification: Modification) -> int:
+    if modification.state == "completed":
+        return 100
+    took = world.durations.modify + world.durations.optimize
+    passed = world.clock.now - modification.started
+    return min(99, int(100 * passed / took)) if modification.state != "failed" and took > 0 else 0
 
 
 def snapshot_answer(world: World, snapshot: Snapshot) -> Answer:

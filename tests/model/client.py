@@ -1,13 +1,15 @@
 """A boto3-shaped client over a `World`, for whichever operations have a rule.
 
 Every call goes the same way: parameters checked against botocore's service model, `world.on_call`, the fault that the
-plan gives, the token buckets, the rule, `world.on_answer`. Errors are botocore's ClientError.
+plan gives, the token buckets, the policies that deny, the rule, `world.on_answer`. Errors are botocore's ClientError.
+With DryRun the rule is asked in a copy of the world, if at all (`Rules.dry_run_checks`), and whatever it lets through
+is a DryRunOperation.
 """
 
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from botocore.exceptions import (
     ClientError,
@@ -19,6 +21,7 @@ from botocore.exceptions import (
 
 from tests.model.answers import Answer
 from tests.model.faults import Call, Fault, FaultPlan, ProcessDied
+from tests.model.policies import denial, sentence, subjects
 from tests.model.validation import Refused, parameter_check
 from tests.model.world import World
 
@@ -145,8 +148,10 @@ class Client:
             self._before(fault, op)
         if world.throttle is not None:
             world.throttle.take(name, params, world.clock.now)
+        if world.denials and not self.owner and op.service == "ec2":
+            self._ask_policies(name, params)
         if params.get("DryRun"):
-            raise Refused("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
+            self._try_dry(op, params, fault)
         answer = op.rule(world, params, Context(fault, self.owner))
         world.settle()
         if fault is Fault.DIES_AFTER and world.on_change is not None:
@@ -154,6 +159,21 @@ class Client:
         if fault is not None:
             self._after(fault, op)
         return answer
+
+    def _ask_policies(self, action: str, params: Params) -> None:
+        world = self.world
+        denied = denial(world.denials, self.caller, params, subjects(world, action, params), world.clock.now)
+        if denied is not None:
+            user = f"arn:aws:sts::{world.rules.account}:assumed-role/{self.caller}"
+            raise Refused("UnauthorizedOperation", sentence(user, *denied))
+
+    def _try_dry(self, op: Operation, params: Params, fault: Fault | None) -> NoReturn:
+        """Permissions are checked in any case; whether EC2 checks more, no page says."""
+        if self.world.rules.dry_run_checks:
+            op.rule(self.world.clone(), params, Context(None, self.owner))
+        if fault is not None:
+            self._after(fault, op)
+        raise Refused("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
 
     def _tell_end(self, op: Operation, params: Params) -> None:
         if self.world.on_answer is not None:

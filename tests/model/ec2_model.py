@@ -25,13 +25,26 @@ from tests.model.answers import (
     instance_answer,
     lock_answer,
     lock_state,
+    modification_answer,
     snapshot_answer,
     tier_answer,
     volume_answer,
 )
 from tests.model.client import Client, Context, Paginator, Params, operation
 from tests.model.faults import Fault
-from tests.model.records import LOCKED, Attachment, Content, Instance, Lock, Snapshot, Volume, default_iops
+from tests.model.records import (
+    LOCKED,
+    MODIFICATION_VALUES,
+    Attachment,
+    Content,
+    Instance,
+    Lock,
+    Makeup,
+    Modification,
+    Snapshot,
+    Volume,
+    default_iops,
+)
 from tests.model.table import Filter, Resource, Table, at, make_filter
 from tests.model.validation import Refused
 from tests.model.world import World
@@ -43,9 +56,18 @@ ec2 = partial(operation, "ec2")
 MOST_TAGS, LONGEST_KEY, LONGEST_VALUE = 50, 127, 256
 MOST_FILTER_VALUES = 200
 LONGEST_TOKEN = 64
+UNTOLD = ("ClientToken", "DryRun")
+"""Parameters that do not tell two calls with the same token apart."""
 PAGE = range(5, 1001)
+LARGEST_PAGE_OF_MODIFICATIONS = 500
 MOST_TOKENS_KEPT = 1000
-PAGED = ("describe_instances", "describe_volumes", "describe_snapshots", "describe_snapshot_tier_status")
+PAGED = (
+    "describe_instances",
+    "describe_volumes",
+    "describe_snapshots",
+    "describe_snapshot_tier_status",
+    "describe_volumes_modifications",
+)
 ARCHIVING, THAWING = "archival-in-progress", "permanent-restore-in-progress"
 
 
@@ -99,10 +121,17 @@ def describe_snapshots(world: World, params: Params, _: Context) -> Answer:
 
 @ec2("DescribeLockedSnapshots")
 def describe_locked_snapshots(world: World, params: Params, _: Context) -> Answer:
-    """Locked snapshots only: one that is asked for and is not locked is left out. The one filter is lock-state."""
+    """Locked snapshots only: one that is named and is not locked is left out, or an error; which, no page says.
+
+    The one filter is lock-state, and a page may hold fewer than MaxResults.
+    """
     filters = params.get("Filters") or ()
     if any(item.get("Name") != "lock-state" for item in filters):
         raise Refused("InvalidParameterValue", "The only filter of DescribeLockedSnapshots is 'lock-state'.")
+    if world.rules.unlocked_ids_refused:
+        for snapshot in (_snapshot(world, snapshot_id) for snapshot_id in params.get("SnapshotIds") or ()):
+            if snapshot.lock is None:
+                raise Refused("SnapshotNotLocked", f"The snapshot '{snapshot.id}' is not locked.")
     states = {value for item in filters for value in item.get("Values", ())}
     locked_only = {**params, "Filters": [{"Name": LOCKED, "Values": ["true"]}]}
     snapshots, token = _describe(world, world.snapshots, locked_only, "SnapshotIds", _no_snapshot)
@@ -332,7 +361,7 @@ def create_volume(world: World, params: Params, context: Context) -> Answer:
     """The same ClientToken with the same parameters answers with the first volume for ever, even when that is gone."""
     token = params.get("ClientToken")
     if token is not None:
-        wanted = deepcopy({name: value for name, value in params.items() if name != "ClientToken"})
+        wanted = deepcopy({name: value for name, value in params.items() if name not in UNTOLD})
         if not token.isascii() or len(token) > LONGEST_TOKEN:
             raise Refused("InvalidParameterValue", f"A ClientToken has at most {LONGEST_TOKEN} ASCII characters.")
         if token in world.tokens:
@@ -426,6 +455,70 @@ def _key(world: World, params: Params, snapshot: Snapshot | None) -> str | None:
     return f"arn:aws:kms:{world.rules.region}:{world.rules.account}:key/aws-ebs" if encrypted else None
 
 
+@ec2("ModifyVolume")
+def modify_volume(world: World, params: Params, context: Context) -> Answer:
+    """EC2 refuses the next one for six hours, and while one is under way in other words."""
+    if "MultiAttachEnabled" in params:
+        raise NotImplementedError("The model does not modify MultiAttachEnabled.")
+    volume = _volume(world, params["VolumeId"])
+    if volume.state not in ("available", "in-use"):
+        raise Refused("IncorrectState", f"Volume '{volume.id}' is '{volume.state}'.")
+    _check_modification_rate(world, volume)
+    before = Makeup(volume.size, volume.type, volume.iops, volume.throughput)
+    modification = Modification(
+        id=volume.id,
+        state="modifying",
+        started=world.clock.now,
+        before=before,
+        target=_target(before, params),
+        fails=context.fault is Fault.MODIFICATION_FAILS,
+    )
+    world.modify(modification)
+    return {"VolumeModification": modification_answer(world, modification)}
+
+
+def _check_modification_rate(world: World, volume: Volume) -> None:
+    last = world.modifications.get(volume.id)
+    if last is None:
+        return
+    if last.state in ("modifying", "optimizing"):
+        message = f"Volume {volume.id} cannot be modified in modification state {last.state.upper()}"
+        raise Refused("IncorrectModificationState", message)
+    if world.clock.now < last.started + world.rules.seconds_between_modifications:
+        message = "You've reached the maximum modification rate per volume limit. Wait at least 6 hours between"
+        raise Refused("VolumeModificationRateExceeded", f"{message} modifications per EBS volume.")
+
+
+def _target(before: Makeup, params: Params) -> Makeup:
+    """What is not named stays, if the type does; with another type it is that type's default."""
+    if not params.keys() & {"Size", "VolumeType", "Iops", "Throughput"}:
+        raise Refused("InvalidParameterValue", "Must specify at least one of size, type, iops, throughput")
+    size, kind = params.get("Size", before.size), params.get("VolumeType", before.type)
+    if size < before.size:
+        raise Refused("InvalidParameterValue", "New size cannot be smaller than existing size")
+    same = kind == before.type
+    iops = params.get("Iops", before.iops if same and kind != "gp2" else None)
+    if iops is None and kind in ("io1", "io2"):
+        iops = 3000
+    throughput = params.get("Throughput", before.throughput if same else None)
+    iops, throughput, _ = _performance({"Iops": iops, "Throughput": throughput}, kind, size)
+    return Makeup(size, kind, iops, throughput)
+
+
+@ec2("DescribeVolumesModifications")
+def describe_volumes_modifications(world: World, params: Params, _: Context) -> Answer:
+    """The latest of each volume; of one that was never modified there is none, and naming it is an error."""
+    for item in params.get("Filters") or ():
+        if item.get("Name") not in MODIFICATION_VALUES:
+            raise Refused("InvalidParameterValue", f"The filter '{item.get('Name')}' is invalid, or new to the model")
+    if params.get("MaxResults", 0) > LARGEST_PAGE_OF_MODIFICATIONS:
+        raise Refused("InvalidParameterValue", f"Value ( {params['MaxResults']} ) for parameter maxResults is invalid.")
+    for volume_id in params.get("VolumeIds") or ():
+        _volume(world, volume_id)
+    found, token = _describe(world, world.modifications, params, "VolumeIds", _no_modification)
+    return _with_token({"VolumesModifications": [modification_answer(world, item) for item in found]}, token)
+
+
 @ec2("AttachVolume")
 def attach_volume(world: World, params: Params, context: Context) -> Answer:
     volume, instance = _volume(world, params["VolumeId"]), _instance(world, params["InstanceId"])
@@ -436,6 +529,10 @@ def attach_volume(world: World, params: Params, context: Context) -> Answer:
         raise Refused("VolumeInUse", f"{volume.id} is already attached to an instance")
     if volume.state not in ("available", "in-use"):
         raise Refused("IncorrectState", f"{volume.id} is not 'available'.")
+    modification = world.modifications.get(volume.id)
+    if modification is not None and modification.state == "modifying":
+        message = f"Cannot attach volume {volume.id} when it is in modification state: MODIFYING"
+        raise Refused("OperationNotPermitted", message)
     if volume.zone != instance.zone:
         message = f"The volume '{volume.id}' is not in the same availability zone as instance '{instance.id}'"
         raise Refused("InvalidVolume.ZoneMismatch", message)
@@ -445,7 +542,7 @@ def attach_volume(world: World, params: Params, context: Context) -> Answer:
     if device == instance.root_device and card != 0:
         raise Refused("InvalidParameterValue", "The EBS card index of a root volume must be 0.")
     world.ledger.attaching(world, instance, device, volume, context.owner)
-    return attachment_answer(world.attach(volume, instance, device, card))
+    return _with_its_time(world, world.attach(volume, instance, device, card))
 
 
 def _may_share(volume: Volume, instance: Instance) -> bool:
@@ -463,7 +560,18 @@ def detach_volume(world: World, params: Params, context: Context) -> Answer:
     if attachment.state != "attached":
         raise Refused("IncorrectState", f"Volume '{volume.id}' is in the '{attachment.state}' state.")
     world.ledger.detaching(world, attachment, world.content(volume), context.owner)
-    return attachment_answer(world.detach(attachment))
+    return _with_its_time(world, world.detach(attachment))
+
+
+def _with_its_time(world: World, attachment: Attachment) -> Answer:
+    """Recorded answers disagree about the AttachTime that these calls tell."""
+    answer = attachment_answer(attachment)
+    match world.rules.attach_times:
+        case "milliseconds":
+            answer["AttachTime"] += timedelta(milliseconds=432)
+        case "missing":
+            del answer["AttachTime"]
+    return answer
 
 
 def _attachment_to_detach(volume: Volume, instance_id: str | None, device: str | None) -> Attachment:
@@ -687,6 +795,10 @@ def _no_instance(ids: Sequence[str]) -> Refused:
 
 def _no_volume(ids: Sequence[str]) -> Refused:
     return Refused("InvalidVolume.NotFound", f"The volume '{ids[0]}' does not exist.")
+
+
+def _no_modification(ids: Sequence[str]) -> Refused:
+    return Refused("InvalidVolumeModification.NotFound", f"Modification for volume '{ids[0]}' does not exist.")
 
 
 def _no_snapshot(ids: Sequence[str]) -> Refused:

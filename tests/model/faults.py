@@ -28,8 +28,19 @@ class Fault(Enum):
     DENIED = "UnauthorizedOperation, no effect: the role may not do this"
     SNAPSHOT_FAILS = "the snapshot made here will end in error"
     VOLUME_FAILS = "the volume made here will end in error"
+    MODIFICATION_FAILS = "the modification of a volume begun here will fail"
     NO_CAPACITY = "InsufficientInstanceCapacity"
     START_FALLS_BACK = "the instance started here falls back to stopped (Client.InternalError)"
+
+
+STRIKES_AT: Mapping[Fault, str] = {
+    Fault.SNAPSHOT_FAILS: "CreateSnapshot",
+    Fault.VOLUME_FAILS: "CreateVolume",
+    Fault.MODIFICATION_FAILS: "ModifyVolume",
+    Fault.NO_CAPACITY: "StartInstances",
+    Fault.START_FALLS_BACK: "StartInstances",
+}
+"""The faults that only one operation can have, and no dry run; any other strikes at whatever call comes next."""
 
 
 class Call(NamedTuple):
@@ -37,6 +48,9 @@ class Call(NamedTuple):
     number: int  # of this client, from 1
     operation: str
     params: Mapping[str, Any]
+
+    def may_have(self, fault: Fault) -> bool:
+        return fault not in STRIKES_AT or (STRIKES_AT[fault] == self.operation and not self.params.get("DryRun"))
 
 
 class FaultPlan(Protocol):
@@ -56,7 +70,7 @@ def at_operation(operation: str, fault: Fault, times: int = 1) -> FaultPlan:
 
     def plan(call: Call) -> Fault | None:
         nonlocal left
-        if call.operation != operation or left == 0:
+        if call.operation != operation or left == 0 or not call.may_have(fault):
             return None
         left -= 1
         return fault
@@ -118,6 +132,7 @@ BUCKETS: Mapping[str, Bucket] = {
     "DescribeSnapshots": DESCRIBE,
     "DescribeLockedSnapshots": DESCRIBE,
     "DescribeSnapshotTierStatus": DESCRIBE,
+    "DescribeVolumesModifications": DESCRIBE,
     "ModifySnapshotTier": SNAPSHOTS_AND_VOLUMES,
     "RestoreSnapshotTier": SNAPSHOTS_AND_VOLUMES,
 }

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 NO_FACTS: Mapping[str, Any] = MappingProxyType({})
 LOCKED = ":locked"
@@ -73,6 +73,28 @@ class Volume(NamedTuple):
     facts: Mapping[str, Any] = NO_FACTS
 
 
+class Makeup(NamedTuple):
+    """What ModifyVolume can change."""
+
+    size: int  # GiB
+    type: str
+    iops: int | None
+    throughput: int | None
+
+
+class Modification(NamedTuple):
+    """The latest of a volume; what else is told of it goes by the clock."""
+
+    id: str  # of the volume
+    state: str  # modifying, optimizing, completed, failed
+    started: float
+    before: Makeup
+    target: Makeup
+    ended: float | None = None
+    fails: bool = False
+    tags: Mapping[str, str] = NO_FACTS  # none: a modification is no resource
+
+
 class Lock(NamedTuple):
     mode: str
     days: int
@@ -116,8 +138,14 @@ class Durations:
     attach: float = 3
     detach: float = 5
     delete: float = 3
+    modify: float = 10  # until the volume is as was asked for
+    optimize: float = 300  # from then on
     archive: float = 60
     thaw: float = 300
+
+
+AttachTimes = Literal["whole seconds", "milliseconds", "missing"]
+"""Recorded answers have the second; descriptions always cut it to the first."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,9 +158,13 @@ class Rules:
     pending_snapshots: int = 5
     pending_snapshots_hdd: int = 1
     seconds_between_snapshots: float = 0  # of one volume; real EC2 asks for 15 between concurrent ones
+    seconds_between_modifications: float = 6 * 3600  # of one volume
     snapshots: int | None = None  # a region's quota is 100,000
     archives: int = 25
     thaws: int = 5
+    dry_run_checks: bool = False  # a dry run is refused for states and parameters too, not for permissions alone
+    attach_times: AttachTimes = "whole seconds"  # in the answers of AttachVolume and DetachVolume
+    unlocked_ids_refused: bool = False  # DescribeLockedSnapshots fails if one of the SnapshotIds is not locked
     default_key: str | None = None  # encryption by default with this key
     broken_keys: frozenset[str] = frozenset()  # disabled, or the caller may not use them
     hydration: float = 0  # seconds a new volume loads from its snapshot; whether deleting that harms it, no page says
@@ -220,4 +252,14 @@ SNAPSHOT_VALUES: Mapping[str, Callable[[Snapshot], tuple[str, ...]]] = {
     "owner-id": lambda snapshot: (snapshot.owner,),
     "storage-tier": lambda snapshot: (snapshot.tier,),
     LOCKED: lambda snapshot: truth(snapshot.lock is not None),
+}
+MODIFICATION_VALUES: Mapping[str, Callable[[Modification], tuple[str, ...]]] = {
+    "volume-id": lambda modification: (modification.id,),
+    "modification-state": lambda modification: (modification.state,),
+    "original-size": lambda modification: (str(modification.before.size),),
+    "original-volume-type": lambda modification: (modification.before.type,),
+    "original-iops": lambda modification: (str(modification.before.iops),),
+    "target-size": lambda modification: (str(modification.target.size),),
+    "target-volume-type": lambda modification: (modification.target.type,),
+    "target-iops": lambda modification: (str(modification.target.iops),),
 }

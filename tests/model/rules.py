@@ -3,7 +3,9 @@
 tests/unit asks the model and tests/processes the local AWS.
 """
 
+import re
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import pytest
@@ -77,6 +79,22 @@ def launch_time_moves_at(account: Account, machine: Machine, *deeds: Callable[[M
     return bool(account.instance(machine.id)["LaunchTime"] > before)
 
 
+def asked_to_stop(account: Account, machine: Machine) -> list[Any]:
+    """Whether StateTransitionReason is of EC2's form, is the same when it has stopped, and is of after the launch."""
+    account.ec2.stop_instances(InstanceIds=[machine.id])
+    at_once = account.instance(machine.id)["StateTransitionReason"]
+    account.settle(lambda: account.state(machine) == "stopped")
+    found = account.instance(machine.id)
+    asked = re.fullmatch(r"User initiated \((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) GMT\)", at_once)
+    when = asked and datetime.strptime(f"{asked[1]}Z", "%Y-%m-%d %H:%M:%S%z")
+    return [bool(asked), found["StateTransitionReason"] == at_once, bool(when and when >= found["LaunchTime"])]
+
+
+def told_when_running(account: Account, machine: Machine) -> str:
+    account.start(machine)
+    return str(account.instance(machine.id).get("StateTransitionReason", ""))
+
+
 def restore_root(account: Account, machine: Machine) -> str:
     snapshot_id = account.new_snapshot(machine.root)
     account.delete(machine.root)
@@ -139,6 +157,13 @@ def left_with_the_other(account: Account, volume_id: str, machines: list[Machine
 def size_and_origin(account: Account, snapshot_id: str) -> list[Any]:
     volume = account.volume(account.new_volume(SnapshotId=snapshot_id))
     return [volume["Size"], volume["SnapshotId"] == snapshot_id]
+
+
+def volume_under(account: Account, key: str) -> list[Any]:
+    made = create(account, Encrypted=True, KmsKeyId=key)
+    account.settle(lambda: bool(account.volume(made["VolumeId"])["State"] != "creating"))
+    found = account.volume(made["VolumeId"])
+    return [made["State"], found["State"], found["KmsKeyId"] == key]
 
 
 def new_value_of_a_tag(account: Account, volume_id: str) -> str:
@@ -214,6 +239,56 @@ def lock_states(account: Account, snapshot_ids: list[str]) -> list[tuple[int, st
     return [(snapshot_ids.index(item["SnapshotId"]), item["LockState"]) for item in found]
 
 
+def found_by_lock_state(account: Account, snapshot_id: str) -> list[bool]:
+    def found(state: str) -> bool:
+        filters = [{"Name": "lock-state", "Values": [state]}]
+        items = account.ec2.describe_locked_snapshots(Filters=filters)["Snapshots"]
+        return snapshot_id in [item["SnapshotId"] for item in items]
+
+    return [found("governance"), found("compliance")]
+
+
+def pages_of_locked_snapshots(account: Account, locked: list[str]) -> list[bool]:
+    """Whether they take several pages, of which none is too long, and each stands there once."""
+    page = account.ec2.describe_locked_snapshots(MaxResults=5)
+    pages = [[item["SnapshotId"] for item in page["Snapshots"]]]
+    while page.get("NextToken"):
+        page = account.ec2.describe_locked_snapshots(MaxResults=5, NextToken=page["NextToken"])
+        pages.append([item["SnapshotId"] for item in page["Snapshots"]])
+    found = [snapshot_id for ids in pages for snapshot_id in ids]
+    return [len(pages) > 1, max(map(len, pages)) <= 5, [found.count(snapshot_id) for snapshot_id in locked] == [1] * 6]
+
+
+def attach_times(account: Account, machine: Machine) -> list[bool]:
+    """Of a volume attached later, whether the answers to both calls and the description agree to the second."""
+    volume_id = account.new_volume()
+    attached = attach(account, machine, volume_id)
+    account.settle(lambda: account.attachments(volume_id) == ["attached"])
+    described = account.volume(volume_id)["Attachments"][0]["AttachTime"]
+    detached = account.ec2.detach_volume(VolumeId=volume_id)
+    told = [answer["AttachTime"].replace(microsecond=0) for answer in (attached, detached)]
+    return [described.microsecond == 0, told == [described, described]]
+
+
+def pending_on(account: Account, volume_id: str) -> list[str]:
+    """The descriptions of the snapshots that are pending on the volume, whoever makes them."""
+    account.ec2.create_snapshot(VolumeId=volume_id, Description="ours")
+    account.ec2.create_snapshot(VolumeId=volume_id, Description="This snapshot is created by the AWS Backup service.")
+    filters = [{"Name": "volume-id", "Values": [volume_id]}, {"Name": "status", "Values": ["pending"]}]
+    found = account.ec2.describe_snapshots(OwnerIds=["self"], Filters=filters)["Snapshots"]
+    return sorted(snapshot["Description"] for snapshot in found)
+
+
+def forged(account: Account, made: tuple[Machine, str]) -> list[bool]:
+    """Whether each kind of resource bears the tags that are written on it, as if they were ours."""
+    machine, snapshot_id = made
+    tags = dict.fromkeys(("park-volumes:mark", "park-volumes:deployment", "park-volumes:x"), "park-volumes forged")
+    new = [{"Key": key, "Value": value} for key, value in tags.items()]
+    account.ec2.create_tags(Resources=[machine.id, machine.root, snapshot_id], Tags=new)
+    found = account.instance(machine.id), account.volume(machine.root), account.snapshot(snapshot_id)
+    return [tags.items() <= account.tags(resource).items() for resource in found]
+
+
 def five_pending_snapshots(account: Account) -> str:
     volume_id = account.new_volume()
     for _ in range(5):
@@ -280,6 +355,165 @@ def stopping_instance(account: Account) -> Machine:
     return machine
 
 
+def modification(account: Account, volume_id: str) -> dict[str, Any]:
+    """The latest of the volume; empty if it was never modified."""
+    filters = [{"Name": "volume-id", "Values": [volume_id]}]
+    found = account.ec2.describe_volumes_modifications(Filters=filters)["VolumesModifications"]
+    return dict(found[0]) if found else {}
+
+
+def leaves(account: Account, volume_id: str, state: str) -> None:
+    account.settle(lambda: bool(modification(account, volume_id)["ModificationState"] != state))
+
+
+def modified_volume(account: Account) -> str:
+    """One that has just been enlarged."""
+    volume_id = account.new_volume()
+    account.ec2.modify_volume(VolumeId=volume_id, Size=2)
+    leaves(account, volume_id, "modifying")
+    leaves(account, volume_id, "optimizing")
+    return volume_id
+
+
+def modifying_volume(account: Account) -> str:
+    volume_id = account.new_volume()
+    account.ec2.modify_volume(VolumeId=volume_id, Size=2)
+    return volume_id
+
+
+def way_of_a_modification(account: Account, volume_id: str) -> list[tuple[str, int, int]]:
+    """Its state, and the size and throughput of the volume, at each of its steps."""
+
+    def seen() -> tuple[str, int, int]:
+        volume = account.volume(volume_id)
+        return modification(account, volume_id)["ModificationState"], volume["Size"], volume["Throughput"]
+
+    account.ec2.modify_volume(VolumeId=volume_id, Size=3, Throughput=200)
+    way = [seen()]
+    for state in ("modifying", "optimizing"):
+        leaves(account, volume_id, state)
+        way.append(seen())
+    return way
+
+
+def told_of_a_modification(account: Account, volume_id: str) -> list[Any]:
+    found = modification(account, volume_id)
+    names = ("OriginalSize", "TargetSize", "OriginalVolumeType", "TargetVolumeType", "TargetIops", "Progress")
+    return [*(found[name] for name in names), found["StartTime"] < found["EndTime"]]
+
+
+def volume_of_another_type(account: Account, volume_id: str) -> list[Any]:
+    account.ec2.modify_volume(VolumeId=volume_id, VolumeType="gp3")
+    leaves(account, volume_id, "modifying")
+    volume = account.volume(volume_id)
+    return [volume["VolumeType"], volume["Iops"], volume["Throughput"]]
+
+
+def seven_modifications(account: Account) -> None:
+    for _ in range(7):
+        account.ec2.modify_volume(VolumeId=account.new_volume(), Size=17)
+
+
+def pages_of_modifications(account: Account, _: Any) -> list[int]:
+    pages = account.ec2.get_paginator("describe_volumes_modifications").paginate(
+        Filters=[{"Name": "target-size", "Values": ["17"]}], PaginationConfig={"PageSize": 5}
+    )
+    sizes = [len(page["VolumesModifications"]) for page in pages]
+    return [size for size in sizes if size]
+
+
+def found_by_state(account: Account, volume_id: str) -> list[bool]:
+    def found(state: str) -> bool:
+        filters = [{"Name": "modification-state", "Values": [state]}]
+        items = account.ec2.describe_volumes_modifications(Filters=filters)["VolumesModifications"]
+        return volume_id in [item["VolumeId"] for item in items]
+
+    return [found("completed"), found("modifying")]
+
+
+class Dry(NamedTuple):
+    """What there is to try dry runs on: a stopped machine with a data volume, and resources of each kind."""
+
+    machine: Machine
+    volume: str
+    snapshot: str
+    locked: str
+    archived: str
+
+    def calls(self, zone: str) -> list[tuple[str, dict[str, Any]]]:
+        """Every call that changes something, each of which would succeed."""
+        machine, volume, snapshot = self.machine, self.volume, self.snapshot
+        mapping = {"DeviceName": machine.root_device, "Ebs": {"DeleteOnTermination": False}}
+        return [
+            ("create_volume", {"AvailabilityZone": zone, "SnapshotId": snapshot, "ClientToken": "dry"}),
+            ("attach_volume", {"VolumeId": volume, "InstanceId": machine.id, "Device": SPARE}),
+            ("detach_volume", {"VolumeId": machine.root, "InstanceId": machine.id}),
+            ("delete_volume", {"VolumeId": volume}),
+            ("modify_volume", {"VolumeId": volume, "Size": 2}),
+            ("create_snapshot", {"VolumeId": machine.root}),
+            ("delete_snapshot", {"SnapshotId": snapshot}),
+            ("lock_snapshot", {"SnapshotId": snapshot, "LockMode": "governance", "LockDuration": 1}),
+            ("unlock_snapshot", {"SnapshotId": self.locked}),
+            ("modify_snapshot_tier", {"SnapshotId": snapshot, "StorageTier": "archive"}),
+            ("restore_snapshot_tier", {"SnapshotId": self.archived, "PermanentRestore": True}),
+            ("create_tags", {"Resources": [volume, snapshot, machine.id], "Tags": [MARK]}),
+            ("delete_tags", {"Resources": [volume]}),
+            ("modify_instance_attribute", {"InstanceId": machine.id, "BlockDeviceMappings": [mapping]}),
+            ("start_instances", {"InstanceIds": [machine.id]}),
+            ("stop_instances", {"InstanceIds": [machine.id]}),
+            ("terminate_instances", {"InstanceIds": [machine.id]}),
+        ]
+
+    def picture(self, account: Account) -> list[Any]:
+        """All that the calls could have changed."""
+        ec2, ids = account.ec2, [self.snapshot, self.locked, self.archived]
+        tiers = ec2.describe_snapshot_tier_status(Filters=[{"Name": "snapshot-id", "Values": ids}])
+        return [
+            account.instance(self.machine.id),
+            sorted((found["VolumeId"], str(found)) for found in ec2.describe_volumes()["Volumes"]),
+            sorted(
+                (found["SnapshotId"], str(found)) for found in ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]
+            ),
+            [item["SnapshotId"] for item in ec2.describe_locked_snapshots()["Snapshots"]],
+            tiers["SnapshotTierStatuses"],
+        ]
+
+
+def everything_to_try(account: Account) -> Dry:
+    volume = account.new_volume(TagSpecifications=volume_tags({"Key": "Name", "Value": "db"}))
+    dry = Dry(account.stopped(1), volume, account.new_snapshot(), account.locked_snapshot(), archived_snapshot(account))
+    account.settle(lambda: not any(found["State"] == "pending" for found in _snapshots(account)))
+    return dry
+
+
+def _snapshots(account: Account) -> Any:
+    return account.ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]
+
+
+def answers_of_dry_runs(account: Account, dry: Dry) -> set[tuple[str, int]]:
+    """The codes and HTTP statuses of them all."""
+    answers = set()
+    for name, params in dry.calls(account.zone):
+        with pytest.raises(ClientError, match="Request would have succeeded") as refused:
+            getattr(account.ec2, name)(**params, DryRun=True)
+        answer = refused.value.response
+        answers.add((answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]))
+    return answers
+
+
+def changed_by_dry_runs(account: Account, dry: Dry) -> bool:
+    before = dry.picture(account)
+    answers_of_dry_runs(account, dry)
+    return before != dry.picture(account)
+
+
+def token_of_a_dry_run(account: Account, volume_id: str) -> int:
+    """The same token (any new text), with other parameters after a dry run than in it."""
+    with pytest.raises(ClientError, match="DryRunOperation"):
+        create(account, ClientToken=volume_id, DryRun=True)
+    return int(create(account, ClientToken=volume_id, Size=2)["Size"])
+
+
 ROOT_MISSING = Refusal("InvalidParameterValue", "does not have a volume attached at root")
 NO_VOLUME = Refusal("InvalidVolume.NotFound", "does not exist")
 GHOST = "vol-0123456789abcdef0"
@@ -324,10 +558,23 @@ RULES = [
         True,
     ),
     Rule(
+        "LaunchTime is in whole seconds",
+        Account.running,
+        lambda a, m: a.instance(m.id)["LaunchTime"].microsecond,
+        0,
+    ),
+    Rule(
         "a stop by its user gives the reason",
         Account.stopped,
         lambda a, m: a.instance(m.id)["StateReason"]["Code"],
         "Client.UserInitiatedShutdown",
+    ),
+    Rule("a stop by its user tells when it was asked for", Account.running, asked_to_stop, [True, True, True]),
+    Rule(
+        "a running instance tells of no stop",
+        Account.stopped,
+        told_when_running,
+        "",
     ),
     Rule(
         "an unknown instance is refused by name",
@@ -459,6 +706,7 @@ RULES = [
         Refusal("InvalidParameterValue"),
     ),
     Rule("an instance runs again from a restored root volume", Account.rootless, restore_root, "running"),
+    Rule("AttachTime is the same to the second wherever it is told", Account.running, attach_times, [True, True]),
     # creating volumes
     Rule("the same client token answers with the same volume", nothing, same_volume_twice, True),
     Rule(
@@ -522,6 +770,12 @@ RULES = [
         Refusal("InvalidParameterDependency"),
     ),
     Rule(
+        "a volume under a key that EC2 cannot use is promised, and ends in error",
+        lambda a: a.unusable_key(),
+        volume_under,
+        ["creating", "error", True],
+    ),
+    Rule(
         "an unknown zone is refused",
         nothing,
         lambda a, _: create(a, AvailabilityZone="us-east-1z"),
@@ -536,6 +790,58 @@ RULES = [
     ),
     Rule("an unknown volume cannot be deleted", nothing, lambda a, _: a.ec2.delete_volume(VolumeId=GHOST), NO_VOLUME),
     Rule("an unknown volume has no snapshot", nothing, lambda a, _: a.ec2.create_snapshot(VolumeId=GHOST), NO_VOLUME),
+    # modifying volumes
+    Rule(
+        "a volume changes when its modification comes to optimizing",
+        free_volume,
+        way_of_a_modification,
+        [("modifying", 1, 125), ("optimizing", 3, 200), ("completed", 3, 200)],
+    ),
+    Rule(
+        "a modification tells what was and what is to be",
+        modified_volume,
+        told_of_a_modification,
+        [1, 2, "gp3", "gp3", 3000, 100, True],
+    ),
+    Rule(
+        "a volume of another type gets what is usual for it",
+        lambda a: a.new_volume(VolumeType="gp2", Size=1),
+        volume_of_another_type,
+        ["gp3", 3000, 125],
+    ),
+    Rule(
+        "a volume does not shrink",
+        lambda a: a.new_volume(Size=2),
+        lambda a, v: a.ec2.modify_volume(VolumeId=v, Size=1),
+        Refusal("InvalidParameterValue", "smaller"),
+    ),
+    Rule(
+        "a volume in modification cannot be modified",
+        modifying_volume,
+        lambda a, v: a.ec2.modify_volume(VolumeId=v, Size=3),
+        Refusal("IncorrectModificationState", "MODIFYING"),
+    ),
+    Rule(
+        "a volume is modified once in six hours",
+        modified_volume,
+        lambda a, v: a.ec2.modify_volume(VolumeId=v, Size=3),
+        Refusal("VolumeModificationRateExceeded"),
+    ),
+    Rule(
+        "a volume in modification cannot be attached",
+        machine_and(modifying_volume),
+        lambda a, made: attach(a, *made),
+        Refusal("OperationNotPermitted", "in modification state: MODIFYING"),
+    ),
+    Rule("of a volume that was never modified nothing is told", free_volume, modification, {}),
+    Rule(
+        "naming a volume that was never modified is an error",
+        lambda a: [modified_volume(a), a.new_volume()],
+        lambda a, ids: a.ec2.describe_volumes_modifications(VolumeIds=ids),
+        Refusal("InvalidVolumeModification.NotFound"),
+    ),
+    Rule("modifications are found by their state", modified_volume, found_by_state, [True, False]),
+    Rule("modifications come in pages", seven_modifications, pages_of_modifications, [5, 2]),
     # snapshots
     Rule(
         "a finished snapshot is completed, at 100%, with its tags",
@@ -569,6 +875,18 @@ RULES = [
         [(1, "governance")],
     ),
     Rule(
+        "locked snapshots are found by the state of the lock",
+        Account.locked_snapshot,
+        found_by_lock_state,
+        [True, False],
+    ),
+    Rule(
+        "locked snapshots come in pages",
+        lambda a: [a.locked_snapshot() for _ in range(6)],
+        pages_of_locked_snapshots,
+        [True, True, True],
+    ),
+    Rule(
         "a snapshot can be used on its way to the archive and not there",
         Account.locked_snapshot,
         volumes_while_archiving,
@@ -599,7 +917,19 @@ RULES = [
         lambda a, v: a.ec2.create_snapshot(VolumeId=v),
         Refusal("ConcurrentSnapshotLimitExceeded"),
     ),
+    Rule(
+        "snapshots of anybody's are pending on a volume",
+        free_volume,
+        pending_on,
+        ["This snapshot is created by the AWS Backup service.", "ours"],
+    ),
     # tags
+    Rule(
+        "whoever may tag can write tags like ours on anything",
+        machine_and(lambda a: a.new_snapshot()),
+        forged,
+        [True, True, True],
+    ),
     Rule(
         "tags of AWS cannot be written",
         free_volume,
@@ -643,6 +973,21 @@ RULES = [
         ["Name"],
     ),
     Rule("without naming any, all tags are deleted", tagged_volume, tags_after_deleting, []),
+    # dry runs
+    Rule(
+        "a dry run of whatever would succeed is answered with an error that says so",
+        everything_to_try,
+        answers_of_dry_runs,
+        {("DryRunOperation", 412)},
+    ),
+    Rule("a dry run changes nothing", everything_to_try, changed_by_dry_runs, False),
+    Rule("a dry run uses no client token up", free_volume, token_of_a_dry_run, 2),
+    Rule(
+        "a dry run does not notice that EC2 cannot use a key",
+        lambda a: a.unusable_key(),
+        lambda a, key: create(a, Encrypted=True, KmsKeyId=key, DryRun=True),
+        Refusal("DryRunOperation"),
+    ),
     # describing
     Rule("tag filters take wildcards", tagged_volume, found_by_wildcard, [True, False, True]),
     Rule("volumes come in pages", seven_volumes, pages_of_volumes, [5, 2]),

@@ -5,14 +5,17 @@ when the test moves the clock past it. Nothing here judges: see `judge`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from heapq import heappop, heappush
 from typing import Any
 
 from tests.model.faults import Lag, Throttle
 from tests.model.judge import WRITING, Ledger
+from tests.model.policies import Deny
 from tests.model.records import (
     INSTANCE_VALUES,
+    MODIFICATION_VALUES,
     NO_FACTS,
     ROOT,
     SNAPSHOT_VALUES,
@@ -24,6 +27,7 @@ from tests.model.records import (
     Event,
     Instance,
     Message,
+    Modification,
     Rules,
     Snapshot,
     Volume,
@@ -80,6 +84,7 @@ class World:
         self.instances: Table[Instance] = Table(INSTANCE_VALUES)
         self.volumes: Table[Volume] = Table(VOLUME_VALUES)
         self.snapshots: Table[Snapshot] = Table(SNAPSHOT_VALUES)
+        self.modifications: Table[Modification] = Table(MODIFICATION_VALUES)
         self.outbox: list[Event] = []
         self.messages: list[Message] = []
         self.tokens: dict[str, tuple[Any, Volume]] = {}  # ClientToken -> parameters, volume
@@ -87,6 +92,7 @@ class World:
         self.ledger = Ledger()
         self.lag: Lag | None = None
         self.throttle: Throttle | None = None
+        self.denials: tuple[Deny, ...] = ()
         self.on_call: Hook | None = None
         self.on_answer: Hook | None = None
         self.on_change: Callable[[], None] | None = None
@@ -99,10 +105,12 @@ class World:
         """A copy that goes its own way, without the hooks. Records are shared: nobody changes a record."""
         other: World = World.__new__(World)
         other.rules, other.durations, other.lag = self.rules, self.durations, self.lag
+        other.denials = self.denials
         other.clock = Clock(self.clock.now, other._run_to)
         other.instances = self.instances.clone()
         other.volumes = self.volumes.clone()
         other.snapshots = self.snapshots.clone()
+        other.modifications = self.modifications.clone()
         other.outbox = self.outbox.copy()
         other.messages = self.messages.copy()
         other.tokens = self.tokens.copy()
@@ -239,6 +247,13 @@ class World:
             raise ValueError(f"{instance_id} is not running, so it cannot be shut down.")
         self.stop(instance, reason, "")
 
+    def break_key(self, key: str) -> None:
+        """From now on EC2 cannot use the key: it was disabled, or the other account that it is of does not share it."""
+        self.rules = replace(self.rules, broken_keys=self.rules.broken_keys | {key})
+
+    def mend_key(self, key: str) -> None:
+        self.rules = replace(self.rules, broken_keys=self.rules.broken_keys - {key})
+
     def new_id(self, prefix: str) -> str:
         """Ids in no order of age, as in EC2: nothing may rely on the smallest being the oldest."""
         self._serial += 1
@@ -342,6 +357,10 @@ class World:
     def set_delete_on_termination(self, attachment: Attachment, value: bool) -> None:
         self._set_attachment(attachment, attachment._replace(delete_on_termination=value))
 
+    def modify(self, modification: Modification) -> None:
+        self.modifications.put(modification, self.clock.now)
+        self.later(self.durations.modify, "optimizing", modification.id)
+
     # ---- the steps of snapshots
 
     def drop_snapshot(self, snapshot_id: str) -> None:
@@ -435,8 +454,29 @@ class World:
 
     def _deleted(self, volume_id: str, _: str) -> None:
         self.volumes.drop(volume_id, self.clock.now)
+        if self.modifications.get(volume_id) is not None:
+            self.modifications.drop(volume_id, self.clock.now)
         self._emit("EBS Volume Notification", "volume", volume_id, {"event": "deleteVolume", "result": "deleted"})
         self.later(MEMORY_SECONDS, "forget", volume_id)
+
+    def _optimizing(self, volume_id: str, _: str) -> None:
+        """The volume is what it is to be, and only slower for a while. How a failed one is left, no page says."""
+        volume, modification = self.volumes.get(volume_id), self.modifications.get(volume_id)
+        if volume is None or modification is None:
+            return
+        now = self.clock.now
+        if modification.fails:
+            self.modifications.put(modification._replace(state="failed", ended=now), now)
+            return
+        self.volumes.put(volume._replace(**modification.target._asdict()), now)
+        self.modifications.put(modification._replace(state="optimizing"), now)
+        self.later(self.durations.optimize, "modified", volume_id)
+
+    def _modified(self, volume_id: str, _: str) -> None:
+        modification = self.modifications.get(volume_id)
+        if modification is not None:
+            done = modification._replace(state="completed", ended=self.clock.now)
+            self.modifications.put(done, self.clock.now)
 
     def _snapshot_done(self, snapshot_id: str, _: str) -> None:
         snapshot = self.snapshots.get(snapshot_id)
@@ -468,6 +508,7 @@ class World:
         self.instances.forget(resource_id)
         self.volumes.forget(resource_id)
         self.snapshots.forget(resource_id)
+        self.modifications.forget(resource_id)
 
     # ---- the small parts
 
@@ -548,6 +589,8 @@ STEPS: Mapping[str, Callable[[World, str, str], None]] = {
     "available": World._available,
     "failed": World._failed,
     "deleted": World._deleted,
+    "optimizing": World._optimizing,
+    "modified": World._modified,
     "snapshot-done": World._snapshot_done,
     "tiered": World._tiered,
     "forget": World._forget,

@@ -8,7 +8,7 @@ import sys
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,14 @@ from tests.local_aws.filters import matches
 from tests.local_aws.policies import service_may
 from tests.local_aws.queues import Mapped
 from tests.local_aws.settings import QUICK, Settings
+from tests.model.policies import Deny, asked_with, born_without, tagged
 from tests.support.terraform import ROOT
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
 QUEUE_ARN = f"arn:aws:sqs:{REGION}:{ACCOUNT}:"
 FUNCTION_ARN = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:"
+PLACE: dict[str, Any] = {"Size": 1, "AvailabilityZone": f"{REGION}a"}
 
 HANDLERS = """
 import importlib, json, os, time
@@ -467,6 +469,54 @@ def test_a_volume_with_a_key_that_does_not_exist_ends_in_error(deployed: Deploym
     assert "KMS" in last[-1]["cause"]
 
 
+def test_of_each_key_a_test_can_say_whether_ec2_can_use_it(deployed: Deployment) -> None:
+    kms = deployed.client("kms")
+    mine, disabled = (kms.create_key()["KeyMetadata"]["Arn"] for _ in range(2))
+    foreign, shared = (f"arn:aws:kms:{REGION}:999999999999:key/{name}" for name in ("foreign", "shared"))
+    kms.disable_key(KeyId=disabled.rsplit("/", 1)[-1])
+    deployed.aws.set_key(shared, usable=True)
+
+    def made_under(key: str) -> str:
+        made = deployed.ec2.create_volume(**PLACE, Encrypted=True, KmsKeyId=key)
+        deployed.aws.wait_until_quiet()
+        return str(deployed.ec2.describe_volumes(VolumeIds=[made["VolumeId"]])["Volumes"][0]["State"])
+
+    assert [made_under(key) for key in (mine, shared, disabled, foreign)] == [
+        "available",
+        "available",
+        "error",
+        "error",
+    ]
+    deployed.aws.set_key(mine, usable=False)
+    assert made_under(mine) == "error"
+
+
+def test_a_key_of_another_account_is_logged_as_a_customers(deployed: Deployment) -> None:
+    foreign = f"arn:aws:kms:{REGION}:999999999999:key/foreign"
+    volume_id = deployed.ec2.create_volume(**PLACE, Encrypted=True, KmsKeyId=foreign)["VolumeId"]
+    deployed.ec2.describe_volumes(VolumeIds=[volume_id])
+    assert deployed.aws.calls()[-1]["kms_keys"] == {volume_id: foreign}
+
+
+def test_a_modification_can_be_made_to_fail_and_leaves_the_volume_as_it_was(deployed: Deployment) -> None:
+    volume_id = deployed.ec2.create_volume(**PLACE)["VolumeId"]
+    deployed.aws.wait_until_quiet()
+    deployed.aws.fail_modification(volume=volume_id)
+    deployed.ec2.modify_volume(VolumeId=volume_id, Size=2)
+    deployed.aws.wait_until_quiet()
+    [found] = deployed.ec2.describe_volumes_modifications(VolumeIds=[volume_id])["VolumesModifications"]
+    assert found["ModificationState"] == "failed"
+    assert deployed.ec2.describe_volumes(VolumeIds=[volume_id])["Volumes"][0]["Size"] == 1
+
+
+def test_after_six_hours_a_volume_can_be_modified_again(deployed: Deployment) -> None:
+    volume_id = deployed.ec2.create_volume(**PLACE)["VolumeId"]
+    deployed.aws.wait_until_quiet()
+    deployed.ec2.modify_volume(VolumeId=volume_id, Size=2)
+    deployed.aws.run(6 * 3600)
+    assert deployed.ec2.modify_volume(VolumeId=volume_id, Size=3)["VolumeModification"]["OriginalSize"] == 2
+
+
 def test_a_start_can_be_made_to_fall_back_to_stopped(deployed: Deployment) -> None:
     instance_id = deployed.launch()
     deployed.ec2.stop_instances(InstanceIds=[instance_id])
@@ -498,6 +548,162 @@ def test_a_call_can_be_refused_or_lose_its_answer(deployed: Deployment) -> None:
     assert refused[-1]["error"] == "InvalidRequest"
 
 
+def test_what_is_ordered_for_a_call_does_not_befall_its_dry_run(deployed: Deployment) -> None:
+    deployed.aws.fail_call("CreateVolume", "InvalidRequest")
+    with pytest.raises(ClientError, match="DryRunOperation"):
+        deployed.ec2.create_volume(**PLACE, DryRun=True)
+    with pytest.raises(ClientError, match="InvalidRequest"):
+        deployed.ec2.create_volume(**PLACE)
+    deployed.aws.fail_call("CreateVolume", "InternalError", dry_run=True)
+    deployed.ec2.create_volume(**PLACE)
+    with pytest.raises(ClientError, match="InternalError"):
+        deployed.ec2.create_volume(**PLACE, DryRun=True)
+
+
+def test_a_dry_run_checks_states_where_that_is_wished(deployed: Deployment) -> None:
+    instance_id = deployed.launch()
+    root = deployed.root_of(instance_id)
+    with pytest.raises(ClientError, match="DryRunOperation"):
+        deployed.ec2.detach_volume(VolumeId=root, DryRun=True)
+    deployed.aws.configure(dry_run_checks=True)
+    with pytest.raises(ClientError, match="Unable to detach root volume"):
+        deployed.ec2.detach_volume(VolumeId=root, DryRun=True)
+    with pytest.raises(ClientError, match="DryRunOperation"):
+        deployed.ec2.stop_instances(InstanceIds=[instance_id], DryRun=True)
+    deployed.aws.configure(dry_run_checks=False)
+    assert deployed.instance(instance_id)["State"]["Name"] == "running"
+
+
+def test_a_dry_run_is_logged_as_one(deployed: Deployment) -> None:
+    with pytest.raises(ClientError, match="DryRunOperation"):
+        deployed.ec2.delete_volume(VolumeId="vol-0123456789abcdef0", DryRun=True)
+    logged = deployed.aws.calls()[-1]
+    assert (logged["operation"], logged["error"], logged["status"]) == ("DeleteVolume", "DryRunOperation", 412)
+    assert logged["parameters"]["DryRun"] is True
+
+
+def test_recorded_answers_can_be_given_that_disagree_about_attach_times(deployed: Deployment) -> None:
+    instance_id = deployed.launch()
+    described = deployed.instance(instance_id)["BlockDeviceMappings"][0]["Ebs"]["AttachTime"]
+
+    def told() -> Any:
+        volume_id = deployed.ec2.create_volume(**PLACE)["VolumeId"]
+        deployed.aws.wait_until_quiet()
+        deployed.ec2.attach_volume(VolumeId=volume_id, InstanceId=instance_id, Device="/dev/sdp")
+        deployed.aws.wait_until_quiet()
+        answer = deployed.ec2.detach_volume(VolumeId=volume_id)
+        deployed.aws.wait_until_quiet()
+        return answer.get("AttachTime")
+
+    assert described.microsecond == told().microsecond == 0
+    deployed.aws.configure(attach_milliseconds=True)
+    assert told().microsecond == 432_000
+    deployed.aws.configure(attach_milliseconds=False, attach_times_hidden=True)
+    assert told() is None
+    deployed.aws.configure(attach_times_hidden=False)
+
+
+def test_naming_a_snapshot_that_is_not_locked_can_be_an_error(deployed: Deployment) -> None:
+    root = deployed.root_of(deployed.launch())
+    snapshot_id = deployed.ec2.create_snapshot(VolumeId=root)["SnapshotId"]
+    assert deployed.ec2.describe_locked_snapshots(SnapshotIds=[snapshot_id])["Snapshots"] == []
+    deployed.aws.configure(unlocked_ids_refused=True)
+    with pytest.raises(ClientError, match="is not locked"):
+        deployed.ec2.describe_locked_snapshots(SnapshotIds=[snapshot_id])
+    deployed.ec2.lock_snapshot(SnapshotId=snapshot_id, LockMode="governance", LockDuration=1)
+    assert len(deployed.ec2.describe_locked_snapshots(SnapshotIds=[snapshot_id])["Snapshots"]) == 1
+    deployed.aws.configure(unlocked_ids_refused=False)
+
+
+# Policies that deny
+
+
+@pytest.fixture
+def of_role(deployed: Deployment) -> Iterator[Any]:
+    """EC2 as a function has it, and afterwards no more denials."""
+    session = deployed.client("sts").assume_role(RoleArn=deployed.role_arn, RoleSessionName="act")["Credentials"]
+    make: Any = boto3.client
+    keys = {"aws_access_key_id": session["AccessKeyId"], "aws_secret_access_key": session["SecretAccessKey"]}
+    yield make("ec2", **{**deployed.aws.boto3_arguments(), **keys, "aws_session_token": session["SessionToken"]})
+    deployed.aws.clear_denials()
+
+
+def code_of(call: Callable[..., Any], **params: Any) -> str:
+    try:
+        call(**params)
+    except ClientError as error:
+        return str(error.response["Error"]["Code"])
+    return "none"
+
+
+DENIED, DRY = "UnauthorizedOperation", "DryRunOperation"
+
+
+def test_a_policy_denies_by_a_tag_what_roles_do_and_try_dry(deployed: Deployment, of_role: Any) -> None:
+    free, kept = (deployed.ec2.create_volume(**PLACE)["VolumeId"] for _ in range(2))
+    deployed.ec2.create_tags(Resources=[kept], Tags=[{"Key": "DoNotDelete", "Value": "yes"}])
+    deployed.aws.wait_until_quiet()
+    deployed.aws.deny(Deny(actions=("DeleteVolume",), when=tagged("DoNotDelete")))
+    assert [code_of(of_role.delete_volume, VolumeId=kept, DryRun=dry) for dry in (True, False)] == [DENIED, DENIED]
+    assert [code_of(of_role.delete_volume, VolumeId=free, DryRun=dry) for dry in (True, False)] == [DRY, "none"]
+    with pytest.raises(ClientError) as refused:
+        of_role.delete_volume(VolumeId=kept)
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+    assert (
+        f"User: arn:aws:sts::{ACCOUNT}:assumed-role/role/act is not authorized to perform: ec2:DeleteVolume "
+        f"on resource: arn:aws:ec2:{REGION}:{ACCOUNT}:volume/{kept} with an explicit deny in a service control policy."
+    ) in refused.value.response["Error"]["Message"]
+    assert deployed.aws.calls()[-1]["error"] == DENIED
+
+
+def test_a_policy_denies_by_what_is_asked_for(deployed: Deployment, of_role: Any) -> None:
+    tags = [{"ResourceType": "volume", "Tags": [{"Key": "cost-center", "Value": "42"}]}]
+    deployed.aws.deny(Deny(actions=("CreateVolume",), when=born_without("cost-center")))
+    deployed.aws.deny(Deny(actions=("CreateVolume",), when=asked_with("Encrypted", "false")))
+    assert code_of(of_role.create_volume, **PLACE) == DENIED
+    assert code_of(of_role.create_volume, **PLACE, TagSpecifications=tags) == "none"
+    assert code_of(of_role.create_volume, **PLACE, TagSpecifications=tags, Encrypted=False) == DENIED
+
+
+def test_a_policy_denies_one_action_on_an_instance(deployed: Deployment, of_role: Any) -> None:
+    instance_id = deployed.launch()
+    root = deployed.root_of(instance_id)
+    mapping = [{"DeviceName": "/dev/sda1", "Ebs": {"DeleteOnTermination": True}}]
+    free = deployed.ec2.create_volume(**PLACE)["VolumeId"]
+    calls: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
+        "DetachVolume": (of_role.detach_volume, {"VolumeId": root}),
+        "AttachVolume": (of_role.attach_volume, {"VolumeId": free, "InstanceId": instance_id, "Device": "/dev/sdp"}),
+        "ModifyInstanceAttribute": (
+            of_role.modify_instance_attribute,
+            {"InstanceId": instance_id, "BlockDeviceMappings": mapping},
+        ),
+        "StartInstances": (of_role.start_instances, {"InstanceIds": [instance_id]}),
+    }
+    for action in calls:
+        deployed.aws.deny(Deny(actions=(action,)))
+        assert [name for name, (call, params) in calls.items() if code_of(call, **params, DryRun=True) == DENIED] == [
+            action
+        ]
+        deployed.aws.clear_denials()
+
+
+def test_a_policy_binds_the_roles_that_it_names_and_no_owner(deployed: Deployment, of_role: Any) -> None:
+    deployed.aws.deny(Deny(actions=("CreateVolume",), callers=("*/act",)))
+    assert code_of(of_role.create_volume, **PLACE) == DENIED
+    assert code_of(deployed.ec2.create_volume, **PLACE) == "none"
+    deployed.aws.clear_denials()
+    deployed.aws.deny(Deny(actions=("CreateVolume",), callers=("*/batch",)))
+    assert code_of(of_role.create_volume, **PLACE) == "none"
+
+
+def test_a_policy_ends_when_it_is_to_end(deployed: Deployment, of_role: Any) -> None:
+    until = deployed.aws.now().timestamp() + 60
+    deployed.aws.deny(Deny(actions=("CreateVolume",), until=until))
+    assert code_of(of_role.create_volume, **PLACE) == DENIED
+    deployed.aws.run(60)
+    assert code_of(of_role.create_volume, **PLACE) == "none"
+
+
 def test_facts_that_no_call_can_set_are_described(deployed: Deployment) -> None:
     instance_id = deployed.launch()
     deployed.aws.set_instance(
@@ -518,11 +724,22 @@ def test_facts_that_no_call_can_set_are_described(deployed: Deployment) -> None:
     assert found["Tags"] == [{"Key": "aws:autoscaling:groupName", "Value": "group"}]
 
 
-def test_a_shutdown_in_the_guest_has_its_own_reason(deployed: Deployment) -> None:
+def test_a_shutdown_in_the_guest_has_its_own_reason_and_tells_no_time(deployed: Deployment) -> None:
     instance_id = deployed.launch()
     deployed.aws.guest_shutdown(instance_id)
     deployed.aws.wait_until_quiet()
-    assert deployed.instance(instance_id)["StateReason"]["Code"] == "Client.InstanceInitiatedShutdown"
+    found = deployed.instance(instance_id)
+    assert found["StateReason"]["Code"] == "Client.InstanceInitiatedShutdown"
+    assert found.get("StateTransitionReason", "") == ""
+
+
+def test_a_stop_is_of_the_second_in_which_it_was_asked_for(deployed: Deployment) -> None:
+    instance_id = deployed.launch()
+    deployed.aws.run(90)
+    asked = deployed.aws.now()
+    deployed.ec2.stop_instances(InstanceIds=[instance_id])
+    deployed.aws.run(90)
+    assert deployed.instance(instance_id)["StateTransitionReason"] == f"User initiated ({asked:%Y-%m-%d %H:%M:%S} GMT)"
 
 
 # Function URL

@@ -22,7 +22,7 @@ from tests.model.client import OPERATIONS
 from tests.model.ec2_model import EC2Client
 from tests.model.faults import Call, Fault, FaultPlan, Lag, ProcessDied, Throttle, at_call, at_operation, first_of
 from tests.model.judge import copies, differences, fittings, latest, lost, problems
-from tests.model.records import ROOT, Content, Disk, Durations, Rules
+from tests.model.records import ROOT, AttachTimes, Content, Disk, Durations, Rules
 from tests.model.sqs_model import SQSClient
 from tests.model.table import SMALL, make_filter
 from tests.model.validation import Refused, answer_check, parameter_check, service_model
@@ -119,6 +119,9 @@ def park_and_start(world: World, instance_id: str, ec2: EC2Client) -> None:
     for device, volume_id in new.items():
         ec2.attach_volume(VolumeId=volume_id, InstanceId=instance_id, Device=device)
     world.clock.advance(100)
+    ec2.modify_volume(VolumeId=new["/dev/xvda"], Size=9)
+    world.clock.advance(100)
+    ec2.describe_volumes_modifications(VolumeIds=[new["/dev/xvda"]])
     mappings = [{"DeviceName": device, "Ebs": {"DeleteOnTermination": True}} for device in new]
     ec2.modify_instance_attribute(InstanceId=instance_id, BlockDeviceMappings=mappings)
     ec2.start_instances(InstanceIds=[instance_id])
@@ -486,6 +489,22 @@ class TestFaults:
         world.clock.advance(5)
         assert ec2.describe_volumes()["Volumes"][0]["State"] == "error"
         assert "disabled" in world.outbox[-1].body["detail"]["cause"]
+
+    def test_each_key_breaks_and_is_mended_for_itself(self) -> None:
+        world = World()
+        other = world.clone()
+        world.break_key("arn:k")
+
+        def made_under(world: World, key: str) -> Any:
+            ec2 = EC2Client(world)
+            made = ec2.create_volume(AvailabilityZone="us-east-1a", Size=1, Encrypted=True, KmsKeyId=key)
+            world.clock.advance(5)
+            return ec2.describe_volumes(VolumeIds=[made["VolumeId"]])["Volumes"][0]["State"]
+
+        assert [made_under(world, key) for key in ("arn:k", "arn:l")] == ["error", "available"]
+        assert made_under(other, "arn:k") == "available"
+        world.mend_key("arn:k")
+        assert made_under(world, "arn:k") == "available"
 
 
 class TestThrottling:
@@ -974,6 +993,17 @@ class TestEvents:
         world.clock.advance(30)
         found = EC2Client(world).describe_instances()["Reservations"][0]["Instances"][0]
         assert found["StateReason"]["Code"] == "Client.InstanceInitiatedShutdown"
+        assert found["StateTransitionReason"] == ""
+
+    def test_a_stop_by_its_user_is_of_the_second_in_which_it_was_asked_for(self) -> None:
+        world = World()
+        instance_id = world.launch()
+        world.clock.advance(100.7)
+        stop(world, instance_id)
+        world.clock.advance(1000)
+        found = EC2Client(world).describe_instances()["Reservations"][0]["Instances"][0]
+        assert found["StateTransitionReason"] == "User initiated (2026-01-01 00:01:40 GMT)"
+        assert found["StateReason"]["Code"] == "Client.UserInitiatedShutdown"
 
 
 class TestQueue:
@@ -1117,6 +1147,53 @@ class TestDescribing:
         assert ec2.describe_instances()["Reservations"] == []
 
 
+class TestRecordedAnswers:
+    """What recordings and reports of EC2 disagree about can be had either way."""
+
+    @pytest.mark.parametrize(("told", "microsecond"), [("whole seconds", 0), ("milliseconds", 432_000)])
+    def test_attach_times_may_have_milliseconds_that_descriptions_cut(
+        self, told: AttachTimes, microsecond: int
+    ) -> None:
+        world = World(rules=Rules(attach_times=told))
+        world.clock.advance(0.7)
+        instance_id = world.launch(state="stopped")
+        [root] = volumes_of(world, instance_id).values()
+        ec2 = Checked(world)
+        answer = ec2.detach_volume(VolumeId=root)
+        world.clock.advance(10)
+        attached = ec2.attach_volume(VolumeId=root, InstanceId=instance_id, Device="/dev/xvda")
+        described = ec2.describe_volumes()["Volumes"][0]["Attachments"][0]["AttachTime"]
+        assert (answer["AttachTime"].microsecond, attached["AttachTime"].microsecond) == (microsecond, microsecond)
+        assert (described.microsecond, attached["AttachTime"].replace(microsecond=0)) == (0, described)
+
+    def test_attach_times_may_be_missing(self) -> None:
+        world = World(rules=Rules(attach_times="missing"))
+        instance_id = world.launch(state="stopped")
+        answer = Checked(world).detach_volume(VolumeId=volumes_of(world, instance_id)["/dev/xvda"])
+        assert (answer["State"], "AttachTime" in answer) == ("detaching", False)
+
+    def test_launch_times_are_in_whole_seconds(self) -> None:
+        world = World()
+        world.clock.advance(12.75)
+        ids = [world.launch(), world.launch(state="stopped")]
+        EC2Client(world).start_instances(InstanceIds=[ids[1]])
+        assert [world.instances.get(i).launch_time.microsecond for i in ids] == [0, 0]  # type: ignore[union-attr]
+
+    @pytest.mark.parametrize("refused", [False, True])
+    def test_naming_a_snapshot_that_is_not_locked_may_be_an_error(self, refused: bool) -> None:
+        world = World(rules=Rules(unlocked_ids_refused=refused))
+        ids = [world.add_snapshot(), world.add_snapshot()]
+        ec2 = EC2Client(world)
+        ec2.lock_snapshot(SnapshotId=ids[0], LockMode="governance", LockDuration=1)
+        assert [item["SnapshotId"] for item in ec2.describe_locked_snapshots()["Snapshots"]] == ids[:1]
+        assert len(ec2.describe_locked_snapshots(SnapshotIds=ids[:1])["Snapshots"]) == 1
+        if refused:
+            with pytest.raises(ClientError, match="SnapshotNotLocked"):
+                ec2.describe_locked_snapshots(SnapshotIds=ids)
+        else:
+            assert len(ec2.describe_locked_snapshots(SnapshotIds=ids)["Snapshots"]) == 1
+
+
 class TestKeys:
     def encrypted_snapshot(self, world: World) -> str:
         return snapshot(world, world.add_volume(ROOT._replace(key="arn:own")))
@@ -1168,9 +1245,213 @@ class TestQuotas:
         world.clock.advance(15)
         ec2.create_snapshot(VolumeId=volume_id)
 
-    def test_a_dry_run_changes_nothing(self) -> None:
+
+class TestOthers:
+    """What owners and their tools do."""
+
+    def test_an_owner_can_copy_the_tags_of_one_snapshot_to_another_and_no_fact(self) -> None:
+        world = World()
+        volume_id = world.add_volume(DATA)
+        person = EC2Client(world, "person", owner=True)
+        backup = snapshot(world, volume_id, person)
+        ec2 = EC2Client(world, "park")
+        tags = [MARK, {"Key": "park-volumes:device", "Value": "/dev/sdf"}]
+        specified = [{"ResourceType": "snapshot", "Tags": tags}]
+        ours = ec2.create_snapshot(VolumeId=volume_id, Description="ours", TagSpecifications=specified)["SnapshotId"]
+        person.create_tags(Resources=[backup], Tags=tags)
+        found = {item["SnapshotId"]: item for item in ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]}
+        assert found[backup]["Tags"] == found[ours]["Tags"]
+        assert found[backup]["StartTime"] < found[ours]["StartTime"]
+        assert (found[backup]["Description"], found[ours]["Description"]) == ("", "ours")
+
+    def test_a_snapshot_of_an_owner_can_be_pending_for_long(self) -> None:
+        world = World(durations=Durations(snapshot=4 * 3600))
+        volume_id = world.add_volume(DATA)
+        EC2Client(world, "person", owner=True).create_snapshot(VolumeId=volume_id, Description="a backup")
+        world.clock.advance(3 * 3600)
+        filters = [{"Name": "volume-id", "Values": [volume_id]}, {"Name": "status", "Values": ["pending"]}]
+        assert len(EC2Client(world).describe_snapshots(OwnerIds=["self"], Filters=filters)["Snapshots"]) == 1
+
+
+class TestModifications:
+    def enlarged(self, world: World, volume_id: str, faults: FaultPlan | None = None, **more: Any) -> Any:
+        return EC2Client(world, faults=faults).modify_volume(VolumeId=volume_id, Size=30, **more)["VolumeModification"]
+
+    def test_a_modification_takes_its_time(self) -> None:
+        world = World(durations=Durations(modify=10, optimize=90))
+        volume_id = world.add_volume(DATA)
+        ec2 = EC2Client(world)
+        made = self.enlarged(world, volume_id)
+        assert (made["ModificationState"], made["Progress"], made["OriginalSize"]) == ("modifying", 0, 20)
+        seen = []
+        for _ in range(3):
+            world.clock.advance(45)
+            [found] = ec2.describe_volumes_modifications(VolumeIds=[volume_id])["VolumesModifications"]
+            seen.append((found["ModificationState"], found["Progress"], "EndTime" in found))
+        assert seen == [("optimizing", 45, False), ("optimizing", 90, False), ("completed", 100, True)]
+
+    def test_it_can_fail_and_leaves_the_volume_as_it_was(self) -> None:
+        world = World()
+        volume_id = world.add_volume(DATA)
+        self.enlarged(world, volume_id, at_operation("ModifyVolume", Fault.MODIFICATION_FAILS))
+        world.clock.advance(1000)
+        ec2 = EC2Client(world)
+        [found] = ec2.describe_volumes_modifications()["VolumesModifications"]
+        assert found["ModificationState"] == "failed"
+        assert ec2.describe_volumes()["Volumes"][0]["Size"] == 20
+
+    def test_after_six_hours_the_next_one_may_come(self) -> None:
+        world = World()
+        volume_id = world.add_volume(DATA)
+        self.enlarged(world, volume_id)
+        world.clock.advance(6 * 3600 - 1)
+        with pytest.raises(ClientError, match="VolumeModificationRateExceeded"):
+            self.enlarged(world, volume_id)
+        world.clock.advance(1)
+        assert self.enlarged(world, volume_id)["OriginalSize"] == 30
+
+    @pytest.mark.parametrize(
+        ("disk", "asked", "becomes"),
+        [
+            (DATA, {"Size": 25}, (25, "gp3", 4000, 250)),
+            (DATA, {"Iops": 6000}, (20, "gp3", 6000, 250)),
+            (DATA, {"VolumeType": "io2"}, (20, "io2", 3000, None)),
+            (DATA, {"VolumeType": "gp2"}, (20, "gp2", 100, None)),
+            (Disk("", 200, "gp2"), {"Size": 300}, (300, "gp2", 900, None)),
+            (Disk("", 200, "gp2"), {"VolumeType": "gp3", "Throughput": 300}, (200, "gp3", 3000, 300)),
+        ],
+    )
+    def test_what_is_not_named_stays_or_is_usual_for_the_type(self, disk: Disk, asked: Any, becomes: Any) -> None:
+        world = World()
+        volume_id = world.add_volume(disk)
+        EC2Client(world).modify_volume(VolumeId=volume_id, **asked)
+        world.clock.advance(10)
+        volume = world.volumes.get(volume_id)
+        assert volume is not None
+        assert (volume.size, volume.type, volume.iops, volume.throughput) == becomes
+
+    def test_it_changes_an_attached_volume_too_and_no_byte_on_it(self) -> None:
+        world = World()
+        instance_id = world.launch(ROOT, DATA, state="stopped")
+        before = latest(world, instance_id)
+        self.enlarged(world, volumes_of(world, instance_id)["/dev/sdf"])
+        world.clock.advance(1000)
+        assert fittings(world, instance_id)["/dev/sdf"].size == 30
+        assert latest(world, instance_id) == before
+        assert not problems(world)
+
+    def test_it_ends_with_its_volume(self) -> None:
+        world = World()
+        volume_id = world.add_volume(DATA)
+        self.enlarged(world, volume_id)
+        EC2Client(world).delete_volume(VolumeId=volume_id)
+        world.clock.advance(1000)
+        assert EC2Client(world).describe_volumes_modifications()["VolumesModifications"] == []
+        assert (world.modifications.rows, world.next_due) == ({}, None)
+
+    def test_a_read_that_lags_does_not_see_it_yet(self) -> None:
+        world = World()
+        volume_id = world.add_volume(DATA)
+        world.clock.advance(1000)
+        world.lag = Lag(60, seed=1)
+        self.enlarged(world, volume_id)
+        ec2 = EC2Client(world)
+        world.clock.advance(30)
+        assert {len(ec2.describe_volumes_modifications()["VolumesModifications"]) for _ in range(50)} == {0, 1}
+
+    def test_a_clone_has_its_own(self) -> None:
+        world = World()
+        volume_id = world.add_volume(DATA)
+        other = world.clone()
+        self.enlarged(other, volume_id)
+        assert world.modifications.get(volume_id) is None
+
+    @pytest.mark.parametrize(
+        ("params", "code"),
+        [
+            ({"Filters": [{"Name": "tag:a", "Values": ["b"]}]}, "InvalidParameterValue"),
+            ({"MaxResults": 501}, "InvalidParameterValue"),
+            ({"VolumeIds": ["vol-of-nobody"]}, r"InvalidVolume\.NotFound"),
+        ],
+    )
+    def test_what_ec2_does_not_know_is_refused(self, params: dict[str, Any], code: str) -> None:
+        with pytest.raises(ClientError, match=code):
+            EC2Client(World()).describe_volumes_modifications(**params)
+
+
+class TestDryRuns:
+    def test_without_further_checks_only_permissions_count(self) -> None:
+        world = World()
+        instance_id = world.launch()
+        [root] = volumes_of(world, instance_id).values()
+        for params in ({"VolumeId": root}, {"VolumeId": "vol-of-nobody"}):
+            with pytest.raises(ClientError, match="DryRunOperation"):
+                EC2Client(world).detach_volume(**params, DryRun=True)
+
+    def test_with_further_checks_it_is_refused_as_the_call_would_be(self) -> None:
+        world = World(rules=Rules(dry_run_checks=True))
+        instance_id = world.launch(state="stopped")
+        [root] = volumes_of(world, instance_id).values()
+        ec2 = EC2Client(world)
+        with pytest.raises(ClientError, match="VolumeInUse"):
+            ec2.delete_volume(VolumeId=root, DryRun=True)
+        with pytest.raises(ClientError, match="DryRunOperation"):
+            ec2.detach_volume(VolumeId=root, DryRun=True)
+        assert ec2.refusals == {"VolumeInUse": 1, "DryRunOperation": 1}
+
+    @pytest.mark.parametrize("checks", [False, True])
+    def test_it_leaves_no_trace_in_the_future_either(self, checks: bool) -> None:
+        world = World(rules=Rules(dry_run_checks=checks))
+        instance_id = world.launch(ROOT, DATA)
+        other = world.clone()
+        ec2, data = EC2Client(other), volumes_of(world, instance_id)["/dev/sdf"]
+        with pytest.raises(ClientError, match="DryRunOperation"):
+            ec2.stop_instances(InstanceIds=[instance_id], DryRun=True)
+        for call in (ec2.detach_volume, ec2.create_snapshot):
+            with pytest.raises(ClientError, match="DryRunOperation"):
+                call(VolumeId=data, DryRun=True)
+        assert (other.next_due, other.outbox, problems(other)) == (None, [], [])
+        assert not differences(world, other, [instance_id, *volumes_of(world, instance_id).values()])
+        assert world.new_id("vol") == other.new_id("vol")
+
+    @pytest.mark.parametrize("checks", [False, True])
+    def test_it_does_not_touch_the_key(self, checks: bool) -> None:
+        world = World(rules=Rules(dry_run_checks=checks, broken_keys=frozenset(["arn:k"])))
+        params = {"AvailabilityZone": "us-east-1a", "Size": 1, "Encrypted": True, "KmsKeyId": "arn:k"}
+        with pytest.raises(ClientError, match="DryRunOperation"):
+            EC2Client(world).create_volume(**params, DryRun=True)
+
+    def test_it_is_throttled_as_calls_are(self) -> None:
+        world = World()
+        world.throttle = Throttle()
+        ec2, volume_id = EC2Client(world), world.add_volume()
+        for _ in range(60):
+            with pytest.raises(ClientError):
+                ec2.detach_volume(VolumeId=volume_id, DryRun=True)
+        assert ec2.refusals == {"DryRunOperation": 50, "RequestLimitExceeded": 10}
+
+    @pytest.mark.parametrize(
+        ("fault", "error"),
+        [
+            (Fault.DIES_BEFORE, ProcessDied),
+            (Fault.DIES_AFTER, ProcessDied),
+            (Fault.ANSWER_LOST, ReadTimeoutError),
+            (Fault.THROTTLED, ClientError),
+            (Fault.DENIED, ClientError),
+        ],
+    )
+    def test_it_can_fail_as_calls_do(self, fault: Fault, error: type[BaseException]) -> None:
+        world = World()
+        ec2 = EC2Client(world, faults=at_call(1, fault))
+        with pytest.raises(error) as failed:
+            ec2.delete_volume(VolumeId=world.add_volume(), DryRun=True)
+        assert "DryRunOperation" not in str(failed.value)
+        assert ec2.dead == (error is ProcessDied)
+
+    def test_what_can_befall_only_the_effect_of_a_call_waits_for_the_call(self) -> None:
         world = World()
         volume_id = world.add_volume()
+        ec2 = EC2Client(world, faults=at_operation("CreateSnapshot", Fault.SNAPSHOT_FAILS))
         with pytest.raises(ClientError, match="DryRunOperation"):
-            EC2Client(world).delete_volume(VolumeId=volume_id, DryRun=True)
-        assert world.find(volume_id) is not None
+            ec2.create_snapshot(VolumeId=volume_id, DryRun=True)
+        assert world.snapshots.get(snapshot(world, volume_id, ec2)).state == "error"  # type: ignore[union-attr]
