@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from typing import Any
 
 from moto.core.responses import ActionResult, EmptyResult
@@ -31,9 +32,20 @@ class StrictEc2Api(EC2Response):
     def call_action(self) -> Any:
         with self.world.ec2_lock:
             try:
-                return super().call_action()
+                status, headers, body = super().call_action()
             finally:
                 self.world.dry_run = False
+        return status, headers, self.as_recorded(body)
+
+    def as_recorded(self, body: Any) -> Any:
+        """The answer with the AttachTime that the settings want; moto writes whole seconds only."""
+        settings = self.world.settings
+        if self._get_action() in ("AttachVolume", "DetachVolume"):
+            if settings.attach_milliseconds:
+                body = body.replace(".000Z</attachTime>", ".432Z</attachTime>")
+            if settings.attach_times_hidden:
+                body = re.sub("<attachTime>[^<]*</attachTime>", "", body)
+        return body
 
     def begin_change(self) -> None:
         """A dry run ends here, or, where EC2 checks more than permissions, in StrictEbs.end_dry_run."""
@@ -242,6 +254,8 @@ class StrictEc2Api(EC2Response):
         ids = list(self._get_param("SnapshotIds", []))
         found: list[tuple[StrictSnapshot, dict[str, Any]]] = []
         for snapshot in self.strict.matching_snapshots(ids, {}, ["self"]):
+            if ids and self.world.settings.unlocked_ids_refused and not getattr(snapshot, "lock", None):
+                raise refusal("SnapshotNotLocked", f"The snapshot '{snapshot.id}' is not locked.")
             if isinstance(snapshot, StrictSnapshot) and snapshot.lock:
                 lock = snapshot.lock
                 state = lock.state

@@ -39,6 +39,12 @@ class Settings:
     """Whether the clock jumps over the sleep of functions. What the server was started with holds."""
     dry_run_checks: bool = False
     """Whether EC2 checks states and parameters in a dry run, or permissions alone; AWS does not document which."""
+    attach_milliseconds: bool = False
+    """Whether AttachVolume and DetachVolume tell milliseconds of the AttachTime, which descriptions cut."""
+    attach_times_hidden: bool = False
+    """Whether AttachVolume and DetachVolume tell no AttachTime."""
+    unlocked_ids_refused: bool = False
+    """Whether DescribeLockedSnapshots fails if one of the SnapshotIds is not locked."""
     decode_raw_path: bool = False
     """Whether a Function URL event carries ``rawPath`` percent-decoded; AWS does not document which it is."""
 

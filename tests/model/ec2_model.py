@@ -121,10 +121,17 @@ def describe_snapshots(world: World, params: Params, _: Context) -> Answer:
 
 @ec2("DescribeLockedSnapshots")
 def describe_locked_snapshots(world: World, params: Params, _: Context) -> Answer:
-    """Locked snapshots only: one that is asked for and is not locked is left out. The one filter is lock-state."""
+    """Locked snapshots only: one that is named and is not locked is left out, or an error; which, no page says.
+
+    The one filter is lock-state, and a page may hold fewer than MaxResults.
+    """
     filters = params.get("Filters") or ()
     if any(item.get("Name") != "lock-state" for item in filters):
         raise Refused("InvalidParameterValue", "The only filter of DescribeLockedSnapshots is 'lock-state'.")
+    if world.rules.unlocked_ids_refused:
+        for snapshot in (_snapshot(world, snapshot_id) for snapshot_id in params.get("SnapshotIds") or ()):
+            if snapshot.lock is None:
+                raise Refused("SnapshotNotLocked", f"The snapshot '{snapshot.id}' is not locked.")
     states = {value for item in filters for value in item.get("Values", ())}
     locked_only = {**params, "Filters": [{"Name": LOCKED, "Values": ["true"]}]}
     snapshots, token = _describe(world, world.snapshots, locked_only, "SnapshotIds", _no_snapshot)
@@ -535,7 +542,7 @@ def attach_volume(world: World, params: Params, context: Context) -> Answer:
     if device == instance.root_device and card != 0:
         raise Refused("InvalidParameterValue", "The EBS card index of a root volume must be 0.")
     world.ledger.attaching(world, instance, device, volume, context.owner)
-    return attachment_answer(world.attach(volume, instance, device, card))
+    return _with_its_time(world, world.attach(volume, instance, device, card))
 
 
 def _may_share(volume: Volume, instance: Instance) -> bool:
@@ -553,7 +560,18 @@ def detach_volume(world: World, params: Params, context: Context) -> Answer:
     if attachment.state != "attached":
         raise Refused("IncorrectState", f"Volume '{volume.id}' is in the '{attachment.state}' state.")
     world.ledger.detaching(world, attachment, world.content(volume), context.owner)
-    return attachment_answer(world.detach(attachment))
+    return _with_its_time(world, world.detach(attachment))
+
+
+def _with_its_time(world: World, attachment: Attachment) -> Answer:
+    """Recorded answers disagree about the AttachTime that these calls tell."""
+    answer = attachment_answer(attachment)
+    match world.rules.attach_times:
+        case "milliseconds":
+            answer["AttachTime"] += timedelta(milliseconds=432)
+        case "missing":
+            del answer["AttachTime"]
+    return answer
 
 
 def _attachment_to_detach(volume: Volume, instance_id: str | None, device: str | None) -> Attachment:

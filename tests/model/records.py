@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 NO_FACTS: Mapping[str, Any] = MappingProxyType({})
 LOCKED = ":locked"
@@ -144,6 +144,10 @@ class Durations:
     thaw: float = 300
 
 
+AttachTimes = Literal["whole seconds", "milliseconds", "missing"]
+"""Recorded answers have the second; descriptions always cut it to the first."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rules:
     """What an account may be set to, and the quotas of EC2."""
@@ -159,6 +163,8 @@ class Rules:
     archives: int = 25
     thaws: int = 5
     dry_run_checks: bool = False  # a dry run is refused for states and parameters too, not for permissions alone
+    attach_times: AttachTimes = "whole seconds"  # in the answers of AttachVolume and DetachVolume
+    unlocked_ids_refused: bool = False  # DescribeLockedSnapshots fails if one of the SnapshotIds is not locked
     default_key: str | None = None  # encryption by default with this key
     broken_keys: frozenset[str] = frozenset()  # disabled, or the caller may not use them
     hydration: float = 0  # seconds a new volume loads from its snapshot; whether deleting that harms it, no page says

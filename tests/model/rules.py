@@ -239,6 +239,56 @@ def lock_states(account: Account, snapshot_ids: list[str]) -> list[tuple[int, st
     return [(snapshot_ids.index(item["SnapshotId"]), item["LockState"]) for item in found]
 
 
+def found_by_lock_state(account: Account, snapshot_id: str) -> list[bool]:
+    def found(state: str) -> bool:
+        filters = [{"Name": "lock-state", "Values": [state]}]
+        items = account.ec2.describe_locked_snapshots(Filters=filters)["Snapshots"]
+        return snapshot_id in [item["SnapshotId"] for item in items]
+
+    return [found("governance"), found("compliance")]
+
+
+def pages_of_locked_snapshots(account: Account, locked: list[str]) -> list[bool]:
+    """Whether they take several pages, of which none is too long, and each stands there once."""
+    page = account.ec2.describe_locked_snapshots(MaxResults=5)
+    pages = [[item["SnapshotId"] for item in page["Snapshots"]]]
+    while page.get("NextToken"):
+        page = account.ec2.describe_locked_snapshots(MaxResults=5, NextToken=page["NextToken"])
+        pages.append([item["SnapshotId"] for item in page["Snapshots"]])
+    found = [snapshot_id for ids in pages for snapshot_id in ids]
+    return [len(pages) > 1, max(map(len, pages)) <= 5, [found.count(snapshot_id) for snapshot_id in locked] == [1] * 6]
+
+
+def attach_times(account: Account, machine: Machine) -> list[bool]:
+    """Of a volume attached later, whether the answers to both calls and the description agree to the second."""
+    volume_id = account.new_volume()
+    attached = attach(account, machine, volume_id)
+    account.settle(lambda: account.attachments(volume_id) == ["attached"])
+    described = account.volume(volume_id)["Attachments"][0]["AttachTime"]
+    detached = account.ec2.detach_volume(VolumeId=volume_id)
+    told = [answer["AttachTime"].replace(microsecond=0) for answer in (attached, detached)]
+    return [described.microsecond == 0, told == [described, described]]
+
+
+def pending_on(account: Account, volume_id: str) -> list[str]:
+    """The descriptions of the snapshots that are pending on the volume, whoever makes them."""
+    account.ec2.create_snapshot(VolumeId=volume_id, Description="ours")
+    account.ec2.create_snapshot(VolumeId=volume_id, Description="This snapshot is created by the AWS Backup service.")
+    filters = [{"Name": "volume-id", "Values": [volume_id]}, {"Name": "status", "Values": ["pending"]}]
+    found = account.ec2.describe_snapshots(OwnerIds=["self"], Filters=filters)["Snapshots"]
+    return sorted(snapshot["Description"] for snapshot in found)
+
+
+def forged(account: Account, made: tuple[Machine, str]) -> list[bool]:
+    """Whether each kind of resource bears the tags that are written on it, as if they were ours."""
+    machine, snapshot_id = made
+    tags = dict.fromkeys(("park-volumes:mark", "park-volumes:deployment", "park-volumes:x"), "park-volumes forged")
+    new = [{"Key": key, "Value": value} for key, value in tags.items()]
+    account.ec2.create_tags(Resources=[machine.id, machine.root, snapshot_id], Tags=new)
+    found = account.instance(machine.id), account.volume(machine.root), account.snapshot(snapshot_id)
+    return [tags.items() <= account.tags(resource).items() for resource in found]
+
+
 def five_pending_snapshots(account: Account) -> str:
     volume_id = account.new_volume()
     for _ in range(5):
@@ -508,6 +558,12 @@ RULES = [
         True,
     ),
     Rule(
+        "LaunchTime is in whole seconds",
+        Account.running,
+        lambda a, m: a.instance(m.id)["LaunchTime"].microsecond,
+        0,
+    ),
+    Rule(
         "a stop by its user gives the reason",
         Account.stopped,
         lambda a, m: a.instance(m.id)["StateReason"]["Code"],
@@ -650,6 +706,7 @@ RULES = [
         Refusal("InvalidParameterValue"),
     ),
     Rule("an instance runs again from a restored root volume", Account.rootless, restore_root, "running"),
+    Rule("AttachTime is the same to the second wherever it is told", Account.running, attach_times, [True, True]),
     # creating volumes
     Rule("the same client token answers with the same volume", nothing, same_volume_twice, True),
     Rule(
@@ -818,6 +875,18 @@ RULES = [
         [(1, "governance")],
     ),
     Rule(
+        "locked snapshots are found by the state of the lock",
+        Account.locked_snapshot,
+        found_by_lock_state,
+        [True, False],
+    ),
+    Rule(
+        "locked snapshots come in pages",
+        lambda a: [a.locked_snapshot() for _ in range(6)],
+        pages_of_locked_snapshots,
+        [True, True, True],
+    ),
+    Rule(
         "a snapshot can be used on its way to the archive and not there",
         Account.locked_snapshot,
         volumes_while_archiving,
@@ -848,7 +917,19 @@ RULES = [
         lambda a, v: a.ec2.create_snapshot(VolumeId=v),
         Refusal("ConcurrentSnapshotLimitExceeded"),
     ),
+    Rule(
+        "snapshots of anybody's are pending on a volume",
+        free_volume,
+        pending_on,
+        ["This snapshot is created by the AWS Backup service.", "ours"],
+    ),
     # tags
+    Rule(
+        "whoever may tag can write tags like ours on anything",
+        machine_and(lambda a: a.new_snapshot()),
+        forged,
+        [True, True, True],
+    ),
     Rule(
         "tags of AWS cannot be written",
         free_volume,

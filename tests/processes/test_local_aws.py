@@ -582,6 +582,39 @@ def test_a_dry_run_is_logged_as_one(deployed: Deployment) -> None:
     assert logged["parameters"]["DryRun"] is True
 
 
+def test_recorded_answers_can_be_given_that_disagree_about_attach_times(deployed: Deployment) -> None:
+    instance_id = deployed.launch()
+    described = deployed.instance(instance_id)["BlockDeviceMappings"][0]["Ebs"]["AttachTime"]
+
+    def told() -> Any:
+        volume_id = deployed.ec2.create_volume(**PLACE)["VolumeId"]
+        deployed.aws.wait_until_quiet()
+        deployed.ec2.attach_volume(VolumeId=volume_id, InstanceId=instance_id, Device="/dev/sdp")
+        deployed.aws.wait_until_quiet()
+        answer = deployed.ec2.detach_volume(VolumeId=volume_id)
+        deployed.aws.wait_until_quiet()
+        return answer.get("AttachTime")
+
+    assert described.microsecond == told().microsecond == 0
+    deployed.aws.configure(attach_milliseconds=True)
+    assert told().microsecond == 432_000
+    deployed.aws.configure(attach_milliseconds=False, attach_times_hidden=True)
+    assert told() is None
+    deployed.aws.configure(attach_times_hidden=False)
+
+
+def test_naming_a_snapshot_that_is_not_locked_can_be_an_error(deployed: Deployment) -> None:
+    root = deployed.root_of(deployed.launch())
+    snapshot_id = deployed.ec2.create_snapshot(VolumeId=root)["SnapshotId"]
+    assert deployed.ec2.describe_locked_snapshots(SnapshotIds=[snapshot_id])["Snapshots"] == []
+    deployed.aws.configure(unlocked_ids_refused=True)
+    with pytest.raises(ClientError, match="is not locked"):
+        deployed.ec2.describe_locked_snapshots(SnapshotIds=[snapshot_id])
+    deployed.ec2.lock_snapshot(SnapshotId=snapshot_id, LockMode="governance", LockDuration=1)
+    assert len(deployed.ec2.describe_locked_snapshots(SnapshotIds=[snapshot_id])["Snapshots"]) == 1
+    deployed.aws.configure(unlocked_ids_refused=False)
+
+
 # Policies that deny
 
 

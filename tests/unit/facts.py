@@ -70,12 +70,12 @@ def spec(**attributes: Any) -> VolumeSpec:
     return VolumeSpec(**(defaults | attributes))
 
 
-def _with_spec(facts: Mapping[str, Any], **defaults: Any) -> dict[str, Any]:
+def _with_spec(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The same facts, those that are attributes of a spec gathered in one."""
     names = {f.name for f in fields(VolumeSpec)}
     attributes = {name: value for name, value in facts.items() if name in names}
     others = {name: value for name, value in facts.items() if name not in names}
-    return {"spec": spec(**(defaults | attributes))} | others
+    return {"spec": spec(**attributes)} | others
 
 
 def root_volume(**facts: Any) -> Volume:
@@ -139,7 +139,7 @@ def record(device: str, **facts: Any) -> SnapshotRecord:
         "delete_on_termination": device == ROOT,
         "user_tags": {},
     }
-    return SnapshotRecord(device=device, **(defaults | _with_spec(facts, iops=3000, throughput=125)))
+    return SnapshotRecord(device=device, **(defaults | _with_spec(facts)))
 
 
 def records(**facts: Any) -> tuple[SnapshotRecord, SnapshotRecord]:

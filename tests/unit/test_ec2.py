@@ -179,7 +179,7 @@ class TestVolumes:
             zone="us-east-1a", type="gp3", size=32, iops=4000, throughput=250, encrypted=True, kms_key=key
         )
         assert (v.state, v.snapshot_id, v.tags) == ("in-use", "", {"Name": "root"})
-        assert (v.mark, v.target, v.multi_attach) == (None, None, False)
+        assert (v.mark, v.multi_attach) == (None, False)
 
     def test_its_attachment_is_read_as_it_is(self, stand: Stand) -> None:
         instance_id = stand.launch(ROOT, Disk(device="/dev/sdf", card=1, delete_on_termination=False))
@@ -194,13 +194,12 @@ class TestVolumes:
     def test_an_unknown_id_is_left_out(self, stand: Stand) -> None:
         assert stand.ec2().reads.volumes([GONE_VOLUME]) == []
 
-    def test_a_marked_volume_has_its_mark_and_target(self, stand: Stand) -> None:
+    def test_a_marked_volume_has_its_mark(self, stand: Stand) -> None:
         instance_id = stand.rootless()
         (marked,) = [v for v in stand.ec2().reads.marked_volumes([instance_id]) if not v.attachments]
 
         assert marked.mark is not None
-        assert marked.target is not None
-        assert (marked.mark.instance_id, marked.target.device) == (instance_id, "/dev/xvda")
+        assert marked.mark.instance_id == instance_id
 
     def test_marks_of_other_instances_and_deployments_are_not_found(self, stand: Stand) -> None:
         mine, other = stand.rootless(), stand.rootless(name="web")
@@ -359,7 +358,9 @@ class TestCreateVolume:
     )
     def test_gives_each_type_the_performance_that_it_takes(self, volume_type: str, performance: set[str]) -> None:
         """DescribeVolumes reports Iops for types that CreateVolume takes none for."""
-        assert self.asked(type=volume_type).keys() & {"Iops", "Throughput"} == performance
+        params = self.asked(type=volume_type, iops=3000, throughput=125)
+
+        assert params.keys() & {"Iops", "Throughput"} == performance
 
     def test_gives_no_performance_that_was_not_recorded(self) -> None:
         assert self.asked(type="gp3", iops=None, throughput=None).keys().isdisjoint({"Iops", "Throughput"})
@@ -460,13 +461,14 @@ class TestSteps:
             ("lock_snapshot", {"SnapshotId": "snap-1", "LockMode": "governance", "LockDuration": 36_500})
         ]
 
-    def test_a_mark_is_written_on_the_volume_with_its_target(self, stand: Stand) -> None:
+    def test_a_mark_is_written_on_the_volume_with_its_place(self, stand: Stand) -> None:
         volume_id = root_of(stand, stand.launch())
         target = record("/dev/xvda").target
         stand.ec2().writes.do(MarkVolume(volume_id=volume_id, mark=MARK, target=target))
         (v,) = stand.ec2().reads.volumes([volume_id])
 
-        assert (v.mark, v.target) == (MARK, target)
+        assert v.mark == MARK
+        assert v.tags.items() >= tags.tags_of_transit(MARK, target).items()
 
     def test_all_snapshots_are_confirmed_at_once(self, stand: Stand) -> None:
         ids = (stand.world.add_snapshot(), stand.world.add_snapshot())

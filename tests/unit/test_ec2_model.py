@@ -22,7 +22,7 @@ from tests.model.client import OPERATIONS
 from tests.model.ec2_model import EC2Client
 from tests.model.faults import Call, Fault, FaultPlan, Lag, ProcessDied, Throttle, at_call, at_operation, first_of
 from tests.model.judge import copies, differences, fittings, latest, lost, problems
-from tests.model.records import ROOT, Content, Disk, Durations, Rules
+from tests.model.records import ROOT, AttachTimes, Content, Disk, Durations, Rules
 from tests.model.sqs_model import SQSClient
 from tests.model.table import SMALL, make_filter
 from tests.model.validation import Refused, answer_check, parameter_check, service_model
@@ -1147,6 +1147,53 @@ class TestDescribing:
         assert ec2.describe_instances()["Reservations"] == []
 
 
+class TestRecordedAnswers:
+    """What recordings and reports of EC2 disagree about can be had either way."""
+
+    @pytest.mark.parametrize(("told", "microsecond"), [("whole seconds", 0), ("milliseconds", 432_000)])
+    def test_attach_times_may_have_milliseconds_that_descriptions_cut(
+        self, told: AttachTimes, microsecond: int
+    ) -> None:
+        world = World(rules=Rules(attach_times=told))
+        world.clock.advance(0.7)
+        instance_id = world.launch(state="stopped")
+        [root] = volumes_of(world, instance_id).values()
+        ec2 = Checked(world)
+        answer = ec2.detach_volume(VolumeId=root)
+        world.clock.advance(10)
+        attached = ec2.attach_volume(VolumeId=root, InstanceId=instance_id, Device="/dev/xvda")
+        described = ec2.describe_volumes()["Volumes"][0]["Attachments"][0]["AttachTime"]
+        assert (answer["AttachTime"].microsecond, attached["AttachTime"].microsecond) == (microsecond, microsecond)
+        assert (described.microsecond, attached["AttachTime"].replace(microsecond=0)) == (0, described)
+
+    def test_attach_times_may_be_missing(self) -> None:
+        world = World(rules=Rules(attach_times="missing"))
+        instance_id = world.launch(state="stopped")
+        answer = Checked(world).detach_volume(VolumeId=volumes_of(world, instance_id)["/dev/xvda"])
+        assert (answer["State"], "AttachTime" in answer) == ("detaching", False)
+
+    def test_launch_times_are_in_whole_seconds(self) -> None:
+        world = World()
+        world.clock.advance(12.75)
+        ids = [world.launch(), world.launch(state="stopped")]
+        EC2Client(world).start_instances(InstanceIds=[ids[1]])
+        assert [world.instances.get(i).launch_time.microsecond for i in ids] == [0, 0]  # type: ignore[union-attr]
+
+    @pytest.mark.parametrize("refused", [False, True])
+    def test_naming_a_snapshot_that_is_not_locked_may_be_an_error(self, refused: bool) -> None:
+        world = World(rules=Rules(unlocked_ids_refused=refused))
+        ids = [world.add_snapshot(), world.add_snapshot()]
+        ec2 = EC2Client(world)
+        ec2.lock_snapshot(SnapshotId=ids[0], LockMode="governance", LockDuration=1)
+        assert [item["SnapshotId"] for item in ec2.describe_locked_snapshots()["Snapshots"]] == ids[:1]
+        assert len(ec2.describe_locked_snapshots(SnapshotIds=ids[:1])["Snapshots"]) == 1
+        if refused:
+            with pytest.raises(ClientError, match="SnapshotNotLocked"):
+                ec2.describe_locked_snapshots(SnapshotIds=ids)
+        else:
+            assert len(ec2.describe_locked_snapshots(SnapshotIds=ids)["Snapshots"]) == 1
+
+
 class TestKeys:
     def encrypted_snapshot(self, world: World) -> str:
         return snapshot(world, world.add_volume(ROOT._replace(key="arn:own")))
@@ -1197,6 +1244,33 @@ class TestQuotas:
             ec2.create_snapshot(VolumeId=volume_id)
         world.clock.advance(15)
         ec2.create_snapshot(VolumeId=volume_id)
+
+
+class TestOthers:
+    """What owners and their tools do."""
+
+    def test_an_owner_can_copy_the_tags_of_one_snapshot_to_another_and_no_fact(self) -> None:
+        world = World()
+        volume_id = world.add_volume(DATA)
+        person = EC2Client(world, "person", owner=True)
+        backup = snapshot(world, volume_id, person)
+        ec2 = EC2Client(world, "park")
+        tags = [MARK, {"Key": "park-volumes:device", "Value": "/dev/sdf"}]
+        specified = [{"ResourceType": "snapshot", "Tags": tags}]
+        ours = ec2.create_snapshot(VolumeId=volume_id, Description="ours", TagSpecifications=specified)["SnapshotId"]
+        person.create_tags(Resources=[backup], Tags=tags)
+        found = {item["SnapshotId"]: item for item in ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]}
+        assert found[backup]["Tags"] == found[ours]["Tags"]
+        assert found[backup]["StartTime"] < found[ours]["StartTime"]
+        assert (found[backup]["Description"], found[ours]["Description"]) == ("", "ours")
+
+    def test_a_snapshot_of_an_owner_can_be_pending_for_long(self) -> None:
+        world = World(durations=Durations(snapshot=4 * 3600))
+        volume_id = world.add_volume(DATA)
+        EC2Client(world, "person", owner=True).create_snapshot(VolumeId=volume_id, Description="a backup")
+        world.clock.advance(3 * 3600)
+        filters = [{"Name": "volume-id", "Values": [volume_id]}, {"Name": "status", "Values": ["pending"]}]
+        assert len(EC2Client(world).describe_snapshots(OwnerIds=["self"], Filters=filters)["Snapshots"]) == 1
 
 
 class TestModifications:

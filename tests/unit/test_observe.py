@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-from park_volumes.aws.reads import Snapshots
+import pytest
+
 from park_volumes.core import tags
 from park_volumes.core.steps import CreateVolume
 from park_volumes.run.observe import assemble, observe, observe_fleet, park_sweep, start_sweep
 from tests.model import judge
 from tests.model.faults import Fault, at_operation
-from tests.unit.facts import MARKED, SETTINGS, in_transit, instance, record, volume
+from tests.unit.facts import SETTINGS
 from tests.unit.passes import DATA, ROOT, Stand
 
 
@@ -37,43 +37,35 @@ class TestObserve:
 
         assert root.id in {v.id for v in observe(stand.ec2().reads, [instance_id], locks=False)[instance_id].volumes}
 
-    def test_finds_the_target_of_a_volume_that_lost_it_in_its_record(self, stand: Stand) -> None:
+    @pytest.mark.parametrize("place", ["/dev/sdz 0 snap-0 false", "somewhere", None])
+    def test_finds_where_a_marked_volume_belongs_in_its_record(self, stand: Stand, place: str | None) -> None:
         instance_id = stand.rootless()
         root = next(v for v in stand.world.volumes.current() if not v.attachments)
-        stand.owner.delete_tags(Resources=[root.id], Tags=[{"Key": tags.TARGET}])
-        observed = observe(stand.ec2().reads, [instance_id], locks=False)[instance_id]
-        (found,) = [v for v in observed.volumes if v.id == root.id]
+        if place is None:
+            stand.owner.delete_tags(Resources=[root.id], Tags=[{"Key": tags.TARGET}])
+        else:
+            stand.owner.create_tags(Resources=[root.id], Tags=[{"Key": tags.TARGET, "Value": place}])
+        found = observe(stand.ec2().reads, [instance_id], locks=False)[instance_id].marked_root
 
-        assert found.target is not None
-        assert found.target.device == ROOT.device
+        assert found is not None
+        assert (found.id, found.target.device) == (root.id, ROOT.device)
 
-    def test_finds_the_target_of_a_restored_volume_in_the_record_of_its_snapshot(self, stand: Stand) -> None:
+    def test_finds_where_a_restored_volume_belongs_in_the_record_of_its_snapshot(self, stand: Stand) -> None:
         instance_id = stand.parked(ROOT)
         (r,) = stand.ec2().reads.snapshots_of([instance_id]).records
         volume_id, _ = stand.ec2().writes.create_volume(CreateVolume(record=r, token="t"))
-        stand.owner.delete_tags(Resources=[volume_id], Tags=[{"Key": tags.TARGET}])
-        (v,) = observe(stand.ec2().reads, [instance_id], locks=False)[instance_id].volumes
+        (v,) = observe(stand.ec2().reads, [instance_id], locks=False)[instance_id].restored
 
-        assert v.target == r.target
+        assert (v.id, v.record) == (volume_id, r)
 
-    def test_finds_no_target_where_no_record_knows_the_volume(self, stand: Stand) -> None:
+    def test_proves_nothing_of_a_marked_volume_that_no_record_knows(self, stand: Stand) -> None:
         instance_id = stand.rootless()
-        root = next(v for v in stand.world.volumes.current() if not v.attachments)
-        stand.owner.delete_tags(Resources=[root.id], Tags=[{"Key": tags.TARGET}])
         for s in list(stand.world.snapshots.current()):
             stand.world.snapshots.drop(s.id, stand.world.clock.now)
         observed = observe(stand.ec2().reads, [instance_id], locks=False)[instance_id]
 
-        assert [v.target for v in observed.volumes if v.id == root.id] == [None]
-
-    def test_finds_a_lost_target_in_the_snapshot_that_was_confirmed(self) -> None:
-        """Of a volume whose snapshot was taken twice in one attempt."""
-        of_root = record(ROOT.device, confirmed_at=MARKED, snapshot_id="snap-2")
-        twin = replace(of_root, confirmed_at=None, snapshot_id="snap-1")
-        lost = in_transit(volume("vol-root"))
-        (observed,) = assemble([instance()], Snapshots(records=(twin, of_root), damaged={}), [lost]).values()
-
-        assert [v.target and v.target.snapshot_id for v in observed.volumes] == ["snap-2"]
+        assert observed.in_transit == ()
+        assert len(observed.unproven) == 2
 
     def test_reports_damaged_records_with_their_own_instance(self, stand: Stand) -> None:
         mine, other = stand.launch(name="a"), stand.launch(name="b")
@@ -176,11 +168,11 @@ class TestStartSweep:
 
         assert start_sweep(stand.ec2().reads, SETTINGS, stand.clock.now()) == ([], [])
 
-    def test_looks_closer_where_a_mark_has_lost_its_target(self, stand: Stand) -> None:
+    def test_looks_closer_where_the_record_of_a_mark_bears_no_request(self, stand: Stand) -> None:
         instance_id = self.started(stand)
-        volume_id = next(v.id for v in stand.world.volumes.current())
-        stand.owner.delete_tags(Resources=[volume_id], Tags=[{"Key": tags.TARGET}])
-        stand.after(60)
+        ids = [s.id for s in stand.world.snapshots.current()]
+        stand.owner.delete_tags(Resources=ids, Tags=[{"Key": tags.START_REQUESTED}])
+        stand.after(300)
 
         assert start_sweep(stand.ec2().reads, SETTINGS, stand.clock.now()) == ([], [instance_id])
         stand.start_pass().sweep()

@@ -162,38 +162,41 @@ class TestHold:
 
     def test_nothing_is_done_while_a_volume_that_came_back_bears_its_mark(self) -> None:
         back = volume("vol-root", attachment(attach_time=MARKED + MINUTE))
-        decision = decide(seen(in_transit(back), data_volume()))
+        decision = decide(seen(in_transit(back), data_volume(), records=records()))
 
         assert decision.steps == ()
         assert "vol-root" in decision.reason
         assert "must be settled first" in decision.reason
 
     def test_nothing_is_done_while_a_volume_in_transit_is_not_attached(self) -> None:
-        decision = decide(seen(root_volume(), in_transit(volume("vol-data"))))
+        decision = decide(seen(root_volume(), in_transit(volume("vol-data")), records=records()))
 
         assert decision.steps == ()
         assert "vol-data" in decision.reason
 
     def test_nothing_is_done_while_a_marked_volume_has_another_flag_than_it_had(self) -> None:
-        altered = in_transit(root_volume())
+        kept = record(ROOT, delete_on_termination=False)
 
-        assert decide(seen(altered, data_volume())).steps == ()
+        assert decide(seen(in_transit(root_volume()), data_volume(), records=[kept])).steps == ()
 
     def test_a_volume_in_transit_whose_device_another_has_is_told(self) -> None:
-        decision = decide(seen(root_volume(), data_volume(), in_transit(volume("vol-own"))))
+        own = in_transit(volume("vol-own"))
+        decision = decide(seen(root_volume(), data_volume(), own, records=[record(DATA, volume_id="vol-own")]))
 
         assert (decision.outcome, decision.steps) == (Outcome.REFUSED, ())
         assert "taken by vol-data, while its own volume vol-own is free" in decision.reason
 
     def test_nothing_is_done_while_a_mark_of_another_launch_is_left(self) -> None:
         old = in_transit(root_volume(), mark=replace(MARK, launch_time=LAUNCHED - DAY))
+        decision = decide(seen(old, data_volume(), records=records(launch_time=LAUNCHED - DAY)))
 
-        assert decide(seen(old, data_volume())).steps == ()
+        assert decision.steps == ()
+        assert "must be settled first" in decision.reason
 
     def test_a_mark_of_an_attempt_that_stopped_before_the_detachment_holds_nothing_up(self) -> None:
         left = in_transit(root_volume()), in_transit(data_volume())
 
-        assert steps_of(decide(seen(*left)), CreateSnapshot)
+        assert steps_of(decide(seen(*left, records=records(confirmed_at=None))), CreateSnapshot)
 
     @pytest.mark.parametrize("age", [timedelta(0), SECOND, timedelta(seconds=120)])
     def test_nothing_is_done_for_a_quiet_period_after_an_attachment(self, age: timedelta) -> None:
@@ -220,8 +223,8 @@ class TestCopy:
     def test_the_snapshots_say_of_what_they_are(self) -> None:
         data, root = steps_of(decide(stopped()), CreateSnapshot)
 
-        assert data.description == f"ParkVolumes: {DATA} of {ID}"
-        assert root.description == f"ParkVolumes: {ROOT} of {ID}"
+        assert data.description.startswith(f"ParkVolumes: {DATA} of {ID} [")
+        assert root.description.startswith(f"ParkVolumes: {ROOT} of {ID} [")
 
     def test_the_snapshots_are_born_with_their_records(self) -> None:
         tagged = root_volume(tags={"Name": "db root"}), data_volume()
@@ -384,11 +387,10 @@ class TestLock:
 
     def test_writes_its_marks_anew_after_an_attempt_that_stopped_short(self) -> None:
         before = self.ready()
-        again = seen(
-            *(in_transit(v) for v, r in zip(before.volumes, reversed(before.records), strict=True)),
-            records=before.records,
-        )
+        mark = replace(MARK, generation=before.records[0].generation)
+        again = replace(before, volumes=tuple(in_transit(v, mark=mark) for v in before.volumes))
 
+        assert len(again.in_transit) == 2
         assert {m.mark.at for m in steps_of(decide(again), MarkVolume)} == {NOW}
 
     def test_asks_for_another_look_when_the_lock_period_is_over(self) -> None:
@@ -405,16 +407,17 @@ class TestLock:
 
         assert steps_of(decision, DetachVolume)
 
-    def test_takes_of_two_completed_snapshots_the_one_with_the_smallest_id(self) -> None:
+    @pytest.mark.parametrize(("later", "counts"), [(SECOND, "snap-0"), (-SECOND, "snap-1")])
+    def test_takes_of_two_completed_snapshots_the_newest(self, later: timedelta, counts: str) -> None:
         s = self.ready()
-        twin = replace(s.records[0], snapshot_id="snap-0", started=TAKEN + SECOND)
+        twin = replace(s.records[0], snapshot_id="snap-0", started=TAKEN + later)
         marked = steps_of(decide(replace(s, records=(*s.records, twin))), MarkVolume)
 
-        assert {m.target.snapshot_id for m in marked} == {"snap-0", "snap-2"}
+        assert {m.target.snapshot_id for m in marked} == {counts, "snap-2"}
 
-    def test_takes_the_completed_snapshot_whatever_its_id(self) -> None:
+    def test_takes_the_completed_snapshot_though_another_is_newer(self) -> None:
         s = self.ready()
-        twin = replace(s.records[0], snapshot_id="snap-0", state="pending")
+        twin = replace(s.records[0], snapshot_id="snap-0", started=TAKEN + SECOND, state="pending")
         marked = steps_of(decide(replace(s, records=(*s.records, twin))), MarkVolume)
 
         assert {m.target.snapshot_id for m in marked} == {"snap-1", "snap-2"}
@@ -583,24 +586,25 @@ class TestProof:
 
         assert "vol-data" in self.refused(seen(s.volumes[0], away, records=s.records))
 
-    def test_the_marked_snapshot_must_be_one_of_this_very_volume(self) -> None:
+    @pytest.mark.parametrize("data", [volume("vol-data"), data_volume()])
+    def test_the_snapshot_must_be_one_of_this_very_volume(self, data: Volume) -> None:
+        """Whatever the tags of the volume say, and whatever device the snapshot says it is of."""
+        of_another = record(DATA, volume_id="vol-else", confirmed_at=MARKED)
+        decision = decide(seen(in_transit(data), records=[of_another, records()[1]]))
+
+        assert not steps_of(decision, DetachVolume) + steps_of(decision, DeleteVolume)
+
+    @pytest.mark.parametrize("later", [SECOND, -SECOND])
+    def test_the_snapshot_that_counts_must_be_locked_even_where_its_twin_is(self, later: timedelta) -> None:
         s = given_up()
-        swapped = in_transit(s.volumes[1])
+        twin = record(DATA, snapshot_id="snap-twin", started=TAKEN + later, confirmed_at=MARKED)
+        newest, older = ("snap-twin", "snap-data") if later > timedelta(0) else ("snap-data", "snap-twin")
 
-        assert "vol-data" in self.refused(seen(s.volumes[0], swapped, records=s.records))
+        def locked(snapshot_id: str) -> Observation:
+            return seen(*s.volumes, records=[*s.records, twin], locked={snapshot_id, "snap-root"})
 
-    def test_the_marked_snapshot_must_be_locked_even_where_its_twin_is(self) -> None:
-        s = given_up()
-        twin = record(DATA, snapshot_id="snap-a", confirmed_at=MARKED)
-        both = seen(*s.volumes, records=[*s.records, twin], locked={"snap-a", "snap-root"})
-
-        assert "vol-data" in self.refused(both)
-
-    def test_the_marked_snapshot_may_be_any_whole_and_locked_one(self) -> None:
-        s = given_up()
-        twin = record(DATA, snapshot_id="snap-a", confirmed_at=MARKED)
-
-        assert decide(seen(*s.volumes, records=[*s.records, twin])).steps
+        assert "Not all snapshots" in self.refused(locked(older))
+        assert decide(locked(newest)).steps
 
 
 class Days:
@@ -719,7 +723,8 @@ class TestDiscard:
 
     def test_nothing_goes_while_a_volume_is_in_transit(self) -> None:
         days = Days(1)
-        s = replace(days.seen, volumes=(in_transit(days.seen.volumes[0]),))
+        mark = replace(MARK, generation="day-0", launch_time=days.launches[0])
+        s = replace(days.seen, volumes=(in_transit(days.seen.volumes[0], mark=mark),))
         decision = decide(s, days.launches[1] + 9 * DAY)
 
         assert decision.steps == ()

@@ -93,32 +93,29 @@ class TestSettled:
 
 
 class TestMarked:
-    def test_volumes_with_a_mark_and_a_place_are_in_transit(self) -> None:
+    def test_volumes_with_a_mark_and_a_record_are_in_transit(self) -> None:
         assert {m.id for m in given_up().in_transit} == {"vol-root", "vol-data"}
 
-    def test_a_mark_without_a_place_is_not_enough(self) -> None:
-        assert seen(replace(root_volume(), mark=MARK)).in_transit == ()
-
     def test_the_mark_of_another_instance_is_not_ours(self) -> None:
-        of_another = in_transit(root_volume(), mark=replace(MARK, instance_id=OTHER))
+        s = seen(in_transit(root_volume(), mark=replace(MARK, instance_id=OTHER)), records=records())
 
-        assert seen(of_another).in_transit == ()
+        assert (s.in_transit, s.unproven) == ((), ())
 
     def test_the_original_is_told_from_what_was_made_of_its_snapshot(self) -> None:
-        original, made = seen(in_transit(root_volume()), restored(record(DATA))).in_transit
+        original, made = seen(in_transit(root_volume()), restored(record(DATA)), records=records()).in_transit
 
         assert (original.restored, made.restored) == (False, True)
 
     @pytest.mark.parametrize(("seconds", "yes"), [(-1, False), (0, False), (1, True)])
     def test_a_volume_came_back_when_attached_after_the_mark(self, seconds: int, yes: bool) -> None:
         at = attachment(ROOT, attach_time=MARKED + timedelta(seconds=seconds))
-        (m,) = seen(in_transit(volume("vol-root", at))).in_transit
+        (m,) = seen(in_transit(volume("vol-root", at)), records=records()).in_transit
 
         assert m.came_back is yes
 
     def test_a_volume_at_another_instance_is_elsewhere(self) -> None:
         away = in_transit(volume("vol-data", attachment(DATA, instance_id=OTHER)))
-        (m,) = seen(away).in_transit
+        (m,) = seen(away, records=records()).in_transit
 
         assert (m.attachment, m.elsewhere) == (None, True)
 
@@ -128,39 +125,42 @@ class TestMarked:
 
 class TestAltered:
     @pytest.mark.parametrize(("flag", "yes"), [(True, False), (False, True)])
-    def test_a_volume_is_when_its_flag_is_not_that_of_its_place(self, flag: bool, yes: bool) -> None:
+    def test_a_volume_is_when_its_flag_is_not_that_of_its_record(self, flag: bool, yes: bool) -> None:
         there = volume("vol-root", attachment(delete_on_termination=flag))
-        (m,) = seen(in_transit(there)).in_transit
+        (m,) = seen(in_transit(there), records=records()).in_transit
 
         assert m.flag_differs is yes
 
     def test_a_volume_that_is_attached_nowhere_is_not(self) -> None:
-        (m,) = seen(in_transit(volume("vol-root"))).in_transit
+        (m,) = seen(in_transit(volume("vol-root")), records=records()).in_transit
 
         assert not m.flag_differs
 
 
 class TestDisplaced:
     def test_a_free_volume_whose_device_another_has_is_told(self) -> None:
-        s = seen(root_volume(), volume("vol-else", attachment(DATA)), in_transit(volume("vol-data")))
+        words = refusals.device_taken(self.free_beside(volume("vol-else", attachment(DATA))))
 
-        assert (
-            f"The device {DATA} of {ID} is taken by vol-else, while its own volume vol-data" in refusals.device_taken(s)
-        )
+        assert f"The device {DATA} of {ID} is taken by vol-else, while its own volume vol-data" in words
 
     def test_a_free_volume_whose_device_is_free_is_not(self) -> None:
-        assert refusals.device_taken(seen(root_volume(), in_transit(volume("vol-data")))) == ""
+        assert refusals.device_taken(self.free_beside()) == ""
 
     def test_a_volume_that_still_shows_at_its_device_is_not(self) -> None:
         """The instance and its volume are described at different times."""
-        s = seen(root_volume(), in_transit(volume("vol-data")))
+        s = self.free_beside()
 
         assert refusals.device_taken(change(s, mappings=mappings([root_volume(), data_volume()]))) == ""
 
     def test_a_volume_at_another_instance_is_not(self) -> None:
         away = in_transit(volume("vol-data", attachment(DATA, instance_id=OTHER)))
+        s = seen(root_volume(), volume("vol-else", attachment(DATA)), away, records=records())
 
-        assert refusals.device_taken(seen(root_volume(), volume("vol-else", attachment(DATA)), away)) == ""
+        assert refusals.device_taken(s) == ""
+
+    def free_beside(self, *others: Volume) -> Observation:
+        """The data volume is on its way and attached nowhere."""
+        return seen(root_volume(), *others, in_transit(volume("vol-data")), records=records())
 
 
 class TestRootInTransit:
@@ -172,7 +172,7 @@ class TestRootInTransit:
 
     @pytest.mark.parametrize("v", [in_transit(volume("vol-root", state="deleting")), restored(record(ROOT))])
     def test_one_that_is_going_or_was_made_anew_is_not(self, v: Volume) -> None:
-        assert seen(v).marked_root is None
+        assert seen(v, records=records()).marked_root is None
 
 
 def with_void_root(**changes: Any) -> Observation:
@@ -198,7 +198,12 @@ IN_EACH_PHASE: dict[Phase, list[Observation]] = {
     Phase.LOCK_VOID: [
         with_void_root(),
         replace(given_up(), records=records()[1:]),
-        replace(given_up(), volumes=(replace(given_up().volumes[0], mark=replace(MARK, generation="other")),)),
+        seen(
+            in_transit(volume("vol-root"), mark=replace(MARK, generation="other")),
+            records=[*records(), record(ROOT, snapshot_id="snap-other", generation="other")],
+        ),
+        replace(given_up(), volumes=(given_up().volumes[0], in_transit(data_volume(size=200)))),
+        replace(given_up(), volumes=(in_transit(volume("vol-root", tags={"Owner": "mina"})),)),
         change(given_up(), launch_time=LAUNCHED + timedelta(hours=1)),
     ],
     Phase.LOCKED: [given_up(), replace(given_up(), volumes=given_up().volumes[:1])],
@@ -214,6 +219,7 @@ IN_EACH_PHASE: dict[Phase, list[Observation]] = {
         committed(),
         seen(volume("vol-data"), records=records()),
         seen(volume("vol-root", state="deleting"), records=records()),
+        seen(in_transit(volume("vol-root"), mark=replace(MARK, generation="other")), records=records()),
         seen(in_transit(volume("vol-root", state="deleting")), records=records()),
     ],
     Phase.RESTORING: [
@@ -308,17 +314,23 @@ class TestConfirmedGeneration:
         assert found is not None
         assert found.missing == (f"the root volume ({ROOT})",)
 
-    def test_of_two_snapshots_of_one_part_the_smallest_id_counts(self) -> None:
+    @pytest.mark.parametrize(
+        ("later", "twin_id", "counts"),
+        [(9, "snap-aaaa", "snap-aaaa"), (-9, "snap-zzzz", "snap-data"), (0, "snap-zzzz", "snap-zzzz")],
+    )
+    def test_of_two_snapshots_of_one_part_the_newest_counts(self, later: int, twin_id: str, counts: str) -> None:
+        """Of two that were taken at the same moment, that with the greater id."""
         of_data, of_root = records()
-        twin = replace(of_data, snapshot_id="snap-aaaa", started=of_data.started + timedelta(seconds=9))
-        found = seen(records=[of_data, of_root, twin]).generation
+        twin = replace(of_data, snapshot_id=twin_id, started=of_data.started + timedelta(seconds=later))
 
-        assert found is not None
-        assert [r.snapshot_id for r in found.parts] == ["snap-aaaa", "snap-root"]
+        for every in ([of_data, of_root, twin], [twin, of_root, of_data]):
+            found = seen(records=every).generation
+            assert found is not None
+            assert [r.snapshot_id for r in found.parts] == [counts, "snap-root"]
 
     def test_a_twin_that_is_not_completed_does_not_count(self) -> None:
         of_data, of_root = records()
-        twin = replace(of_data, snapshot_id="snap-aaaa", state="error")
+        twin = replace(of_data, snapshot_id="snap-aaaa", started=NOW, state="error")
         found = seen(records=[of_data, of_root, twin]).generation
 
         assert found is not None

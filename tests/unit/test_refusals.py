@@ -161,7 +161,11 @@ class TestPuttingBack:
     """What somebody has to move first, and what is lost."""
 
     def obstacle(self, *volumes: Volume) -> str:
-        found = seen(*volumes, records=given_up().records)
+        others = [
+            record("/dev/sdg", volume_id="vol-third", snapshot_id="snap-third"),
+            record("/dev/sdz", volume_id="vol-old", snapshot_id="snap-old", generation="another"),
+        ]
+        found = seen(*volumes, records=[*given_up().records, *others])
         root = found.marked_root
         assert root is not None
         return put_back_obstacle(found, root)
@@ -217,7 +221,8 @@ class TestOriginalsOfAnotherAttempt:
     OLD = replace(MARK, generation="another")
 
     def left(self, *volumes: Volume, whole: bool = True) -> Observation:
-        return seen(*volumes, records=records() if whole else records()[1:])
+        of_old = record("/dev/sdz", volume_id="vol-old", snapshot_id="snap-old", generation="another")
+        return seen(*volumes, records=[*(records() if whole else records()[1:]), of_old])
 
     def old(self, **changes: Any) -> Volume:
         return in_transit(volume("vol-old", changes.pop("at", None)), mark=self.OLD)
@@ -235,7 +240,7 @@ class TestOriginalsOfAnotherAttempt:
         assert foreign_originals(self.left(attached, whole=False)) != ""
 
     def test_do_not_matter_while_one_of_the_last_attempt_is_left(self) -> None:
-        own = in_transit(data_volume())
+        own = in_transit(volume("vol-root"))
 
         assert foreign_originals(self.left(own, self.old())) == ""
         assert foreign_originals(self.left(own, self.old(), whole=False)) == ""

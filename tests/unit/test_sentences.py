@@ -36,9 +36,10 @@ READING = frozenset(
 )
 """The methods of text that look into it, or change it."""
 ALLOWED = {
-    "handlers/failed_start.py": "the record of CloudTrail has no code of its own for a missing root volume",
+    "aws/reads.py": ("STOPPED_AT.search", "only StateTransitionReason tells when a stop was requested"),
+    "handlers/failed_start.py": ("WORDS not in", "CloudTrail has no code of its own for a missing root volume"),
 }
-"""Where there is no other way, and why: the sentence is AWS's, not ours."""
+"""Where there is no other way, by which code, and why: the sentence is AWS's, not ours."""
 
 
 def is_sentence(node: ast.expr) -> bool:
@@ -87,13 +88,15 @@ def readings(source: str) -> Iterator[str]:
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(SOURCES[0].parent).as_posix())
 def test_no_sentence_is_read(path: Path) -> None:
     name = path.relative_to(ROOT / "lambda_src" / "park_volumes").as_posix()
-    if name not in ALLOWED:
-        assert list(readings(path.read_text(encoding="utf-8"))) == []
+    found = readings(path.read_text(encoding="utf-8"))
+    allowed, _ = ALLOWED.get(name, ("", ""))
+
+    assert [words for words in found if not allowed or allowed not in words] == []
 
 
 @pytest.mark.parametrize("name", ALLOWED)
 def test_what_is_allowed_is_still_needed(name: str) -> None:
-    assert "WORDS not in" in (ROOT / "lambda_src" / "park_volumes" / name).read_text(encoding="utf-8")
+    assert ALLOWED[name][0] in (ROOT / "lambda_src" / "park_volumes" / name).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

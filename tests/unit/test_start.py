@@ -30,6 +30,7 @@ from tests.unit.facts import (
     OTHER,
     ROOT,
     SETTINGS,
+    TAKEN,
     attachment,
     change,
     data_volume,
@@ -43,7 +44,6 @@ from tests.unit.facts import (
     root_volume,
     seen,
     steps_of,
-    target,
     volume,
 )
 
@@ -153,24 +153,27 @@ class TestStartAsItIs:
     def test_it_waits_while_a_volume_in_transit_is_being_detached(self) -> None:
         leaving = in_transit(volume("vol-data", attachment(DATA, state="detaching")))
 
-        assert not steps_of(decide(seen(root_volume(), leaving)), StartInstance)
+        assert not steps_of(decide(seen(root_volume(), leaving, records=records())), StartInstance)
 
     def test_it_waits_while_a_volume_in_transit_is_being_created(self) -> None:
         made = restored(record(DATA), state="creating")
 
-        assert not steps_of(decide(seen(root_volume(), made)), StartInstance)
+        assert not steps_of(decide(seen(root_volume(), made, records=records())), StartInstance)
 
-    def test_a_free_volume_in_transit_is_attached_first(self) -> None:
-        decision = decide(seen(root_volume(), in_transit(volume("vol-data"))))
+    def test_a_free_volume_in_transit_is_attached_first_where_its_record_says(self) -> None:
+        """Whatever its tags say."""
+        place = {"park-volumes:place": f"{ROOT} 0 snap-root true"}
+        free = in_transit(volume("vol-data", tags=place))
+        decision = decide(seen(root_volume(), free, records=records(card=1)))
 
-        assert kinds(decision) == [{"AttachVolume"}, {"StartInstance"}]
+        assert kinds(decision) == [{"RememberStart"}, {"AttachVolume"}, {"StartInstance"}]
         assert steps_of(decision, AttachVolume) == [
             AttachVolume(instance_id=ID, device=DATA, card=1, volume_id="vol-data")
         ]
 
     def test_a_free_volume_whose_device_is_taken_is_told_and_nothing_is_started(self) -> None:
-        s = seen(root_volume(), volume("vol-else", attachment(DATA)), in_transit(volume("vol-data")))
-        decision = decide(s)
+        free, another = in_transit(volume("vol-data")), volume("vol-else", attachment(DATA))
+        decision = decide(seen(root_volume(), another, free, records=records()))
 
         assert (decision.outcome, decision.steps) == (Outcome.REFUSED, ())
         assert "taken by vol-else, while its own volume vol-data is free" in decision.reason
@@ -178,20 +181,24 @@ class TestStartAsItIs:
     def test_a_volume_in_transit_that_is_in_error_is_not_attached(self) -> None:
         broken = in_transit(volume("vol-data", state="error"))
 
-        assert kinds(decide(seen(root_volume(), broken))) == [{"StartInstance"}]
+        decision = decide(seen(root_volume(), broken, records=records()))
+
+        assert kinds(decision) == [{"RememberStart"}, {"StartInstance"}]
 
     def test_delete_on_termination_is_set_before_the_start(self) -> None:
         back = in_transit(came_back("vol-root", ROOT))
+        decision = decide(seen(back, records=records()))
 
-        assert decide(seen(back)).steps == (
+        assert decision.steps[1:] == (
             (SetDeleteOnTermination(instance_id=ID, devices={ROOT: True}),),
             (StartInstance(instance_id=ID),),
         )
 
-    def test_delete_on_termination_is_taken_from_the_place_for_a_volume_attached_now(self) -> None:
+    def test_delete_on_termination_is_taken_from_the_record_for_a_volume_attached_now(self) -> None:
         free = in_transit(volume("vol-data"))
+        decision = decide(seen(root_volume(), free, records=records(delete_on_termination=True)))
 
-        assert steps_of(decide(seen(root_volume(), free)), SetDeleteOnTermination) == [
+        assert steps_of(decision, SetDeleteOnTermination) == [
             SetDeleteOnTermination(instance_id=ID, devices={DATA: True})
         ]
 
@@ -241,11 +248,12 @@ class TestSettle:
 
         assert bool(steps_of(decision, UnmarkVolumes)) is goes
 
-    def test_the_flag_of_a_marked_volume_is_what_its_place_says_even_where_it_never_left(self) -> None:
+    def test_the_flag_of_a_marked_volume_is_what_its_record_says_even_where_it_never_left(self) -> None:
         kept = attachment(DATA, delete_on_termination=True)
         data = in_transit(volume("vol-data", kept))
+        decision = decide(seen(root_volume(), data, records=records(), state="running"))
 
-        assert steps_of(decide(seen(root_volume(), data, state="running")), SetDeleteOnTermination) == [
+        assert steps_of(decision, SetDeleteOnTermination) == [
             SetDeleteOnTermination(instance_id=ID, devices={DATA: False})
         ]
 
@@ -263,17 +271,19 @@ class TestSettle:
     def test_a_free_volume_of_a_stopped_instance_is_attached_and_keeps_its_mark(self) -> None:
         free = in_transit(volume("vol-data"))
 
-        assert kinds(decide(seen(root_volume(), free), asked=False)) == [{"AttachVolume"}]
+        assert kinds(decide(seen(root_volume(), free, records=records()), asked=False)) == [{"AttachVolume"}]
 
     def test_a_free_volume_of_a_running_instance_was_taken_away_and_loses_its_mark(self) -> None:
         free = in_transit(volume("vol-data"))
 
-        assert kinds(decide(seen(root_volume(), free, state="running"))) == [{"UnmarkVolumes"}]
+        running = seen(root_volume(), free, records=records(), state="running")
+
+        assert kinds(decide(running)) == [{"UnmarkVolumes"}]
 
     def test_nothing_happens_while_a_volume_is_on_its_way(self) -> None:
         on_its_way = in_transit(came_back("vol-data", DATA, state="attaching"))
 
-        assert decide(seen(root_volume(), on_its_way, state="running")).steps == ()
+        assert decide(seen(root_volume(), on_its_way, records=records(), state="running")).steps == ()
 
 
 class TestPutBack:
@@ -341,7 +351,7 @@ class TestPutBack:
         of_data, of_root = records()
         root_only = replace(of_root, generation="root only", part=1, parts=1)
         stays = in_transit(data_volume())
-        decision = decide(seen(stays, records=(root_only,)), asked=asked)
+        decision = decide(seen(stays, records=(root_only, replace(of_data, confirmed_at=None))), asked=asked)
 
         assert decision.outcome is Outcome.DONE
         if asked:
@@ -407,8 +417,9 @@ class TestPutBack:
     def test_volumes_of_another_attempt_are_left_alone(self) -> None:
         s = given_up()
         old = in_transit(volume("vol-old"), mark=replace(MARK, generation="old"))
+        of_old = record("/dev/sdz", volume_id="vol-old", snapshot_id="snap-old", generation="old")
 
-        assert "vol-old" not in str(decide(seen(*s.volumes, old, records=s.records)).steps)
+        assert "vol-old" not in str(decide(seen(*s.volumes, old, records=[*s.records, of_old])).steps)
 
 
 class TestAnotherRootVolume:
@@ -522,11 +533,12 @@ class TestRestore:
         assert steps_of(decision, CreateVolume)
         assert not steps_of(decision, RememberStart)
 
-    def test_of_two_snapshots_of_one_part_the_smallest_id_is_restored(self) -> None:
-        twin = record(DATA, snapshot_id="snap-a", confirmed_at=MARKED)
+    @pytest.mark.parametrize(("later", "counts"), [(SECOND, "snap-a"), (-SECOND, "snap-data")])
+    def test_of_two_snapshots_of_one_part_the_newest_is_restored(self, later: timedelta, counts: str) -> None:
+        twin = record(DATA, snapshot_id="snap-a", started=TAKEN + later, confirmed_at=MARKED)
         decision = decide(seen(records=[*records(), twin]))
 
-        assert [s.token for s in steps_of(decision, CreateVolume)] == ["snap-a-1", "snap-root-1"]
+        assert [s.token for s in steps_of(decision, CreateVolume)] == [f"{counts}-1", "snap-root-1"]
 
     @pytest.mark.parametrize("state", ["creating", "available"])
     def test_a_volume_that_was_made_already_is_used(self, state: str) -> None:
@@ -676,11 +688,3 @@ def test_a_start_never_asks_for_a_snapshot_or_a_deletion() -> None:
     }  # fmt: skip
 
     assert {kind for s in situations for stage in kinds(decide(s)) for kind in stage} <= allowed
-
-
-def test_the_place_on_a_volume_says_where_it_goes() -> None:
-    moved = in_transit(volume("vol-data"))
-
-    assert steps_of(decide(seen(root_volume(), moved)), AttachVolume) == [
-        AttachVolume(instance_id=ID, device="/dev/sdk", card=1, volume_id="vol-data")
-    ]

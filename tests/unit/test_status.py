@@ -19,6 +19,7 @@ from tests.unit.facts import (
     OTHER,
     ROOT,
     SETTINGS,
+    TAKEN,
     attachment,
     change,
     data_volume,
@@ -171,9 +172,9 @@ class TestDevices:
         assert shown(seen(root_volume(), records=[old]))["devices"][0]["snapshot_id"] is None
 
     def test_of_two_snapshots_of_one_part_the_one_that_counts_is_shown(self) -> None:
-        twin = record(DATA, snapshot_id="snap-z", confirmed_at=MARKED)
+        twin = record(DATA, snapshot_id="snap-a", started=TAKEN + timedelta(seconds=1), confirmed_at=MARKED)
 
-        assert shown(seen(records=[*records(), twin]))["devices"][0]["snapshot_id"] == "snap-data"
+        assert shown(seen(records=[*records(), twin]))["devices"][0]["snapshot_id"] == "snap-a"
 
     def test_a_volume_at_another_instance_is_not_shown(self) -> None:
         away = volume("vol-away", attachment(DATA, instance_id=OTHER))

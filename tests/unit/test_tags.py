@@ -41,6 +41,7 @@ SNAPSHOT: dict[str, Any] = {
     "started": LAUNCHED,
     "progress": "100%",
     "encrypted": False,
+    "kms_key": "",
 }
 
 words = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=20)
@@ -79,8 +80,9 @@ def written(v: Volume, at: Attachment, part: str = "1/3") -> dict[str, str]:
     return tags.tags_of_record(v, at, deployment="park-volumes", launch_time=LAUNCHED, generation=GENERATION, part=part)
 
 
-def read(written_tags: dict[str, str], **facts: Any) -> SnapshotRecord:
-    return tags.read_record(written_tags, **(SNAPSHOT | facts))
+def read(now: dict[str, str], *, born: dict[str, str] | None = None, **facts: Any) -> SnapshotRecord:
+    """What a snapshot with these tags says; it was created with the same, unless others are given."""
+    return tags.read_record(now, **(SNAPSHOT | {"description": tags.description_of(born or now)} | facts))
 
 
 class TestRecord:
@@ -127,23 +129,20 @@ class TestRecord:
         assert (r.attempt, r.start_requested, r.confirmed_at) == (3, LAUNCHED, MARK.at)
 
     def test_reads_when_ec2_last_had_no_capacity_for_the_start(self) -> None:
-        added = tags.tags_of_request(LAUNCHED, TAKEN)
-        r = read(written(root_volume(), attachment()) | added)
+        r = read(written(root_volume(), attachment()) | tags.tags_of_request(LAUNCHED, TAKEN))
 
         assert (r.start_requested, r.capacity_refused_at) == (LAUNCHED, TAKEN)
 
-    def test_names_the_key_of_an_encrypted_volume(self) -> None:
-        r = read(written(root_volume(encrypted=True, kms_key=LONGEST_KEY), attachment()), encrypted=True)
+    def test_has_the_key_of_the_snapshot_itself_whatever_its_tag_says(self) -> None:
+        born = written(root_volume(encrypted=True, kms_key=LONGEST_KEY), attachment())
+        r = read(born, encrypted=True, kms_key="arn:of:the:snapshot")
 
-        assert (r.spec.encrypted, r.spec.kms_key) == (True, LONGEST_KEY)
+        assert (r.spec.encrypted, r.spec.kms_key) == (True, "arn:of:the:snapshot")
+        assert born[tags.KMS_KEY] == LONGEST_KEY
 
     @pytest.mark.parametrize("source", ["", "snap-0123456789abcdef0"])
     def test_says_which_snapshot_the_volume_was_made_from(self, source: str) -> None:
         assert read(written(root_volume(snapshot_id=source), attachment())).source == source
-
-    def test_is_of_an_encrypted_volume_where_it_names_a_key(self) -> None:
-        """Whatever the snapshot's own description says: CreateVolume takes a key only with Encrypted."""
-        assert read(written(root_volume(kms_key=LONGEST_KEY), attachment()), encrypted=False).spec.encrypted
 
     def test_carries_the_tags_of_the_owner_whole(self) -> None:
         owners = {"Name": "db root", "cost=centre": "4711 / ä", "awslike": "", "park-volumes": "mine"}
@@ -175,11 +174,11 @@ class TestDamagedRecord:
         ],
     )
     def test_names_the_snapshot_and_the_tag_that_is_gone(self, key: str) -> None:
-        damaged = written(root_volume(), attachment())
-        del damaged[key]
+        born = written(root_volume(), attachment())
+        damaged = {k: v for k, v in born.items() if k != key}
 
         with pytest.raises(tags.DamagedRecord, match=f"snap-1 .*{key}.* The snapshot is kept; correct its"):
-            read(damaged)
+            read(damaged, born=born)
 
     @pytest.mark.parametrize(
         ("key", "value", "word"),
@@ -264,23 +263,20 @@ class TestLimits:
 
 class TestTransitTags:
     @given(marks, targets)
-    def test_give_the_volume_its_mark_and_its_target_back(self, mark: TransitMark, there: AttachmentTarget) -> None:
-        v = tags.with_transit_tags(volume("vol-1"), tags.tags_of_transit(mark, there))
+    def test_give_the_volume_its_mark_back_and_change_nothing_else(
+        self, mark: TransitMark, there: AttachmentTarget
+    ) -> None:
+        v = volume("vol-1", tags={"Name": "db"} | tags.tags_of_transit(mark, there))
 
-        assert (v.mark, v.target) == (mark, there)
+        assert tags.with_mark(v) == replace(v, mark=mark)
+
+    def test_tell_people_and_older_versions_where_the_volume_belongs(self) -> None:
+        there = target(DATA, "snap-1", card=1, delete_on_termination=True)
+
+        assert tags.tags_of_transit(MARK, there)[tags.TARGET] == f"{DATA} 1 snap-1 true"
 
     def test_that_are_not_there_leave_the_volume_as_it_was(self) -> None:
-        assert tags.with_transit_tags(volume("vol-1"), {}) == volume("vol-1")
-
-    @pytest.mark.parametrize("lost", [tags.MARK, tags.TARGET])
-    def test_are_read_each_without_the_other(self, lost: str) -> None:
-        there = target(ROOT, "snap-1")
-        left = tags.tags_of_transit(MARK, there)
-        del left[lost]
-
-        v = tags.with_transit_tags(volume("vol-1"), left)
-
-        assert (v.mark, v.target) == ((None, there) if lost == tags.MARK else (MARK, None))
+        assert tags.with_mark(volume("vol-1")) == volume("vol-1")
 
     def test_begin_as_the_policies_and_the_filters_want_it(self) -> None:
         value, pattern = tags.mark_value(MARK), tags.mark_pattern(MARK.deployment, MARK.instance_id)
@@ -293,25 +289,15 @@ class TestTransitTags:
 
         assert tags.mark_value(later) != tags.mark_value(MARK)
 
-    def test_leave_everything_else_of_the_volume_as_it_was(self) -> None:
-        v = volume("vol-1", tags={"Name": "db"})
+    @pytest.mark.parametrize("unreadable", ["written by hand", "", "a b c d e", tags.mark_value(MARK) + " more"])
+    def test_that_cannot_be_read_count_as_absent(self, unreadable: str) -> None:
+        assert tags.with_mark(volume("vol-1", tags={tags.MARK: unreadable})).mark is None
 
-        found = tags.with_transit_tags(v, tags.tags_of_transit(MARK, target(ROOT, "snap-1")))
+    @pytest.mark.parametrize("place", ["/dev/sdf 0 snap-1 perhaps", "somewhere", ""])
+    def test_count_whatever_somebody_wrote_as_the_place(self, place: str) -> None:
+        v = volume("vol-1", tags={tags.MARK: tags.mark_value(MARK), tags.TARGET: place})
 
-        assert found == replace(v, mark=MARK, target=target(ROOT, "snap-1"))
-
-    @pytest.mark.parametrize(
-        "unreadable",
-        [
-            {tags.MARK: "written by hand"},
-            {tags.MARK: tags.mark_value(MARK), tags.TARGET: "/dev/sdf 0 snap-1 perhaps"},
-            {tags.MARK: tags.mark_value(MARK), tags.TARGET: "somewhere"},
-        ],
-    )
-    def test_that_cannot_be_read_count_as_absent(self, unreadable: dict[str, str]) -> None:
-        v = tags.with_transit_tags(volume("vol-1"), unreadable)
-
-        assert (v.mark, v.target) == (None, None)
+        assert tags.with_mark(v).mark == MARK
 
 
 class TestTagsOfARestoredVolume:

@@ -142,7 +142,7 @@ class Account:
     def create_snapshot(self, **params: Any) -> None:
         (specification,) = params["TagSpecifications"]
         snapshot = {"SnapshotId": "snap-1", "VolumeId": params["VolumeId"], "State": "completed", "StartTime": TAKEN}
-        self.snapshots.append(snapshot | {"Tags": specification["Tags"]})
+        self.snapshots.append(snapshot | {"Description": params["Description"], "Tags": specification["Tags"]})
 
     def create_volume(self, **params: Any) -> dict[str, Any]:
         self.created.append(params)
@@ -171,7 +171,10 @@ class TestOneMoreAttribute:
             generation=GENERATION,
             part="1/1",
         )
-        ec2.writes.do(CreateSnapshot(volume_id=volume.id, description="", tags=born | tags.tags_of_confirmation(NOW)))
+        step = CreateSnapshot(
+            volume_id=volume.id, description=tags.description_of(born), tags=born | tags.tags_of_confirmation(NOW)
+        )
+        ec2.writes.do(step)
         (record,) = ec2.reads.every_snapshot().records
         ec2.writes.create_volume(CreateVolume(record=record, token="t"))
         (params,) = account.created

@@ -162,11 +162,11 @@ PHASES = (
         park_side="leaves it to the start side",
         wanted_start="puts the volumes back; so does the sweep",
         leads_to={
-            Phase.LOCKED: "it is confirmed",
+            Phase.LOCKED: "it is confirmed, or the volume is changed back",
             Phase.WHOLE: "the root volume is put back",
             Phase.COMMITTED: "a pass that has not seen the change deletes the root volume",
         },
-        people={Phase.LOCKED: "change the volume back"} | TERMINATE,
+        people=TERMINATE,
     ),
     Row(
         phase=Phase.LOCKED,
