@@ -166,7 +166,7 @@ PHASES = (
             Phase.WHOLE: "the root volume is put back",
             Phase.COMMITTED: "a pass that has not seen the change deletes the root volume",
         },
-        people=TERMINATE,
+        people=DELETE | TERMINATE,
     ),
     Row(
         phase=Phase.LOCKED,
