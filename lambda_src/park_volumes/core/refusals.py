@@ -15,8 +15,9 @@ from park_volumes.core.settings import Settings
 from park_volumes.core.steps import CreateSnapshot, Decision, Outcome
 from park_volumes.core.tags import LEAVE_ATTACHED
 
-REGION_ZONE = re.compile(r"[a-z]{2}(-[a-z]+)+-\d[a-z]")
-"""An Availability Zone: not a Local Zone (us-west-2-lax-1a), not a Wavelength Zone (us-east-1-wl1-bos-wlz-1)."""
+REGION_ZONE = re.compile(r"[a-z]+(-[a-z]+)+-[0-9]+[a-z]")
+"""An Availability Zone, in every partition: the name of its region, which ends in its only number, and a letter. Not a
+Local Zone (us-west-2-lax-1a), not a Wavelength Zone (us-east-1-wl1-bos-wlz-1)."""
 BY_HAND = "Nothing was changed; attach the others by hand."
 
 
