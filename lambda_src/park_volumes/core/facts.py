@@ -22,6 +22,7 @@ class BlockDevice:
     device: str
     volume_id: str
     status: str
+    managed_by: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,8 +123,8 @@ class AttachmentTarget:
 @dataclass(frozen=True, kw_only=True)
 class Volume:
     """An EBS volume. State: creating, available, in-use, deleting, deleted, error.
-    ``snapshot_id`` is the snapshot that it was created from, empty if there is none; ``created`` is when it was
-    created."""
+    ``snapshot_id`` is the snapshot that it was created from, ``managed_by`` the AWS service without which nobody may
+    change it; both are empty if there is none. ``created`` is when it was created."""
 
     id: str
     state: str
@@ -131,6 +132,7 @@ class Volume:
     created: datetime = NEVER
     snapshot_id: str = ""
     multi_attach: bool = False
+    managed_by: str = ""
     attachments: tuple[Attachment, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     mark: TransitMark | None = None
