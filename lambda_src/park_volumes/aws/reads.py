@@ -18,6 +18,8 @@ FILTER_VALUES: Final = 199
 """The most values that we pass in a call: its filters take 200 (EC2 API Reference, "List and filter"), and the tag of
 the deployment is one of them."""
 PAGE: Final = 1000
+PAGE_OF_MODIFICATIONS: Final = 500
+"""The largest page of DescribeVolumesModifications (EC2 API Reference)."""
 INSTANCE_ID: Final = re.compile(r"i-[0-9a-f]{8,17}")
 STOPPED_AT: Final = re.compile(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) GMT\)", re.ASCII)
 UNFINISHED: Final = ("modifying", "optimizing")
@@ -102,9 +104,12 @@ class Ec2Reads:
         found: set[str] = set()
         for chunk in _chunks(volume_ids, FILTER_VALUES - len(UNFINISHED)):
             with errors_of("DescribeVolumesModifications", "volumes"):
-                paginator = self._client.get_paginator("describe_volumes_modifications")
-                for page in _pages(paginator, {"volume-id": chunk, "modification-state": UNFINISHED}):
-                    found |= {m["VolumeId"] for m in page["VolumesModifications"]}
+                pages = _pages(
+                    self._client.get_paginator("describe_volumes_modifications"),
+                    {"volume-id": chunk, "modification-state": UNFINISHED},
+                    size=PAGE_OF_MODIFICATIONS,
+                )
+                found |= {m["VolumeId"] for page in pages for m in page["VolumesModifications"]}
         return frozenset(found)
 
     def being_copied(self, volume_ids: Iterable[str]) -> frozenset[str]:
@@ -144,9 +149,9 @@ class Ec2Reads:
                 yield from page["Snapshots"]
 
 
-def _pages(paginator: Any, filters: Mapping[str, Sequence[str]], **others: Any) -> Iterator[Any]:
+def _pages(paginator: Any, filters: Mapping[str, Sequence[str]], *, size: int = PAGE, **others: Any) -> Iterator[Any]:
     named = [{"Name": name, "Values": list(values)} for name, values in filters.items()]
-    yield from paginator.paginate(Filters=named, PaginationConfig={"PageSize": PAGE}, **others)
+    yield from paginator.paginate(Filters=named, PaginationConfig={"PageSize": size}, **others)
 
 
 def _chunks(values: Iterable[str], most: int = FILTER_VALUES) -> Iterator[list[str]]:
