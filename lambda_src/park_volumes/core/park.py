@@ -325,20 +325,28 @@ def _copy_again(
     changed = [v for v in data if not is_current(v.record, v.volume)]
     if not changed:
         return None
-    copies = {v.id: _newest_current(v, seen) for v in changed}
-    taken = tuple(_copy_of(v, settings) for v in changed if copies[v.id] is None)
+    copies = {v.id: _copy_since(v, seen) for v in changed}
+    needed = [v for v in changed if _may_be_taken(copies[v.id], now)]
+    failed = tuple(discard(r, seen) for v in needed if (r := copies[v.id]))
+    taken = tuple(_copy_of(v, settings) for v in needed)
     done = [r for r in copies.values() if r and r.state == "completed"]
     locks = tuple(steps.LockSnapshot(snapshot_id=r.snapshot_id) for r in done if settings.lock_snapshots)
     confirm: Stage = (steps.ConfirmSnapshots(snapshot_ids=tuple(r.snapshot_id for r in done), at=now),) if done else ()
     ids = ", ".join(v.id for v in changed)
     reason = f"{ids} of {seen.instance.id} was changed after its snapshot was taken: another snapshot is taken first."
-    return going_on(reason, steps=stages(taken, locks, confirm))
+    return going_on(reason, steps=stages(failed, taken, locks, confirm))
 
 
-def _newest_current(v: VolumeInTransit, seen: Observation) -> SnapshotRecord | None:
-    """The newest snapshot of this attempt that says what the volume is now, unless it failed."""
-    of_attempt = (r for r in seen.records if r.generation == v.mark.generation and is_current(r, v.volume))
-    return max((r for r in of_attempt if r.state != "error"), key=lambda r: r.order, default=None)
+def _copy_since(v: VolumeInTransit, seen: Observation) -> SnapshotRecord | None:
+    """The snapshot that can take the place of the volume's record: a later one that says what the volume is now."""
+    later = (r for r in seen.records if r.generation == v.mark.generation and r.order > v.record.order)
+    current = (r for r in later if is_current(r, v.volume))
+    return max(current, key=lambda r: (r.state == "completed", r.order), default=None)
+
+
+def _may_be_taken(r: SnapshotRecord | None, now: datetime) -> bool:
+    """Whether the next snapshot may be taken: there is none, or it failed some time ago."""
+    return r is None or (r.state == "error" and now >= r.started + RETRY_SNAPSHOT)
 
 
 def _copy_of(v: VolumeInTransit, settings: Settings) -> steps.CreateSnapshot:

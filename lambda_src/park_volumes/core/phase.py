@@ -258,9 +258,11 @@ def start_under_way(seen: Observation, settings: Settings, now: datetime) -> boo
 
 
 def request_of_this_launch(seen: Observation, settings: Settings) -> datetime | None:
-    """When the latest launch was asked for here; None where it was not, or too long before it."""
+    """When the latest launch was asked for here, to the second; None where it was not, or too long before it.
+    EC2 cuts LaunchTime to seconds: a request of the same second came before it."""
     launched = seen.instance.launch_time
-    requests = (r.start_requested for r in seen.records if r.start_requested and r.launch_time < launched)
+    asked = (r.start_requested for r in seen.records if r.start_requested and r.launch_time < launched)
+    requests = (at.replace(microsecond=0) for at in asked)
     return max((at for at in requests if at <= launched < at + settings.start_hold), default=None)
 
 
