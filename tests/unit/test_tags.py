@@ -284,7 +284,7 @@ class TestSeal:
         plain = f"ParkVolumes: {at.device} of {at.instance_id}"
         r = read(born | later, description=plain, encrypted=v.spec.encrypted)
 
-        assert (r.spec, r.user_tags) == (v.spec, v.tags | later)
+        assert (r.spec, r.user_tags) == (v.spec, {**v.tags, **later})
 
     @pytest.mark.parametrize(
         "description",

@@ -12,7 +12,7 @@ from typing import assert_never
 
 from park_volumes.core import steps, tags
 from park_volumes.core.archive import archive
-from park_volumes.core.evidence import is_copy, is_current
+from park_volumes.core.evidence import changed, is_copy, is_current
 from park_volumes.core.facts import Attachment, Observation, SnapshotRecord, TransitMark, Volume, VolumeInTransit
 from park_volumes.core.phase import Phase, phase_of, start_pending
 from park_volumes.core.refusals import BY_HAND, device_taken, missing_originals, not_to_be_parked, put_back_obstacle
@@ -262,6 +262,9 @@ def _leave_to_start_side(seen: Observation) -> Decision:
         return refuse(words)
     if root and (words := missing_originals(seen, root)):
         return refuse(f"{words}. {BY_HAND}")
+    stale = changed(seen.originals_of(root.mark.generation)) if root else []
+    if ids := ", ".join(v.id for v in stale):
+        return going_on(f"{ids} of {instance.id} was changed after its snapshot was taken: all volumes are put back.")
     return going_on(f"No pass confirmed that it detached the root volume of {instance.id}: the volume is put back.")
 
 
@@ -322,17 +325,17 @@ def _copy_again(
 ) -> Decision | None:
     """After the commit nobody writes to the volumes that are left, but their owner can still modify them or change
     their tags. Then another snapshot takes the place of the one that no longer says what the volume is."""
-    changed = [v for v in data if not is_current(v.record, v.volume)]
-    if not changed:
+    stale = changed(data)
+    if not stale:
         return None
-    copies = {v.id: _copy_since(v, seen) for v in changed}
-    needed = [v for v in changed if _may_be_taken(copies[v.id], now)]
+    copies = {v.id: _copy_since(v, seen) for v in stale}
+    needed = [v for v in stale if _may_be_taken(copies[v.id], now)]
     failed = tuple(discard(r, seen) for v in needed if (r := copies[v.id]))
     taken = tuple(_copy_of(v, settings) for v in needed)
     done = [r for r in copies.values() if r and r.state == "completed"]
     locks = tuple(steps.LockSnapshot(snapshot_id=r.snapshot_id) for r in done if settings.lock_snapshots)
     confirm: Stage = (steps.ConfirmSnapshots(snapshot_ids=tuple(r.snapshot_id for r in done), at=now),) if done else ()
-    ids = ", ".join(v.id for v in changed)
+    ids = ", ".join(v.id for v in stale)
     reason = f"{ids} of {seen.instance.id} was changed after its snapshot was taken: another snapshot is taken first."
     return going_on(reason, steps=stages(failed, taken, locks, confirm))
 

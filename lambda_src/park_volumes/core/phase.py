@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from park_volumes.core.evidence import is_current
+from park_volumes.core.evidence import changed
 from park_volumes.core.facts import NOT_SHOWN, Observation
 from park_volumes.core.settings import Settings
 
@@ -76,8 +76,8 @@ def _lock_void(seen: Observation) -> bool:
         return False
     generation = seen.complete_generation
     confirmed = generation is not None and generation.name == root.mark.generation
-    changed = any(not is_current(v.record, v.volume) for v in seen.originals_of(root.mark.generation))
-    return not confirmed or changed or root.mark.launch_time != seen.instance.launch_time
+    stale = changed(seen.originals_of(root.mark.generation))
+    return not confirmed or bool(stale) or root.mark.launch_time != seen.instance.launch_time
 
 
 def _locked(seen: Observation) -> bool:

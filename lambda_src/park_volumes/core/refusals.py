@@ -188,7 +188,7 @@ def nothing_whole(seen: Observation) -> str:
 def _marked_without_proof(seen: Observation) -> Iterator[str]:
     """A sentence about volumes that nothing but their mark connects with the instance."""
     if ids := ", ".join(v.id for v in seen.unproven):
-        yield f"{ids} bears its mark, but no snapshot proves that it belongs there: if you know that, attach it by hand."
+        yield f"{ids} bears its mark, but no snapshot proves that it belongs there: attach it by hand if it does."
 
 
 def _recycle_bin(instance_id: str) -> str:
