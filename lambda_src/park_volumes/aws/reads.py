@@ -1,7 +1,7 @@
 """The describe calls of EC2, as facts."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -112,8 +112,9 @@ class Ec2Reads:
                 found |= {m["VolumeId"] for page in pages for m in page["VolumesModifications"]}
         return frozenset(found)
 
-    def being_copied(self, volume_ids: Iterable[str]) -> frozenset[str]:
-        """The volumes among these of which a snapshot is pending that is not ours: of AWS Backup, of an AMI."""
+    def being_copied(self, volume_ids: Iterable[str], *, ours: Collection[str]) -> frozenset[str]:
+        """The volumes among these of which a snapshot is pending that is not ours: of AWS Backup, of an AMI.
+        ``ours`` are the ids of our own; tags would not tell, since anybody can write them."""
         found: set[str] = set()
         for chunk in _chunks(volume_ids):
             with errors_of("DescribeSnapshots", "snapshots"):
@@ -122,13 +123,8 @@ class Ec2Reads:
                     {"volume-id": chunk, "status": ["pending"]},
                     OwnerIds=["self"],
                 )
-                others = (s for page in pages for s in page["Snapshots"] if not self._is_ours(s))
-                found |= {s["VolumeId"] for s in others}
+                found |= {s["VolumeId"] for page in pages for s in page["Snapshots"] if s["SnapshotId"] not in ours}
         return frozenset(found)
-
-    def _is_ours(self, snapshot: Any) -> bool:
-        tags = _tag_map(snapshot)
-        return tags.get(our_tags.DEPLOYMENT) == self._deployment
 
     def _instances(self, filters: Mapping[str, Sequence[str]]) -> Iterator[Instance]:
         with errors_of("DescribeInstances", "instances"):
