@@ -20,7 +20,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
-from tests.local_aws.client import ADMIN_KEY, ADMIN_SECRET, ControlError, LocalAws
+from tests.local_aws.client import ADMIN_KEY, ADMIN_SECRET, CAPACITY, ControlError, LocalAws
 from tests.local_aws.dial import Dial
 from tests.local_aws.filters import matches
 from tests.local_aws.policies import service_may
@@ -532,6 +532,35 @@ def test_a_start_can_be_made_to_fall_back_to_stopped(deployed: Deployment) -> No
     ]
     assert (found["State"]["Name"], found["StateReason"]["Code"]) == ("stopped", "Client.InternalError")
     assert states[-2:] == ["pending", "stopped"]
+
+
+@pytest.mark.parametrize(("code", "status"), [(code, status) for code, (status, _) in CAPACITY.items()])
+def test_a_start_can_be_refused_for_want_of_capacity(deployed: Deployment, code: str, status: int) -> None:
+    instance_id = deployed.launch()
+    deployed.ec2.stop_instances(InstanceIds=[instance_id])
+    deployed.aws.wait_until_quiet()
+    deployed.aws.refuse_start_for_capacity(code, count=99)
+    with pytest.raises(ClientError) as refused:
+        deployed.ec2.start_instances(InstanceIds=[instance_id])
+    answer = refused.value.response
+    assert (answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]) == (code, status)
+    with pytest.raises(ClientError, match="DryRunOperation"):
+        deployed.ec2.start_instances(InstanceIds=[instance_id], DryRun=True)
+    deployed.aws.clear_faults()
+    assert deployed.instance(instance_id)["State"]["Name"] == "stopped"
+
+
+def test_a_start_that_falls_back_can_say_that_there_was_no_host(deployed: Deployment) -> None:
+    instance_id = deployed.launch()
+    deployed.ec2.stop_instances(InstanceIds=[instance_id])
+    deployed.aws.wait_until_quiet()
+    deployed.aws.fail_start(instance=instance_id, message="Server.InsufficientHostCapacity: Insufficient host capacity")
+    deployed.ec2.start_instances(InstanceIds=[instance_id])
+    deployed.aws.wait_until_quiet()
+    assert deployed.instance(instance_id)["StateReason"] == {
+        "Code": "Server.InsufficientHostCapacity",
+        "Message": "Server.InsufficientHostCapacity: Insufficient host capacity",
+    }
 
 
 def test_a_call_can_be_refused_or_lose_its_answer(deployed: Deployment) -> None:
