@@ -314,8 +314,8 @@ class LocalAws:
         """Sets facts that no API call can set.
 
         state_reason ("Code: message", or None), lifecycle ("spot"), hibernation_configured (bool), product_codes
-        (list), root_device_type, outpost_arn, availability_zone, operator (principal), launch_time and attach_time
-        (ISO 8601, UTC; the latter of all its volumes), tags (`aws:` allowed).
+        (list), licenses (list of ARNs), root_device_type, outpost_arn, availability_zone, operator (principal),
+        launch_time and attach_time (ISO 8601, UTC; the latter of all its volumes), tags (`aws:` allowed).
         """
         self.call("set_instance", instance_id=instance_id, **facts)
 
@@ -376,8 +376,8 @@ class LocalAws:
         """API calls after a number, oldest first, of one role (ARN) if given.
 
         number, time, service, operation, region, caller, role, parameters, resources (EC2 id -> tags before the call),
-        attached (instance -> device -> volume, tags, kms_key), kms_keys (id or SSM parameter -> key), error (code or
-        None), status.
+        facts (volume or snapshot -> IAM's keys for its origin), attached (instance -> device -> volume, tags,
+        kms_key), licenses (instance -> ARNs), kms_keys (id or SSM parameter -> key), error (code or None), status.
         """
         return [call for call in self.call("calls", since=since) if role is None or call["role"] == role]
 

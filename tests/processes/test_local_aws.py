@@ -208,6 +208,23 @@ def test_a_call_is_logged_with_the_customer_keys_and_the_disks_that_iam_asks_for
     assert deployed.aws.calls()[-1]["kms_keys"] == {disks["/dev/sdf"]["volume"]: key}
 
 
+def test_a_call_is_logged_with_the_licenses_and_the_origins_that_iam_asks_for(deployed: Deployment) -> None:
+    license_arn = f"arn:aws:license-manager:{REGION}:{ACCOUNT}:license-configuration:lic-0123456789abcdef"
+    instance_id = deployed.launch()
+    root = deployed.root_of(instance_id)
+    snapshot_id = deployed.ec2.create_snapshot(VolumeId=root)["SnapshotId"]
+    deployed.aws.set_instance(instance_id, licenses=[license_arn])
+    assert deployed.instance(instance_id)["Licenses"] == [{"LicenseConfigurationArn": license_arn}]
+    assert deployed.aws.calls()[-1]["licenses"] == {instance_id: [license_arn]}
+    deployed.aws.wait_until_quiet()
+    copied = deployed.ec2.create_volume(**PLACE | {"Size": 8}, SnapshotId=snapshot_id)["VolumeId"]
+    deployed.ec2.create_tags(Resources=[copied, snapshot_id], Tags=[{"Key": "a", "Value": "b"}])
+    assert deployed.aws.calls()[-1]["facts"] == {
+        copied: {"ec2:ParentSnapshot": f"arn:aws:ec2:{REGION}::snapshot/{snapshot_id}"},
+        snapshot_id: {"ec2:Owner": ACCOUNT, "ec2:ParentVolume": f"arn:aws:ec2:{REGION}:{ACCOUNT}:volume/{root}"},
+    }
+
+
 def test_a_parameter_is_logged_with_the_key_that_a_customer_made(deployed: Deployment) -> None:
     ssm, key = deployed.client("ssm"), deployed.client("kms").create_key()["KeyMetadata"]["Arn"]
     for name, facts in {"/own": {"KeyId": key}, "/theirs": {}}.items():
@@ -723,6 +740,14 @@ def test_a_policy_binds_the_roles_that_it_names_and_no_owner(deployed: Deploymen
     deployed.aws.clear_denials()
     deployed.aws.deny(Deny(actions=("CreateVolume",), callers=("*/batch",)))
     assert code_of(of_role.create_volume, **PLACE) == "none"
+
+
+def test_a_policy_denies_the_use_of_a_license(deployed: Deployment, of_role: Any) -> None:
+    licensed, free = deployed.launch(), deployed.launch()
+    arn = f"arn:aws:license-manager:{REGION}:{ACCOUNT}:license-configuration:lic-0123456789abcdef"
+    deployed.aws.set_instance(licensed, licenses=[arn])
+    deployed.aws.deny(Deny(actions=("StartInstances",), on="license-configuration"))
+    assert [code_of(of_role.start_instances, InstanceIds=[i], DryRun=True) for i in (licensed, free)] == [DENIED, DRY]
 
 
 def test_a_policy_ends_when_it_is_to_end(deployed: Deployment, of_role: Any) -> None:
