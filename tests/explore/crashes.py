@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from tests.explore.scenarios import MOMENTS, at
 from tests.explore.stage import Finding, Kind, Stage
-from tests.model.faults import STRIKES_AT, Call, Fault, FaultPlan, Lag, at_call
+from tests.model.faults import FALLS_BACK, STRIKES_AT, Call, Fault, FaultPlan, Lag, at_call
 
 FAULTS = (Fault.DIES_BEFORE, Fault.DIES_AFTER, Fault.ANSWER_LOST, Fault.THROTTLED)
 LATE_FAULTS = tuple(STRIKES_AT)
@@ -48,7 +48,7 @@ def suffer(crash: Crash, seen: Counter[str], known: set[int] | None = None) -> N
     stage.seen = seen
     process = stage.begin(crash.kind)
     process.client.faults = _plan(crash)
-    if crash.fault is Fault.START_FALLS_BACK:
+    if crash.fault in FALLS_BACK:
         stage.excuses.append("a start fell back")
     try:
         process.finish()

@@ -14,7 +14,7 @@ from tests.explore import people
 from tests.explore.crashes import conclude
 from tests.explore.scenarios import MOMENTS, SHAPES, at
 from tests.explore.stage import KINDS, Finding, Process, Stage
-from tests.model.faults import STRIKES_AT, Fault, Lag
+from tests.model.faults import FALLS_BACK, STRIKES_AT, Fault, Lag
 
 FAULTS = (
     Fault.DIES_BEFORE,
@@ -141,7 +141,7 @@ def _go_on(stage: Stage, process: Process, deed: Deed) -> None:
     match deed.verb:
         case "fault":
             process.faults.append(Fault[deed.what])
-            if deed.what == "START_FALLS_BACK":
+            if Fault[deed.what] in FALLS_BACK:
                 stage.excuses.append("a start fell back")
         case "die":
             process.kill()
