@@ -28,7 +28,7 @@ from park_volumes.run.start_pass import StartPass
 from tests.explore.transitions import Actor, Witness, in_words, is_in_table
 from tests.model import judge
 from tests.model.ec2_model import EC2Client
-from tests.model.faults import Call, Fault, ProcessDied
+from tests.model.faults import FALLS_BACK, Call, Fault, ProcessDied
 from tests.model.records import Content, Instance, Volume
 from tests.model.world import World
 
@@ -79,8 +79,8 @@ DESCRIBES = frozenset(
 _ID = re.compile(r"\b(?:i|vol|snap)-[0-9a-f]{8}\b")
 _TICK = re.compile(r"written=\d+")
 
-EXCUSES = {
-    Fault.START_FALLS_BACK: ("a start fell back",),
+EXCUSES: dict[Fault, tuple[str, ...]] = {
+    **dict.fromkeys(FALLS_BACK, ("a start fell back",)),
     Fault.VOLUME_FAILS: ("a volume failed, perhaps the one that tried a key",),
 }
 """The faults after which an instance may be refused for a while."""

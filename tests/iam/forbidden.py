@@ -15,6 +15,7 @@ from tests.iam.requests import ACCOUNT, ec2_arn, requests
 REGION: Final = "ap-northeast-2"
 NAME: Final = "park-volumes"
 INSTANCE, VOLUME, SNAPSHOT = "i-0123456789abcdef0", "vol-0123456789abcdef0", "snap-0123456789abcdef0"
+GROUP: Final = "sg-0123456789abcdef0"
 KEY: Final = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
 Tags = Mapping[str, str]
@@ -96,10 +97,10 @@ def _modified(instance: Tags, volume: Tags) -> list[Request]:
     return _made("ModifyInstanceAttribute", resources, InstanceId=INSTANCE, BlockDeviceMappings=mapping)
 
 
-def _rewritten(attribute: str) -> list[Request]:
+def _rewritten(attribute: str, value: Any) -> list[Request]:
     """Another attribute of an opted-in instance."""
-    resources = {INSTANCE: OPTED_IN}
-    return _made("ModifyInstanceAttribute", resources, InstanceId=INSTANCE, **{attribute: {"Value": "x"}})
+    resources = {INSTANCE: OPTED_IN, GROUP: NONE}
+    return _made("ModifyInstanceAttribute", resources, InstanceId=INSTANCE, **{attribute: value})
 
 
 def on_instance(tags: Tags) -> dict[str, list[Request]]:
@@ -163,8 +164,8 @@ FORBIDDEN: Final = [
             "stops an instance of another deployment": _switched("StopInstances", NIGHTLY),
             "changes a disk of an instance that is not opted in": _modified(NONE, MARKED),
             "changes a disk that is not marked": _modified(OPTED_IN, NONE),
-            "rewrites the user data of an instance": _rewritten("UserData"),
-            "changes the security groups of an instance": _rewritten("Groups"),
+            "rewrites the user data of an instance": _rewritten("UserData", {"Value": "x"}),
+            "changes the security groups of an instance": _rewritten("Groups", [GROUP]),
             "uses a key on its own": _on_key("kms:Decrypt"),
             "uses a key through S3": _on_key("kms:Decrypt", kms__ViaService=_THROUGH_S3),
             "gives a person a grant": _on_key("kms:CreateGrant", kms__ViaService=_THROUGH_EC2),

@@ -6,18 +6,29 @@ caller, https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption-requirem
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from tests.iam.evaluate import Request
-from tests.iam.reference import ACTIONS
+from tests.iam.reference import ACTIONS, knows, type_of
 
 ACCOUNT: Final = "123456789012"
 
 Call = Mapping[str, Any]
-"""An entry of the call log: service, operation, region, parameters, resources, attached, kms_keys."""
+"""An entry of the call log: service, operation, region, parameters, resources, facts, attached, licenses, kms_keys.
 
-KINDS: Final[Mapping[str, str]] = {"i": "instance", "vol": "volume", "snap": "snapshot", "ami": "image"}
+What is not of interest for the operation may be missing, but for the first five. A dry run is judged like the call, but
+for KMS, which it does not ask.
+"""
+
+KINDS: Final[Mapping[str, str]] = {
+    "i": "instance",
+    "vol": "volume",
+    "snap": "snapshot",
+    "ami": "image",
+    "sg": "security-group",
+    "subnet": "subnet",
+}
 EBS_ENCRYPTION: Final = (
     "kms:CreateGrant",
     "kms:Decrypt",
@@ -42,7 +53,7 @@ def requests(call: Call) -> list[Request]:
 
 
 def ec2_arn(ec2_id: str, region: str) -> str:
-    """The ARN of an instance, volume, snapshot or image from its id."""
+    """The ARN of an instance, volume, snapshot, image, security group or subnet from its id."""
     kind = KINDS[ec2_id.split("-", 1)[0]]
     return _arn("ec2", region, f"{kind}/{ec2_id}", account="" if kind in ("snapshot", "image") else ACCOUNT)
 
@@ -62,8 +73,11 @@ def _new_tags(tags: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
 
 
 def _on(call: Call, action: str, ec2_id: str, context: Mapping[str, list[str]] | None = None) -> Request:
-    tags = _tags(call["resources"][ec2_id])
-    return Request(action=action, resource=ec2_arn(ec2_id, call["region"]), context=tags | dict(context or {}))
+    """The facts of a resource count for those actions only that know them as keys."""
+    arn = ec2_arn(ec2_id, call["region"])
+    told = call.get("facts", {}).get(ec2_id, {})
+    facts = {key: [value] for key, value in told.items() if knows(action, type_of(arn), key)}
+    return Request(action=action, resource=arn, context=_tags(call["resources"][ec2_id]) | facts | dict(context or {}))
 
 
 def _created(call: Call, kind: str, context: Mapping[str, list[str]]) -> Iterator[Request]:
@@ -89,33 +103,35 @@ def _create_volume(call: Call) -> Iterator[Request]:
         yield _on(call, "ec2:CreateVolume", snapshot)
         context = {"ec2:ParentSnapshot": [ec2_arn(snapshot, call["region"])]}
     yield from _created(call, "volume", context)
-    if key := call["kms_keys"].get(snapshot):
-        yield from (_through_ec2(call, action, key) for action in EBS_ENCRYPTION)
+    yield from _through_ec2(call, [call["kms_keys"].get(snapshot)], EBS_ENCRYPTION)
 
 
-def _through_ec2(call: Call, action: str, key: str) -> Request:
-    """EC2 uses a customer's key in the name of its caller."""
-    context = {"kms:ViaService": [f"ec2.{call['region']}.amazonaws.com"]}
-    if action == "kms:CreateGrant":
-        context["kms:GrantIsForAWSResource"] = ["true"]
-    return Request(action=action, resource=key, context=context)
+def _through_ec2(
+    call: Call, keys: Iterable[str | None], actions: Sequence[str] = ("kms:CreateGrant",)
+) -> Iterator[Request]:
+    """EC2 uses a customer's keys in the name of its caller, unless the call is tried dry."""
+    through = {"kms:ViaService": [f"ec2.{call['region']}.amazonaws.com"]}
+    for key in sorted(set(filter(None, keys)) if not call["parameters"].get("DryRun") else ()):
+        for action in actions:
+            grant = {"kms:GrantIsForAWSResource": ["true"]} if action == "kms:CreateGrant" else {}
+            yield Request(action=action, resource=key, context=through | grant)
 
 
 def _attach_volume(call: Call) -> Iterator[Request]:
     yield from (_on(call, "ec2:AttachVolume", ec2_id) for ec2_id in call["resources"])
-    if key := call["kms_keys"].get(call["parameters"]["VolumeId"]):
-        yield _through_ec2(call, "kms:CreateGrant", key)
+    yield from _through_ec2(call, [call["kms_keys"].get(call["parameters"]["VolumeId"])])
 
 
 def _start_instances(call: Call) -> Iterator[Request]:
-    """Every encrypted volume takes a grant, without which the instance falls back to stopped."""
+    """Every license counts, and every encrypted volume takes a grant, without which the instance falls back."""
     yield from (_on(call, "ec2:StartInstances", ec2_id) for ec2_id in call["resources"])
-    keys = {disk["kms_key"] for disks in call["attached"].values() for disk in disks.values()}
-    yield from (_through_ec2(call, "kms:CreateGrant", key) for key in sorted(filter(None, keys)))
+    licenses = sorted({arn for arns in call.get("licenses", {}).values() for arn in arns})
+    yield from (Request(action="ec2:StartInstances", resource=arn) for arn in licenses)
+    yield from _through_ec2(call, (disk["kms_key"] for disks in call["attached"].values() for disk in disks.values()))
 
 
 def _modify_instance_attribute(call: Call) -> Iterator[Request]:
-    """The instance with the attribute's name, and the volumes of the devices that are changed, if there are any."""
+    """The instance with the attribute's name; what volumes the changed devices have; new security groups."""
     parameters, instance = dict(call["parameters"]), call["parameters"]["InstanceId"]
     (attribute,) = parameters.keys() - {"InstanceId", "DryRun"}
     yield _on(call, "ec2:ModifyInstanceAttribute", instance, {"ec2:Attribute": [attribute]})
@@ -125,6 +141,7 @@ def _modify_instance_attribute(call: Call) -> Iterator[Request]:
             continue
         arn = ec2_arn(disk["volume"], call["region"])
         yield Request(action="ec2:ModifyInstanceAttribute", resource=arn, context=_tags(disk["tags"]))
+    yield from (_on(call, "ec2:ModifyInstanceAttribute", group) for group in parameters.get("Groups", []))
 
 
 def _tagging(call: Call) -> Iterator[Request]:

@@ -24,7 +24,7 @@ from tests.iam.reference import type_of
 from tests.iam.requests import requests
 from tests.local_aws.cloudtrail import CloudTrail
 from tests.local_aws.credentials import Caller, caller_of
-from tests.local_aws.ebs import is_customers
+from tests.local_aws.ebs import StrictVolume, is_customers
 from tests.local_aws.instances import StrictBackend, StrictInstance
 from tests.local_aws.world import ACCOUNT, World
 from tests.model.policies import Subject, denial, sentence
@@ -61,10 +61,11 @@ class CallLog:
     """Keeps the last 100,000 calls. One entry is a dict:
 
     number, time (seconds since the epoch), service, operation, region, caller (ARN or access key), role (ARN or None),
-    parameters, resources (EC2 id -> tags before the call), attached (instance -> device -> volume, its tags and KMS
-    key), kms_keys (volume, snapshot or SSM parameter -> ARN; of keys that a customer made), error (code or None),
-    status (HTTP). What Lambda itself does with a function's role (polling, logging, burying a failed event) is logged
-    like a call of that role.
+    parameters, resources (EC2 id -> tags before the call), facts (volume or snapshot -> IAM's keys for its origin),
+    attached (instance -> device -> volume, its tags and KMS key), licenses (instance -> ARNs of its license
+    configurations), kms_keys (volume, snapshot or SSM parameter -> ARN; of keys that a customer made), error (code or
+    None), status (HTTP). What Lambda itself does with a function's role (polling, logging, burying a failed event) is
+    logged like a call of that role.
     """
 
     def __init__(self, world: World) -> None:
@@ -172,9 +173,9 @@ class CallLog:
         )
 
     def _enter(self, **facts: Any) -> dict[str, Any]:
-        none: dict[str, Any] = {"resources": {}, "attached": {}, "kms_keys": {}, "error": None}
+        none: dict[str, Any] = {name: {} for name in ("resources", "facts", "attached", "licenses", "kms_keys")}
         with self._lock:
-            call = {"number": next(self._numbers), "time": time.time(), **none, **facts}
+            call = {"number": next(self._numbers), "time": time.time(), "error": None, **none, **facts}
             self._calls.append(call)
         return call
 
@@ -195,11 +196,13 @@ class CallLog:
             assert isinstance(ec2, StrictBackend)
             named = sorted(set(EC2_ID.findall(json.dumps(parameters, default=str))))
             instances = {i.id: i for _, i in ec2.every_instance() if i.id in named}
-            with_keys = [thing for name in named if (thing := ec2.volumes.get(name) or ec2.snapshots.get(name))]
+            storage = [thing for name in named if (thing := ec2.volumes.get(name) or ec2.snapshots.get(name))]
             return {
                 "resources": {name: dict(ec2.tags.get(name, {})) for name in named},
+                "facts": {t.id: origin(ec2, t) for t in storage},
                 "attached": {name: self.devices(ec2, instance) for name, instance in instances.items()},
-                "kms_keys": {t.id: key for t in with_keys if (key := customer_key(t.kms_key_id, region))},
+                "licenses": {name: list(instance.license_arns) for name, instance in instances.items()},
+                "kms_keys": {t.id: key for t in storage if (key := customer_key(t.kms_key_id, region))},
             }
 
     @staticmethod
@@ -220,6 +223,13 @@ class CallLog:
         versions = kept.get(kept.normalize_name(str(parameters.get("Name"))), [])
         key = customer_key(versions[-1].keyid, region) if versions else None
         return {"kms_keys": {parameters["Name"]: key} if key else {}}
+
+
+def origin(ec2: StrictBackend, thing: Any) -> dict[str, str]:
+    """Where a volume or snapshot comes from, as policies can ask for it."""
+    if isinstance(thing, StrictVolume):
+        return {"ec2:ParentSnapshot": ec2.arn("snapshot", thing.snapshot_id)} if thing.snapshot_id else {}
+    return {"ec2:Owner": thing.owner_id, "ec2:ParentVolume": ec2.arn("volume", thing.volume.id)}
 
 
 def resource_tags(context: Mapping[str, Sequence[str]]) -> dict[str, str]:

@@ -30,6 +30,14 @@ ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 60.0
 STOP_SECONDS = 10.0
 
+CAPACITY = {
+    "InsufficientInstanceCapacity": (500, "We currently do not have sufficient capacity in the zone you requested."),
+    "InsufficientHostCapacity": (500, "There is not enough capacity to fulfill your Dedicated Host request."),
+    "InsufficientCapacityOnHost": (400, "The dedicated host has insufficient capacity to launch the instances."),
+    "ReservationCapacityExceeded": (400, "The reservation has not enough available capacity for this request."),
+}
+"""Status and message of the errors with which EC2 refuses a start for now."""
+
 AS_STARTED = dict(os.environ)
 """The environment of this process before any test changed it."""
 
@@ -243,10 +251,13 @@ class LocalAws:
         """The next starts succeed as calls and fall back to `stopped` with this StateReason."""
         self.call("fail", kind="start", count=count, match={"instance": instance}, message=message)
 
-    def refuse_start_for_capacity(self, *, count: int = 1) -> None:
-        """The next StartInstances calls are refused with InsufficientInstanceCapacity."""
-        message = "We currently do not have sufficient capacity in the Availability Zone you requested."
-        self.fail_call("StartInstances", "InsufficientInstanceCapacity", message, count=count)
+    def refuse_start_for_capacity(self, code: str = "InsufficientInstanceCapacity", *, count: int = 1) -> None:
+        """The next StartInstances calls are refused with one of the codes in CAPACITY.
+
+        Where EC2 is short itself it answers with status 500, which SDKs try again: each try counts.
+        """
+        status, message = CAPACITY[code]
+        self.fail_call("StartInstances", code, message, count=count, status=status)
 
     def drop_events(self, *, event: str = "*", resource: str = "*", count: int = 1) -> None:
         """The next EC2 events get lost. ``event`` is the state or the detail's event name, such as createSnapshot."""
@@ -303,8 +314,8 @@ class LocalAws:
         """Sets facts that no API call can set.
 
         state_reason ("Code: message", or None), lifecycle ("spot"), hibernation_configured (bool), product_codes
-        (list), root_device_type, outpost_arn, availability_zone, operator (principal), launch_time and attach_time
-        (ISO 8601, UTC; the latter of all its volumes), tags (`aws:` allowed).
+        (list), licenses (list of ARNs), root_device_type, outpost_arn, availability_zone, operator (principal),
+        launch_time and attach_time (ISO 8601, UTC; the latter of all its volumes), tags (`aws:` allowed).
         """
         self.call("set_instance", instance_id=instance_id, **facts)
 
@@ -365,8 +376,8 @@ class LocalAws:
         """API calls after a number, oldest first, of one role (ARN) if given.
 
         number, time, service, operation, region, caller, role, parameters, resources (EC2 id -> tags before the call),
-        attached (instance -> device -> volume, tags, kms_key), kms_keys (id or SSM parameter -> key), error (code or
-        None), status.
+        facts (volume or snapshot -> IAM's keys for its origin), attached (instance -> device -> volume, tags,
+        kms_key), licenses (instance -> ARNs), kms_keys (id or SSM parameter -> key), error (code or None), status.
         """
         return [call for call in self.call("calls", since=since) if role is None or call["role"] == role]
 

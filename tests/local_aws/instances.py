@@ -48,12 +48,18 @@ class StrictInstance(Instance):
         }
         self.operator: dict[str, Any] = {"Managed": False}
         self.outpost_arn: str | None = None
+        self.license_arns: tuple[str, ...] = ()
         self.enter("pending")
 
     @property
     def block_device_mappings(self) -> list[dict[str, Any]]:
         """The attachments themselves, so that states and times agree with DescribeVolumes."""
         return [{"DeviceName": device, "Ebs": ebs} for device, ebs in self.block_device_mapping.items()]
+
+    @property
+    def licenses(self) -> list[dict[str, str]]:
+        """What License Manager counts it under."""
+        return [{"LicenseConfigurationArn": arn} for arn in self.license_arns]
 
     def enter(self, state: str, why: str = "", transition: str = "") -> None:
         """Changes the state. A state without a reason has no StateReason at all."""
@@ -394,6 +400,7 @@ class StrictBackend(ElasticVolumes, EC2Backend):
             "product_codes": lambda v: setattr(
                 instance, "product_codes", [{"ProductCodeId": c, "ProductCodeType": "marketplace"} for c in v]
             ),
+            "licenses": lambda v: setattr(instance, "license_arns", tuple(v)),
             "root_device_type": lambda v: setattr(instance, "root_device_type", v),
             "outpost_arn": lambda v: setattr(instance, "outpost_arn", v),
             "availability_zone": lambda v: setattr(instance.placement, "zone", v),

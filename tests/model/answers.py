@@ -15,6 +15,8 @@ STATE_REASONS = {
     "Client.UserInitiatedShutdown": "User initiated shutdown",
     "Client.InstanceInitiatedShutdown": "Instance initiated shutdown",
     "Client.InternalError": "Client error on launch",
+    "Server.InsufficientHostCapacity": "Insufficient host capacity to satisfy instance request",
+    "Server.InsufficientInstanceCapacity": "Insufficient capacity to satisfy instance request",
     "Server.SpotInstanceTermination": "Spot instance termination",
 }
 

@@ -30,6 +30,8 @@ HTTP_STATUS = {
     "RequestLimitExceeded": 503,
     "InternalError": 500,
     "Unavailable": 503,
+    "InsufficientInstanceCapacity": 500,
+    "InsufficientHostCapacity": 500,
     "DryRunOperation": 412,
     "UnauthorizedOperation": 403,
 }

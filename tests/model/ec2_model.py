@@ -31,7 +31,7 @@ from tests.model.answers import (
     volume_answer,
 )
 from tests.model.client import Client, Context, Paginator, Params, operation
-from tests.model.faults import Fault
+from tests.model.faults import CAPACITY, FALLS_BACK, Fault
 from tests.model.records import (
     LOCKED,
     MODIFICATION_VALUES,
@@ -709,25 +709,27 @@ def start_instances(world: World, params: Params, context: Context) -> Answer:
         if instance.state == "stopped" and (instance.root is None or instance.root.state != "attached"):
             message = f"Instance does not have a volume attached at root ({instance.root_device})"
             raise Refused("InvalidParameterValue", f"Invalid value '{instance.id}' for instanceId. {message}")
-    if context.fault is Fault.NO_CAPACITY:
-        message = "We currently do not have sufficient capacity in the Availability Zone you requested."
-        raise Refused("InsufficientInstanceCapacity", message)
+    if context.fault is not None and context.fault in CAPACITY:
+        raise Refused(context.fault.value, CAPACITY[context.fault])
     changes = []
     for instance in instances:
         after = instance
         if instance.state == "stopped":
-            falls_back = context.fault is Fault.START_FALLS_BACK or _has_broken_key(world, instance)
             world.ledger.starting(instance.id, context.owner)
-            after = world.begin_start(instance, falls_back)
+            after = world.begin_start(instance, _falls_back(world, instance, context))
         changes.append(change_answer(instance, after))
     return {"StartingInstances": changes}
 
 
-def _has_broken_key(world: World, instance: Instance) -> bool:
+def _falls_back(world: World, instance: Instance, context: Context) -> str:
+    """The StateReason with which the start is taken back; empty if it is not."""
+    if context.fault is not None and context.fault in FALLS_BACK:
+        return FALLS_BACK[context.fault]
     if not world.rules.broken_keys:
-        return False
+        return ""
     volumes = (world.volumes.get(item.volume_id) for item in instance.devices)
-    return any(volume is not None and volume.key in world.rules.broken_keys for volume in volumes)
+    broken = any(volume is not None and volume.key in world.rules.broken_keys for volume in volumes)
+    return "Client.InternalError" if broken else ""
 
 
 @ec2("StopInstances")

@@ -30,15 +30,35 @@ class Fault(Enum):
     VOLUME_FAILS = "the volume made here will end in error"
     MODIFICATION_FAILS = "the modification of a volume begun here will fail"
     NO_CAPACITY = "InsufficientInstanceCapacity"
+    NO_HOST_CAPACITY = "InsufficientHostCapacity"
+    HOST_FULL = "InsufficientCapacityOnHost"
+    RESERVATION_FULL = "ReservationCapacityExceeded"
     START_FALLS_BACK = "the instance started here falls back to stopped (Client.InternalError)"
+    START_FINDS_NO_CAPACITY = "the same, and says so (Server.InsufficientInstanceCapacity)"
+    START_FINDS_NO_HOST = "the same, on a dedicated host (Server.InsufficientHostCapacity)"
+
+
+CAPACITY: Mapping[Fault, str] = {
+    Fault.NO_CAPACITY: "We currently do not have sufficient capacity in the Availability Zone you requested.",
+    Fault.NO_HOST_CAPACITY: "There is not enough capacity to fulfill your Dedicated Host request.",
+    Fault.HOST_FULL: "Dedicated host h-0123456789abcdef0 has insufficient capacity to launch the instances requested.",
+    Fault.RESERVATION_FULL: "The reservation has not enough compatible and available capacity for this request.",
+}
+"""Why EC2 refuses a start for now, in its words; the code is the fault's value."""
+
+FALLS_BACK: Mapping[Fault, str] = {
+    Fault.START_FALLS_BACK: "Client.InternalError",
+    Fault.START_FINDS_NO_CAPACITY: "Server.InsufficientInstanceCapacity",
+    Fault.START_FINDS_NO_HOST: "Server.InsufficientHostCapacity",
+}
+"""Why EC2 takes a start back after a while: the code of the StateReason."""
 
 
 STRIKES_AT: Mapping[Fault, str] = {
     Fault.SNAPSHOT_FAILS: "CreateSnapshot",
     Fault.VOLUME_FAILS: "CreateVolume",
     Fault.MODIFICATION_FAILS: "ModifyVolume",
-    Fault.NO_CAPACITY: "StartInstances",
-    Fault.START_FALLS_BACK: "StartInstances",
+    **dict.fromkeys([*CAPACITY, *FALLS_BACK], "StartInstances"),
 }
 """The faults that only one operation can have, and no dry run; any other strikes at whatever call comes next."""
 

@@ -289,8 +289,8 @@ class World:
 
     # ---- the steps of instances
 
-    def begin_start(self, instance: Instance, falls_back: bool) -> Instance:
-        """Pending, with a new LaunchTime (whole seconds, as EC2 gives it)."""
+    def begin_start(self, instance: Instance, falls_back: str) -> Instance:
+        """Pending, with a new LaunchTime (whole seconds, as EC2 gives it). falls_back: the StateReason, if it will."""
         now = max(int(self.clock.now), int(instance.launch_time.timestamp()) + 1)
         self.ledger.booting(self, instance)
         started = instance._replace(
@@ -299,7 +299,7 @@ class World:
         self.instances.put(started, self.clock.now)
         self._emit_state(started)
         if falls_back:
-            self.later(self.durations.fall_back, "fallen-back", instance.id)
+            self.later(self.durations.fall_back, "fallen-back", instance.id, falls_back)
         else:
             self.later(self.durations.start, "running", instance.id)
         return started
@@ -393,12 +393,12 @@ class World:
         if instance is not None and instance.state == "pending":
             self._emit_state(self._put_instance(instance._replace(state="running", state_reason="")))
 
-    def _fallen_back(self, instance_id: str, _: str) -> None:
+    def _fallen_back(self, instance_id: str, reason: str) -> None:
         instance = self.instances.get(instance_id)
         if instance is not None and instance.state == "pending":
             self._freeze(instance)
-            reason = "Client.InternalError"
-            stopped = instance._replace(state="stopped", state_reason=reason, transition="Server.InternalError")
+            transition = reason.replace("Client.", "Server.")
+            stopped = instance._replace(state="stopped", state_reason=reason, transition=transition)
             self._emit_state(self._put_instance(stopped))
 
     def _stopped(self, instance_id: str, _: str) -> None:

@@ -20,7 +20,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
-from tests.local_aws.client import ADMIN_KEY, ADMIN_SECRET, ControlError, LocalAws
+from tests.local_aws.client import ADMIN_KEY, ADMIN_SECRET, CAPACITY, ControlError, LocalAws
 from tests.local_aws.dial import Dial
 from tests.local_aws.filters import matches
 from tests.local_aws.policies import service_may
@@ -206,6 +206,23 @@ def test_a_call_is_logged_with_the_customer_keys_and_the_disks_that_iam_asks_for
     assert [d["kms_key"] for device, d in disks.items() if device != "/dev/sdf"] == [None]
     deployed.ec2.describe_volumes(VolumeIds=[disks["/dev/sdf"]["volume"]])
     assert deployed.aws.calls()[-1]["kms_keys"] == {disks["/dev/sdf"]["volume"]: key}
+
+
+def test_a_call_is_logged_with_the_licenses_and_the_origins_that_iam_asks_for(deployed: Deployment) -> None:
+    license_arn = f"arn:aws:license-manager:{REGION}:{ACCOUNT}:license-configuration:lic-0123456789abcdef"
+    instance_id = deployed.launch()
+    root = deployed.root_of(instance_id)
+    snapshot_id = deployed.ec2.create_snapshot(VolumeId=root)["SnapshotId"]
+    deployed.aws.set_instance(instance_id, licenses=[license_arn])
+    assert deployed.instance(instance_id)["Licenses"] == [{"LicenseConfigurationArn": license_arn}]
+    assert deployed.aws.calls()[-1]["licenses"] == {instance_id: [license_arn]}
+    deployed.aws.wait_until_quiet()
+    copied = deployed.ec2.create_volume(**PLACE | {"Size": 8}, SnapshotId=snapshot_id)["VolumeId"]
+    deployed.ec2.create_tags(Resources=[copied, snapshot_id], Tags=[{"Key": "a", "Value": "b"}])
+    assert deployed.aws.calls()[-1]["facts"] == {
+        copied: {"ec2:ParentSnapshot": f"arn:aws:ec2:{REGION}::snapshot/{snapshot_id}"},
+        snapshot_id: {"ec2:Owner": ACCOUNT, "ec2:ParentVolume": f"arn:aws:ec2:{REGION}:{ACCOUNT}:volume/{root}"},
+    }
 
 
 def test_a_parameter_is_logged_with_the_key_that_a_customer_made(deployed: Deployment) -> None:
@@ -534,6 +551,35 @@ def test_a_start_can_be_made_to_fall_back_to_stopped(deployed: Deployment) -> No
     assert states[-2:] == ["pending", "stopped"]
 
 
+@pytest.mark.parametrize(("code", "status"), [(code, status) for code, (status, _) in CAPACITY.items()])
+def test_a_start_can_be_refused_for_want_of_capacity(deployed: Deployment, code: str, status: int) -> None:
+    instance_id = deployed.launch()
+    deployed.ec2.stop_instances(InstanceIds=[instance_id])
+    deployed.aws.wait_until_quiet()
+    deployed.aws.refuse_start_for_capacity(code, count=99)
+    with pytest.raises(ClientError) as refused:
+        deployed.ec2.start_instances(InstanceIds=[instance_id])
+    answer = refused.value.response
+    assert (answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]) == (code, status)
+    with pytest.raises(ClientError, match="DryRunOperation"):
+        deployed.ec2.start_instances(InstanceIds=[instance_id], DryRun=True)
+    deployed.aws.clear_faults()
+    assert deployed.instance(instance_id)["State"]["Name"] == "stopped"
+
+
+def test_a_start_that_falls_back_can_say_that_there_was_no_host(deployed: Deployment) -> None:
+    instance_id = deployed.launch()
+    deployed.ec2.stop_instances(InstanceIds=[instance_id])
+    deployed.aws.wait_until_quiet()
+    deployed.aws.fail_start(instance=instance_id, message="Server.InsufficientHostCapacity: Insufficient host capacity")
+    deployed.ec2.start_instances(InstanceIds=[instance_id])
+    deployed.aws.wait_until_quiet()
+    assert deployed.instance(instance_id)["StateReason"] == {
+        "Code": "Server.InsufficientHostCapacity",
+        "Message": "Server.InsufficientHostCapacity: Insufficient host capacity",
+    }
+
+
 def test_a_call_can_be_refused_or_lose_its_answer(deployed: Deployment) -> None:
     deployed.aws.fail_call("DescribeVolumes", "UnauthorizedOperation")
     with pytest.raises(ClientError, match="UnauthorizedOperation"):
@@ -694,6 +740,14 @@ def test_a_policy_binds_the_roles_that_it_names_and_no_owner(deployed: Deploymen
     deployed.aws.clear_denials()
     deployed.aws.deny(Deny(actions=("CreateVolume",), callers=("*/batch",)))
     assert code_of(of_role.create_volume, **PLACE) == "none"
+
+
+def test_a_policy_denies_the_use_of_a_license(deployed: Deployment, of_role: Any) -> None:
+    licensed, free = deployed.launch(), deployed.launch()
+    arn = f"arn:aws:license-manager:{REGION}:{ACCOUNT}:license-configuration:lic-0123456789abcdef"
+    deployed.aws.set_instance(licensed, licenses=[arn])
+    deployed.aws.deny(Deny(actions=("StartInstances",), on="license-configuration"))
+    assert [code_of(of_role.start_instances, InstanceIds=[i], DryRun=True) for i in (licensed, free)] == [DENIED, DRY]
 
 
 def test_a_policy_ends_when_it_is_to_end(deployed: Deployment, of_role: Any) -> None:

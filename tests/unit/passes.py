@@ -112,8 +112,13 @@ class Stand:
         instance_id = self.stopped(*disks, **facts)
         while self.instance(instance_id).root is not None:
             self.step(instance_id)
+            self.try_way_back(instance_id)
             self.after(10)
         return instance_id
+
+    def try_way_back(self, *ids: str) -> list[Result]:
+        """One pass of the start side: it answers the marks that ask whether the way back is allowed."""
+        return self.start_pass().settle(ids)
 
     def parked(self, *disks: Disk, **facts: Any) -> str:
         instance_id = self.rootless(*disks, **facts)

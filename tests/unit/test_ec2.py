@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -128,6 +129,35 @@ class TestInstances:
         (one,) = stand.ec2().reads.instances([stand.launch(facts={"Operator": {"Managed": True}})])
 
         assert one.managed_by == "an AWS service"
+
+    def test_its_account_is_read(self, stand: Stand) -> None:
+        (one,) = stand.ec2().reads.instances([stand.launch()])
+
+        assert one.owner == stand.world.rules.account
+
+    def test_the_moment_of_the_last_stop_is_read(self, stand: Stand) -> None:
+        instance_id = stand.launch()
+        stand.after(3600)
+        asked = stand.clock.now()
+        stand.stop(instance_id)
+        (one,) = stand.ec2().reads.instances([instance_id])
+
+        assert one.stopped_at == asked
+
+    @pytest.mark.parametrize(
+        "reason",
+        [
+            "",
+            "Server.SpotInstanceTermination: Spot instance termination",
+            "User initiated",
+            "User initiated (2026-13-45 10:00:00 GMT)",
+            "User initiated (soon)",
+        ],
+    )
+    def test_no_moment_is_guessed_where_ec2_tells_none(self, stand: Stand, reason: str) -> None:
+        (one,) = stand.ec2().reads.instances([stand.launch(facts={"StateTransitionReason": reason})])
+
+        assert one.stopped_at is None
 
     @pytest.mark.parametrize(
         ("facts", "address"),
@@ -293,6 +323,54 @@ class TestSnapshots:
         assert stand.ec2().reads.locked([snapshot_id]) == frozenset()
 
 
+class TestOthersAtWork:
+    """What is to be waited for before a volume is copied or given up."""
+
+    def volume(self, stand: Stand) -> str:
+        return stand.world.add_volume(Disk(device="", size=10))
+
+    def test_a_volume_is_being_modified_until_it_is_optimized(self, stand: Stand) -> None:
+        modified, other = self.volume(stand), self.volume(stand)
+        stand.owner.modify_volume(VolumeId=modified, Size=20)
+        reads, told = stand.ec2().reads, []
+        for seconds in (0, stand.world.durations.modify, stand.world.durations.optimize):
+            stand.after(seconds)
+            told.append(reads.modifying([modified, other]))
+
+        assert told == [{modified}, {modified}, frozenset()]
+
+    def test_modifications_are_asked_for_in_filters_and_pages_that_ec2_takes(self) -> None:
+        ec2, recorder = watched(lambda *_: {"VolumesModifications": []})
+        ec2.reads.modifying(f"vol-{n:08x}" for n in range(200))
+        sizes = [sum(len(f["Values"]) for f in params["Filters"]) for _, params in recorder.calls]
+
+        assert sizes == [199, 5]
+        assert [params["PaginationConfig"] for _, params in recorder.calls] == [{"PageSize": 500}] * 2
+
+    def test_a_pending_snapshot_of_somebody_else_is_seen_whatever_its_tags_say(self, stand: Stand) -> None:
+        copied, other = self.volume(stand), self.volume(stand)
+        forged = [{"ResourceType": "snapshot", "Tags": [{"Key": tags.DEPLOYMENT, "Value": DEPLOYMENT}]}]
+        made = stand.owner.create_snapshot(VolumeId=copied, TagSpecifications=forged)["SnapshotId"]
+        reads = stand.ec2().reads
+
+        assert reads.being_copied([copied, other], ours=()) == {copied}
+        assert reads.being_copied([copied, other], ours=[made]) == frozenset()
+        stand.after(60)
+        assert reads.being_copied([copied, other], ours=()) == frozenset()
+
+    def test_pending_snapshots_are_asked_for_in_filters_that_ec2_takes(self) -> None:
+        ec2, recorder = watched(lambda *_: {"Snapshots": []})
+        ec2.reads.being_copied((f"vol-{n:08x}" for n in range(200)), ours=())
+
+        assert [sum(len(f["Values"]) for f in params["Filters"]) for _, params in recorder.calls] == [200, 2]
+
+    def test_nothing_is_asked_for_no_volumes(self) -> None:
+        ec2, recorder = watched(lambda *_: {})
+
+        assert (ec2.reads.modifying([]), ec2.reads.being_copied([], ours=())) == (frozenset(), frozenset())
+        assert recorder.calls == []
+
+
 class TestManyAtOnce:
     def test_ids_are_asked_for_in_filters_that_leave_room_for_the_deployment(self) -> None:
         ec2, recorder = watched(lambda *_: {"Volumes": []})
@@ -421,6 +499,57 @@ class TestCreateVolume:
         assert stand.ec2().writes.create_volume(CreateVolume(record=r, token="the-same")) == first
 
 
+class TestDetachVolume:
+    DETACH = DetachVolume(volume_id="vol-1", instance_id=ID, device="/dev/sdf", attach_time=NOW)
+
+    def without_a_time(self, attachments: list[dict[str, Any]]) -> Callable[[str, dict[str, Any]], Any]:
+        """EC2 whose DetachVolume tells no time, while the volume still shows these attachments."""
+        answers = {"detach_volume": {}, "describe_volumes": {"Volumes": [{"Attachments": attachments}]}}
+        return lambda name, _: answers[name]
+
+    def test_a_volume_is_detached_from_the_very_instance_and_device(self) -> None:
+        ec2, recorder = watched(lambda *_: {"AttachTime": NOW})
+        ec2.writes.do(self.DETACH)
+
+        assert recorder.calls == [("detach_volume", {"VolumeId": "vol-1", "InstanceId": ID, "Device": "/dev/sdf"})]
+
+    @pytest.mark.parametrize("fractions", [(0, 432_000), (432_000, 0), (971_000, 971_000)])
+    def test_the_same_attachment_is_known_by_the_second(self, fractions: tuple[int, int]) -> None:
+        """Recorded answers of EC2 cut the time of an attachment to seconds, or not."""
+        shown, told = (NOW.replace(microsecond=n) for n in fractions)
+        ec2, recorder = watched(lambda *_: {"AttachTime": told})
+        ec2.writes.do(replace(self.DETACH, attach_time=shown))
+
+        assert [name for name, _ in recorder.calls] == ["detach_volume"]
+
+    def test_a_volume_that_was_attached_anew_meanwhile_was_raced(self) -> None:
+        ec2, _ = watched(lambda *_: {"AttachTime": NOW + timedelta(seconds=1)})
+
+        with pytest.raises(Raced, match=r"vol-1 \(AttachedAnew\): it was attached again at 12:00:01"):
+            ec2.writes.do(self.DETACH)
+
+    @pytest.mark.parametrize(
+        "attachments",
+        [
+            [],
+            [{"InstanceId": ID, "AttachTime": NOW}],
+            [{"InstanceId": ID}],
+            [{"InstanceId": "i-0fedcba9876543210", "AttachTime": NOW + timedelta(hours=1)}],
+        ],
+    )
+    def test_an_answer_without_a_time_is_no_error(self, attachments: list[dict[str, Any]]) -> None:
+        ec2, recorder = watched(self.without_a_time(attachments))
+        ec2.writes.do(self.DETACH)
+
+        assert recorder.calls[1:] == [("describe_volumes", {"VolumeIds": ["vol-1"]})]
+
+    def test_the_leaving_volume_tells_of_another_attachment_where_the_answer_does_not(self) -> None:
+        ec2, _ = watched(self.without_a_time([{"InstanceId": ID, "AttachTime": NOW + timedelta(seconds=1)}]))
+
+        with pytest.raises(Raced, match=r"vol-1 \(AttachedAnew\): it was attached again at 12:00:01"):
+            ec2.writes.do(self.DETACH)
+
+
 class TestAttachVolume:
     def test_names_no_card_where_it_is_0(self) -> None:
         ec2, recorder = watched(lambda *_: {})
@@ -500,18 +629,6 @@ class TestSteps:
         (v,) = stand.ec2().reads.volumes([volume_id])
 
         assert v.tags[tags.MARK] == newer
-
-    def test_a_volume_is_detached_from_the_very_instance_and_device(self) -> None:
-        ec2, recorder = watched(lambda *_: {"AttachTime": NOW})
-        ec2.writes.do(DetachVolume(volume_id="vol-1", instance_id=ID, device="/dev/sdf", attach_time=NOW))
-
-        assert recorder.calls == [("detach_volume", {"VolumeId": "vol-1", "InstanceId": ID, "Device": "/dev/sdf"})]
-
-    def test_a_volume_that_was_attached_anew_meanwhile_was_raced(self) -> None:
-        ec2, _ = watched(lambda *_: {"AttachTime": NOW + timedelta(seconds=1)})
-
-        with pytest.raises(Raced, match=r"vol-1 \(AttachedAnew\): it was attached again at 12:00:01"):
-            ec2.writes.do(DetachVolume(volume_id="vol-1", instance_id=ID, device="/dev/sdf", attach_time=NOW))
 
     def test_an_available_volume_is_deleted(self, stand: Stand) -> None:
         volume_id = stand.world.add_volume()

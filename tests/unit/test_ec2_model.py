@@ -458,13 +458,42 @@ class TestFaults:
         assert (again["VolumeId"], again["State"]) == (volume_id, "error")
         assert world.outbox[-1].body["detail"]["result"] == "failed"
 
-    def test_capacity_can_be_missing(self) -> None:
+    @pytest.mark.parametrize(
+        ("fault", "code", "status"),
+        [
+            (Fault.NO_CAPACITY, "InsufficientInstanceCapacity", 500),
+            (Fault.NO_HOST_CAPACITY, "InsufficientHostCapacity", 500),
+            (Fault.HOST_FULL, "InsufficientCapacityOnHost", 400),
+            (Fault.RESERVATION_FULL, "ReservationCapacityExceeded", 400),
+        ],
+    )
+    def test_capacity_can_be_missing(self, fault: Fault, code: str, status: int) -> None:
         world = World()
         instance_id = world.launch(state="stopped")
         before = world.instances.get(instance_id)
-        with pytest.raises(ClientError, match="InsufficientInstanceCapacity"):
-            EC2Client(world, faults=at_call(1, Fault.NO_CAPACITY)).start_instances(InstanceIds=[instance_id])
+        with pytest.raises(ClientError) as refused:
+            EC2Client(world, faults=at_call(1, fault)).start_instances(InstanceIds=[instance_id])
+        answer = refused.value.response
+        assert (answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]) == (code, status)
         assert world.instances.get(instance_id) == before
+
+    @pytest.mark.parametrize(
+        ("fault", "code"),
+        [
+            (Fault.START_FALLS_BACK, "Client.InternalError"),
+            (Fault.START_FINDS_NO_CAPACITY, "Server.InsufficientInstanceCapacity"),
+            (Fault.START_FINDS_NO_HOST, "Server.InsufficientHostCapacity"),
+        ],
+    )
+    def test_a_start_that_falls_back_says_why(self, fault: Fault, code: str) -> None:
+        world = World()
+        instance_id = world.launch(state="stopped")
+        ec2 = EC2Client(world, faults=at_call(1, fault))
+        ec2.start_instances(InstanceIds=[instance_id])
+        world.clock.advance(60)
+        found = ec2.describe_instances(InstanceIds=[instance_id])["Reservations"][0]["Instances"][0]
+        assert (found["State"]["Name"], found["StateReason"]["Code"]) == ("stopped", code)
+        assert found["StateReason"]["Message"].startswith(f"{code}: ")
 
     @pytest.mark.parametrize("cause", ["fault", "broken key"])
     def test_a_start_can_fall_back_to_stopped(self, cause: str) -> None:

@@ -240,6 +240,104 @@ def test_starting_an_instance_takes_a_grant_on_every_customer_key_of_its_volumes
     assert found[1].context["kms:GrantIsForAWSResource"] == ["true"]
 
 
+def test_starting_an_instance_takes_its_license_configurations_too() -> None:
+    instance, arn = "i-0123456789abcdef0", f"arn:aws:license-manager:{REGION}:123456789012:license-configuration:lic-1"
+    call = _call("StartInstances", resources={instance: OPTED_IN}, licenses={instance: [arn]})
+    assert [(r.action, r.resource) for r in requests(call)] == [("ec2:StartInstances", r) for r in (INSTANCE, arn)]
+    of_instances = _statement(Action="ec2:StartInstances", Resource=INSTANCE)
+    of_licenses = _statement(Action="ec2:StartInstances", Resource=arn.replace("lic-1", "*"))
+    assert [r.resource for r in _role(of_instances).denied(call)] == [arn]
+    assert _role(of_instances, of_licenses).denied(call) == []
+
+
+DRY: dict[str, Any] = {"DryRun": True}
+OF_VOLUME: dict[str, Any] = {"resources": {"vol-0123456789abcdef0": MARKED, "i-0123456789abcdef0": OPTED_IN}}
+DRY_CALLS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("DetachVolume", {"VolumeId": "vol-0123456789abcdef0"}, OF_VOLUME),
+    ("DeleteVolume", {"VolumeId": "vol-0123456789abcdef0"}, {"resources": {"vol-0123456789abcdef0": MARKED}}),
+    ("AttachVolume", {"VolumeId": "vol-0123456789abcdef0"}, OF_VOLUME),
+    ("StartInstances", {}, {"resources": {"i-0123456789abcdef0": OPTED_IN}}),
+    ("CreateVolume", {"SnapshotId": "snap-1"}, {"resources": {"snap-1": {}}}),
+    (
+        "ModifyInstanceAttribute",
+        {"InstanceId": "i-0123456789abcdef0", "BlockDeviceMappings": [{"DeviceName": "/dev/xvda"}]},
+        {"resources": {"i-0123456789abcdef0": OPTED_IN}},
+    ),
+]
+
+
+@pytest.mark.parametrize(("operation", "parameters", "facts"), DRY_CALLS, ids=[name for name, *_ in DRY_CALLS])
+def test_a_dry_run_takes_what_the_call_takes(operation: str, parameters: dict[str, Any], facts: dict[str, Any]) -> None:
+    call, dry = _call(operation, parameters=parameters, **facts), _call(operation, parameters=parameters | DRY, **facts)
+    assert requests(dry) == requests(call) != []
+    assert len(_role().denied(dry)) == len(requests(dry))
+    assert _role(_statement(Action=f"ec2:{operation}", Resource="*")).denied(dry) == []
+
+
+def test_a_dry_run_uses_a_grant() -> None:
+    role = _role(_statement(Action="ec2:DeleteVolume", Resource="*"))
+    call = _call("DeleteVolume", parameters=DRY, resources={"vol-0123456789abcdef0": {}}, error="DryRunOperation")
+    assert decidable(call)
+    assert role.unused([call]) == []
+
+
+@pytest.mark.parametrize(
+    ("operation", "parameters"),
+    [
+        ("CreateVolume", {"SnapshotId": "snap-0123456789abcdef0"}),
+        ("AttachVolume", {"VolumeId": "vol-0123456789abcdef0"}),
+        ("StartInstances", {}),
+    ],
+)
+def test_a_dry_run_asks_no_key(operation: str, parameters: dict[str, Any]) -> None:
+    facts: dict[str, Any] = {
+        "resources": {"i-0123456789abcdef0": {}, "snap-0123456789abcdef0": {}, "vol-0123456789abcdef0": {}},
+        "attached": {"i-0123456789abcdef0": {"/dev/sda1": {"kms_key": KEY}}},
+        "kms_keys": dict.fromkeys(parameters.values(), KEY),
+    }
+    named = {"CreateVolume": "snap", "AttachVolume": "vol", "StartInstances": "i-"}[operation]
+    facts["resources"] = {ec2_id: tags for ec2_id, tags in facts["resources"].items() if ec2_id.startswith(named)}
+
+    def keys(more: dict[str, Any]) -> set[str]:
+        call = _call(operation, parameters=parameters | more, **facts)
+        return {r.resource for r in requests(call) if r.action.startswith("kms:")}
+
+    assert (keys({}), keys(DRY)) == ({KEY}, set())
+
+
+def test_a_device_that_is_not_there_yet_takes_no_volume() -> None:
+    """As where a change is tried dry while the instance is parked."""
+    operation, parameters, facts = DRY_CALLS[-1]
+    assert [r.resource for r in requests(_call(operation, parameters=parameters, **facts))] == [INSTANCE]
+
+
+def test_where_a_volume_or_snapshot_comes_from_counts_where_the_action_knows_it() -> None:
+    snapshot, volume = "snap-0123456789abcdef0", "vol-0123456789abcdef0"
+    facts = {snapshot: {"ec2:Owner": "123456789012", "ec2:ParentVolume": VOLUME}, volume: {"ec2:ParentSnapshot": "s"}}
+    condition = {"StringEquals": {"ec2:Owner": "123456789012"}}
+    role = _role(_statement(Action="ec2:DeleteSnapshot", Resource="*", Condition=condition))
+    assert role.denied(_call("DeleteSnapshot", resources={snapshot: {}}, facts=facts)) == []
+    assert len(role.denied(_call("DeleteSnapshot", resources={snapshot: {}}))) == 1
+    [deleted] = requests(_call("DeleteVolume", resources={volume: {}}, facts=facts))
+    assert deleted.context == {"ec2:ParentSnapshot": ["s"]}
+    [tagged] = requests(_call("CreateTags", parameters={"Resources": [volume]}, resources={volume: {}}, facts=facts))
+    assert tagged.context == {}
+
+
+def test_looking_at_modifications_takes_its_own_permission() -> None:
+    call = _call("DescribeVolumesModifications")
+    assert [(r.action, r.resource) for r in requests(call)] == [("ec2:DescribeVolumesModifications", "*")]
+
+
+def test_new_security_groups_are_judged_too() -> None:
+    parameters = {"InstanceId": "i-0123456789abcdef0", "Groups": ["sg-1"]}
+    call = _call("ModifyInstanceAttribute", parameters=parameters, resources={"i-0123456789abcdef0": {}, "sg-1": {}})
+    assert [r.resource.split(":")[-1] for r in requests(call)] == [
+        "instance/i-0123456789abcdef0",
+        "security-group/sg-1",
+    ]
+
+
 def test_changing_a_disk_of_an_instance_takes_its_volume_too() -> None:
     instance = "i-0123456789abcdef0"
     mapping = [{"DeviceName": "/dev/sda1", "Ebs": {"DeleteOnTermination": True}}]
@@ -354,6 +452,7 @@ def test_every_forbidden_call_would_get_through_with_a_role_that_may_do_everythi
         (VOLUME, "volume"),
         (f"arn:aws:ec2:{REGION}::snapshot/*", "snapshot"),
         (KEY, "key"),
+        (f"arn:aws:license-manager:{REGION}:123456789012:license-configuration:lic-1", "license-configuration"),
         (f"arn:aws:sqs:{REGION}:123456789012:park", "queue"),
         (f"arn:aws:ssm:{REGION}:123456789012:parameter/a", "parameter"),
     ],
@@ -388,6 +487,13 @@ def test_the_table_has_every_tag_key_that_the_published_reference_has() -> None:
         for kind in types:
             said = {k for k in published[action.lower()].get(kind, ()) if k.startswith("aws:") and "TagKey" in k}
             assert {key for key in said if not knows(action, kind, key)} == set(), f"{action} on {kind}"
+
+
+def test_the_table_has_every_type_of_resource_that_the_published_reference_has() -> None:
+    """A policy that leaves one out is a start that is denied for reasons nobody sees."""
+    published = _published()
+    for action, types in ACTIONS.items():
+        assert types.keys() - {EVERYTHING} == published[action.lower()].keys() - {""}, action
 
 
 def _in(key: str, known: frozenset[str]) -> bool:

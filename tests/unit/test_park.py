@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import product
+from typing import Any
 
 import pytest
 
-from park_volumes.core.facts import Attachment, Observation, TransitMark, Volume
+from park_volumes.core.facts import Attachment, Observation, SnapshotRecord, TransitMark, Volume
 from park_volumes.core.park import needs_park_pass, park
 from park_volumes.core.prices import prices_of
 from park_volumes.core.retention import superseded_since
@@ -272,10 +273,43 @@ class TestCopy:
 
         assert len(steps_of(decide(replace(stopped(), records=of_another)), CreateSnapshot)) == 2
 
+    @pytest.mark.parametrize(
+        "data",
+        [
+            data_volume(size=200),
+            data_volume(type="gp2"),
+            data_volume(iops=4000),
+            data_volume(throughput=250),
+            data_volume(kms_key="arn:of:another"),
+            data_volume(tags={"Owner": "mina"}),
+            volume("vol-data", attachment(DATA, delete_on_termination=True)),
+            volume("vol-data", attachment(DATA, card=1)),
+        ],
+        ids=["size", "type", "iops", "throughput", "key", "tag", "flag", "card"],
+    )
+    def test_snapshots_of_a_volume_that_was_another_do_not_count(self, data: Volume) -> None:
+        """Its owner has modified or tagged it since: the next attempt begins from what is true now."""
+        before = with_snapshots(seen(root_volume(), data)).records
+
+        assert len(steps_of(decide(replace(stopped(), records=before)), CreateSnapshot)) == 2
+
     def test_a_snapshot_from_before_the_attachment_does_not_count(self) -> None:
         s = with_snapshots(stopped(), started=LAUNCHED)
 
         assert len(steps_of(decide(s), CreateSnapshot)) == 2
+
+    def test_a_snapshot_from_before_the_stop_does_not_count(self) -> None:
+        """Somebody wrote the tags of this attempt on one of ours from a moment when the instance ran."""
+        s = with_snapshots(change(stopped(), stopped_at=TAKEN + SECOND))
+
+        assert len(steps_of(decide(s), CreateSnapshot)) == 2
+
+    def test_tags_of_aws_and_our_own_on_the_volume_change_nothing(self) -> None:
+        """AWS Backup tags what it copies, and another pass marks it."""
+        before = with_snapshots(stopped())
+        tagged = data_volume(tags={"aws:backup:source-resource": "x", "park-volumes:place": "y"})
+
+        assert not steps_of(decide(replace(before, volumes=(root_volume(), tagged))), CreateSnapshot)
 
     def test_only_what_is_missing_is_taken(self) -> None:
         s = with_snapshots(stopped())
@@ -303,6 +337,42 @@ class TestCopy:
         decision = decide(replace(s, records=(s.records[0], replace(s.records[1], state="pending"))))
 
         assert decision.reason == f"Snapshots of {ID} are running: {ROOT} 0%."
+
+
+class TestOthersAtWork:
+    """Whoever modifies or copies a volume is waited for: at the copy, and again when the volumes are given up."""
+
+    def beside(self, s: Observation, at_work: str, volume_id: str = "vol-data") -> Observation:
+        ids = frozenset({volume_id})
+        return replace(s, modifying=ids) if at_work == "modifying" else replace(s, being_copied=ids)
+
+    @pytest.mark.parametrize(
+        ("at_work", "words"),
+        [
+            ("modifying", "vol-data of {} is being modified; parking continues when that is finished."),
+            ("being_copied", "Somebody else's snapshot of vol-data of {} is pending; it is waited for."),
+        ],
+    )
+    @pytest.mark.parametrize(
+        "before", [stopped(), with_snapshots(stopped()), given_up(), seen(in_transit(data_volume()), records=records())]
+    )
+    def test_nothing_is_done_to_their_volume(self, before: Observation, at_work: str, words: str) -> None:
+        decision = decide(self.beside(before, at_work))
+
+        assert (decision.outcome, decision.steps) == (Outcome.GOING_ON, ())
+        assert decision.reason == words.format(ID)
+
+    @pytest.mark.parametrize("at_work", ["modifying", "being_copied"])
+    def test_a_volume_that_stays_attached_is_nobodys_business(self, at_work: str) -> None:
+        stays = volume("vol-stays", attachment("/dev/sdz"), tags=opted("false"))
+        s = seen(root_volume(), data_volume(), stays)
+
+        assert decide(self.beside(s, at_work, "vol-stays")).steps == decide(s).steps
+
+    def test_the_lock_period_is_waited_for_first(self) -> None:
+        s = self.beside(given_up(), "modifying")
+
+        assert decide(s, MARKED).look_again == LOCK_PERIOD + SECOND
 
 
 class TestSnapshotInError:
@@ -515,6 +585,127 @@ class TestDismantle:
         decision = decide(seen(*s.volumes, stays, records=s.records))
 
         assert "vol-stays" not in str(decision.steps)
+
+
+class TestChangedDuringTheLock:
+    """The owner modifies a volume or changes its tags while the root volume is detached: the lock is void."""
+
+    @pytest.mark.parametrize(
+        ("root", "data", "which"),
+        [
+            ({}, {"size": 200}, "vol-data"),
+            ({}, {"tags": {"Owner": "mina"}}, "vol-data"),
+            ({"type": "gp2"}, {}, "vol-root"),
+            ({"tags": {"Owner": "mina"}}, {}, "vol-root"),
+            ({"size": 9}, {"size": 200}, "vol-root, vol-data"),
+        ],
+    )
+    def test_nothing_is_given_up_and_everything_is_put_back(
+        self, root: dict[str, Any], data: dict[str, Any], which: str
+    ) -> None:
+        there = in_transit(volume("vol-root", **root)), in_transit(data_volume(**data))
+        decision = decide(seen(*there, records=records()))
+
+        assert (decision.outcome, decision.steps) == (Outcome.GOING_ON, ())
+        assert decision.reason == (
+            f"{which} of {ID} was changed after its snapshot was taken: all volumes are put back."
+        )
+
+    def test_a_tag_that_aws_writes_changes_nothing(self) -> None:
+        root, data = given_up().volumes
+        tagged = replace(data, tags={"aws:backup:source-resource": "x"})
+
+        assert steps_of(decide(seen(root, tagged, records=records())), DeleteVolume)
+
+
+class TestChangedAfterTheCommit:
+    """Nobody writes on the volumes that are left, but their owner can still change what they are."""
+
+    def left(self, *more: SnapshotRecord, **facts: Any) -> Observation:
+        """The root volume is gone; the data volume has these facts since its snapshot was taken."""
+        return seen(in_transit(data_volume(**facts)), records=[*records(), *more])
+
+    def copied(self, s: Observation, **facts: Any) -> SnapshotRecord:
+        """The snapshot that is taken then."""
+        (step,) = steps_of(decide(s), CreateSnapshot)
+        return replace(recorded(step, started=NOW, number=9), **facts)
+
+    @pytest.mark.parametrize("changed", [{"size": 200, "iops": 4000}, {"tags": {"Owner": "mina"}}], ids=str)
+    def test_another_snapshot_is_taken_as_the_same_part(self, changed: dict[str, Any]) -> None:
+        decision = decide(self.left(**changed))
+
+        assert kinds(decision) == [{"CreateSnapshot"}]
+        assert decision.reason == (
+            f"vol-data of {ID} was changed after its snapshot was taken: another snapshot is taken first."
+        )
+        r, old = self.copied(self.left(**changed)), records()[0]
+        assert r.spec == data_volume(**changed).spec
+        assert r.user_tags == changed.get("tags", {})
+        assert (r.generation, r.part, r.parts, r.device, r.launch_time) == (GENERATION, 1, 2, DATA, LAUNCHED)
+        assert (r.card, r.delete_on_termination) == (old.card, old.delete_on_termination)
+
+    def test_a_volume_that_is_free_already_is_copied_too(self) -> None:
+        s = seen(in_transit(volume("vol-data", size=200)), records=records())
+
+        assert kinds(decide(s)) == [{"CreateSnapshot"}]
+
+    def test_nothing_is_deleted_while_that_runs(self) -> None:
+        pending = self.copied(self.left(size=200), state="pending")
+
+        assert (decide(self.left(pending, size=200)).outcome, decide(self.left(pending, size=200)).steps) == (
+            Outcome.GOING_ON,
+            (),
+        )
+
+    def test_the_completed_one_is_locked_and_confirmed_first(self) -> None:
+        done = self.copied(self.left(size=200))
+
+        assert decide(self.left(done, size=200)).steps == (
+            (LockSnapshot(snapshot_id="snap-9"),),
+            (ConfirmSnapshots(snapshot_ids=("snap-9",), at=NOW),),
+        )
+
+    def test_without_locks_it_is_confirmed(self) -> None:
+        done = self.copied(self.left(size=200))
+        decision = decide(self.left(done, size=200), settings=replace(SETTINGS, lock_snapshots=False))
+
+        assert kinds(decision) == [{"ConfirmSnapshots"}]
+
+    def test_the_volume_goes_a_lock_period_after_that(self) -> None:
+        confirmed = self.copied(self.left(size=200), confirmed_at=NOW)
+        s = self.left(confirmed, size=200)
+
+        assert decide(s, NOW + LOCK_PERIOD - SECOND).steps == ()
+        assert kinds(decide(s, NOW + LOCK_PERIOD)) == [{"DetachVolume"}]
+
+    def test_a_failed_one_is_taken_again_after_five_minutes(self) -> None:
+        failed = self.copied(self.left(size=200), state="error")
+        s = self.left(failed, size=200)
+
+        assert decide(s, NOW + 4 * MINUTE).steps == ()
+        assert kinds(decide(s, NOW + 5 * MINUTE)) == [{"DiscardSnapshot"}, {"CreateSnapshot"}]
+
+    def test_a_failed_one_does_not_matter_beside_a_completed_one(self) -> None:
+        done = self.copied(self.left(size=200))
+        failed = replace(done, snapshot_id="snap-10", state="error", started=NOW + SECOND)
+
+        assert kinds(decide(self.left(done, failed, size=200))) == [{"LockSnapshot"}, {"ConfirmSnapshots"}]
+
+    def test_a_volume_that_is_changed_back_is_copied_once_more(self) -> None:
+        """The first snapshot says what it is, but the newest confirmed one is what a start would follow."""
+        second = self.copied(self.left(size=200), confirmed_at=NOW)
+
+        assert kinds(decide(self.left(second), NOW + HOUR)) == [{"CreateSnapshot"}]
+
+    def test_a_snapshot_of_another_attempt_does_not_do(self) -> None:
+        other = self.copied(self.left(size=200), generation="another")
+
+        assert kinds(decide(self.left(other, size=200))) == [{"CreateSnapshot"}]
+
+    def test_a_tag_that_aws_or_a_pass_writes_changes_nothing(self) -> None:
+        tagged = {"aws:backup:source-resource": "x", "park-volumes:place": "y"}
+
+        assert kinds(decide(self.left(tags=tagged))) == [{"DetachVolume"}]
 
 
 class TestProof:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from park_volumes.core import tags
@@ -21,6 +21,7 @@ from tests.unit.facts import (
     ROOT,
     TAKEN,
     attachment,
+    data_volume,
     record,
     root_volume,
     target,
@@ -199,6 +200,108 @@ class TestDamagedRecord:
     def test_names_what_cannot_be_read(self, key: str, value: str, word: str) -> None:
         with pytest.raises(tags.DamagedRecord, match=f"snap-1 .*{word}"):
             read(written(root_volume(), attachment()) | {key: value})
+
+
+changed_values = st.sampled_from(tags.BORN_WITH).flatmap(lambda key: st.tuples(st.just(key), st.text(max_size=256)))
+
+
+class TestSeal:
+    """The description seals the tags that a snapshot is created with: EC2 has no call that changes it."""
+
+    @given(volumes, attachments)
+    def test_is_read_by_people_first(self, v: Volume, at: Attachment) -> None:
+        description = tags.description_of(written(v, at))
+
+        assert description.startswith(f"ParkVolumes: {at.device} of {at.instance_id} [")
+
+    @given(volumes, attachments)
+    def test_never_tells_twins_apart(self, v: Volume, at: Attachment) -> None:
+        """Two passes at once take the same snapshot: the tags come in no order."""
+        born = written(v, at)
+
+        assert tags.description_of(dict(reversed(born.items()))) == tags.description_of(born)
+
+    @given(volumes, attachments, changed_values)
+    def test_makes_a_record_damaged_of_which_somebody_changed_a_tag(
+        self, v: Volume, at: Attachment, changed: tuple[str, str]
+    ) -> None:
+        born, (key, value) = written(v, at), changed
+        assume(born.get(key) != value)
+
+        with pytest.raises(tags.DamagedRecord, match="snap-1 do not say how to rebuild its volume"):
+            read(born | {key: value}, born=born)
+
+    @given(volumes, attachments, st.text(max_size=255))
+    def test_makes_tags_of_ours_on_any_other_snapshot_worthless(self, v: Volume, at: Attachment, other: str) -> None:
+        born = written(v, at)
+        plain = f"ParkVolumes: {at.device} of {at.instance_id}"
+        assume(other not in (plain, tags.description_of(born)))
+
+        with pytest.raises(tags.DamagedRecord, match=r"it was not created with them, by its description"):
+            read(born, description=other)
+
+    def test_is_of_this_very_snapshot(self) -> None:
+        """All tags of the root volume's record, copied to the snapshot of the data volume."""
+        root, data = written(root_volume(), attachment()), written(data_volume(), attachment(DATA))
+
+        with pytest.raises(tags.DamagedRecord):
+            read(root, born=data)
+
+    @given(volumes, attachments, owner_tags)
+    def test_keeps_what_somebody_wrote_later_from_the_volume(
+        self, v: Volume, at: Attachment, later: dict[str, str]
+    ) -> None:
+        """Added, or written over a tag of the owner; a tag that was changed is nobody's."""
+        born = written(v, at)
+        kept = {key: value for key, value in v.tags.items() if later.get(key, value) == value}
+
+        assert read(born | later, born=born).user_tags == kept
+
+    @given(volumes, attachments)
+    def test_does_not_miss_a_tag_that_somebody_removed(self, v: Volume, at: Attachment) -> None:
+        born = written(v, at)
+        left = {key: value for key, value in born.items() if key not in v.tags}
+
+        assert read(left, born=born).user_tags == {}
+
+    def test_of_the_most_and_longest_tags_fits_and_tells_them_all_apart(self) -> None:
+        """CreateSnapshot takes a description of 255 characters (EC2 API Reference)."""
+        most = tags.TAGS_PER_RESOURCE - tags.OUR_TAGS
+        many = {f"{n:02}" + "k" * 125: "v" * 256 for n in range(most)}
+        at = attachment(LONGEST_DEVICE, instance_id=LONGEST_INSTANCE)
+        born = written(volume("vol-1", at, tags=many), at)
+
+        assert len(tags.description_of(born)) <= 255
+        assert tags.description_of(born).isascii()
+        assert len(read(born).user_tags) == most
+
+    @given(volumes, attachments, owner_tags)
+    def test_is_not_demanded_of_a_snapshot_from_before_it(
+        self, v: Volume, at: Attachment, later: dict[str, str]
+    ) -> None:
+        """A version that knew no seal took it: what is parked with it must start."""
+        born = written(v, at)
+        plain = f"ParkVolumes: {at.device} of {at.instance_id}"
+        r = read(born | later, description=plain, encrypted=v.spec.encrypted)
+
+        assert (r.spec, r.user_tags) == (v.spec, {**v.tags, **later})
+
+    @pytest.mark.parametrize(
+        "description",
+        [
+            "",
+            "Created by CreateImage(i-0123456789abcdef0) for ami-1",
+            f"ParkVolumes: {DATA} of i-0123456789abcdef0",
+            f"ParkVolumes: {ROOT} of i-0fedcba9876543210",
+            f"ParkVolumes: {ROOT} of i-0123456789abcdef0 ",
+            f"ParkVolumes: {ROOT} of i-0123456789abcdef0 []",
+            f"ParkVolumes: {ROOT} of i-0123456789abcdef0 [AAAAAAAAAAA.]",
+            f"a ParkVolumes: {ROOT} of i-0123456789abcdef0",
+        ],
+    )
+    def test_is_nothing_that_looks_like_it(self, description: str) -> None:
+        with pytest.raises(tags.DamagedRecord):
+            read(written(root_volume(), attachment()), description=description)
 
 
 class TestLimits:

@@ -1,7 +1,7 @@
 """The describe calls of EC2, as facts."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -18,8 +18,8 @@ FILTER_VALUES: Final = 199
 """The most values that we pass in a call: its filters take 200 (EC2 API Reference, "List and filter"), and the tag of
 the deployment is one of them."""
 PAGE: Final = 1000
-MODIFICATIONS_PAGE: Final = 500
-"""DescribeVolumesModifications returns fewer at once than the others (EC2 API Reference)."""
+PAGE_OF_MODIFICATIONS: Final = 500
+"""The largest page of DescribeVolumesModifications (EC2 API Reference)."""
 INSTANCE_ID: Final = re.compile(r"i-[0-9a-f]{8,17}")
 STOPPED_AT: Final = re.compile(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) GMT\)", re.ASCII)
 UNFINISHED: Final = ("modifying", "optimizing")
@@ -126,14 +126,17 @@ class Ec2Reads:
         found: set[str] = set()
         for chunk in _chunks(volume_ids, FILTER_VALUES - len(UNFINISHED)):
             with errors_of("DescribeVolumesModifications", "volumes"):
-                paginator = self._client.get_paginator("describe_volumes_modifications")
-                unfinished = {"volume-id": chunk, "modification-state": UNFINISHED}
-                for page in _pages(paginator, unfinished, MODIFICATIONS_PAGE):
-                    found |= {m["VolumeId"] for m in page["VolumesModifications"]}
+                pages = _pages(
+                    self._client.get_paginator("describe_volumes_modifications"),
+                    {"volume-id": chunk, "modification-state": UNFINISHED},
+                    size=PAGE_OF_MODIFICATIONS,
+                )
+                found |= {m["VolumeId"] for page in pages for m in page["VolumesModifications"]}
         return frozenset(found)
 
-    def being_copied(self, volume_ids: Iterable[str]) -> frozenset[str]:
-        """The volumes among these of which a snapshot is pending that is not ours: of AWS Backup, of an AMI."""
+    def being_copied(self, volume_ids: Iterable[str], *, ours: Collection[str]) -> frozenset[str]:
+        """The volumes among these of which a snapshot is pending that is not ours: of AWS Backup, of an AMI.
+        ``ours`` are the ids of our own; tags would not tell, since anybody can write them."""
         found: set[str] = set()
         for chunk in _chunks(volume_ids):
             with errors_of("DescribeSnapshots", "snapshots"):
@@ -142,13 +145,8 @@ class Ec2Reads:
                     {"volume-id": chunk, "status": ["pending"]},
                     OwnerIds=["self"],
                 )
-                others = (s for page in pages for s in page["Snapshots"] if not self._is_ours(s))
-                found |= {s["VolumeId"] for s in others}
+                found |= {s["VolumeId"] for page in pages for s in page["Snapshots"] if s["SnapshotId"] not in ours}
         return frozenset(found)
-
-    def _is_ours(self, snapshot: Any) -> bool:
-        tags = _tag_map(snapshot)
-        return tags.get(our_tags.DEPLOYMENT) == self._deployment
 
     def _instances(self, filters: Mapping[str, Sequence[str]]) -> Iterator[Instance]:
         with errors_of("DescribeInstances", "instances"):
@@ -169,9 +167,9 @@ class Ec2Reads:
                 yield from page["Snapshots"]
 
 
-def _pages(paginator: Any, filters: Mapping[str, Sequence[str]], page: int = PAGE, **others: Any) -> Iterator[Any]:
+def _pages(paginator: Any, filters: Mapping[str, Sequence[str]], *, size: int = PAGE, **others: Any) -> Iterator[Any]:
     named = [{"Name": name, "Values": list(values)} for name, values in filters.items()]
-    yield from paginator.paginate(Filters=named, PaginationConfig={"PageSize": page}, **others)
+    yield from paginator.paginate(Filters=named, PaginationConfig={"PageSize": size}, **others)
 
 
 def _chunks(values: Iterable[str], most: int = FILTER_VALUES) -> Iterator[list[str]]:

@@ -108,12 +108,20 @@ class Ec2Writes:
             )
 
     def _detach_volume(self, step: steps.DetachVolume) -> None:
-        """Detach a volume. Raises Raced, though too late, if EC2's answer names another attachment than intended."""
+        """Detach a volume. Raises Raced, though too late, if EC2 tells of another attachment than intended.
+        Recorded answers of EC2 cut AttachTime to seconds or not; without one, the leaving volume still shows it."""
         with errors_of("DetachVolume", step.volume_id):
             ended = self._client.detach_volume(VolumeId=step.volume_id, InstanceId=step.instance_id, Device=step.device)
-        if ended["AttachTime"] != step.attach_time:
-            words = f"it was attached again at {ended['AttachTime']:%H:%M:%S}, which this pass had not seen."
+            at = ended.get("AttachTime") or self._still_attached_since(step)
+        if at and at.replace(microsecond=0) != step.attach_time.replace(microsecond=0):
+            words = f"it was attached again at {at:%H:%M:%S}, which this pass had not seen."
             raise Raced("DetachVolume", step.volume_id, "AttachedAnew", words)
+
+    def _still_attached_since(self, step: steps.DetachVolume) -> datetime | None:
+        """The AttachTime of an attachment that is ending; None once it has ended."""
+        (volume,) = self._client.describe_volumes(VolumeIds=[step.volume_id])["Volumes"]
+        here = (a for a in volume.get("Attachments", ()) if a.get("InstanceId") == step.instance_id)
+        return next((a.get("AttachTime") for a in here), None)
 
     def _discard_snapshot(self, step: steps.DiscardSnapshot) -> None:
         """Unlock and delete a snapshot. The deletion shows whether unlocking worked or was needed."""

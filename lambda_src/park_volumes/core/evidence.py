@@ -1,7 +1,9 @@
 """What proves that a snapshot holds all of a volume. Tags only say what to do; anybody may write them. What counts here
 never changes after a snapshot is created (VolumeId, StartTime, KmsKeyId, Description), or is seen on the volume now."""
 
-from park_volumes.core.facts import NEVER, Attachment, Instance, SnapshotRecord, Volume
+from collections.abc import Iterable
+
+from park_volumes.core.facts import NEVER, Attachment, Instance, SnapshotRecord, Volume, VolumeInTransit
 from park_volumes.core.tags import owner_tags
 
 
@@ -9,6 +11,11 @@ def is_current(r: SnapshotRecord, volume: Volume) -> bool:
     """Whether a volume created from this record would be what the volume is now: nobody has modified it, or changed its
     tags, since its snapshot was taken."""
     return r.volume_id == volume.id and r.spec == volume.spec and r.user_tags == owner_tags(volume.tags)
+
+
+def changed(volumes: Iterable[VolumeInTransit]) -> list[VolumeInTransit]:
+    """Those that are no longer what their records say."""
+    return [v for v in volumes if not is_current(v.record, v.volume)]
 
 
 def is_copy(r: SnapshotRecord, volume: Volume, a: Attachment, instance: Instance) -> bool:

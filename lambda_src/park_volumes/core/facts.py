@@ -327,8 +327,10 @@ class Observation:
 
     @cached_property
     def of_this_stop(self) -> tuple[SnapshotRecord, ...]:
-        """The records with the instance's current launch time."""
-        return tuple(r for r in self.records if r.launch_time == self.instance.launch_time)
+        """The records with the instance's current launch time. Their snapshots were taken after it, whatever somebody
+        wrote on an older one."""
+        launched = self.instance.launch_time
+        return tuple(r for r in self.records if r.launch_time == launched < r.started)
 
     @cached_property
     def originals(self) -> tuple[VolumeInTransit, ...]:

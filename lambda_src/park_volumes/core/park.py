@@ -13,7 +13,7 @@ from typing import assert_never
 from park_volumes.core import steps, tags, way_back
 from park_volumes.core.archive import archive
 from park_volumes.core.choice import told_to_stay, volumes_to_park
-from park_volumes.core.evidence import is_copy, is_current
+from park_volumes.core.evidence import changed, is_copy, is_current
 from park_volumes.core.facts import NEVER, Attachment, Observation, SnapshotRecord, TransitMark, Volume, VolumeInTransit
 from park_volumes.core.phase import Phase, phase_of, start_pending
 from park_volumes.core.refusals import (
@@ -316,6 +316,9 @@ def _leave_to_start_side(seen: Observation) -> Decision:
         return refuse(words)
     if root and (words := missing_originals(seen, root)):
         return refuse(f"{words}. {BY_HAND}")
+    stale = changed(seen.originals_of(root.mark.generation)) if root else []
+    if ids := ", ".join(v.id for v in stale):
+        return going_on(f"{ids} of {instance.id} was changed after its snapshot was taken: all volumes are put back.")
     return going_on(f"No pass confirmed that it detached the root volume of {instance.id}: the volume is put back.")
 
 
@@ -376,23 +379,31 @@ def _copy_again(
 ) -> Decision | None:
     """After the commit nobody writes to the volumes that are left, but their owner can still modify them or change
     their tags. Then another snapshot takes the place of the one that no longer says what the volume is."""
-    changed = [v for v in data if not is_current(v.record, v.volume)]
-    if not changed:
+    stale = changed(data)
+    if not stale:
         return None
-    copies = {v.id: _newest_current(v, seen) for v in changed}
-    taken = tuple(_copy_of(v, settings) for v in changed if copies[v.id] is None)
+    copies = {v.id: _copy_since(v, seen) for v in stale}
+    needed = [v for v in stale if _may_be_taken(copies[v.id], now)]
+    failed = tuple(discard(r, seen) for v in needed if (r := copies[v.id]))
+    taken = tuple(_copy_of(v, settings) for v in needed)
     done = [r for r in copies.values() if r and r.state == "completed"]
     locks = tuple(steps.LockSnapshot(snapshot_id=r.snapshot_id) for r in done if settings.lock_snapshots)
     confirm: Stage = (steps.ConfirmSnapshots(snapshot_ids=tuple(r.snapshot_id for r in done), at=now),) if done else ()
-    ids = ", ".join(v.id for v in changed)
+    ids = ", ".join(v.id for v in stale)
     reason = f"{ids} of {seen.instance.id} was changed after its snapshot was taken: another snapshot is taken first."
-    return going_on(reason, steps=stages(taken, locks, confirm))
+    return going_on(reason, steps=stages(failed, taken, locks, confirm))
 
 
-def _newest_current(v: VolumeInTransit, seen: Observation) -> SnapshotRecord | None:
-    """The newest snapshot of this attempt that says what the volume is now, unless it failed."""
-    of_attempt = (r for r in seen.records if r.generation == v.mark.generation and is_current(r, v.volume))
-    return max((r for r in of_attempt if r.state != "error"), key=lambda r: r.order, default=None)
+def _copy_since(v: VolumeInTransit, seen: Observation) -> SnapshotRecord | None:
+    """The snapshot that can take the place of the volume's record: a later one that says what the volume is now."""
+    later = (r for r in seen.records if r.generation == v.mark.generation and r.order > v.record.order)
+    current = (r for r in later if is_current(r, v.volume))
+    return max(current, key=lambda r: (r.state == "completed", r.order), default=None)
+
+
+def _may_be_taken(r: SnapshotRecord | None, now: datetime) -> bool:
+    """Whether the next snapshot may be taken: there is none, or it failed some time ago."""
+    return r is None or (r.state == "error" and now >= r.started + RETRY_SNAPSHOT)
 
 
 def _copy_of(v: VolumeInTransit, settings: Settings) -> steps.CreateSnapshot:

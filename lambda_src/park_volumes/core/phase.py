@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from park_volumes.core.evidence import is_current
+from park_volumes.core.evidence import changed
 from park_volumes.core.facts import NOT_SHOWN, Observation
 from park_volumes.core.settings import Settings
 
@@ -76,8 +76,8 @@ def _lock_void(seen: Observation) -> bool:
         return False
     generation = seen.complete_generation
     confirmed = generation is not None and generation.name == root.mark.generation
-    changed = any(not is_current(v.record, v.volume) for v in seen.originals_of(root.mark.generation))
-    return not confirmed or changed or root.mark.launch_time != seen.instance.launch_time
+    stale = changed(seen.originals_of(root.mark.generation))
+    return not confirmed or bool(stale) or root.mark.launch_time != seen.instance.launch_time
 
 
 def _locked(seen: Observation) -> bool:
@@ -258,9 +258,11 @@ def start_under_way(seen: Observation, settings: Settings, now: datetime) -> boo
 
 
 def request_of_this_launch(seen: Observation, settings: Settings) -> datetime | None:
-    """When the latest launch was asked for here; None where it was not, or too long before it."""
+    """When the latest launch was asked for here, to the second; None where it was not, or too long before it.
+    EC2 cuts LaunchTime to seconds: a request of the same second came before it."""
     launched = seen.instance.launch_time
-    requests = (r.start_requested for r in seen.records if r.start_requested and r.launch_time < launched)
+    asked = (r.start_requested for r in seen.records if r.start_requested and r.launch_time < launched)
+    requests = (at.replace(microsecond=0) for at in asked)
     return max((at for at in requests if at <= launched < at + settings.start_hold), default=None)
 
 

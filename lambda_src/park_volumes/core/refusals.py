@@ -4,7 +4,7 @@ The instances that must not be parked come first, then what prevents volumes fro
 the deployment that only observes."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -189,8 +189,9 @@ def missing_originals(seen: Observation, root: VolumeInTransit) -> str:
 
 
 def unmarked_originals(seen: Observation) -> str:
-    """Says if an original exists that must not be deleted, because it has no mark."""
-    unmarked = [v.id for v in seen.left_of(seen.given_up) if v.mark is None and v.state != "deleting"]
+    """Says if an original exists that must not be deleted, because it has no mark of its attempt."""
+    marked = {v.id for v in seen.originals_of(seen.given_up.name)}
+    unmarked = [v.id for v in seen.left_of(seen.given_up) if v.id not in marked and v.state != "deleting"]
     if not unmarked:
         return ""
     words = f"{', '.join(unmarked)} of {seen.instance.id} still exists, and has no mark that allows replacing it"
@@ -234,7 +235,13 @@ def nothing_whole(seen: Observation) -> str:
     else:
         words = f"{instance.id} has no root volume and no snapshots of ParkVolumes to create one from. "
         words += _recycle_bin(instance.id)
-    return " ".join((words, *seen.damaged))
+    return " ".join((words, *_marked_without_proof(seen), *seen.damaged))
+
+
+def _marked_without_proof(seen: Observation) -> Iterator[str]:
+    """A sentence about volumes that nothing but their mark connects with the instance."""
+    if ids := ", ".join(v.id for v in seen.unproven):
+        yield f"{ids} bears its mark, but no snapshot proves that it belongs there: attach it by hand if it does."
 
 
 def _recycle_bin(instance_id: str) -> str:

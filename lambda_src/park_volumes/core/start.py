@@ -153,7 +153,8 @@ class _Wish:
         generation, root = self.seen.complete_generation, self.seen.instance.root_device
         if generation is None or not self.seen.originals_of(generation.name):
             return None
-        foreign = [a.attach_time for v, a in self.seen.attached if a.device == root and v.mark is None]
+        ours = {v.id for v in self.seen.in_transit}
+        foreign = [a.attach_time for v, a in self.seen.attached if a.device == root and v.id not in ours]
         seen_by_all = [at + self.settings.quiet_period for at in foreign]
         return max((until for until in seen_by_all if self.now < until), default=None)
 
@@ -195,10 +196,11 @@ class _Wish:
     # RESTORING and PARKED: none of the originals is left.
 
     def stay_parked(self) -> Decision:
-        """A volume that another attempt marked, but that is still attached, loses its mark."""
+        """A volume that another attempt or somebody else marked, but that is still attached, loses its mark."""
         if words := refusals.foreign_originals(self.seen):
             return refuse(words)
-        marks_off = unmark([v.volume for v in self.seen.in_transit if v.attachment], self.settings, self.now)
+        marked = [v for v, _ in self.seen.attached if v.mark and v.mark.instance_id == self.seen.instance.id]
+        marks_off = unmark(marked, self.settings, self.now)
         return Decision(reason=f"{self.seen.instance.id} is parked.", steps=stages(marks_off))
 
     def restore(self) -> Decision:

@@ -138,7 +138,7 @@ def _sealed_owner_tags(tags: Mapping[str, str], description: str) -> dict[str, s
         return now
     sealed = SEAL.fullmatch(description.removeprefix(plain))
     if sealed is None or not description.startswith(plain) or sealed[1] != _seal(tags):
-        raise ValueError(f"its description is {description!r}")
+        raise ValueError(f"it was not created with them, by its description {description!r}")
     known = re.findall("....", sealed[2])
     return {key: value for key, value in now.items() if _digest((key, value), 3) in known}
 

@@ -52,8 +52,9 @@ def _may_have_rehearsed(records: Iterable[SnapshotRecord]) -> set[str]:
 
 def _with_others(ec2: Ec2Reads, found: Mapping[str, Observation]) -> dict[str, Observation]:
     """The same with what others are doing to the volumes of stopped instances: modifying or copying them."""
-    ids = {v.id for o in found.values() if o.instance.state == "stopped" for v in o.volumes}
-    modifying, being_copied = ec2.modifying(ids), ec2.being_copied(ids)
+    stopped = [o for o in found.values() if o.instance.state == "stopped"]
+    ids, ours = {v.id for o in stopped for v in o.volumes}, {r.snapshot_id for o in stopped for r in o.records}
+    modifying, being_copied = ec2.modifying(ids), ec2.being_copied(ids, ours=ours)
     return {i: replace(o, modifying=modifying, being_copied=being_copied) for i, o in found.items()}
 
 
