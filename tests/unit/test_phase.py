@@ -367,6 +367,12 @@ class TestTheRequestOfThisLaunch:
     def test_came_at_most_an_hour_before_it_and_not_after_it(self, minutes: int, yes: bool) -> None:
         assert (self.asked(timedelta(minutes=minutes)) is not None) is yes
 
+    @pytest.mark.parametrize(("seconds", "yes"), [(0.4, True), (0.999, True), (1, False), (1.5, False)])
+    def test_may_have_come_in_the_second_to_which_ec2_cuts_the_launch(self, seconds: float, yes: bool) -> None:
+        found = self.asked(timedelta(seconds=-seconds))
+
+        assert found == (NOW - timedelta(minutes=10) if yes else None)
+
     def test_is_none_that_was_written_on_snapshots_of_the_same_launch(self) -> None:
         assert self.asked(timedelta(0), launch_time=NOW - timedelta(minutes=10)) is None
 

@@ -192,6 +192,39 @@ class TestAStartThatEc2RefusesForWantOfCapacity:
         assert judge.problems(stand.world) == []
 
 
+class TestARequestInTheSecondOfItsLaunch:
+    """EC2 cuts LaunchTime to seconds: it looks earlier than the request."""
+
+    def started(self, stand: Stand, functions: Functions, fault: Fault) -> str:
+        """An instance with snapshots that is started in the same second in which that is asked for."""
+        instance_id = stand.stopped()
+        stand.step(instance_id)
+        stand.after(120 + 1 - stand.world.clock.now % 1 + 0.4)
+        functions.faults = at_operation("StartInstances", fault)
+        functions.post("db", "start")
+        (r, _) = stand.ec2().reads.snapshots_of([instance_id]).records
+        assert r.start_requested is not None
+        launched = stand.instance(instance_id).launch_time
+        assert launched < r.start_requested < launched + timedelta(seconds=1)
+        stand.after(60)
+        assert stand.instance(instance_id).state == "stopped"
+        return instance_id
+
+    def test_is_told_when_ec2_takes_the_start_back(self, stand: Stand, functions: Functions) -> None:
+        instance_id = self.started(stand, functions, Fault.START_FALLS_BACK)
+        (seen_now,) = stand.start_pass().settle([instance_id])
+        shown = status(seen_now.observation, SETTINGS, stand.clock.now())
+
+        assert (shown["state"], "Client.InternalError" in shown["detail"]) == ("needs attention", True)
+
+    def test_is_tried_again_when_there_was_no_room(self, stand: Stand, functions: Functions) -> None:
+        instance_id = self.started(stand, functions, Fault.START_FINDS_NO_CAPACITY)
+        functions.start(SWEEP)
+        functions.live(120)
+
+        assert stand.instance(instance_id).state == "running"
+
+
 class TestAWaitingCaller:
     def test_is_told_that_ec2_took_the_start_back(self, stand: Stand, functions: Functions) -> None:
         stand.parked()
