@@ -327,7 +327,7 @@ class TestAVerdict:
 def test_what_two_volumes_differ_by_to_a_policy_makes_two_shapes() -> None:
     one, there = record("/dev/sdf"), instance()
     others = [
-        replace(one, spec=replace(one.spec, **changed))  # type: ignore[arg-type]
+        replace(one, spec=replace(one.spec, **changed))
         for changed in ({"size": 9}, {"type": "gp2"}, {"iops": 1}, {"encrypted": True, "kms_key": KEY}, {"zone": "x"})
     ]
     shapes = {shape_of(r, there) for r in (one, *others, replace(one, user_tags={"Owner": "mina"}))}

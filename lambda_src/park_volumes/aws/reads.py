@@ -50,6 +50,10 @@ class Ec2Reads:
         named = {} if name is None else {"tag:Name": [literally(name)]}
         return list(self._instances({"tag-key": [key]} | named))
 
+    def instances_named(self, name: str) -> list[Instance]:
+        """The instances with exactly this Name, opted in or not."""
+        return list(self._instances({"tag:Name": [literally(name)]}))
+
     def volumes(self, ids: Iterable[str]) -> list[Volume]:
         """The existing volumes with these ids; unknown ids are left out."""
         return [v for chunk in _chunks(ids) for v in self._volumes({"volume-id": chunk})]
