@@ -1,0 +1,298 @@
+"""What owners, other tools and people who may write tags do meanwhile: whole passes on the strict model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from park_volumes.core import tags
+from park_volumes.core.steps import Outcome
+from park_volumes.run.execute import Result
+from park_volumes.run.observe import observe_fleet, park_sweep
+from tests.model import judge
+from tests.model.faults import Fault, at_operation
+from tests.model.records import Disk, Rules, Snapshot, Volume
+from tests.model.world import World
+from tests.unit.facts import SETTINGS
+from tests.unit.passes import DATA, ROOT, Stand
+
+DAY = 24 * 3600
+
+
+def sweeps(stand: Stand, rounds: int) -> None:
+    """Both sides look at everything, again and again."""
+    for _ in range(rounds):
+        stand.after(300)
+        stand.park_pass().park(park_sweep(observe_fleet(stand.ec2().reads, SETTINGS), SETTINGS, stand.clock.now()))
+        stand.start_pass().sweep()
+
+
+def started(stand: Stand, instance_id: str) -> dict[str, Volume]:
+    """The volumes of the instance by device once it was started and settled."""
+    result = stand.start_pass().start(instance_id)
+    assert result is not None
+    assert result.decision.outcome is Outcome.DONE, result.reason
+    sweeps(stand, 2)
+    assert stand.instance(instance_id).state == "running"
+    assert judge.problems(stand.world) == []
+    return attached(stand, instance_id)
+
+
+def attached(stand: Stand, instance_id: str) -> dict[str, Volume]:
+    found = {d.device: stand.world.volumes.get(d.volume_id) for d in stand.instance(instance_id).devices}
+    return {device: volume for device, volume in found.items() if volume is not None}
+
+
+def snapshots(stand: Stand) -> list[Snapshot]:
+    return list(stand.world.snapshots.current())
+
+
+def write(stand: Stand, resource_id: str, written: dict[str, str]) -> None:
+    stand.owner.create_tags(Resources=[resource_id], Tags=[{"Key": k, "Value": v} for k, v in written.items()])
+
+
+def reasons(results: list[Result]) -> str:
+    return " ".join(r.reason for r in results)
+
+
+class TestAnOwnerWhoChangesAVolume:
+    """Stopping an instance to resize its disk is the most common reason to stop it at all."""
+
+    def change(self, stand: Stand, volume_id: str) -> None:
+        stand.owner.modify_volume(VolumeId=volume_id, Size=200, VolumeType="gp3", Iops=4000)
+        write(stand, volume_id, {"Owner": "mina"})
+
+    def parked_after(self, stand: Stand, moment: str) -> str:
+        """Parked; the data volume was changed between its snapshot and its deletion, at this moment."""
+        instance_id = stand.stopped()
+        data = attached(stand, instance_id)[DATA.device].id
+        while not self.reached(stand, instance_id, moment):
+            stand.step(instance_id)
+            stand.after(10)
+            assert list(stand.world.volumes.current()), f"It was never {moment}."
+        self.change(stand, data)
+        sweeps(stand, 12)
+        assert stand.instance(instance_id).devices == ()
+        assert list(stand.world.volumes.current()) == []
+        assert judge.problems(stand.world) == []
+        return instance_id
+
+    def reached(self, stand: Stand, instance_id: str, moment: str) -> bool:
+        there = attached(stand, instance_id)
+        match moment:
+            case "copied":
+                return [s.state for s in snapshots(stand)] == ["completed"] * 2
+            case "locked":
+                return ROOT.device not in there
+            case _:
+                return len(list(stand.world.volumes.current())) == 1
+
+    @pytest.mark.parametrize("moment", ["copied", "locked", "committed"])
+    def test_gets_it_back_as_it_was_when_it_was_deleted(self, stand: Stand, moment: str) -> None:
+        instance_id = self.parked_after(stand, moment)
+        data = started(stand, instance_id)[DATA.device]
+
+        assert (data.size, data.type, data.iops, data.throughput) == (200, "gp3", 4000, 125)
+        assert data.tags == {"Name": "data", "Owner": "mina"}
+
+    def test_is_waited_for_until_the_modification_is_finished(self, stand: Stand) -> None:
+        stand.world.durations = replace(stand.world.durations, optimize=1200)
+        instance_id = stand.stopped()
+        data = attached(stand, instance_id)[DATA.device].id
+        self.change(stand, data)
+        results = stand.step(instance_id)
+
+        assert f"{data} of {instance_id} is being modified" in reasons(results)
+        assert snapshots(stand) == []
+        stand.after(1300)
+        stand.step(instance_id)
+        assert [s.size for s in snapshots(stand)] == [200, 32]
+
+
+class TestSomebodyWhoTakesSnapshotsToo:
+    def test_is_waited_for(self, stand: Stand) -> None:
+        """AWS Backup begins just as the instance is stopped."""
+        instance_id = stand.stopped()
+        data = attached(stand, instance_id)[DATA.device].id
+        stand.world.durations = replace(stand.world.durations, snapshot=1200)
+        backup = stand.owner.create_snapshot(VolumeId=data, Description="This snapshot is created by the AWS Backup")
+        results = stand.step(instance_id)
+
+        assert f"Somebody else's snapshot of {data} of {instance_id} is pending" in reasons(results)
+        assert [s.id for s in snapshots(stand)] == [backup["SnapshotId"]]
+        stand.world.durations = replace(stand.world.durations, snapshot=60)
+        stand.after(1300)
+        sweeps(stand, 10)
+        assert stand.instance(instance_id).devices == ()
+
+
+class TestACleaner:
+    """A tool that tags whatever nothing seems to need."""
+
+    MARKED = {"custodian_cleanup": "delete@2026-12-24", "Name": "nobody's"}  # noqa: RUF012  # never changed
+
+    def test_leaves_no_tag_on_the_live_volumes(self, stand: Stand) -> None:
+        instance_id = stand.parked()
+        for s in snapshots(stand):
+            write(stand, s.id, self.MARKED)
+
+        assert [v.tags for v in started(stand, instance_id).values()] == [{}, {}]
+
+    def test_leaves_the_owners_tags_that_it_did_not_write_over(self, stand: Stand) -> None:
+        instance_id = stand.parked()
+        for s in snapshots(stand):
+            write(stand, s.id, {"custodian_cleanup": "delete@2026-12-24"})
+        there = started(stand, instance_id)
+
+        assert {device: v.tags["Name"] for device, v in there.items()} == {ROOT.device: "root", DATA.device: "data"}
+        assert not any("custodian_cleanup" in v.tags for v in there.values())
+
+
+class TestSomebodyWhoForgesTags:
+    """With ec2:CreateTags, and nothing else."""
+
+    def test_makes_no_backup_count_as_the_copy_of_a_volume(self, stand: Stand) -> None:
+        """Last night's backup gets all tags of the attempt; the snapshots of the attempt itself fail."""
+        instance_id = stand.launch()
+        backups = {v.id: stand.world.add_snapshot(v.id) for v in attached(stand, instance_id).values()}
+        stand.after(3600)
+        stand.stop(instance_id)
+        stand.step(instance_id, faults=at_operation("CreateSnapshot", Fault.SNAPSHOT_FAILS, 2))
+        ours = [s for s in snapshots(stand) if s.id not in backups.values()]
+        for s in ours:
+            write(stand, backups[s.volume_id], dict(s.tags))
+        results = stand.step(instance_id)
+
+        assert "failed and is retried in a few minutes" in reasons(results)
+        damaged = results[0].observation.damaged
+        assert all(any(b in words for words in damaged) for b in backups.values())
+        sweeps(stand, 12)
+        assert stand.instance(instance_id).devices == ()
+        assert set(started(stand, instance_id)) == {ROOT.device, DATA.device}
+
+    def test_makes_no_snapshot_of_ours_count_for_another_volume(self, stand: Stand) -> None:
+        """The record of the root volume, copied to the snapshot of the data volume."""
+        instance_id = stand.parked()
+        of_data, of_root = sorted(snapshots(stand), key=lambda s: s.tags[tags.DEVICE])
+        write(stand, of_data.id, dict(of_root.tags))
+        result = stand.start_pass().start(instance_id)
+
+        assert result is not None
+        assert (result.decision.outcome, result.decision.steps) == (Outcome.REFUSED, ())
+        assert "are missing: part 1 of 2" in result.reason
+        assert f"The tags of snapshot {of_data.id} do not say how to rebuild its volume" in result.reason
+
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [
+            (tags.VOLUME, "zone=us-east-1a type=gp3 size=999 card=0 delete-on-termination=true"),
+            (tags.DEVICE, "/dev/sdz"),
+            (tags.GENERATION, "0123456789abcdef"),
+            (tags.PART, "1/1"),
+            (tags.LAUNCH_TIME, "2026-01-01T00:00:00+00:00"),
+        ],
+    )
+    def test_gets_nothing_restored_but_what_was_recorded(self, stand: Stand, key: str, value: str) -> None:
+        instance_id = stand.parked()
+        chosen = snapshots(stand)[0]
+        write(stand, chosen.id, {key: value})
+        result = stand.start_pass().start(instance_id)
+
+        assert result is not None
+        assert result.decision.outcome is Outcome.REFUSED
+        assert chosen.id in result.reason
+        assert list(stand.world.volumes.current()) == []
+
+    def test_gets_no_snapshot_of_anybody_unlocked_or_deleted(self, stand: Stand) -> None:
+        stand.parked()
+        stranger = stand.world.add_snapshot()
+        stand.owner.lock_snapshot(SnapshotId=stranger, LockMode="governance", LockDuration=100)
+        copied = dict(snapshots(stand)[0].tags) | {tags.INSTANCE: "i-00000000"}
+        write(stand, stranger, copied | {tags.TERMINATED: f"i-00000000 {stand.clock.now().isoformat()}"})
+        before = stand.world.find(stranger)
+        stand.after(40 * DAY)
+        sweeps(stand, 3)
+
+        assert stand.world.find(stranger) == before
+
+    @pytest.mark.parametrize("moment", ["parked", "rootless"])
+    @pytest.mark.parametrize("at", ["", "2030-01-01T00:00:00+00:00"])
+    def test_gets_no_volume_attached(self, stand: Stand, moment: str, at: str) -> None:
+        """A free volume gets the mark of the attempt, or one of another time, and the root device as its place."""
+        instance_id = stand.rootless()
+        root = next(v for v in stand.world.volumes.current() if not v.attachments)
+        forged = {key: root.tags[key] for key in (tags.MARK, tags.TARGET)}
+        if at:
+            forged[tags.MARK] = f"{forged[tags.MARK].rpartition(' ')[0]} {at}"
+        if moment == "parked":
+            for _ in range(8):
+                stand.step(instance_id)
+        foreign = stand.world.add_volume(Disk(device="", tags=forged))
+        sweeps(stand, 3)
+        there = started(stand, instance_id)
+
+        assert set(there) == {ROOT.device, DATA.device}
+        assert foreign not in {v.id for v in there.values()}
+        volume = stand.world.volumes.get(foreign)
+        assert volume is not None
+        assert volume.attachments == ()
+
+    def test_moves_no_volume_to_another_device(self, stand: Stand) -> None:
+        instance_id = stand.rootless()
+        for v in list(stand.world.volumes.current()):
+            write(stand, v.id, {tags.TARGET: "/dev/sdz 0 snap-0 true"})
+        before = {v.id for v in stand.world.volumes.current()}
+        there = started(stand, instance_id)
+
+        assert set(there) == {ROOT.device, DATA.device}
+        assert {v.id for v in there.values()} == before
+
+    def test_switches_delete_on_termination_neither_on_nor_off(self, stand: Stand) -> None:
+        instance_id = stand.rootless()
+        for v in list(stand.world.volumes.current()):
+            device, card, snapshot_id, flag = v.tags[tags.TARGET].split(" ")
+            write(stand, v.id, {tags.TARGET: f"{device} {card} {snapshot_id} {'false' if flag == 'true' else 'true'}"})
+        started(stand, instance_id)
+
+        flags = {d.device: d.delete_on_termination for d in stand.instance(instance_id).devices}
+        assert flags == {ROOT.device: True, DATA.device: False}
+
+
+class TestAnOlderVersion:
+    """Its snapshots have a description without a seal."""
+
+    def parked_by_it(self, stand: Stand) -> str:
+        instance_id = stand.parked()
+        for s in snapshots(stand):
+            plain = f"ParkVolumes: {s.tags[tags.DEVICE]} of {instance_id}"
+            stand.world.snapshots.put(s._replace(description=plain), stand.world.clock.now)
+        return instance_id
+
+    def test_left_instances_that_start(self, stand: Stand) -> None:
+        there = started(stand, self.parked_by_it(stand))
+
+        assert {device: (v.size, v.tags["Name"]) for device, v in there.items()} == {
+            ROOT.device: (32, "root"),
+            DATA.device: (100, "data"),
+        }
+
+    def test_left_snapshots_that_are_discarded_in_time(self, stand: Stand) -> None:
+        started(stand, self.parked_by_it(stand))
+        stand.after(2 * DAY)
+        sweeps(stand, 2)
+
+        assert snapshots(stand) == []
+
+
+@pytest.mark.parametrize("attach_times", ["whole seconds", "milliseconds", "missing"])
+def test_an_instance_is_parked_again_and_again_however_ec2_tells_the_time_of_an_attachment(attach_times: Any) -> None:
+    stand = Stand(World(rules=Rules(attach_times=attach_times)))
+    instance_id = stand.parked()
+    started(stand, instance_id)
+    stand.stop(instance_id)
+    sweeps(stand, 10)
+
+    assert stand.instance(instance_id).devices == ()
+    assert set(started(stand, instance_id)) == {ROOT.device, DATA.device}
