@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 import webbrowser
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -24,13 +24,15 @@ from park_volumes.cli.screen import Screen
 from park_volumes.core.facts import Observation
 from park_volumes.core.park import park
 from park_volumes.core.phase import WITHOUT_ROOT, phase_of
-from park_volumes.core.prices import prices_of, savings
+from park_volumes.core.prices import prices_of
 from park_volumes.core.settings import Settings
 from park_volumes.core.start import Intent, start
-from park_volumes.core.status import status
 from park_volumes.core.steps import Decision
 from park_volumes.core.tags import opted_in
-from park_volumes.run.context import Clock, SystemClock
+from park_volumes.run.context import Clock, SystemClock, alone
+from park_volumes.run.execute import unforeseen
+from park_volumes.run.observe import chosen
+from park_volumes.run.show import savings_of, status_of
 
 LAG = 45
 """Seconds that EC2's descriptions may lag; quiet_period_seconds must exceed function_timeout_seconds by this much."""
@@ -189,13 +191,13 @@ def _run(options: argparse.Namespace, account: Account, screen: Screen, clock: C
 
 
 def _list(desk: Desk, *, as_json: bool) -> ExitCode:
-    every = [(o, status(o, desk.settings, desk.clock.now())) for o in desk.every()]
+    every = [(o, status_of(o, desk.settings, desk.clock.now())) for o in desk.every()]
     if as_json:
         shown = [of | {"opted_in": opted_in(o.instance.tags, desk.settings)} for o, of in every]
         desk.screen.say(json.dumps({"instances": shown}, indent=2))
         return ExitCode.DONE
     rows = [
-        (o.instance.id, o.instance.name, of["state"], money(savings(o, desk.settings.prices).saved), of["detail"])
+        (o.instance.id, o.instance.name, of["state"], money(savings_of(o, desk.settings).saved), of["detail"])
         for o, of in every
     ]
     desk.screen.table(("instance", "name", "state", "saves USD", "reason"), rows)
@@ -207,9 +209,9 @@ def _explain(desk: Desk, ref: str, *, as_json: bool) -> ExitCode:
     found = desk.observe(ids)
     if not found:
         return ExitCode.UNKNOWN
-    lines = list(explain(found[0], desk.settings, desk.clock.now()))
+    lines = _lines(found[0], lambda seen: explain(seen, desk.settings, desk.clock.now()))
     if as_json:
-        lines = [json.dumps(status(found[0], desk.settings, desk.clock.now()) | {"explained": lines}, indent=2)]
+        lines = [json.dumps(status_of(found[0], desk.settings, desk.clock.now()) | {"explained": lines}, indent=2)]
     for line in lines:
         desk.screen.say(line)
     return ExitCode.DONE
@@ -219,7 +221,7 @@ def _check(desk: Desk) -> ExitCode:
     """Fails if removing the module would leave instances without volumes."""
     parked = _without_volumes(desk)
     for observation in parked:
-        state = status(observation, desk.settings, desk.clock.now())["state"]
+        state = status_of(observation, desk.settings, desk.clock.now())["state"]
         desk.screen.say(f"{observation.instance.label} is {state}.")
     if not parked:
         desk.screen.say(NOBODY)
@@ -247,17 +249,27 @@ def _do(desk: Desk, options: argparse.Namespace) -> ExitCode:
 
 
 def _without_volumes(desk: Desk) -> list[Observation]:
-    """The instances that are parked, or being parked or started."""
-    return [o for o in desk.every() if phase_of(o) in WITHOUT_ROOT and o.records]
+    """The instances that are parked, or being parked or started, even if their records are damaged."""
+    return chosen(desk.every(), lambda o: phase_of(o) in WITHOUT_ROOT and bool(o.records or o.damaged), unclear=True)
 
 
 def _say_only(desk: Desk, ids: Sequence[str], action: Action) -> None:
+    def next_steps(observation: Observation) -> Iterator[str]:
+        yield observation.instance.label
+        yield from decided("next", action.decide(observation, desk.settings, desk.clock.now()))
+        yield f"  costs: {costs(observation, desk.settings.prices)} USD a month"
+
     for observation in desk.observe(ids):
-        desk.screen.say(observation.instance.label)
-        for line in decided("next", action.decide(observation, desk.settings, desk.clock.now())):
+        for line in _lines(observation, next_steps):
             desk.screen.say(line)
-        desk.screen.say(f"  costs: {costs(observation, desk.settings.prices)} USD a month")
     desk.screen.say("Nothing was changed.")
+
+
+def _lines(observation: Observation, lines: Callable[[Observation], Iterable[str]]) -> list[str]:
+    """What there is to say of one instance, or why there is nothing."""
+    return alone(
+        observation.instance.id, lambda: list(lines(observation)), lambda e: [unforeseen(observation, e).reason]
+    )
 
 
 def _open(options: argparse.Namespace, account: Account, screen: Screen) -> ExitCode:
