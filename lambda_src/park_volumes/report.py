@@ -90,8 +90,8 @@ def of_parking(result: Result, settings: Settings, now: datetime, *, include_ong
 def of_start(result: Result, settings: Settings, now: datetime, *, asked: bool, include_ongoing: bool) -> Report | None:
     """What the start side reports about a pass. ``asked``: somebody requested the start in this pass."""
     observation, decision = result.observation, result.decision
-    running = phase_of(observation) is Phase.RUNNING
-    if result.complete and running and any(isinstance(s, UnmarkVolumes) for s in decision.every_step):
+    settled = result.complete and any(isinstance(s, UnmarkVolumes) for s in decision.every_step)
+    if settled and phase_of(observation) is Phase.RUNNING:
         return _started(observation, settings)
     if not include_ongoing:
         return None

@@ -12,7 +12,7 @@ from park_volumes.aws.reads import literally
 from park_volumes.cli.screen import Board, Screen
 from park_volumes.core.facts import Instance, Observation
 from park_volumes.core.phase import STOPPED_ON_PURPOSE, Phase, phase_of
-from park_volumes.core.reading import INSTANCE_ID
+from park_volumes.core.reading import INSTANCE_ID, TAG_VALUE
 from park_volumes.core.settings import Settings
 from park_volumes.core.status import PARKED
 from park_volumes.core.steps import Decision, Outcome
@@ -127,6 +127,8 @@ class Desk:
     def _candidates(self, ref: str) -> list[Instance]:
         if INSTANCE_ID.fullmatch(ref):
             return self.ec2.reads.instances([ref])
+        if not TAG_VALUE.fullmatch(ref):
+            return []
         tags = {"Name": (literally(ref),), self.settings.opt_in_tag_key: OPTED_IN}
         return [i for i in self.ec2.reads.instances_tagged(tags) if i.state not in ("shutting-down", "terminated")]
 

@@ -17,6 +17,8 @@ DIGITS = re.compile("[0-9]{1,9}")
 INSTANCE_ID = re.compile("i-[0-9a-f]{8,17}")
 SNAPSHOT_ID = re.compile("snap-[0-9a-f]{8,17}")
 VOLUME_ID = re.compile("vol-[0-9a-f]{8,17}")
+TAG_VALUE = re.compile("[^\x00-\x1f\x7f\ud800-\udfff]{1,256}")
+"""What the Name of an instance can be. EC2 refuses a filter with anything else."""
 
 
 def word(value: object) -> str:

@@ -22,7 +22,7 @@ from park_volumes.core import prices
 from park_volumes.core.facts import Instance, Observation
 from park_volumes.core.phase import Phase, phase_of, reverted_message
 from park_volumes.core.queue import queue_message
-from park_volumes.core.reading import INSTANCE_ID
+from park_volumes.core.reading import INSTANCE_ID, TAG_VALUE
 from park_volumes.core.status import STARTING
 from park_volumes.core.steps import Outcome
 from park_volumes.core.tags import OPTED_IN, opted_in
@@ -64,11 +64,24 @@ def answer(
 ) -> dict[str, Any]:
     """Answer one Function URL request, and ``report`` the starts. Raises ValueError if the event is not such a request.
     A ``busy`` function first checks whether other starts are ahead in the queue."""
-    context_of_request = event["requestContext"]
-    if not isinstance(context_of_request, dict) or not {"http", "stage"} <= context_of_request.keys():
+    if not _is_request(event):
         raise ValueError("The function was invoked directly, not through its Function URL.")
     app.append_context(starts=starts, busy=busy, sign_in=sign_in, logger=logger, report=report)  # type: ignore[no-untyped-call]  # Powertools has no types for it
     return app.resolve(event, context)
+
+
+def _is_request(event: dict[str, Any]) -> bool:
+    """Whether an event has the form in which Lambda hands on a request (payload format 2.0)."""
+    match event:
+        case {"requestContext": {"http": {"method": str(), "path": str()}, "stage": str()}, "rawPath": str()}:
+            texts = (event.get("headers"), event.get("queryStringParameters"))
+            return all(text is None or _are_texts(text) for text in texts)
+        case _:
+            return False
+
+
+def _are_texts(values: Any) -> bool:
+    return isinstance(values, dict) and all(isinstance(one, str) for pair in values.items() for one in pair)
 
 
 def _starts() -> StartPass:
@@ -255,6 +268,8 @@ def _find_instance(ref: str) -> Instance:
     ref = unquote(ref)
     if INSTANCE_ID.fullmatch(ref):
         candidates = this_pass.ec2.reads.instances([ref])
+    elif not TAG_VALUE.fullmatch(ref):
+        candidates = []
     else:
         tags = {"Name": (literally(ref),), this_pass.settings.opt_in_tag_key: OPTED_IN}
         candidates = this_pass.ec2.reads.instances_tagged(tags)
