@@ -12,15 +12,15 @@ from hypothesis import given
 from park_volumes.core import reading
 from tests.unit.anything import ANYTHING, TEXTS, examples
 
-READERS: dict[str, Callable[[Any], Any]] = {
-    "word": reading.word,
-    "instance id": reading.instance_id,
-    "snapshot id": reading.snapshot_id,
-    "volume id": reading.volume_id,
-    "time": reading.time,
-    "whole number": reading.whole(1, 200),
-    "flag": reading.flag,
-}
+READERS: tuple[Callable[[Any], Any], ...] = (
+    reading.word,
+    reading.instance_id,
+    reading.snapshot_id,
+    reading.volume_id,
+    reading.time,
+    reading.whole(1, 200),
+    reading.flag,
+)
 
 
 def fits(read: Callable[[Any], Any], value: Any) -> bool:
@@ -31,11 +31,11 @@ def fits(read: Callable[[Any], Any], value: Any) -> bool:
     return True
 
 
-@pytest.mark.parametrize("name", READERS)
 @examples
 @given(TEXTS | ANYTHING)
-def test_no_reader_raises_anything_but_a_value_error(name: str, value: Any) -> None:
-    fits(READERS[name], value)
+def test_no_reader_raises_anything_but_a_value_error(value: Any) -> None:
+    for read in READERS:
+        fits(read, value)
 
 
 class TestAWord:
