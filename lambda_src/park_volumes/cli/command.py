@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import sys
 import webbrowser
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,6 +26,7 @@ from park_volumes.core.facts import Observation
 from park_volumes.core.park import park
 from park_volumes.core.phase import WITHOUT_ROOT, phase_of
 from park_volumes.core.prices import prices_of
+from park_volumes.core.reading import whole
 from park_volumes.core.settings import Settings
 from park_volumes.core.start import Intent, start
 from park_volumes.core.steps import Decision
@@ -107,10 +109,10 @@ def _parser() -> argparse.ArgumentParser:
     of = parser.add_argument_group("the deployment", words)
     of.add_argument("--name", default="park-volumes", help="its name (%(default)s)")
     of.add_argument("--opt-in-tag-key", default="ParkVolumes", metavar="KEY", help="(%(default)s)")
-    of.add_argument("--function-timeout-seconds", type=int, default=60, metavar="N", help="(%(default)s)")
-    of.add_argument("--quiet-period-seconds", type=int, default=120, metavar="N", help="(%(default)s)")
-    of.add_argument("--grace-period-minutes", type=int, default=0, metavar="N", help="(%(default)s)")
-    of.add_argument("--snapshot-retention-hours", type=int, default=24, metavar="N", help="(%(default)s)")
+    of.add_argument("--function-timeout-seconds", type=_up_to(900), default=60, metavar="N", help="(%(default)s)")
+    of.add_argument("--quiet-period-seconds", type=_up_to(86_400), default=120, metavar="N", help="(%(default)s)")
+    of.add_argument("--grace-period-minutes", type=_up_to(43_200), default=0, metavar="N", help="(%(default)s)")
+    of.add_argument("--snapshot-retention-hours", type=_up_to(8_760), default=24, metavar="N", help="(%(default)s)")
     of.add_argument("--no-lock-snapshots", action="store_true", help="it has lock_snapshots = false")
     of.add_argument("--park-even-if-dearer", action="store_true", help="it has park_even_if_dearer = true")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -123,14 +125,30 @@ def _parser() -> argparse.ArgumentParser:
         doing.add_argument("refs", metavar="INSTANCE", nargs="*", help="ids or Names")
         doing.add_argument("--dry-run", action="store_true", help="show the next steps without doing them")
         time_up = "give up after this time (%(default)s)"
-        doing.add_argument("--timeout-minutes", type=float, default=120, metavar="N", help=time_up)
+        doing.add_argument("--timeout-minutes", type=_minutes, default=120, metavar="N", help=time_up)
         if name == "restore":
             doing.add_argument("--all", action="store_true", help="every parked instance")
     page = _add(commands, "open", "open the page of the deployed module, and sign its requests with your credentials")
     page.add_argument("--url", help="the output function_url; by default it is looked up")
-    page.add_argument("--port", type=int, default=0, help="the port on localhost; by default a free one")
+    page.add_argument("--port", type=_up_to(65_535), default=0, help="the port on localhost; by default a free one")
     page.add_argument("--no-browser", action="store_true", help="only print the address")
     return parser
+
+
+def _up_to(most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        try:
+            return whole(0, most)(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"{text!r}: {error}") from error
+
+    return read
+
+
+def _minutes(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,5}(\.[0-9]{1,9})?", text):
+        raise argparse.ArgumentTypeError(f"{text!r}: it is not a number of minutes below 100,000")
+    return float(text)
 
 
 def _add(commands: Any, name: str, words: str, *, json_too: bool = False) -> argparse.ArgumentParser:
