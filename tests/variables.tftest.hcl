@@ -304,8 +304,9 @@ run "accepts_tokens" {
   command = plan
 
   variables {
-    function_url_auth      = "TOKEN"
-    start_tokens_parameter = "/park-volumes/tokens"
+    function_url_auth          = "TOKEN"
+    start_tokens_parameter     = "/park-volumes/tokens"
+    start_reserved_concurrency = 10
   }
 }
 

@@ -198,7 +198,9 @@ class TestForgedMark:
     def foreign(self, **facts: Any) -> Volume:
         return in_transit(volume("vol-foreign", tags=FORGED, **facts))
 
-    @pytest.mark.parametrize("where", [parked(), given_up(), seen(root_volume(), data_volume())], ids=["parked", "locked", "whole"])
+    @pytest.mark.parametrize(
+        "where", [parked(), given_up(), seen(root_volume(), data_volume())], ids=["parked", "locked", "whole"]
+    )
     def test_never_attaches_and_never_deletes_the_volume(self, where: Observation) -> None:
         s = replace(where, volumes=(*where.volumes, self.foreign()))
 

@@ -25,7 +25,8 @@ def sweeps(stand: Stand, rounds: int) -> None:
     """Both sides look at everything, again and again."""
     for _ in range(rounds):
         stand.after(300)
-        stand.park_pass().park(park_sweep(observe_fleet(stand.ec2().reads, SETTINGS), SETTINGS, stand.clock.now()))
+        now = stand.clock.now()
+        stand.park_pass().park(park_sweep(observe_fleet(stand.ec2().reads, SETTINGS, now), SETTINGS, now))
         stand.start_pass().sweep()
 
 

@@ -321,7 +321,7 @@ class TestAVerdict:
     def test_is_read_as_it_was_written(self, words: str, rehearsed: object, denied: str) -> None:
         verdict = Verdict(shape="0" * 16, at=NOW, rehearsed=rehearsed, denied=denied, words=words)  # type: ignore[arg-type]
 
-        assert tags._read_verdict(tags.tags_of_verdict(verdict)[tags.WAY_BACK]) == verdict
+        assert tags._verdict(tags.tags_of_verdict(verdict)[tags.WAY_BACK]) == verdict
 
 
 def test_what_two_volumes_differ_by_to_a_policy_makes_two_shapes() -> None:

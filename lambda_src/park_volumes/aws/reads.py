@@ -1,6 +1,7 @@
 """The describe calls of EC2, as facts."""
 
 import re
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,17 +21,17 @@ the deployment is one of them."""
 PAGE: Final = 1000
 PAGE_OF_MODIFICATIONS: Final = 500
 """The largest page of DescribeVolumesModifications (EC2 API Reference)."""
-INSTANCE_ID: Final = re.compile(r"i-[0-9a-f]{8,17}")
 STOPPED_AT: Final = re.compile(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) GMT\)", re.ASCII)
 UNFINISHED: Final = ("modifying", "optimizing")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshots:
-    """Our snapshots: the records that could be read, and for each of the others a sentence, by instance id."""
+    """Our snapshots: the records that could be read, and for each of the others a sentence, by instance id. Where even
+    that cannot be read, the id is empty."""
 
     records: tuple[SnapshotRecord, ...]
-    damaged: Mapping[str, tuple[str, ...]]
+    damaged: Mapping[str, Sequence[str]]
 
 
 class Ec2Reads:
@@ -267,7 +268,7 @@ def _attachment(a: Any) -> Attachment:
 
 def records_in(described: Iterable[Any]) -> Snapshots:
     found: dict[str, SnapshotRecord] = {}
-    damaged: dict[str, tuple[str, ...]] = {}
+    damaged: dict[str, list[str]] = defaultdict(list)
     for s in described:
         tags = _tag_map(s)
         try:
@@ -285,6 +286,5 @@ def records_in(described: Iterable[Any]) -> Snapshots:
                 archived=s.get("StorageTier") == "archive",
             )
         except our_tags.DamagedRecord as error:
-            instance_id = tags.get(our_tags.INSTANCE, "")
-            damaged[instance_id] = (*damaged.get(instance_id, ()), str(error))
+            damaged[our_tags.owner_of_record(tags)].append(str(error))
     return Snapshots(records=tuple(found.values()), damaged=damaged)

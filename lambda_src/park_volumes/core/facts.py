@@ -13,6 +13,8 @@ NEVER = datetime.fromtimestamp(0, UTC)
 """The time of something that has not happened yet."""
 NOT_SHOWN = "gone"
 """The state of an instance that EC2 does not show, although snapshots of it exist. EC2 has no such state."""
+MOST_DAMAGE = 5
+"""Sentences about damaged tags that one instance gets."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +126,8 @@ class AttachmentTarget:
 class Volume:
     """An EBS volume. State: creating, available, in-use, deleting, deleted, error.
     ``snapshot_id`` is the snapshot that it was created from, ``managed_by`` the AWS service without which nobody may
-    change it; both are empty if there is none. ``created`` is when it was created."""
+    change it; both are empty if there is none. ``created`` is when it was created. ``damage`` says in a sentence if its
+    mark cannot be read; it then counts as absent."""
 
     id: str
     state: str
@@ -137,6 +140,7 @@ class Volume:
     tags: Mapping[str, str] = field(default_factory=dict)
     mark: TransitMark | None = None
     rehearsal: Rehearsal | None = None
+    damage: str = ""
 
     def attached_to(self, instance_id: str) -> Attachment | None:
         return next((a for a in self.attachments if a.instance_id == instance_id), None)
@@ -157,7 +161,8 @@ class SnapshotRecord:
     - ``written`` is the size of all written blocks in bytes; None if EC2 does not report it.
     - ``terminated`` is when the instance was first seen terminated.
     - ``archived``: the snapshot is in the archive tier, and no volume can be created from it.
-    - ``verdict`` is what EC2 said of the calls that follow once the volume is given up; None: they were not tried."""
+    - ``verdict`` is what EC2 said of the calls that follow once the volume is given up; None: they were not tried.
+    - ``damage``: a sentence for each note in its tags that cannot be read, and so counts as absent."""
 
     snapshot_id: str
     volume_id: str
@@ -184,6 +189,7 @@ class SnapshotRecord:
     terminated: datetime | None = None
     archived: bool = False
     verdict: Verdict | None = None
+    damage: tuple[str, ...] = ()
 
     @property
     def order(self) -> tuple[datetime, str]:
@@ -275,7 +281,7 @@ class Observation:
     - ``modifying``: the ids of volumes whose modification is not finished.
     - ``being_copied``: the ids of volumes of which a snapshot that is not ours is pending.
     - ``verdicts``: what EC2 said of calls for volumes of other instances, by their shape.
-    - ``damaged``: a sentence for each of our snapshots whose record cannot be read."""
+    - ``damaged``: a sentence for each tag of ours on its snapshots and volumes that says what cannot be."""
 
     instance: Instance
     volumes: tuple[Volume, ...] = ()
@@ -286,6 +292,13 @@ class Observation:
     being_copied: frozenset[str] = frozenset()
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     damaged: tuple[str, ...] = ()
+
+    @property
+    def damage(self) -> str:
+        """What is damaged, for people: not all of it, since an answer, an event and a message have their limits."""
+        more = len(self.damaged) - MOST_DAMAGE
+        rest = (f"{more} more of its tags are damaged.",) if more > 0 else ()
+        return " ".join((*self.damaged[:MOST_DAMAGE], *rest))
 
     @cached_property
     def attached(self) -> tuple[tuple[Volume, Attachment], ...]:

@@ -235,7 +235,7 @@ def nothing_whole(seen: Observation) -> str:
     else:
         words = f"{instance.id} has no root volume and no snapshots of ParkVolumes to create one from. "
         words += _recycle_bin(instance.id)
-    return " ".join((words, *_marked_without_proof(seen), *seen.damaged))
+    return " ".join(words for words in (words, *_marked_without_proof(seen), seen.damage) if words)
 
 
 def _marked_without_proof(seen: Observation) -> Iterator[str]:
