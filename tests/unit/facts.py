@@ -15,6 +15,7 @@ from park_volumes.core.facts import (
     Observation,
     SnapshotRecord,
     TransitMark,
+    Verdict,
     Volume,
 )
 from park_volumes.core.park import park
@@ -22,6 +23,7 @@ from park_volumes.core.settings import Settings
 from park_volumes.core.steps import CreateSnapshot, Decision, Step
 from park_volumes.core.tags import read_record
 from park_volumes.core.volume_spec import VolumeSpec
+from park_volumes.core.way_back import shape_of
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 LAUNCHED = NOW - timedelta(hours=8)
@@ -189,7 +191,12 @@ def with_snapshots(before: Observation, *, started: datetime = TAKEN, **facts: A
     """The same after the park side has taken the snapshots it asks for; every one completed, unless facts differ."""
     asked: list[CreateSnapshot] = steps_of(park(before, SETTINGS, NOW), CreateSnapshot)
     made = [recorded(step, started=started, number=k) for k, step in enumerate(asked, start=1)]
-    return replace(before, records=(*before.records, *(replace(r, **facts) for r in made)))
+    return replace(before, records=(*before.records, *(replace(allowed(r, before), **facts) for r in made)))
+
+
+def allowed(r: SnapshotRecord, s: Observation) -> SnapshotRecord:
+    """The record once the start side has tried the way back, and EC2 allows it."""
+    return replace(r, verdict=Verdict(shape=shape_of(r, s.instance), at=NOW - timedelta(minutes=1)))
 
 
 def recorded(step: CreateSnapshot, *, started: datetime, number: int) -> SnapshotRecord:

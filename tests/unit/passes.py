@@ -8,6 +8,7 @@ from typing import Any
 
 from park_volumes.aws import Ec2
 from park_volumes.core.settings import Settings
+from park_volumes.core.steps import MarkVolume
 from park_volumes.run.context import Each, Pass, one_by_one
 from park_volumes.run.execute import Result
 from park_volumes.run.park_pass import ParkPass
@@ -103,7 +104,20 @@ class Stand:
         return instance_id
 
     def step(self, *ids: str, faults: FaultPlan | None = None) -> list[Result]:
-        """One pass of the park side, a minute after whatever came before."""
+        """One pass of the park side, a minute after whatever came before, and the answer if it asks the start side."""
+        results = self.step_alone(*ids, faults=faults)
+        asking = [r.instance_id for r in results if {MarkVolume} == {type(s) for s in r.decision.every_step}]
+        if asking:
+            self.try_way_back(*asking)
+        return results
+
+    def ready(self, *ids: str) -> None:
+        """Copied, and allowed to come back: the next pass detaches the root volumes."""
+        for _ in range(2):
+            self.step(*ids)
+        self.after(61)
+
+    def step_alone(self, *ids: str, faults: FaultPlan | None = None) -> list[Result]:
         self.after(61)
         return self.park_pass(faults=faults).park(ids)
 
@@ -112,7 +126,6 @@ class Stand:
         instance_id = self.stopped(*disks, **facts)
         while self.instance(instance_id).root is not None:
             self.step(instance_id)
-            self.try_way_back(instance_id)
             self.after(10)
         return instance_id
 

@@ -57,9 +57,11 @@ def as_tags(values: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 def snapshot(snapshot_id: str, values: Mapping[str, str]) -> dict[str, Any]:
-    """As DescribeSnapshots gives it."""
+    """As DescribeSnapshots gives it: with the description of a record, so that its tags are read to the end."""
+    described = tags.DEVICE in values and tags.INSTANCE in values
     return {
         "SnapshotId": snapshot_id,
+        "Description": tags.description_of(values) if described else "",
         "VolumeId": "vol-root",
         "State": "completed",
         "StartTime": facts.TAKEN,

@@ -280,9 +280,18 @@ class TestStart:
         assert f"aws ec2 detach-volume --volume-id {empty}" in reply.message
         assert states(stand, instance_id) == ["stopped"]
 
-    def test_that_ec2_refuses_is_502_and_says_what_failed(self, stand: Stand, functions: Functions) -> None:
+    def test_that_a_policy_denies_is_409_and_says_what_to_do(self, stand: Stand, functions: Functions) -> None:
         stand.parked()
         functions.faults = at_operation("CreateVolume", Fault.DENIED, 99)
+        reply = functions.post("db", "start")
+
+        assert (reply.status, reply.code) == (409, "refused")
+        assert "CreateVolume failed for snap-" in reply.message
+        assert "Let the start role of ParkVolumes do that, and start the instance again" in reply.message
+
+    def test_that_ec2_refuses_is_502_and_says_what_failed(self, stand: Stand, functions: Functions) -> None:
+        stand.parked()
+        functions.faults = at_operation("CreateVolume", Fault.SERVER_ERROR, 99)
         reply = functions.post("db", "start")
 
         assert (reply.status, reply.code) == (502, "ec2_refused")

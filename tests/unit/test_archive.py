@@ -30,6 +30,7 @@ from tests.unit.facts import (
     NOW,
     ROOT,
     SETTINGS,
+    change,
     kinds,
     parked,
     record,
@@ -302,5 +303,7 @@ class TestOnTheModel:
 
 @pytest.mark.parametrize(("days", "pays"), [(29, False), (30, True)])
 def test_the_age_is_counted_from_the_parking_and_not_from_the_snapshot(days: int, pays: bool) -> None:
-    early = replace(parked(), records=records(started=MARKED - timedelta(days=10)))
+    launched = MARKED - timedelta(days=11)
+    copies = records(started=MARKED - timedelta(days=10), launch_time=launched)
+    early = replace(change(parked(), launch_time=launched), records=copies)
     assert bool(archived(early, now=MARKED + timedelta(days=days))) is pays

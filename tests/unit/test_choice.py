@@ -248,11 +248,11 @@ class TestAManagedVolume:
         assert volume_of(shown).managed_by == by
         assert [m.managed_by for m in instance_of(described).mappings] == ["", by]
 
-    def test_is_there_after_a_day(self, stand: Stand) -> None:
+    def test_is_there_after_hours(self, stand: Stand) -> None:
         instance_id = stand.stopped(ROOT_DISK, DATA_DISK._replace(facts=MANAGED, tags=opted("true")))
         for _ in range(24):
             stand.step(instance_id)
-            stand.after(3600)
+            stand.after(600)
 
         assert [d.device for d in stand.instance(instance_id).devices] == [DATA]
 

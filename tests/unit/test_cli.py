@@ -26,7 +26,7 @@ from park_volumes.cli.explain import would
 from park_volumes.cli.lease import ClockOff, Lease, PassOver
 from park_volumes.cli.screen import Screen
 from park_volumes.core import steps
-from park_volumes.core.facts import AttachmentTarget
+from park_volumes.core.facts import AttachmentTarget, Verdict
 from park_volumes.core.prices import prices_of
 from park_volumes.core.settings import Settings
 from park_volumes.core.steps import Step
@@ -381,7 +381,20 @@ class TestPark:
 
 AT = datetime(2026, 3, 2, tzinfo=UTC)
 PLACE = AttachmentTarget(device="/dev/sdf", card=0, snapshot_id="snap-1", delete_on_termination=True)
+AWAY = steps.DetachVolume(volume_id="vol-1", instance_id="i-1", device="/dev/sdf", attach_time=AT)
 SENTENCES: list[tuple[Step, str]] = [
+    (
+        steps.TryGivingUp(parts=((AWAY, record(DATA.device)),)),
+        "It would be tried whether vol-1 may be detached and deleted.",
+    ),
+    (
+        steps.TryWayBack(instance_id="i-1", parts=((record(DATA.device), "vol-1"),)),
+        "It would be tried whether i-1 may come back from its snapshots.",
+    ),
+    (
+        steps.RememberVerdict(snapshot_id="snap-1", verdict=Verdict(shape="x", at=AT)),
+        "What EC2 allows would be written on snap-1.",
+    ),
     (steps.CreateSnapshot(volume_id="vol-1", description="", tags={}), "A snapshot of vol-1 would be taken."),
     (steps.LockSnapshot(snapshot_id="snap-1"), "snap-1 would be locked against deletion."),
     (steps.MarkVolume(volume_id="vol-1", mark=MARK, target=PLACE), "vol-1 would be marked as in transit."),
@@ -583,11 +596,11 @@ class TestTelling:
     def test_an_explanation_of_what_is_not_opted_in_says_that_first_and_what_to_do(
         self, laptop: Laptop, stand: Stand
     ) -> None:
-        instance_id = stand.launch(name="web", opt_in="True")
+        instance_id = stand.launch(name="web", opt_in="no")
 
         assert laptop.run("explain", "web") is ExitCode.DONE
         first, advice, command = laptop.said.splitlines()[:3]
-        assert first.startswith(f"{instance_id} (web) is not opted in, because its tag ParkVolumes is 'True'")
+        assert first.startswith(f"{instance_id} (web) is not opted in, because its tag ParkVolumes is 'no'")
         assert advice == "To have it parked when it stops, opt it in:"
         assert command.strip() == f"aws ec2 create-tags --resources {instance_id} --tags Key=ParkVolumes,Value=true"
 

@@ -102,7 +102,6 @@ class TestOneBadTag:
             (tags.MARK, f"park-volumes {NO_ZONE}"),
             (tags.MARK, f"park-volumes * g {NO_ZONE} {NO_ZONE}"),
             (tags.MARK, f"park-volumes i-0123456789abcdef0 g {FUTURE} 9999-12-31T23:59:59+00:00"),
-            (tags.TARGET, "9" * 256),
         ],
     )
     def test_on_a_volume_stops_nobody(self, stand: Stand, functions: Functions, key: str, value: str) -> None:

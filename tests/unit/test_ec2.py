@@ -426,7 +426,7 @@ class TestCreateVolume:
 
         assert params["SnapshotId"] == "snap-data"
         assert (params["AvailabilityZone"], params["VolumeType"], params["Size"]) == ("eu-west-1c", "gp3", 100)
-        assert (params["Iops"], params["Throughput"], params["Encrypted"]) == (4000, 250, False)
+        assert (params["Iops"], params["Throughput"]) == (4000, 250)
         assert params["ClientToken"] == "snap-data-1"
 
     @pytest.mark.parametrize(

@@ -145,8 +145,7 @@ class TestAParkPass:
         self, stand: Stand, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         instance_id = stand.stopped()
-        stand.step(instance_id)
-        stand.after(61)
+        stand.ready(instance_id)
         this_pass = stand.park_pass()
         writes = this_pass.this_pass.ec2.writes
         do = writes.do
@@ -335,4 +334,4 @@ class TestTheCommandLine:
     def test_says_of_the_others_what_it_would_do(self, laptop: Laptop, parked: Pair) -> None:
         assert laptop.run("start", *parked.ids, "--dry-run") is ExitCode.DONE
         assert f"{parked.bad} could not be handled" in laptop.said
-        assert "CreateVolume" in laptop.said
+        assert "A volume of" in laptop.said

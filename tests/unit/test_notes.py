@@ -178,7 +178,7 @@ class TestThePromise:
 
     def test_is_not_made_where_ec2_refuses_a_step(self, stand: Stand, functions: Functions) -> None:
         fill(stand, stand.parked())
-        functions.faults = refused("CreateVolume", Fault.DENIED, requests_only=False)
+        functions.faults = refused("CreateVolume", Fault.SERVER_ERROR, requests_only=False)
         reply = functions.post("db", "start")
 
         assert reply.status == 502
@@ -273,8 +273,7 @@ def test_that_ec2_had_no_capacity_may_stay_unwritten(stand: Stand, caplog: pytes
 def test_a_confirmation_that_cannot_be_written_is_no_note(stand: Stand) -> None:
     """It is the proof without which nothing is deleted: the volumes come back."""
     instance_id = stand.stopped()
-    stand.step(instance_id)
-    stand.after(61)
+    stand.ready(instance_id)
     fill(stand, instance_id)
     (result,) = stand.park_pass().park([instance_id])
     assert "TagLimitExceeded" in str(result.error)

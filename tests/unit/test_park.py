@@ -412,7 +412,9 @@ class TestLock:
         return with_snapshots(stopped())
 
     def test_comes_when_every_snapshot_is_completed(self) -> None:
-        assert kinds(decide(self.ready())) == [{"LockSnapshot"}, {"MarkVolume"}, {"DetachVolume"}, {"ConfirmSnapshots"}]
+        steps = [{"LockSnapshot"}, {"MarkVolume"}, {"TryGivingUp"}, {"DetachVolume"}, {"ConfirmSnapshots"}]
+
+        assert kinds(decide(self.ready())) == steps
 
     def test_detaches_the_root_volume_only(self) -> None:
         assert steps_of(decide(self.ready()), DetachVolume) == [
@@ -430,12 +432,12 @@ class TestLock:
     def test_marks_at_once_when_all_is_locked(self) -> None:
         locked = replace(self.ready(), locked=frozenset({"snap-1", "snap-2"}))
 
-        assert kinds(decide(locked)) == [{"MarkVolume"}, {"DetachVolume"}, {"ConfirmSnapshots"}]
+        assert kinds(decide(locked)) == [{"MarkVolume"}, {"TryGivingUp"}, {"DetachVolume"}, {"ConfirmSnapshots"}]
 
     def test_locks_nothing_where_the_deployment_does_not_want_it(self) -> None:
         decision = decide(self.ready(), settings=replace(SETTINGS, lock_snapshots=False))
 
-        assert kinds(decision) == [{"MarkVolume"}, {"DetachVolume"}, {"ConfirmSnapshots"}]
+        assert kinds(decision) == [{"MarkVolume"}, {"TryGivingUp"}, {"DetachVolume"}, {"ConfirmSnapshots"}]
 
     def test_marks_every_volume_with_one_mark_and_its_own_place(self) -> None:
         marked = steps_of(decide(self.ready()), MarkVolume)

@@ -61,8 +61,7 @@ class TestEvents:
 
     def test_a_snapshot_that_completed_leads_to_its_instance(self, stand: Stand, functions: Functions) -> None:
         instance_id = stand.stopped()
-        stand.step(instance_id)
-        stand.after(61)
+        stand.ready(instance_id)
 
         assert functions.park(snapshot_event(snapshots(stand)[0])) == []
         assert [d.state for d in stand.instance(instance_id).devices] == ["detaching", "attached"]
@@ -193,8 +192,7 @@ class TestSweep:
 class TestLookAgain:
     def test_comes_when_the_lock_period_is_over(self, stand: Stand, functions: Functions) -> None:
         instance_id = stand.stopped()
-        stand.step(instance_id)
-        stand.after(61)
+        stand.ready(instance_id)
         functions.park(look_again(instance_id, looks=0))
 
         assert functions.sent() == [(181, look_again(instance_id))]
@@ -224,8 +222,7 @@ class TestLookAgain:
         c = stand.launch(name="c")
         stand.owner.stop_instances(InstanceIds=[a, b])
         stand.after(60)
-        stand.step(a, b)
-        stand.after(61)
+        stand.ready(a, b)
         stand.owner.stop_instances(InstanceIds=[c])
         stand.after(31)
         functions.park(look_again(a, b, c))
@@ -283,8 +280,7 @@ class TestLookAgain:
 
     def test_is_not_asked_for_where_the_message_comes_back_anyway(self, stand: Stand, functions: Functions) -> None:
         instance_id = stand.stopped()
-        stand.step(instance_id)
-        stand.after(61)
+        stand.ready(instance_id)
         functions.faults = at_operation("LockSnapshot", Fault.DENIED)
 
         assert functions.park(look_again(instance_id)) == ["m0"]
@@ -509,6 +505,7 @@ def test_sweeps_alone_park_an_instance(stand: Stand, functions: Functions) -> No
         sent = [body for _, body in functions.sent()]
         stand.world.messages.clear()
         functions.park(*sent)
+        functions.start(SWEEP)
 
     assert stand.instance(instance_id).devices == ()
 

@@ -158,8 +158,7 @@ class TestAParkPass:
 class TestTheConfirmationOfALock:
     def test_is_one_call_for_all_locks_of_the_pass(self, stand: Stand) -> None:
         ids = [stand.stopped(name=name) for name in "abc"]
-        stand.step(*ids)
-        stand.after(61)
+        stand.ready(*ids)
         calls: list[int] = []
 
         def count(_: str, params: dict[str, Any]) -> None:
@@ -174,8 +173,7 @@ class TestTheConfirmationOfALock:
 
     def test_is_a_call_for_each_where_ec2_refuses_all_for_the_sake_of_one(self, stand: Stand) -> None:
         first, second = stand.stopped(name="a"), stand.stopped(name="b")
-        stand.step(first, second)
-        stand.after(61)
+        stand.ready(first, second)
         lost = next(s for s in stand.world.snapshots.current() if s.tags["park-volumes:instance"] == first)
 
         def somebody_deletes(operation: str, params: dict[str, Any]) -> None:
@@ -210,6 +208,7 @@ class TestTheConfirmationOfALock:
             stand.world.on_call = its_turn_is_over
             (result,) = stand.park_pass(lasts=timedelta(seconds=lasts)).park([instance_id])
             stand.world.on_call = None
+            stand.try_way_back(instance_id)
             stand.after(10)
 
         assert words in str(result.error)

@@ -261,7 +261,7 @@ class TestAFailure:
     def test_of_a_start_is_reported(self, stand: Stand, functions: Functions) -> None:
         instance_id = stand.parked()
         functions.faults = at_operation("CreateVolume", Fault.DENIED, 99)
-        assert functions.post("db", "start").status == 502
+        assert functions.post("db", "start").status == 409
 
         assert functions.reported() == [(Kind.START_FAILED, instance_id)]
 

@@ -210,7 +210,6 @@ class TestDamagedRecord:
             (tags.PART, "1/40000000", "it is not a whole number from 1 to 200"),
             (tags.PART, "1/" + "9" * 250, "it is not a whole number from 1 to 200"),
             (tags.PART, "\u0661/\u0662", "it is not a whole number from 1 to 200"),
-            (tags.KMS_KEY, "", "it is not a word"),
             (tags.VOLUME, "big and blue", "words like size=8"),
             (tags.VOLUME, "", "words like size=8"),
             (tags.VOLUME, "zone=a type=gp3 card=0 delete-on-termination=true", "size is missing"),

@@ -102,10 +102,15 @@ class TestParameters:
         assert parameters_of(FULL) == described
 
     def test_of_a_plain_volume_name_no_performance_and_no_key(self) -> None:
-        described = {"AvailabilityZone": ZONE, "VolumeType": "standard", "Size": 8, "Encrypted": False}
+        asked = {"AvailabilityZone": ZONE, "VolumeType": "standard", "Size": 8}
 
-        assert spec_of(described) == spec(type="standard")
-        assert parameters_of(spec(type="standard")) == described
+        assert spec_of({**asked, "Encrypted": False}) == spec(type="standard")
+        assert parameters_of(spec(type="standard")) == asked
+
+    def test_never_ask_for_a_volume_that_is_not_encrypted(self) -> None:
+        """Where encryption by default is on, the volume is encrypted all the same; and a policy may deny the words."""
+        assert "Encrypted" not in parameters_of(spec(encrypted=False))
+        assert parameters_of(spec(encrypted=True))["Encrypted"] is True
 
 
 @dataclass(frozen=True, kw_only=True)

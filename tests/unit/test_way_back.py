@@ -29,7 +29,7 @@ def stand() -> Stand:
 
 def pass_of_both_sides(stand: Stand, instance_id: str) -> Result:
     """A minute later, one pass of each side; what the park side decided."""
-    (result,) = stand.step(instance_id)
+    (result,) = stand.step_alone(instance_id)
     stand.try_way_back(instance_id)
     return result
 
@@ -112,8 +112,8 @@ class TestADenial:
         first, second = stand.stopped(name="a"), stand.stopped(name="b")
         stand.world.denials = (Deny(actions=("CreateVolume",)),)
         passes(stand, first)
-        stand.step(second)
-        (result,) = stand.step(second)
+        stand.step_alone(second)
+        (result,) = stand.step_alone(second)
 
         assert result.decision.outcome is Outcome.REFUSED
         assert tags.MARK not in stand.world.volumes.get(stand.instance(second).devices[0].volume_id).tags  # type: ignore[union-attr]
@@ -250,14 +250,12 @@ class TestAKey:
 
         assert devices(stand, instance_id) == set()
 
-    @pytest.mark.parametrize("source", ["snap-0fedcba9876543210", None])
-    def test_is_not_believed_to_have_been_tried_with_a_volume_of_the_owner(
-        self, stand: Stand, source: str | None
-    ) -> None:
+    @pytest.mark.parametrize("restored", [True, False])
+    def test_is_not_believed_to_have_been_tried_with_a_volume_of_the_owner(self, stand: Stand, restored: bool) -> None:
         """Whatever its tags say: only a volume of a snapshot by which nothing was given up is deleted."""
         instance_id = stand.parked(ROOT, SECRET)
         of_record = next(s.id for s in stand.world.snapshots.current() if s.tags[tags.DEVICE] == "/dev/sdf")
-        origin = {"SnapshotId": of_record} if source is None else {"Size": 20}
+        origin = {"SnapshotId": of_record} if restored else {"Size": 20}
         made = stand.owner.create_volume(AvailabilityZone="us-east-1a", **origin)["VolumeId"]
         forged = {"Key": tags.REHEARSAL, "Value": f"{SETTINGS.deployment} {instance_id}"}
         stand.owner.create_tags(Resources=[made], Tags=[forged])
@@ -269,8 +267,8 @@ class TestAKey:
 class TestAVerdict:
     def test_is_given_to_whoever_asks_with_a_mark(self, stand: Stand) -> None:
         instance_id = stand.stopped()
-        stand.step(instance_id)
-        stand.step(instance_id)
+        stand.step_alone(instance_id)
+        stand.step_alone(instance_id)
         stand.after(61)
         stand.start_pass().sweep()
         found = stand.ec2().reads.snapshots_of([instance_id]).records
@@ -280,28 +278,28 @@ class TestAVerdict:
     def test_is_what_parking_waits_for(self, stand: Stand) -> None:
         instance_id = stand.stopped()
         for _ in range(8):
-            stand.step(instance_id)
+            stand.step_alone(instance_id)
 
         assert is_whole(stand, instance_id)
 
     def test_is_shared_by_volumes_that_look_alike(self, stand: Stand) -> None:
         first, second = stand.stopped(name="a"), stand.stopped(name="b")
-        stand.step(first, second)
+        stand.step_alone(first, second)
         for _ in range(3):
             pass_of_both_sides(stand, first)
         for _ in range(8):
-            stand.step(second)
+            stand.step_alone(second)
 
         assert devices(stand, second) == set()
 
     def test_counts_for_an_hour(self, stand: Stand) -> None:
         first, second = stand.stopped(name="a"), stand.stopped(name="b")
-        stand.step(first, second)
+        stand.step_alone(first, second)
         for _ in range(3):
             pass_of_both_sides(stand, first)
         stand.after(FRESH.total_seconds())
         for _ in range(4):
-            stand.step(second)
+            stand.step_alone(second)
 
         assert is_whole(stand, second)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from park_volumes.aws.errors import GONE, errors_of
 from park_volumes.aws.volume_parameters import spec_of
 from park_volumes.core import tags as our_tags
-from park_volumes.core.facts import Attachment, BlockDevice, Instance, SnapshotRecord, Verdict, Volume
+from park_volumes.core.facts import NEVER, Attachment, BlockDevice, Instance, SnapshotRecord, Verdict, Volume
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -245,7 +245,7 @@ def volume_of(v: Any) -> Volume:
             id=v["VolumeId"],
             state=v["State"],
             spec=spec_of(v),
-            created=v["CreateTime"],
+            created=v.get("CreateTime", NEVER),
             snapshot_id=v.get("SnapshotId") or "",
             multi_attach=v.get("MultiAttachEnabled", False),
             managed_by=_managed_by(v),

@@ -23,6 +23,7 @@ REGION_ZONE = re.compile(r"[a-z]+(-[a-z]+)+-[0-9]+[a-z]")
 Local Zone (us-west-2-lax-1a), not a Wavelength Zone (us-east-1-wl1-bos-wlz-1)."""
 ON_A_VOLUME = (*tags.OPTED_IN, *tags.NO)
 """The values that the opt-in tag can have on a volume."""
+ARN_OF_KEY = re.compile(r"arn:[^:]+:kms:[^:]*:(?P<account>[0-9]{12}):key/.+")
 BY_HAND = "Nothing was changed; attach the others by hand."
 
 
@@ -144,8 +145,8 @@ def _by_key(v: Volume, i: Instance, settings: Settings) -> str:
     """A key of the same account may be the one that AWS manages, which needs no permission. One of another account
     needs one. Every key is tried before anything is given up."""
     key = v.spec.kms_key
-    owner = key.split(":")[4] if key.startswith("arn:") else i.owner
-    if not key or owner == i.owner or key in settings.kms_key_arns:
+    arn = ARN_OF_KEY.fullmatch(key)
+    if arn is None or arn["account"] == i.owner or key in settings.kms_key_arns:
         return ""
     words = f"Its volume {v.id} is encrypted with {key} of another account, which the start role may not use"
     return f"{words}. Add the key to kms_key_arns, and let its key policy allow the start role."

@@ -300,7 +300,8 @@ def tags_of_verdict(v: Verdict) -> dict[str, str]:
     """EC2's words are cut to what a tag holds, and to the characters that every AWS service takes."""
     rehearsed = v.rehearsed.isoformat() if v.rehearsed else NONE
     words = re.sub(r"[^\w .:/=+@-]", "", v.words, flags=re.ASCII)
-    return {WAY_BACK: f"{v.at.isoformat()} {v.shape} {rehearsed} {v.denied or NONE} {words}"[:VALUE_LENGTH].strip()}
+    value = " ".join((v.at.isoformat(), v.shape, rehearsed, v.denied or NONE, words))
+    return {WAY_BACK: value[:VALUE_LENGTH].strip()}
 
 
 def _verdict(text: str) -> Verdict | None:

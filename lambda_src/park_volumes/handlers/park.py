@@ -34,7 +34,7 @@ from park_volumes.report import (
 )
 from park_volumes.run.context import Pass, alone
 from park_volumes.run.execute import Ending, Result
-from park_volumes.run.observe import observe_fleet, park_sweep
+from park_volumes.run.observe import misspelt_opt_ins, observe_fleet, park_sweep
 from park_volumes.run.park_pass import ParkPass
 
 if TYPE_CHECKING:
@@ -146,7 +146,8 @@ def _sweep(batch: _Batch, this_pass: Pass, location: FunctionLocation) -> bool:
     began = this_pass.began
     fleet = observe_fleet(ec2.reads, SETTINGS, this_pass.clock.now())
     notices.measure(gauges(fleet, SETTINGS, began))
-    _send(park_sweep(fleet, SETTINGS, began), delay=0, looks=0, reminder=batch.reminder)
+    misspelt = misspelt_opt_ins(ec2.reads, SETTINGS) if batch.reminder else []
+    _send(park_sweep(fleet, SETTINGS, began) + misspelt, delay=0, looks=0, reminder=batch.reminder)
     if batch.reminder and began.day == 1:
         notices.send_words(MONTHLY, of_the_month(fleet, SETTINGS), location)
     if batch.reminder:

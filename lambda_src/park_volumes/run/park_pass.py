@@ -14,7 +14,7 @@ from park_volumes.core.steps import ConfirmSnapshots, Decision, Step
 from park_volumes.core.way_back import FRESH, is_allowed, shape_of
 from park_volumes.run.context import OutOfTime, Pass, alone
 from park_volumes.run.execute import POLL, Confirmations, Ending, Result, execute, unforeseen
-from park_volumes.run.observe import observe, observe_not_shown
+from park_volumes.run.observe import chosen, observe, observe_not_shown
 
 
 class NotConfirmed(Exception):
@@ -62,7 +62,7 @@ class ParkPass:
     def _with_verdicts(self, every: Mapping[str, Observation]) -> dict[str, Observation]:
         """The same with the verdicts on volumes that look alike to a policy; EC2 is asked if one is missing."""
         began = self.this_pass.began
-        copied = [o for o in every.values() if phase_of(o) is Phase.WHOLE]
+        copied = chosen(every.values(), lambda o: phase_of(o) is Phase.WHOLE, unclear=False)
         done = [(r, o.instance) for o in copied for r in o.of_this_stop if r.state == "completed"]
         if not all(is_allowed(self.verdicts.get(shape_of(r, i)), began) for r, i in done):
             hours = {f"{at:%Y-%m-%dT%H}" for at in (began - FRESH, began)}
