@@ -209,9 +209,10 @@ class Stage:
 
     ``fittings`` is what each device must be like after a start. ``excuses`` are the deeds after which the product may
     refuse to go on; without one, it must come to a rest in which nothing is refused. ``fixed`` are the volumes that are
-    not to be parked, by device. ``homes`` are the devices at which volumes were last. ``strangers`` are the snapshots
-    and volumes that people made, with our tags on them or not: nobody may touch them. ``forged`` are our snapshots
-    whose tags somebody has changed. ``seen`` counts what was covered.
+    not to be parked, by device. ``homes`` are the devices at which volumes were last, and ``places`` those at which
+    passes marked them. ``strangers`` are the snapshots and volumes that people made, with our tags on them or not:
+    nobody may touch them. ``forged`` are our snapshots whose tags somebody has changed. ``seen`` counts what was
+    covered.
     """
 
     def __init__(self, world: World, instance_id: str, bystanders: Sequence[str], seen: Counter[str]) -> None:
@@ -222,6 +223,7 @@ class Stage:
         self.before = {i: world.find(i) for i in bystanders}
         self.fittings = Fittings(judge.fittings(world, instance_id))
         self.homes: dict[str, str] = {}
+        self.places: dict[str, str] = {}
         self.strangers: dict[str, Any] = {}
         self.forged: set[str] = set()
         self.excuses: list[str] = []
@@ -248,7 +250,8 @@ class Stage:
         other.instance_id, other.bystanders, other.before = self.instance_id, self.bystanders, self.before
         other.named = self.named
         other.fittings, other.excuses = self.fittings.clone(), self.excuses.copy()
-        other.homes, other.strangers, other.forged = self.homes.copy(), self.strangers.copy(), self.forged.copy()
+        other.homes, other.places = self.homes.copy(), self.places.copy()
+        other.strangers, other.forged = self.strangers.copy(), self.forged.copy()
         other.free_to_change, other.theirs = self.free_to_change.copy(), self.theirs.copy()
         other.withdrawn, other.fixed, other.asked = self.withdrawn, self.fixed, self.asked
         other.seen = self.seen if seen is None else seen
@@ -321,6 +324,7 @@ class Stage:
         if not _reads(operation, params) and not process.client.dead:
             self._check_consent(process, operation, params)
             self._check_start_request(process, operation, params)
+            self._check_place(process, operation, params)
             if operation == "DetachVolume":
                 self.homes[params["VolumeId"]] = params["Device"]
             if operation == "DeleteVolume":
@@ -377,6 +381,15 @@ class Stage:
             pending = instance.launch_time.isoformat() == launch_time and asked + LAG < process.began < asked + 3600
             if pending and not self.excuses:
                 raise Finding(f"{process.name} parks {instance.id}, which was asked to start and did not yet.")
+
+    def _check_place(self, process: Process, operation: str, params: Mapping[str, Any]) -> None:
+        """A volume is attached again only where a pass found it when it marked it."""
+        written = {t["Key"]: t["Value"] for t in params["Tags"]} if operation == "CreateTags" else {}
+        if tags.TARGET in written:
+            self.places |= {i: written[tags.TARGET].split(" ")[0] for i in params["Resources"]}
+        place = self.places.get(params.get("VolumeId", ""))
+        if operation == "AttachVolume" and place and place != params["Device"]:
+            raise Finding(f"{process.name} attaches {params['VolumeId']} at {params['Device']}, and not at {place}.")
 
     def _check_deletion(self, process: Process, volume_id: str) -> None:
         """Nobody deletes a volume at which others are known to be at work, and it comes back as it was seen."""

@@ -581,7 +581,6 @@ STORIES: Mapping[str, Story] = {
         "person detaches 0",
         "wait 1",
         "person forges a place 1",
-        "person forges a place 4",
         "begin start",
         "finish a",
     ),
