@@ -66,15 +66,15 @@ MUTANTS = (
     ),
     mutant(
         "counts a snapshot from before the attachment",
-        ("park:_snapshots_of", " if r.started > a.attach_time", ""),
-        ("park:_generation_name", "{v.id} {a.device} {a.attach_time.isoformat()}", "{v.id} {a.device}"),
+        ("evidence:is_copy", "max(a.attach_time, instance.launch_time)", "instance.launch_time"),
+        ("evidence:is_copy", "place and is_current", "is_current"),
+        ("park:_as_it_is", ", a.delete_on_termination, a.attach_time.isoformat())", ")"),
     ),
     mutant("does not lock the snapshots", ("park:_lock", "for i in to_lock)", "for i in to_lock[:0])")),
     mutant(
         "gives volumes up for snapshots that are not locked",
         ("park:_lock", "for i in to_lock)", "for i in to_lock[:0])"),
         ("park:_unlocked", "settings.lock_snapshots and not", "False and not"),
-        ("park:_proven", "copy in seen.locked or not settings.lock_snapshots", "True"),
     ),
     mutant("ignores an excluded volume", ("choice:why_it_stays", "in tags.NO", "in ()")),
     mutant("excludes only what is spelt as it would itself", ("tags:opt_in_word", "value.strip().lower()", "value")),
@@ -108,7 +108,7 @@ MUTANTS = (
     ),
     mutant(
         "does not ask which attachment it ended",
-        ("writes:Ec2Writes._detach_volume", 'if ended["AttachTime"] != step.attach_time:', "if False:"),
+        ("writes:Ec2Writes._detach_volume", "if at and ", "if False and "),
     ),
     # Commit and dismantle.
     mutant(
@@ -139,7 +139,7 @@ MUTANTS = (
         "deletes volumes that bear no mark",
         (
             "park:_give_up",
-            "proven = [v for v in seen.in_transit if _proven(v, seen, settings)]",
+            "proven = [v for v in seen.in_transit if _proven(v, seen)]",
             """proven = [
                 VolumeInTransit(
                     volume=v,
@@ -147,7 +147,7 @@ MUTANTS = (
                         deployment=r.deployment, instance_id=r.instance_id, generation=r.generation,
                         launch_time=r.launch_time, at=r.confirmed_at,
                     ),
-                    target=r.target,
+                    record=r,
                     attachment=v.attached_to(instance.id),
                 )
                 for v in seen.left_of(generation) for r in generation.parts if r.volume_id == v.id
@@ -199,7 +199,7 @@ MUTANTS = (
     ),
     mutant(
         "takes the marks off at once",
-        ("settle:unmark", "if now > v.mark.at + settings.settle_period", "if True"),
+        ("settle:unmark", " and abs(now - v.mark.at) > settings.settle_period", ""),
     ),
     mutant("does not repair DeleteOnTermination", ("settle:set_flags", "if flags else ()", "if not flags else ()")),
     mutant(
@@ -251,6 +251,100 @@ MUTANTS = (
     mutant(
         "forgets the request to start",
         ("queue:remembering", "return (RememberStart(", "return () and (RememberStart("),
+    ),
+    # What no tag can forge.
+    mutant(
+        "believes the tags of a snapshot, whatever it was created with",
+        ("tags:_sealed_owner_tags", "raise ValueError(", "return now or print("),
+    ),
+    mutant(
+        "counts a backup that bears our tags as the copy of a volume",
+        ("tags:_sealed_owner_tags", "raise ValueError(", "return now or print("),
+        ("evidence:is_copy", " and after_stop", ""),
+    ),
+    mutant(
+        "gives a restored volume every tag that its snapshot bears by then",
+        ("tags:_sealed_owner_tags", "if _digest((key, value), 3) in known", "if known is not None"),
+    ),
+    mutant(
+        "takes a mark for proof that a volume belongs to the instance",
+        ("facts:Observation._record_of", "if r.volume_id == v.id or r.snapshot_id == v.snapshot_id", "if True"),
+    ),
+    mutant(
+        "believes the place that is written on a volume",
+        (
+            "facts:VolumeInTransit.target",
+            "return self.record.target",
+            """return AttachmentTarget(
+            device=self.volume.tags.get("park-volumes:place", self.record.device).split(" ")[0],
+            card=self.record.card,
+            snapshot_id=self.record.snapshot_id,
+            delete_on_termination=self.record.delete_on_termination,
+        )""",
+        ),
+    ),
+    mutant(
+        "believes DeleteOnTermination as it is written on a volume",
+        (
+            "facts:VolumeInTransit.target",
+            "return self.record.target",
+            """return AttachmentTarget(
+            device=self.record.device,
+            card=self.record.card,
+            snapshot_id=self.record.snapshot_id,
+            delete_on_termination=self.volume.tags.get("park-volumes:place", "false").endswith("true"),
+        )""",
+        ),
+    ),
+    mutant(
+        "leaves a mark without proof on an attached volume",
+        ("settle:settle", "[*transit, *(v for v in seen.unproven if v.attached_to(instance.id))]", "[*transit]"),
+    ),
+    mutant(
+        "keeps a mark of the future for ever",
+        ("settle:unmark", "abs(now - v.mark.at) > settings", "now - v.mark.at > settings"),
+    ),
+    # What is true now.
+    mutant(
+        "does not ask whether a volume is still what its record says",
+        ("evidence:is_current", " and r.spec == volume.spec and r.user_tags == owner_tags(volume.tags)", ""),
+        ("park:_as_it_is", "v.spec.words(), v.spec.kms_key, sorted(tags.owner_tags(v.tags).items())", "0"),
+    ),
+    mutant(
+        "does not ask for the owner's tags of now",
+        ("evidence:is_current", " and r.user_tags == owner_tags(volume.tags)", ""),
+        ("park:_as_it_is", ", sorted(tags.owner_tags(v.tags).items())", ""),
+    ),
+    mutant("does not look at the volumes again before the commit", ("phase:_lock_void", " or bool(stale)", "")),
+    mutant(
+        "does not look at the data volumes again after the commit",
+        ("park:_give_up", "_copy_again(seen, settings, now, data) or ", ""),
+    ),
+    mutant(
+        "follows the first of two snapshots of one part",
+        (
+            "facts:Observation.generation",
+            "sorted(whole, key=lambda r: r.order)",
+            "sorted(whole, key=lambda r: r.order)[::-1]",
+        ),
+    ),
+    mutant(
+        "takes the place of a record with one that is older",
+        ("park:_copy_since", " and r.order > v.record.order", ""),
+    ),
+    mutant("does not wait for a modification", ("park:_busy", "ids & seen.modifying", "ids & set()")),
+    mutant("does not wait for somebody else's snapshot", ("park:_busy", "ids & seen.being_copied", "ids & set()")),
+    mutant(
+        "takes for ours whatever pending snapshot bears our tags",
+        (
+            "reads:Ec2Reads.being_copied",
+            'if s["SnapshotId"] not in ours',
+            'if s["SnapshotId"] not in ours and our_tags.DEPLOYMENT not in _tag_map(s)',
+        ),
+    ),
+    mutant(
+        "compares the time of an attachment to the fraction of a second",
+        ("writes:Ec2Writes._detach_volume", ".replace(microsecond=0)", ""),
     ),
     # What a record says.
     mutant(

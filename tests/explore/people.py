@@ -4,15 +4,19 @@ EC2 may refuse any of it. Left out are only the deeds that docs/safety.md names 
 """
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
 
 from botocore.exceptions import ClientError
 
-from tests.explore.stage import OPT_IN, Stage
+from park_volumes.aws.reads import volume_of
+from park_volumes.core import tags
+from tests.explore.stage import DEPLOYMENT, OPT_IN, Stage
+from tests.model.answers import volume_answer
 from tests.model.ec2_model import EC2Client
-from tests.model.records import Attachment, Disk, Snapshot, Volume
+from tests.model.records import Attachment, Disk, Volume
 
-MARK = "park-volumes:mark"
-PLACE = "park-volumes:place"
+MARK, PLACE = tags.MARK, tags.TARGET
 STAYING = ("/dev/sdy", "/dev/sdz")
 DEVICES = ("/dev/sdf", "/dev/sdg", "/dev/xvda")
 
@@ -73,25 +77,56 @@ def opts_in(stage: Stage, which: int) -> bool:
 
 
 def tags_a_volume(stage: Stage, which: int) -> bool:
-    """A tag of their own, or one of ours: it excludes the volume, or takes it in again, or nobody understands it."""
+    """The tag that excludes the volume, or takes it in again, or that nobody understands."""
     item = _attached(stage, which)
     if item is None:
         return False
-    word = ("", "False", ("true", "nein")[which % 2])[which // 4 % 3]
-    tag = {"Key": OPT_IN, "Value": word} if word else {"Key": "owner", "Value": str(which)}
-    stage.person.create_tags(Resources=[item.volume_id], Tags=[tag])
-    if word:
-        stage.protected.pop(item.volume_id, None)
-    if word in ("False", "nein"):
+    word = ("False", ("true", "nein")[which % 2])[which // 4 % 2]
+    _write(stage, item.volume_id, {OPT_IN: word})
+    stage.protected.pop(item.volume_id, None)
+    if word != "true":
         stage.protected[item.volume_id] = stage.world.clock.now
     stage.free_to_change.add(item.device)
     stage.excuses.append(f"{item.device} was tagged")
     return True
 
 
+def retags_a_volume(stage: Stage, which: int) -> bool:
+    """Gives a volume of the instance, attached or on its way, a tag, or takes one off: so it comes back."""
+    volume = _of_instance(stage, which)
+    if volume is None:
+        return False
+    own = tags.owner_tags(volume.tags)
+    if which % 3 == 0 and own:
+        stage.person.delete_tags(Resources=[volume.id], Tags=[{"Key": min(own)}])
+        own.pop(min(own))
+    else:
+        own |= {"owner": str(which)}
+        _write(stage, volume.id, own)
+    stage.change(volume, lambda look: look._replace(tags=tuple(sorted(own.items()))))
+    return True
+
+
+def modifies_a_volume(stage: Stage, which: int) -> bool:
+    """Enlarges a volume of the instance, or makes it another kind or a faster one: so it comes back."""
+    volume = _of_instance(stage, which)
+    if volume is None:
+        return False
+    wanted: list[dict[str, Any]] = [
+        {"Size": volume.size + 10},
+        {"VolumeType": "gp3", "Iops": 6000, "Throughput": 500},
+        {"Size": volume.size + 1, "VolumeType": "gp2"},
+    ]
+    stage.person.modify_volume(VolumeId=volume.id, **wanted[which // 4 % 3])
+    modification = stage.world.modifications.get(volume.id)
+    made = modification.target._asdict() if modification else {}
+    stage.change(volume, lambda look: look._replace(**made), after=stage.world.durations.modify)
+    return True
+
+
 def deletes_a_snapshot(stage: Stage, which: int) -> bool:
     """One that is not locked, as a script does that cleans up; or a locked one, on purpose, while parked."""
-    found: list[Snapshot] = [s for s in stage.world.snapshots.current() if s.id not in stage.bystanders]
+    found = stage.ours()
     if not found:
         return False
     chosen = found[which % len(found)]
@@ -105,7 +140,7 @@ def deletes_a_snapshot(stage: Stage, which: int) -> bool:
 
 def deletes_a_locked_snapshot(stage: Stage, which: int) -> bool:
     """On purpose, whatever its volume is up to. Not promised: random stories leave it out."""
-    found: list[Snapshot] = [s for s in stage.world.snapshots.current() if s.id not in stage.bystanders]
+    found = stage.ours()
     chosen = found[which % len(found)]
     stage.person.unlock_snapshot(SnapshotId=chosen.id)
     stage.person.delete_snapshot(SnapshotId=chosen.id)
@@ -115,11 +150,122 @@ def deletes_a_locked_snapshot(stage: Stage, which: int) -> bool:
 
 def archives_a_snapshot(stage: Stage, which: int) -> bool:
     """One of ours, as a script does that saves money."""
-    found: list[Snapshot] = [s for s in stage.world.snapshots.current() if s.id not in stage.bystanders]
+    found = stage.ours()
     if not found:
         return False
     stage.person.modify_snapshot_tier(SnapshotId=found[which % len(found)].id, StorageTier="archive")
     return True
+
+
+def tags_a_snapshot(stage: Stage, which: int) -> bool:
+    """One of ours, as a cleaner does, or one that sorts by names: no volume may bear such a tag."""
+    found = stage.ours()
+    if not found:
+        return False
+    chosen = found[which % len(found)]
+    own = tags.owner_tags(chosen.tags)
+    key = min(own) if own and which % 3 == 0 else "cleanup"
+    _write(stage, chosen.id, {key: f"on day {which}"})
+    if key in own:
+        stage.fittings.may_lack |= {(device, key) for device in stage.fittings.devices}
+    return True
+
+
+def backs_up(stage: Stage, which: int) -> bool:
+    """A snapshot of their own of a volume of the instance, which is pending for a while."""
+    volume = _of_instance(stage, which)
+    if volume is None:
+        return False
+    made = stage.person.create_snapshot(VolumeId=volume.id, Description="a backup")["SnapshotId"]
+    stage.strangers[made] = stage.of_stranger(made)
+    return True
+
+
+def copies_our_tags(stage: Stage, which: int) -> bool:
+    """All tags of one of our snapshots, to a snapshot that is not ours, best of the same volume; and some more."""
+    ours, others = stage.ours(), [s for s in stage.world.snapshots.current() if s.id in stage.strangers]
+    if not ours or not others:
+        return False
+    chosen = ours[which % len(ours)]
+    to = next((s for s in others if s.volume_id == chosen.volume_id), others[which % len(others)])
+    copied = dict(chosen.tags)
+    if which % 3 == 0:
+        copied |= {tags.INSTANCE: "i-00000000", tags.TERMINATED: "i-00000000 2025-01-01T00:00:00+00:00"}
+    if which % 3 == 1:
+        copied |= tags.tags_of_confirmation(stage.world.clock.time())
+    _write(stage, to.id, copied)
+    stage.strangers[to.id] = stage.of_stranger(to.id)
+    return True
+
+
+def forges_a_record(stage: Stage, which: int) -> bool:
+    """Changes a tag of one of our snapshots: it counts for nothing then, as if it were deleted."""
+    found = stage.ours()
+    if not found:
+        return False
+    chosen = found[which % len(found)]
+    values = [
+        (tags.VOLUME, chosen.tags.get(tags.VOLUME, "").replace("size=", "size=9")),
+        (tags.DEVICE, "/dev/sdf"),
+        (tags.PART, "1/1"),
+        (tags.GENERATION, "0123456789abcdef"),
+    ]
+    forged = dict([values[which // 4 % 4]])
+    if all(chosen.tags.get(key) == value for key, value in forged.items()):
+        return False
+    _write(stage, chosen.id, forged)
+    stage.forged.add(chosen.id)
+    stage.excuses.append("a record was forged")
+    return True
+
+
+def forges_a_mark(stage: Stage, which: int) -> bool:
+    """On a free volume that is not of the instance: as if it were on its way to the root device, or to another one.
+    Or on an attached one of it that has none: as if it were of another attempt, of now or of a future one."""
+    ours, item, now = stage.ours(), _attached(stage, which), stage.world.clock.time()
+    if which % 4 == 3 and item is not None:
+        volume = stage.world.volumes.get(item.volume_id)
+        at = now + timedelta(days=which // 4)
+        written = {MARK: f"{DEPLOYMENT} {stage.instance_id} 0123456789abcdef {now.isoformat()} {at.isoformat()}"}
+        if volume is None or MARK in volume.tags:
+            return False
+        _write(stage, volume.id, written)
+        return True
+    if not ours:
+        return False
+    chosen = ours[which % len(ours)]
+    words = [chosen.tags.get(key, "") for key in (tags.DEPLOYMENT, tags.INSTANCE, tags.GENERATION, tags.LAUNCH_TIME)]
+    written = {
+        MARK: " ".join([*words, now.isoformat()]),
+        PLACE: f"{DEVICES[which % 3]} 0 {chosen.id} true",
+    }
+    volume_id = stage.world.add_volume(Disk(device="", tags=written))
+    stage.strangers[volume_id] = stage.of_stranger(volume_id)
+    stage.theirs.add(volume_id)
+    return True
+
+
+def forges_a_place(stage: Stage, which: int) -> bool:
+    """Another device, and the other end, for a volume on its way."""
+    marked = [v for v in stage.volumes() if MARK in v.tags and v.id not in stage.strangers]
+    if not marked:
+        return False
+    volume = marked[which % len(marked)]
+    stage.homes.setdefault(volume.id, volume.tags.get(PLACE, "").split(" ")[0])
+    _write(stage, volume.id, {PLACE: f"{DEVICES[which % 3]} 0 snap-00000000 {('true', 'false')[which // 3 % 2]}"})
+    return True
+
+
+def _write(stage: Stage, resource_id: str, written: Mapping[str, str]) -> None:
+    stage.person.create_tags(Resources=[resource_id], Tags=[{"Key": k, "Value": v} for k, v in written.items()])
+
+
+def _of_instance(stage: Stage, which: int) -> Volume | None:
+    """A volume that is attached to the instance, or that a pass has detached from it."""
+    for item in stage.instance.devices if stage.instance else ():
+        stage.homes[item.volume_id] = item.device
+    found = [v for v in stage.volumes() if v.id in stage.homes and v.id not in stage.theirs and v.state != "deleting"]
+    return found[which % len(found)] if found else None
 
 
 def deletes_a_volume(stage: Stage, which: int) -> bool:
@@ -158,13 +304,15 @@ def detaches(stage: Stage, which: int) -> bool:
 
 def attaches(stage: Stage, which: int) -> bool:
     """A free volume of theirs, where it was, or elsewhere if it is not in transit."""
-    free = [v for v in stage.volumes() if v.state == "available" and v.id not in stage.bystanders]
+    strangers = {*stage.bystanders, *stage.strangers}
+    free = [v for v in stage.volumes() if v.state == "available" and v.id not in strangers]
     if not free:
         return False
     volume = free[which % len(free)]
     device = DEVICES[which // 4 % 3]
     if MARK in volume.tags:
-        device = volume.tags[PLACE].split(" ")[0] if PLACE in volume.tags else device
+        told = volume.tags[PLACE].split(" ")[0] if PLACE in volume.tags else device
+        device = stage.homes.get(volume.id, told)
     return _attach(stage, volume, device)
 
 
@@ -229,10 +377,10 @@ def _take_back(stage: Stage, volume: Volume) -> None:
 
 def _ran_with(stage: Stage, volume: Volume) -> bool:
     """Whether it is an original that was put back, and with which the instance ran, while the mark is still on it."""
-    tags, instance = volume.tags, stage.instance
-    if MARK not in tags or PLACE not in tags or instance is None or volume.snapshot_id == tags[PLACE].split(" ")[2]:
+    mark = tags.with_mark(volume_of(volume_answer(volume))).mark
+    if mark is None or stage.instance is None or volume.created > mark.at:
         return False
-    return tags[MARK].split(" ")[3] != instance.launch_time.isoformat()
+    return mark.launch_time != stage.instance.launch_time
 
 
 def _may_look_stopped(stage: Stage) -> bool:
@@ -264,6 +412,14 @@ DEEDS: Mapping[str, Callable[[Stage, int], bool]] = {
     "withdraws": withdraws,
     "opts in": opts_in,
     "tags a volume": tags_a_volume,
+    "retags a volume": retags_a_volume,
+    "modifies a volume": modifies_a_volume,
+    "tags a snapshot": tags_a_snapshot,
+    "backs up": backs_up,
+    "copies our tags": copies_our_tags,
+    "forges a record": forges_a_record,
+    "forges a mark": forges_a_mark,
+    "forges a place": forges_a_place,
     "deletes a snapshot": deletes_a_snapshot,
     "deletes a volume": deletes_a_volume,
     "detaches": detaches,

@@ -9,7 +9,7 @@ from park_volumes.core import tags
 from park_volumes.core.facts import Attachment, Volume
 from park_volumes.core.volume_spec import VolumeSpec
 from tests.explore.stage import LAG, OPT_IN, Finding, Stage
-from tests.model.records import Disk, Durations, Rules
+from tests.model.records import AttachTimes, Disk, Durations, Rules
 from tests.model.world import World
 
 KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
@@ -32,13 +32,14 @@ SLOW = Durations(snapshot=400, snapshot_per_gib=2)
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """An instance: its disks, its opt-in, and how fast its EC2 is."""
+    """An instance: its disks, its opt-in, and how fast its EC2 is, and how it tells the time of an attachment."""
 
     name: str
     disks: tuple[Disk, ...]
     opt_in: str = "true"
     durations: Durations = QUICK
     default_key: str | None = None
+    attach_times: AttachTimes = "whole seconds"
 
 
 SHAPES: Mapping[str, Shape] = {
@@ -46,9 +47,9 @@ SHAPES: Mapping[str, Shape] = {
     for s in (
         Shape(name="one volume", disks=(ROOT,)),
         Shape(name="two volumes", disks=(ROOT, DATA[0])),
-        Shape(name="four volumes", disks=(ROOT, *DATA)),
+        Shape(name="four volumes", disks=(ROOT, *DATA), attach_times="milliseconds"),
         Shape(name="root only", disks=(ROOT, DATA[0]), opt_in=" Root"),
-        Shape(name="an excluded volume", disks=(ROOT, DATA[0], EXCLUDED, KNOWN)),
+        Shape(name="an excluded volume", disks=(ROOT, DATA[0], EXCLUDED, KNOWN), attach_times="missing"),
         Shape(name="two encrypted volumes, slowly", disks=ENCRYPTED, durations=SLOW, default_key=KEY[:-1] + "6"),
     )
 }
@@ -78,7 +79,8 @@ BEFORE = {"half restored": "parked"}
 
 def launch(shape: Shape) -> Stage:
     """The instance, running for an hour; beside it one that is not opted in, and a snapshot of another deployment."""
-    world = World(durations=shape.durations, rules=Rules(hydration=1800, default_key=shape.default_key))
+    rules = Rules(hydration=1800, default_key=shape.default_key, attach_times=shape.attach_times)
+    world = World(durations=shape.durations, rules=rules)
     instance_id = world.launch(*shape.disks, tags={OPT_IN: shape.opt_in, "Name": "db"})
     other = world.launch(Disk(device="/dev/xvda"), state="stopped")
     instance = world.instances.get(other)

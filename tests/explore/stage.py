@@ -25,11 +25,13 @@ from park_volumes.run.execute import Result
 from park_volumes.run.observe import observe, observe_fleet, park_sweep
 from park_volumes.run.park_pass import ParkPass
 from park_volumes.run.start_pass import StartPass
+from tests.explore.fittings import Change, Fittings
 from tests.explore.transitions import Actor, Witness, in_words, is_in_table
 from tests.model import judge
 from tests.model.ec2_model import EC2Client
 from tests.model.faults import FALLS_BACK, Call, Fault, ProcessDied
-from tests.model.records import Content, Instance, Volume
+from tests.model.judge import Fitting
+from tests.model.records import Content, Instance, Snapshot, Volume
 from tests.model.world import World
 
 DEPLOYMENT = "pv"
@@ -212,7 +214,9 @@ class Stage:
 
     ``fittings`` is what each device must be like after a start. ``excuses`` are the deeds after which the product may
     refuse to go on; without one, it must come to a rest in which nothing is refused. ``fixed`` are the volumes that are
-    not to be parked, by device; ``protected`` since when a volume has a word that protects it. ``seen`` counts what was
+    not to be parked, by device; ``protected`` since when a volume has a word that protects it. ``homes`` are the
+    devices at which volumes were last, and ``places`` those at which passes marked them. ``strangers`` are the snapshots and volumes that people made, with our tags on them or not:
+    nobody may touch them. ``forged`` are our snapshots whose tags somebody has changed. ``seen`` counts what was
     covered.
     """
 
@@ -222,7 +226,11 @@ class Stage:
         self.bystanders = bystanders
         self.named = (instance_id, *(b for b in bystanders if b.startswith("i-")))
         self.before = {i: world.find(i) for i in bystanders}
-        self.fittings = judge.fittings(world, instance_id)
+        self.fittings = Fittings(judge.fittings(world, instance_id))
+        self.homes: dict[str, str] = {}
+        self.places: dict[str, str] = {}
+        self.strangers: dict[str, Any] = {}
+        self.forged: set[str] = set()
         self.excuses: list[str] = []
         self.free_to_change: set[str] = set()
         self.fixed: dict[str, str] = {}
@@ -247,7 +255,9 @@ class Stage:
         other.world = self.world.clone()
         other.instance_id, other.bystanders, other.before = self.instance_id, self.bystanders, self.before
         other.named = self.named
-        other.fittings, other.excuses = self.fittings, self.excuses.copy()
+        other.fittings, other.excuses = self.fittings.clone(), self.excuses.copy()
+        other.homes, other.places = self.homes.copy(), self.places.copy()
+        other.strangers, other.forged = self.strangers.copy(), self.forged.copy()
         other.free_to_change, other.theirs = self.free_to_change.copy(), self.theirs.copy()
         other.withdrawn, other.fixed, other.asked = self.withdrawn, self.fixed, self.asked
         other.protected = self.protected.copy()
@@ -322,6 +332,11 @@ class Stage:
             self._check_consent(process, operation, params)
             self._check_protection(process, operation, params)
             self._check_start_request(process, operation, params)
+            self._check_place(process, operation, params)
+            if operation == "DetachVolume":
+                self.homes[params["VolumeId"]] = params["Device"]
+            if operation == "DeleteVolume":
+                self._check_deletion(process, params["VolumeId"])
 
     def _after_call(self, operation: str, params: Mapping[str, Any]) -> None:
         if _reads(operation, params):
@@ -381,7 +396,36 @@ class Stage:
             if pending and not self.excuses:
                 raise Finding(f"{process.name} parks {instance.id}, which was asked to start and did not yet.")
 
-    # What people lay aside.
+    def _check_place(self, process: Process, operation: str, params: Mapping[str, Any]) -> None:
+        """A volume is attached again only where a pass found it when it marked it."""
+        written = {t["Key"]: t["Value"] for t in params["Tags"]} if operation == "CreateTags" else {}
+        if tags.TARGET in written:
+            self.places |= {i: written[tags.TARGET].split(" ")[0] for i in params["Resources"]}
+        place = self.places.get(params.get("VolumeId", ""))
+        if operation == "AttachVolume" and place and place != params["Device"]:
+            raise Finding(f"{process.name} attaches {params['VolumeId']} at {params['Device']}, and not at {place}.")
+
+    def _check_deletion(self, process: Process, volume_id: str) -> None:
+        """Nobody deletes a volume at which others are known to be at work, and it comes back as it was seen."""
+        now, seen_since = self.world.clock.now, process.began - (LAG if self.world.lag else 0)
+        copied = [s for s in self.world.snapshots_of(volume_id) if s.id in self.strangers and s.state == "pending"]
+        if any(s.started < seen_since for s in copied):
+            raise Finding(f"{process.name} deletes {volume_id}, of which somebody's snapshot is pending.")
+        modification = self.world.modifications.get(volume_id)
+        if modification and modification.ended is None and modification.started < seen_since:
+            raise Finding(f"{process.name} deletes {volume_id}, which is being modified.")
+        volume, device = self.world.volumes.get(volume_id), self.homes.get(volume_id)
+        if volume and not volume.attachments and volume.state == "available" and device in self.fittings.devices:
+            self.fittings.deleted(device, now, seen_since)
+
+    # What people change, and lay aside.
+
+    def change(self, volume: Volume, change: Change, *, after: float = 0.0) -> None:
+        """The owner is about to change a volume of the instance, and expects that to come back."""
+        device = self.homes.get(volume.id)
+        if device in self.fittings.devices and device not in self.free_to_change:
+            self.fittings.restored_as(device, lambda look: _as_it_is(look, volume))
+            self.fittings.change(device, change, self.world.clock.now, after=after)
 
     def lay_aside(self, device: str, content: Content) -> None:
         """The device may be there at the next start, with exactly these bytes, or not; they must be kept anyway.
@@ -416,6 +460,19 @@ class Stage:
         for resource_id, before in self.before.items():
             if (after := self.world.find(resource_id)) != before:
                 raise Finding(f"{resource_id} is nobody's business, and yet {before} has become {after}.")
+        for resource_id, before in self.strangers.items():
+            if (after := self.of_stranger(resource_id)) != before:
+                raise Finding(f"{resource_id} is a stranger's, and yet {before} has become {after}.")
+
+    def of_stranger(self, resource_id: str) -> Any:
+        """What of a stranger's snapshot or volume may not change."""
+        record = self.world.find(resource_id)
+        return record and (record.tags, getattr(record, "lock", None), getattr(record, "attachments", ()))
+
+    def ours(self) -> list[Snapshot]:
+        """Our snapshots, whatever else bears our tags."""
+        every = self.world.snapshots.current()
+        return [s for s in every if s.id not in self.bystanders and s.id not in self.strangers]
 
     def decisions(self) -> tuple[Decision, Decision]:
         """What each side would decide, seeing everything as it is."""
@@ -492,8 +549,7 @@ class Stage:
         """While EC2 shows that the instance was terminated, that is written on every snapshot of it."""
         if self.instance is None or self.state != "terminated":
             return
-        ours = [s for s in self.world.snapshots.current() if s.tags.get(tags.DEPLOYMENT) == DEPLOYMENT]
-        if forgotten := [s.id for s in ours if tags.TERMINATED not in s.tags]:
+        if forgotten := [s.id for s in self.ours() if tags.TERMINATED not in s.tags and s.id not in self.forged]:
             raise Finding(f"{self.instance.id} was terminated, and {', '.join(forgotten)} does not say so.")
 
     def _judge_leftovers(self) -> None:
@@ -509,12 +565,14 @@ class Stage:
                 raise Finding(f"{v.id} keeps its mark for ever. {self._situation()}")
 
     def _judge_fittings(self) -> None:
-        now = judge.fittings(self.world, self.instance_id)
-        for device, fitting in self.fittings.items():
-            without_record = "a snapshot was deleted" in self.excuses  # nothing else proves that it may end with it
-            allowed = (fitting, fitting._replace(delete_on_termination=False)) if without_record else (fitting,)
-            if device not in self.free_to_change and now.get(device) not in allowed:
-                raise Finding(f"{device} comes back as {now.get(device)}, and was {fitting}.")
+        there = judge.fittings(self.world, self.instance_id)
+        without_record = {"a snapshot was deleted", "a record was forged"} & set(self.excuses)
+        for device in self.fittings.devices:
+            allowed = self.fittings.allowed(device, self.world.clock.now)
+            if without_record:  # nothing else proves that it may end with the instance
+                allowed += [fitting._replace(delete_on_termination=False) for fitting in allowed]
+            if device not in self.free_to_change and there.get(device) not in allowed:
+                raise Finding(f"{device} comes back as {there.get(device)}, and was {allowed[0]}.")
 
     def start_up(self) -> None:
         """Somebody asks for a start: it brings everything back, or refuses in words and changes nothing."""
@@ -543,9 +601,9 @@ class Stage:
         """A day later the superseded snapshots are discarded, and with that the traces are gone."""
         self.wait(RETENTION.total_seconds() + LAG)
         self.converge()
-        ours = [s.id for s in self.world.snapshots.current() if s.tags.get("park-volumes:deployment") == DEPLOYMENT]
+        ours = ", ".join(s.id for s in self.ours())
         if ours and not self.excuses and self.state == "running":
-            raise Finding(f"{', '.join(ours)} is superseded and never discarded. {self._situation()}")
+            raise Finding(f"{ours} is superseded and never discarded. {self._situation()}")
 
     def fingerprint(self) -> int:
         """A hash of all that the future depends on. Ids and fingerprints of content count by their order only."""
@@ -581,6 +639,13 @@ class Stage:
             f"{self.state}; park: {to_park.reason} {[len(s) for s in to_park.steps]}; "
             f"start: {to_start.reason}; volumes: {volumes}; excuses: {self.excuses}"
         )
+
+
+def _as_it_is(look: Fitting, volume: Volume) -> Fitting:
+    """The look of a volume now, but for how it is attached."""
+    v, own = volume, tags.owner_tags(volume.tags)
+    now = look._replace(size=v.size, type=v.type, iops=v.iops, throughput=v.throughput)
+    return now._replace(tags=tuple(sorted(own.items())))
 
 
 def _reads(operation: str, params: Mapping[str, Any]) -> bool:

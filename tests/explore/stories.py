@@ -504,10 +504,104 @@ STORIES: Mapping[str, Story] = {
         "person shuts down 3",
         lag=Lag(60.0, seed=44565005),
     ),
+    "a volume that is modified and tagged after its snapshot comes back as it was when it was deleted": story(
+        "two volumes", "copied", "person modifies a volume 0", "person retags a volume 1"
+    ),
+    "a volume that is modified and tagged during the lock comes back as it was when it was deleted": story(
+        "two volumes", "locked", "person modifies a volume 4", "person retags a volume 1", "begin settle", "finish a"
+    ),
+    "a root volume that is tagged during the lock comes back as it was when it was deleted": story(
+        "one volume", "locked", "person retags a volume 1", "begin park", "finish a", "wait 185"
+    ),
+    "a data volume that is modified and tagged after the commit comes back as it was when it was deleted": story(
+        "two volumes", "committed", "person modifies a volume 0", "wait 400", "person retags a volume 1"
+    ),
+    "a data volume that is changed after the commit, and changed back, comes back as it was": story(
+        "two volumes",
+        "committed",
+        "person retags a volume 1",
+        *("wait 61", "begin park", "finish a") * 3,
+        "person retags a volume 4",
+        *("wait 61", "begin park", "finish a") * 3,
+        "person retags a volume 1",
+    ),
+    "a backup that bears our tags is not the copy of a volume": story(
+        "one volume",
+        "running",
+        "person backs up 0",
+        "wait 61",
+        "person stops",
+        "wait 125",
+        "begin park",
+        "finish a",
+        "person copies our tags 2",
+        "begin park",
+        "finish a",
+    ),
+    "a backup that is pending is waited for": story(
+        "one volume", "stopped", "person backs up 0", "begin park", "finish a", "wait 61", "person backs up 0"
+    ),
+    "a backup that is pending at the commit is waited for": story(
+        "two encrypted volumes, slowly",
+        "locked",
+        "person backs up 0",
+        "person backs up 1",
+        "wait 61",
+        "begin park",
+        "finish a",
+    ),
+    "a backup that is pending and bears our tags is waited for": story(
+        "two encrypted volumes, slowly",
+        "locked",
+        "person backs up 0",
+        "person copies our tags 2",
+        "wait 61",
+        "begin park",
+        "finish a",
+    ),
+    "a modification that is not finished is waited for before its volume is deleted": story(
+        "two volumes",
+        "committed",
+        "person modifies a volume 0",
+        *("wait 20", "begin park", "finish a") * 2,
+        "wait 185",
+        "begin park",
+        "finish a",
+    ),
+    "what a cleaner writes on a parked snapshot never reaches a volume": story(
+        "two volumes", "parked", "person tags a snapshot 1", "person tags a snapshot 2"
+    ),
+    "a record that somebody changed is none": story("two volumes", "parked", "person forges a record 0"),
+    "a record that somebody wrote on a snapshot of another volume is none": story(
+        "two volumes", "parked", "person backs up 0", "person forges a record 5"
+    ),
+    "a foreign volume with a mark and a place is left alone": story(
+        "two volumes", "parked", "person forges a mark 2", "begin start", "finish a"
+    ),
+    "a foreign volume with a mark and a place is left alone while the volumes are put back": story(
+        "two volumes", "locked", "person forges a mark 2", "person forges a mark 0", "begin start", "finish a"
+    ),
+    "a mark that nobody of us wrote comes off again": story(
+        "two volumes", "running again", "person forges a mark 3", "person forges a mark 10"
+    ),
+    "a mark of the future comes off again": story("one volume", "running again", "person forges a mark 7"),
+    "a place that somebody wrote on a volume is not followed": story(
+        "two volumes",
+        "locked",
+        "person detaches 0",
+        "wait 1",
+        "person forges a place 1",
+        "begin start",
+        "finish a",
+    ),
+    "an end that somebody wrote on a volume is not followed": story(
+        "two volumes", "locked", "person forges a place 0", "person forges a place 1", "begin start", "finish a"
+    ),
 }
 
 TRANSITIONS: tuple[Story, ...] = (
     story("two volumes", "locked", "person deletes a locked snapshot 0"),
+    story("one volume", "locked", "person deletes a locked snapshot 0"),
     story("two volumes", "committed", "person deletes a locked snapshot 0"),
     story("two volumes", "copied", "begin park", "go a 13", "wait 1", "person terminates"),
     story("one volume", "copied", "begin park", "go a 11", "wait 1", "finish a"),
@@ -531,5 +625,7 @@ TRANSITIONS: tuple[Story, ...] = (
     story("one volume", "parked", "person terminates"),
     story("two volumes", "half restored", "person deletes a locked snapshot 0"),
     story("one volume", "half restored", "person terminates"),
+    story("one volume", "copied", "begin park", "go a 11", "wait 1", "person deletes a locked snapshot 0"),
+    story("two volumes", "locked", "wait 5", "begin park", "go a 8", "person retags a volume 2", "finish a"),
 )
 """Stories of transitions that random ones hardly ever see."""

@@ -90,18 +90,43 @@ def _time_passes(chance: Random, _: bool) -> Iterator[Deed]:
 
 
 def _person_acts(chance: Random, calm: bool) -> Iterator[Deed]:
-    deeds, weights = (CALM, (4, 4, 1)) if calm else (tuple(people.DEEDS), WEIGHTS)
-    deed = chance.choices(deeds, weights)[0]
+    weights = CALM if calm else WEIGHTS
+    deed = chance.choices(tuple(weights), tuple(weights.values()))[0]
     yield Deed("person", deed, chance.randrange(12))
     if deed == "detaches" and chance.random() < 0.7:
         yield Deed("wait", "", 1)
         yield Deed("person", chance.choice(AFTER_DETACHING), chance.randrange(12))
+    if deed == "backs up" and chance.random() < 0.7:
+        yield Deed("person", "copies our tags", chance.randrange(12))
 
 
-WEIGHTS = (5, 5, 1, 0.2, 0.6, 0.6, 0.7, 0.8, 0.2, 3, 1, 0.7, 0.2, 0.5, 0)
-"""Of the deeds of people, in their order."""
+WEIGHTS = {
+    "starts": 5,
+    "stops": 5,
+    "shuts down": 1,
+    "terminates": 0.2,
+    "withdraws": 0.6,
+    "opts in": 0.6,
+    "tags a volume": 0.7,
+    "retags a volume": 1.5,
+    "modifies a volume": 1.5,
+    "tags a snapshot": 0.7,
+    "backs up": 0.7,
+    "copies our tags": 0.5,
+    "forges a record": 0.4,
+    "forges a mark": 0.4,
+    "forges a place": 0.4,
+    "deletes a snapshot": 0.8,
+    "deletes a volume": 0.2,
+    "detaches": 3,
+    "attaches": 1,
+    "attaches another": 0.7,
+    "lends": 0.2,
+    "archives a snapshot": 0.5,
+}
+"""How often people do what. Left out is what docs/safety.md does not promise anything about."""
 AFTER_DETACHING = ("attaches", "attaches", "attaches another", "lends", "lends", "deletes a volume", "starts")
-CALM = ("starts", "stops", "shuts down")
+CALM = {"starts": 4, "stops": 4, "shuts down": 1}
 
 
 def tell(story: Story, seen: Counter[str], log: list[str] | None = None) -> None:

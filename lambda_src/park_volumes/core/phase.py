@@ -114,7 +114,8 @@ class Row:
 
 TERMINATE = {Phase.CHANGING: "terminate it"}
 ATTACH = {Phase.WHOLE: "attach a root volume of their own"}
-DELETE = {Phase.BROKEN: "delete a snapshot"}
+DELETE = {Phase.BROKEN: "delete a snapshot, or change its record"}
+DELETE_ROOT = {Phase.BROKEN: "delete the snapshot of the root volume, or change its record"}
 DETACH = dict.fromkeys((Phase.COMMITTED, Phase.RESTORING, Phase.PARKED), "detach a root volume of their own again")
 
 PHASES = (
@@ -166,7 +167,7 @@ PHASES = (
             Phase.WHOLE: "the root volume is put back",
             Phase.COMMITTED: "a pass that has not seen the change deletes the root volume",
         },
-        people=DELETE | TERMINATE,
+        people=DELETE_ROOT | TERMINATE,
     ),
     Row(
         phase=Phase.LOCKED,
@@ -175,7 +176,7 @@ PHASES = (
         park_side="waits for one lock period, then deletes the root volume, which is the commit",
         wanted_start="puts the volumes back",
         leads_to={Phase.COMMITTED: "the root volume is deleted", Phase.WHOLE: "it is put back"},
-        people={Phase.LOCK_VOID: "delete a snapshot, or change a volume"} | TERMINATE,
+        people={Phase.LOCK_VOID: "delete another snapshot, or change a volume"} | DELETE_ROOT | TERMINATE,
     ),
     Row(
         phase=Phase.BROKEN,

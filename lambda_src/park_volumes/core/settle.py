@@ -53,8 +53,9 @@ def set_flags(seen: Observation, flags: Mapping[str, bool]) -> Stage:
 
 
 def unmark(over: Sequence[Volume], settings: Settings, now: datetime) -> Stage:
-    """Remove the marks that are old enough, each with one call for all volumes that have it."""
-    old = {v.mark for v in over if v.mark and now > v.mark.at + settings.settle_period}
+    """Remove the marks that are old enough, or of a future that no pass has seen, each with one call for all volumes
+    that have it."""
+    old = {v.mark for v in over if v.mark and abs(now - v.mark.at) > settings.settle_period}
     return tuple(
         UnmarkVolumes(volume_ids=tuple(v.id for v in over if v.mark == mark), mark=mark)
         for mark in sorted(old, key=lambda mark: mark.at)
