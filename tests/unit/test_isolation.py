@@ -23,7 +23,7 @@ from park_volumes.run.observe import observe_fleet, park_sweep, start_sweep
 from tests.model.faults import Fault, ProcessDied, at_operation
 from tests.unit import facts
 from tests.unit.facts import ID, NOW, OTHER, SETTINGS
-from tests.unit.functions import REMINDER, SWEEP, Functions, start_requested, state_change
+from tests.unit.functions import REMINDER, SWEEP, Functions, failed_start, start_requested, state_change
 from tests.unit.passes import Stand
 from tests.unit.test_cli import Laptop
 from tests.unit.test_park_handler import logged, look_again
@@ -173,6 +173,13 @@ class TestAStartPass:
             functions.start(start_requested(*parked.ids))
         assert stand.instance(parked.good).state == "pending"
         assert functions.reported() == [("Start Failed", parked.bad)]
+
+    def test_after_a_call_that_ec2_refused_elsewhere_fails_with_that_instance(
+        self, stand: Stand, functions: Functions, parked: Pair
+    ) -> None:
+        with pytest.raises(Exception, match=f"^{parked.bad} could not continue: {parked.bad} could not be handled"):
+            functions.start(failed_start(*parked.ids, at=stand.clock.now()))
+        assert stand.instance(parked.good).state == "pending"
 
     def test_of_a_caller_is_502_in_words(self, functions: Functions, parked: Pair) -> None:
         reply = functions.post(parked.bad, "start")

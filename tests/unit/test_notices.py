@@ -156,6 +156,13 @@ class TestEvents:
         assert strict.sizes == [2, 2, 1]
         assert all(json.loads(e["Detail"])["what"] == "x" * 100_000 for e in strict.entries)
 
+    @pytest.mark.parametrize(("longer", "sizes"), [(0, [2]), (1, [1, 1])])
+    def test_use_all_the_room_there_is(self, longer: int, sizes: list[int]) -> None:
+        one: Any = {"Source": "s", "DetailType": "t", "Detail": "x" * (LIMIT // 2 - 3), "Resources": ["r"]}
+        other: Any = one | {"Detail": one["Detail"] + "x" * longer}
+
+        assert [len(some) for some in calls([one, other])] == sizes
+
     def test_that_are_too_long_alone_tell_the_beginning(self, strict: Strict) -> None:
         """A letter of Korean takes six bytes in JSON, and an emoji twelve."""
         ids = tuple(f"snap-{n:017x}" for n in range(12_000))
