@@ -67,7 +67,7 @@ data "aws_iam_policy_document" "common" {
     sid       = "Look"
     resources = ["*"]
     actions = concat(
-      ["ec2:DescribeInstances", "ec2:DescribeSnapshots", "ec2:DescribeVolumes"],
+      ["ec2:DescribeInstances", "ec2:DescribeSnapshots", "ec2:DescribeVolumes", "ec2:DescribeVolumesModifications"],
       ["ec2:DescribeLockedSnapshots"],
       each.key == "start" || local.archives ? ["ec2:DescribeSnapshotTierStatus"] : [],
     )

@@ -292,8 +292,8 @@ class Bus:
     def __init__(self, simulation: Simulation, rules: Sequence[Rule]) -> None:
         self.simulation = simulation
         self.rules = rules
-        self.on = True
-        """Whether the schedules go on; the patterns always do."""
+        self.silent = frozenset[str]()
+        """The names of the rules whose schedules stand still; the patterns always go on."""
         simulation.on_event = self._route
         for rule in rules:
             if rule.every is not None:
@@ -308,10 +308,15 @@ class Bus:
         for target in rule.targets:
             self.simulation.at(self.simulation.now + EVENT_SECONDS, lambda target=target: target(body))  # type: ignore[misc]
 
+    def sweep(self, name: str) -> None:
+        """One event of this schedule, now."""
+        (rule,) = (r for r in self.rules if r.name == name)
+        self._deliver(rule, SWEEP | {"resources": [f"{RULES}-{name}"]})
+
     def _schedule(self, rule: Rule, every: float) -> None:
         def due() -> None:
-            if self.on:
-                self._deliver(rule, SWEEP | {"resources": [f"{RULES}-{rule.name}"]})
+            if rule.name not in self.silent:
+                self.sweep(rule.name)
             self._schedule(rule, every)
 
         self.simulation.at(self.simulation.now + every, due)

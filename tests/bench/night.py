@@ -1,16 +1,25 @@
-"""A night in which instances are stopped and parked, without the sweeps, which have a budget of their own."""
+"""A night in which instances are stopped and parked, without the sweeps of the park side, which have a budget of their
+own. Those of the start side go on: they try the way back."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from park_volumes.core import tags
 from tests.bench.deployed import Deployment, Module, on_the_clock
 from tests.bench.scenario import DURATIONS, Fleet
 from tests.model import judge
 from tests.model.records import Disk, Durations
 
+MINUTE = 60
 OTHERS = Disk(device="", size=8, tags={"Name": "somebody else's"})
+
+
+def _somebody_asks(fleet: Fleet) -> bool:
+    """Whether marks ask for a verdict. Otherwise a sweep of the start side finds nothing, and has its own budget."""
+    answered = any(tags.WAY_BACK in s.tags for s in fleet.world.snapshots.current())
+    return not answered and any(tags.MARK in v.tags for v in fleet.world.volumes.current())
 
 
 @contextmanager
@@ -31,9 +40,13 @@ def parked(
         fleet.world.add_snapshot(size=8, tags={"Name": "somebody else's"})
         fleet.world.add_volume(OTHERS)
     with deployed(fleet) as deployment:
-        deployment.bus.on = False
+        deployment.bus.silent = frozenset({"sweep", "reminder", "line"})
         fleet.stop(within=within)
-        fleet.until_parked(1800 + within, but=foreign)
+        while fleet.volumes_left() > foreign and fleet.seconds < 1800 + within:
+            fleet.simulation.run(seconds=MINUTE / 2)
+            if _somebody_asks(fleet):
+                deployment.bus.sweep("line")
+            fleet.simulation.run(seconds=MINUTE / 2)
     assert fleet.left() == 0
     assert judge.problems(fleet.world) == []
     return deployment

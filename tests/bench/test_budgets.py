@@ -44,21 +44,29 @@ def hundred() -> Deployment:
 
 class TestAPark:
     def test_of_one_volume_takes_five_changing_calls_and_a_share_of_the_confirmation(self, hundred: Deployment) -> None:
+        """All look alike to a policy: for one of them it is tried whether it may be detached and deleted."""
         calls = park_calls(hundred).calls
 
         assert {name: n for name, n in calls.items() if not name.startswith("Describe") and name != "CreateTags"} == {
             "CreateSnapshot": 100,
             "LockSnapshot": 100,
-            "DetachVolume": 100,
-            "DeleteVolume": 100,
+            "DetachVolume": 100 + 1,
+            "DeleteVolume": 100 + 1,
         }
-        assert calls["CreateTags"] <= 100 + ceil(100 / 25)
+        assert calls["CreateTags"] <= 100 + 1 + ceil(100 / 25)
 
-    def test_takes_a_fifth_of_a_describing_call_in_a_batch_of_a_hundred(self, hundred: Deployment) -> None:
-        assert park_calls(hundred).describing <= 0.2 * 100
+    def test_takes_less_than_a_third_of_a_describing_call_in_a_batch_of_a_hundred(self, hundred: Deployment) -> None:
+        assert park_calls(hundred).describing <= 0.32 * 100
 
-    def test_costs_nothing_on_the_other_side(self, hundred: Deployment) -> None:
-        assert hundred.calls["start"].calls == {}
+    def test_costs_the_other_side_a_trial_for_all_that_look_alike(self, hundred: Deployment) -> None:
+        calls = hundred.calls["start"].calls
+
+        assert {name: n for name, n in calls.items() if not name.startswith("Describe")} == {
+            "CreateVolume": 1,
+            "AttachVolume": 1,
+            "StartInstances": 1,
+            "CreateTags": 1,
+        }
 
     def test_does_not_cost_more_with_a_hundred_thousand_snapshots_and_volumes_of_others_around(
         self, hundred: Deployment
@@ -107,7 +115,7 @@ def started(volumes: int) -> Started:
             seconds.append(deployment.simulation.now - asked)
 
     world.on_answer = note
-    deployment.bus.on = True
+    deployment.bus.silent = frozenset()
     with on_the_clock(deployment.simulation, deployment.module), calls_take_no_time():
         deployment.functions["start"].invoke_later(url_event("POST", path_of(instance.id, "start")))
         deployment.simulation.run(seconds=120)
@@ -149,11 +157,11 @@ def describing(calls: Mapping[str, int]) -> int:
 
 
 @pytest.mark.parametrize("instances", [1, 100])
-def test_a_park_is_billed_a_fiftieth_of_what_waiting_for_a_snapshot_of_ten_minutes_is(instances: int) -> None:
+def test_a_park_is_billed_a_thirtieth_of_what_waiting_for_a_snapshot_of_ten_minutes_is(instances: int) -> None:
     ours = parked(instances, 2, durations=TEN_MINUTES)
     waiters = compare(WAITERS, 1, 2, durations=TEN_MINUTES)
 
-    assert spent(ours).billed_seconds / instances <= 0.02 * waiters.park_billed_ms / 1000
+    assert spent(ours).billed_seconds / instances <= waiters.park_billed_ms / 1000 / 30
 
 
 def test_a_park_costs_the_same_in_a_large_account() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 
 from tests.local_aws.client import LocalAws
+from tests.model.policies import Deny, tagged
 from tests.support.fleet import PATIENCE, Disk, Fleet, Picture
 from tests.support.url import Answer, FunctionUrl
 
@@ -19,6 +20,9 @@ EVERY = 5
 STAYING = {"/dev/sdg", "/dev/sdh"}
 """Of the instance "excluded": where its owner says no, and where Kubernetes knows the volume by its id."""
 BOTH = (Disk(tags={"Name": "root"}), DATA)
+
+
+LICENSE = "arn:aws:license-manager:us-east-1:123456789012:license-configuration:lic-0123456789abcdef0123456789abcdef"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +50,8 @@ class Stops:
         with ThreadPoolExecutor(4) as pool:
             self.ids = dict(zip(self.kinds, pool.map(self._launch, self.kinds), strict=True))
         self.aws.set_instance(self.ids["spot"], lifecycle="spot")
+        self.aws.set_instance(self.ids["guest"], licenses=[LICENSE])
+        self.aws.deny(Deny(actions=("DeleteVolume",), when=tagged("DoNotDelete")))
         self.before: dict[str, Picture] = {}
         self.volumes_before: dict[str, list[str]] = {}
         self.put_back: Answer | None = None
@@ -65,7 +71,7 @@ class Stops:
             self.volumes_before[name] = self.fleet.volume_ids(instance_id)
         self.aws.drop_events(event="stopped", resource=self.ids["unheard"], count=9)
         self.aws.double_events(event="stopped", resource=self.ids["doubled"], count=9)
-        self.aws.fail_snapshot(volume=self.volumes_before["unlucky"][0])
+        self.aws.fail_snapshot(volume=self.volumes_before["unlucky"][0], count=99)
         self.aws.guest_shutdown(self.ids["guest"])
         self._ask_too_early(url)
         by_api = [i for name, i in self.ids.items() if name not in {"guest", "running", "hasty"}]
@@ -121,6 +127,9 @@ def _kinds(key: str) -> dict[str, Kind]:
         "guest": Kind(disks=BOTH, opt_in=" TRUE "),
         "root only": Kind(disks=BOTH, opt_in="Root"),
         "excluded": Kind(disks=(*BOTH, kept, known)),
+        "guarded": Kind(
+            disks=(Disk(), Disk(device="/dev/sdf", size=20, tags={"DoNotDelete": "yes"})), ends="needs attention"
+        ),
         "unheard": Kind(disks=BOTH),
         "doubled": Kind(disks=BOTH),
         "crowd": Kind(disks=BOTH),

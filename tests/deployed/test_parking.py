@@ -117,6 +117,17 @@ def test_an_instance_that_must_not_be_parked_is_refused_with_the_reason(stopped:
     assert "Spot Instance" in stopped.show(url, "spot")["detail"]
 
 
+def test_an_instance_of_which_a_volume_may_not_be_deleted_keeps_all_of_them(stopped: Stops, url: FunctionUrl) -> None:
+    told = stopped.show(url, "guarded")
+    data = stopped.volumes_before["guarded"][1]
+
+    assert differences(stopped.before["guarded"], stopped.fleet.picture(stopped.ids["guarded"])) == []
+    assert told["state"] == "needs attention"
+    assert "DeleteVolume is denied" in told["detail"]
+    assert data in told["detail"]
+    assert "not authorized to perform" in told["detail"]
+
+
 def test_an_instance_that_runs_is_left_alone(stopped: Stops) -> None:
     assert differences(stopped.before["running"], stopped.fleet.picture(stopped.ids["running"])) == []
 

@@ -216,8 +216,8 @@ class Stage:
     refuse to go on; without one, it must come to a rest in which nothing is refused. ``fixed`` are the volumes that are
     not to be parked, by device; ``protected`` since when a volume has a word that protects it. ``homes`` are the
     devices at which volumes were last, and ``places`` those at which passes marked them. ``strangers`` are the
-    snapshots and volumes that people made, with our tags on them or not: nobody may touch them. ``forged`` are our snapshots whose tags somebody has changed. ``seen`` counts what was
-    covered.
+    snapshots and volumes that people made, with our tags on them or not: nobody may touch them. ``forged`` are our
+    snapshots whose tags somebody has changed. ``seen`` counts what was covered.
     """
 
     def __init__(self, world: World, instance_id: str, bystanders: Sequence[str], seen: Counter[str]) -> None:

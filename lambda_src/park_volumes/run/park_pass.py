@@ -1,8 +1,9 @@
 """A pass of the park side: one look at the instances that a batch names, and the next steps for each."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, MutableMapping
+from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import partial
 from itertools import zip_longest
 
@@ -10,11 +11,16 @@ from park_volumes.aws.errors import Ec2Error
 from park_volumes.core.facts import Observation, SnapshotRecord, Verdict
 from park_volumes.core.park import park
 from park_volumes.core.phase import Phase, phase_of
-from park_volumes.core.steps import ConfirmSnapshots, Decision, Step
+from park_volumes.core.steps import ConfirmSnapshots, Decision, MarkVolume, Step, TryGivingUp
 from park_volumes.core.way_back import FRESH, is_allowed, shape_of
 from park_volumes.run.context import OutOfTime, Pass, alone
 from park_volumes.run.execute import POLL, Confirmations, Ending, Result, execute, unforeseen
 from park_volumes.run.observe import chosen, observe, observe_not_shown
+from park_volumes.run.trial import may_give_up
+
+Decided = tuple[Observation, Decision]
+ASKED = timedelta(minutes=2)
+"""How long an answer is waited for before another instance asks: the start side sweeps every minute."""
 
 
 class NotConfirmed(Exception):
@@ -36,7 +42,7 @@ class ParkPass:
         shown = observe(reads, named, now=now, locks=True, may_move=self._old_enough)
         every = self._with_verdicts(shown) | observe_not_shown(reads, named - shown.keys(), now)
         results: dict[str, Result] = {}
-        decisions = []
+        decisions: list[Decided] = []
         for i, o in every.items():
             decide = partial(self._decide, o, take_snapshots=i not in snapshot_just_completed)
             match alone(i, decide, partial(unforeseen, o)):
@@ -50,14 +56,40 @@ class ParkPass:
             do = partial(execute, self.this_pass, observation, decision, confirmations=self._confirmations)
             results[instance_id] = alone(instance_id, do, partial(unforeseen, observation))
 
-        self.this_pass.each([partial(one, o, decision) for o, decision in _by_kind_in_turn(decisions)])
+        for some in self._tried_first(decisions):
+            self.this_pass.each([partial(one, o, decision) for o, decision in _by_kind_in_turn(some)])
         for instance_id, error in self._confirm().items():
             results[instance_id] = replace(results[instance_id], ending=Ending.FAILED, error=error)
         return [results[i] for i in every]
 
     def _decide(self, observation: Observation, *, take_snapshots: bool) -> Decision | Result:
         this_pass = self.this_pass
-        return park(observation, this_pass.settings, this_pass.began, take_snapshots=take_snapshots)
+        decision = park(observation, this_pass.settings, this_pass.began, take_snapshots=take_snapshots)
+        asks = {type(step) for step in decision.every_step} == {MarkVolume}
+        return replace(decision, steps=()) if asks and self._is_asked(observation) else decision
+
+    def _is_asked(self, observation: Observation) -> bool:
+        """Whether another instance whose volumes look alike has just asked for the verdict: one is enough."""
+        completed = (r for r in observation.of_this_stop if r.state == "completed")
+        what = f"asked {sorted({shape_of(r, observation.instance) for r in completed})}"
+        if self.this_pass.knows(what, ASKED):
+            return True
+        self.this_pass.learns(what)
+        return False
+
+    def _tried_first(self, decisions: Sequence[Decided]) -> tuple[list[Decided], list[Decided]]:
+        """Those that try first what nobody has tried yet, one for each kind of volume; and the others."""
+        first: list[Decided] = []
+        tried = set[str]()
+        for observation, decision in decisions:
+            tries = (s for s in decision.every_step if isinstance(s, TryGivingUp))
+            shapes = {shape_of(r, observation.instance) for step in tries for _, r in step.parts}
+            new = {shape for shape in shapes - tried if not may_give_up(self.this_pass, shape)}
+            if new:
+                first.append((observation, decision))
+                tried |= new
+        ids = {o.instance.id for o, _ in first}
+        return first, [one for one in decisions if one[0].instance.id not in ids]
 
     def _with_verdicts(self, every: Mapping[str, Observation]) -> dict[str, Observation]:
         """The same with the verdicts on volumes that look alike to a policy; EC2 is asked if one is missing."""
@@ -68,7 +100,8 @@ class ParkPass:
             hours = {f"{at:%Y-%m-%dT%H}" for at in (began - FRESH, began)}
             read = self.this_pass.ec2.reads.verdicts(sorted(hours))
             self.verdicts.update({v.shape: v for v in sorted(read, key=lambda v: v.at)})
-        return {i: replace(o, verdicts=dict(self.verdicts)) for i, o in every.items()}
+        known = dict(self.verdicts)
+        return {i: replace(o, verdicts=known) for i, o in every.items()}
 
     def _old_enough(self, r: SnapshotRecord) -> bool:
         """Whether a snapshot may have been sent to the archive."""
@@ -104,9 +137,9 @@ class ParkPass:
                 return None
 
 
-def _by_kind_in_turn(decisions: Iterable[tuple[Observation, Decision]]) -> list[tuple[Observation, Decision]]:
+def _by_kind_in_turn(decisions: Iterable[Decided]) -> list[Decided]:
     """Take turns between the kinds of first step: while the calls of one kind have to wait, the others are made."""
-    kinds: dict[type[Step] | None, list[tuple[Observation, Decision]]] = defaultdict(list)
+    kinds: dict[type[Step] | None, list[Decided]] = defaultdict(list)
     for observation, decision in decisions:
         kinds[type(decision.steps[0][0]) if decision.steps else None].append((observation, decision))
     return [one for turn in zip_longest(*kinds.values()) for one in turn if one]

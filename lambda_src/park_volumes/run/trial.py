@@ -19,12 +19,17 @@ class Denied(Exception):
     """A policy denies a call that would follow. Nothing was given up."""
 
 
+def may_give_up(this_pass: Pass, shape: str) -> bool:
+    """Whether volumes that look like this to a policy have been tried already."""
+    return this_pass.knows(f"give up {shape}", FRESH)
+
+
 def try_giving_up(this_pass: Pass, observation: Observation, step: steps.TryGivingUp) -> None:
     """Raises Denied. A mark that was written a moment ago may not count yet: then NotYet."""
     marked = {v.id for v in observation.in_transit}
     for detach, r in step.parts:
         shape = shape_of(r, observation.instance)
-        if this_pass.knows(f"give up {shape}", FRESH):
+        if may_give_up(this_pass, shape):
             continue
         delete = steps.DeleteVolume(volume_id=detach.volume_id)
         if error := this_pass.ec2.writes.denied(detach) or this_pass.ec2.writes.denied(delete):
