@@ -7,7 +7,8 @@ locals {
 
   instance_arns = "arn:${local.partition}:ec2:${local.region}:${local.account}:instance/*"
   volume_arns   = "arn:${local.partition}:ec2:${local.region}:${local.account}:volume/*"
-  snapshot_arns = "arn:${local.partition}:ec2:${local.region}::snapshot/*" # a snapshot's ARN names no account
+  snapshot_arns = "arn:${local.partition}:ec2:${local.region}::snapshot/*"  # a snapshot's ARN names no account
+  any_snapshot  = "arn:${local.partition}:ec2:${local.region}:*:snapshot/*" # as a condition, whatever stands for the account
 
   opt_in_tag     = "aws:ResourceTag/${var.opt_in_tag_key}"
   opt_in_values  = ["true", "root"]
@@ -66,7 +67,7 @@ data "aws_iam_policy_document" "common" {
     resources = ["*"]
     actions = concat(
       ["ec2:DescribeInstances", "ec2:DescribeSnapshots", "ec2:DescribeVolumes"],
-      ["ec2:DescribeLockedSnapshots"],
+      ["ec2:DescribeLockedSnapshots", "ec2:DescribeVolumesModifications"],
       each.key == "start" || local.archives ? ["ec2:DescribeSnapshotTierStatus"] : [],
     )
   }
@@ -201,7 +202,8 @@ data "aws_iam_policy_document" "park" {
     }
   }
 
-  # Snapshots of this deployment are guarded, archived, and discarded once they are superseded. Unlocking outlives lock_snapshots = false.
+  # Snapshots of this deployment, and of this account, are guarded, archived, and discarded once they are superseded. Unlocking outlives
+  # lock_snapshots = false.
   statement {
     sid = "GuardAndDiscardRecords"
     actions = concat(
@@ -215,6 +217,11 @@ data "aws_iam_policy_document" "park" {
       test     = "StringEquals"
       variable = local.deployment_tag
       values   = [var.name]
+    }
+    condition {
+      test     = "StringEqualsIfExists"
+      variable = "ec2:Owner"
+      values   = [local.account]
     }
   }
 
@@ -270,7 +277,7 @@ data "aws_iam_policy_document" "start" {
     }
   }
 
-  # Volumes come from snapshots of this deployment only ...
+  # Volumes come from snapshots of this deployment and account only, whatever others share and tag ...
   statement {
     sid       = "RestoreRecords"
     actions   = ["ec2:CreateVolume"]
@@ -281,9 +288,14 @@ data "aws_iam_policy_document" "start" {
       variable = local.deployment_tag
       values   = [var.name]
     }
+    condition {
+      test     = "StringEqualsIfExists"
+      variable = "ec2:Owner"
+      values   = [local.account]
+    }
   }
 
-  # ... and are born marked ...
+  # ... and are born marked: an empty one cannot be made ...
   statement {
     sid       = "CreateMarkedVolumes"
     actions   = ["ec2:CreateVolume"]
@@ -293,6 +305,11 @@ data "aws_iam_policy_document" "start" {
       test     = "StringLike"
       variable = "aws:RequestTag/park-volumes:mark"
       values   = local.mark_values
+    }
+    condition {
+      test     = "ArnLike"
+      variable = "ec2:ParentSnapshot"
+      values   = [local.any_snapshot]
     }
   }
 
