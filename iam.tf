@@ -7,7 +7,8 @@ locals {
 
   instance_arns = "arn:${local.partition}:ec2:${local.region}:${local.account}:instance/*"
   volume_arns   = "arn:${local.partition}:ec2:${local.region}:${local.account}:volume/*"
-  snapshot_arns = "arn:${local.partition}:ec2:${local.region}::snapshot/*" # a snapshot's ARN names no account
+  snapshot_arns = "arn:${local.partition}:ec2:${local.region}::snapshot/*"  # a snapshot's ARN names no account
+  any_snapshot  = "arn:${local.partition}:ec2:${local.region}:*:snapshot/*" # as a condition, whatever stands for the account
 
   opt_in_tag     = "aws:ResourceTag/${var.opt_in_tag_key}"
   opt_in_words   = ["true", "root"]
@@ -67,8 +68,8 @@ data "aws_iam_policy_document" "common" {
     sid       = "Look"
     resources = ["*"]
     actions = concat(
-      ["ec2:DescribeInstances", "ec2:DescribeSnapshots", "ec2:DescribeVolumes", "ec2:DescribeVolumesModifications"],
-      ["ec2:DescribeLockedSnapshots"],
+      ["ec2:DescribeInstances", "ec2:DescribeSnapshots", "ec2:DescribeVolumes"],
+      ["ec2:DescribeLockedSnapshots", "ec2:DescribeVolumesModifications"],
       each.key == "start" || local.archives ? ["ec2:DescribeSnapshotTierStatus"] : [],
     )
   }
@@ -203,7 +204,8 @@ data "aws_iam_policy_document" "park" {
     }
   }
 
-  # Snapshots of this deployment are guarded, archived, and discarded once they are superseded. Unlocking outlives lock_snapshots = false.
+  # Snapshots of this deployment, and of this account, are guarded, archived, and discarded once they are superseded. Unlocking outlives
+  # lock_snapshots = false.
   statement {
     sid = "GuardAndDiscardRecords"
     actions = concat(
@@ -217,6 +219,11 @@ data "aws_iam_policy_document" "park" {
       test     = "StringEquals"
       variable = local.deployment_tag
       values   = [var.name]
+    }
+    condition {
+      test     = "StringEqualsIfExists"
+      variable = "ec2:Owner"
+      values   = [local.account]
     }
   }
 
@@ -285,7 +292,7 @@ data "aws_iam_policy_document" "start" {
     }
   }
 
-  # Volumes come from snapshots of this deployment only ...
+  # Volumes come from snapshots of this deployment and account only, whatever others share and tag ...
   statement {
     sid       = "RestoreRecords"
     actions   = ["ec2:CreateVolume"]
@@ -296,9 +303,14 @@ data "aws_iam_policy_document" "start" {
       variable = local.deployment_tag
       values   = [var.name]
     }
+    condition {
+      test     = "StringEqualsIfExists"
+      variable = "ec2:Owner"
+      values   = [local.account]
+    }
   }
 
-  # ... and are born marked ...
+  # ... and are born marked: an empty one cannot be made ...
   statement {
     sid       = "CreateMarkedVolumes"
     actions   = ["ec2:CreateVolume"]
@@ -308,6 +320,11 @@ data "aws_iam_policy_document" "start" {
       test     = "StringLike"
       variable = "aws:RequestTag/park-volumes:mark"
       values   = local.mark_values
+    }
+    condition {
+      test     = "ArnLike"
+      variable = "ec2:ParentSnapshot"
+      values   = [local.any_snapshot]
     }
   }
 
@@ -321,6 +338,11 @@ data "aws_iam_policy_document" "start" {
       test     = "StringLike"
       variable = "aws:RequestTag/park-volumes:rehearsal"
       values   = local.mark_values
+    }
+    condition {
+      test     = "ArnLike"
+      variable = "ec2:ParentSnapshot"
+      values   = [local.any_snapshot]
     }
   }
 

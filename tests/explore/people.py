@@ -97,9 +97,9 @@ def retags_a_volume(stage: Stage, which: int) -> bool:
     if volume is None:
         return False
     own = tags.owner_tags(volume.tags)
-    if which % 3 == 0 and own:
-        stage.person.delete_tags(Resources=[volume.id], Tags=[{"Key": min(own)}])
-        own.pop(min(own))
+    if which % 3 == 0 and (key := min(own.keys() - {OPT_IN}, default="")):
+        stage.person.delete_tags(Resources=[volume.id], Tags=[{"Key": key}])
+        own.pop(key)
     else:
         own |= {"owner": str(which)}
         _write(stage, volume.id, own)

@@ -95,7 +95,7 @@ def launch(shape: Shape) -> Stage:
     foreign_tags = tags.tags_of_record(
         volume, there, deployment="another", launch_time=since, generation="another", part="1/1"
     )
-    foreign = world.add_snapshot(volume_id, tags=foreign_tags)
+    foreign = world.add_snapshot(volume_id, tags=foreign_tags, description=tags.description_of(foreign_tags))
     stage = Stage(world, instance_id, (other, volume_id, foreign), Counter())
     for item in launched.devices if launched else ():
         if item.device in STAYING or (shape.name == "root only" and item.device != ROOT.device):

@@ -27,10 +27,17 @@ def _like(pattern: str, value: str) -> bool:
     return re.fullmatch("".join(parts), value, re.DOTALL) is not None
 
 
+def _arn_like(pattern: str, value: str) -> bool:
+    """Part by part: a wildcard never reaches across a colon, but in the last part."""
+    parts = pattern.split(":", 5), value.split(":", 5)
+    return len(parts[0]) == len(parts[1]) and all(map(_like, *parts))
+
+
 TESTS: Final[Mapping[str, Callable[[str, str], bool]]] = {
     "StringEquals": lambda wanted, actual: wanted == actual,
     "StringEqualsIgnoreCase": lambda wanted, actual: wanted.lower() == actual.lower(),
     "StringLike": _like,
+    "ArnLike": _arn_like,
     "Bool": lambda wanted, actual: wanted.lower() == actual.lower(),
 }
 NULL: Final = "Null"

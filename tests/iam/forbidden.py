@@ -42,8 +42,10 @@ class Forbidden:
     requests: list[Request] = field(default_factory=list)
 
 
-def _made(operation: str, resources: Mapping[str, Tags], **parameters: Any) -> list[Request]:
-    """An EC2 call with these parameters, on resources with these tags."""
+def _made(
+    operation: str, resources: Mapping[str, Tags], *, facts: Mapping[str, Any] | None = None, **parameters: Any
+) -> list[Request]:
+    """An EC2 call with these parameters, on resources with these tags and further facts."""
     disk = {"volume": VOLUME, "tags": resources.get(VOLUME, MARKED), "kms_key": None}
     return requests(
         {
@@ -52,6 +54,7 @@ def _made(operation: str, resources: Mapping[str, Tags], **parameters: Any) -> l
             "region": REGION,
             "parameters": parameters,
             "resources": resources,
+            "facts": facts or {},
             "attached": {INSTANCE: {"/dev/sda1": disk}},
             "kms_keys": {},
         }
@@ -78,9 +81,15 @@ def _copied(*, tags: Tags) -> list[Request]:
     return _made("CreateSnapshot", {VOLUME: NONE}, VolumeId=VOLUME, TagSpecifications=specified)
 
 
-def _restored(snapshot: Tags, tags: Tags) -> list[Request]:
+def _restored(snapshot: Tags, tags: Tags, *, owner: str = ACCOUNT) -> list[Request]:
     specified = [{"ResourceType": "volume", "Tags": [{"Key": k, "Value": v} for k, v in tags.items()]}] if tags else []
-    return _made("CreateVolume", {SNAPSHOT: snapshot}, SnapshotId=SNAPSHOT, TagSpecifications=specified)
+    facts = {SNAPSHOT: {"ec2:Owner": owner}}
+    return _made("CreateVolume", {SNAPSHOT: snapshot}, facts=facts, SnapshotId=SNAPSHOT, TagSpecifications=specified)
+
+
+def _empty(tags: Tags) -> list[Request]:
+    specified = [{"ResourceType": "volume", "Tags": [{"Key": k, "Value": v} for k, v in tags.items()]}]
+    return _made("CreateVolume", {}, Size=16384, TagSpecifications=specified)
 
 
 def _attached(operation: str, instance: Tags, volume: Tags) -> list[Request]:
@@ -152,6 +161,10 @@ FORBIDDEN: Final = [
             "makes a volume without a mark": _restored(OURS, NONE),
             "makes a volume without any tag": _restored(OURS, {}),
             "makes an empty volume without a mark": _made("CreateVolume", {}, Size=1),
+            "makes an empty volume with a mark": _empty(MARKED),
+            "restores a snapshot that another account shares and somebody tagged": _restored(
+                OURS, MARKED, owner="999999999999"
+            ),
             "attaches a volume without a mark": _attached("AttachVolume", OPTED_IN, NONE),
             "attaches a volume of another deployment": _attached("AttachVolume", OPTED_IN, MARKED_BY_NIGHT),
             "attaches to an instance that is not opted in": _attached("AttachVolume", NONE, MARKED),
@@ -196,6 +209,12 @@ FORBIDDEN: Final = [
             "deletes a snapshot that is no record": _made("DeleteSnapshot", {SNAPSHOT: NONE}, SnapshotId=SNAPSHOT),
             "deletes a record of another deployment": _made(
                 "DeleteSnapshot", {SNAPSHOT: OF_NIGHT}, SnapshotId=SNAPSHOT
+            ),
+            "deletes a snapshot of another account that somebody tagged": _made(
+                "DeleteSnapshot",
+                {SNAPSHOT: OURS},
+                facts={SNAPSHOT: {"ec2:Owner": "999999999999"}},
+                SnapshotId=SNAPSHOT,
             ),
             "unlocks a snapshot that is no record": _made("UnlockSnapshot", {SNAPSHOT: NONE}, SnapshotId=SNAPSHOT),
             "unlocks a record of another deployment": _made(

@@ -207,6 +207,7 @@ class World:
         *,
         size: int = 8,
         tags: Mapping[str, str] = NO_FACTS,
+        description: str = "",
         state: str = "completed",
         owner: str = "",
         facts: Mapping[str, Any] = NO_FACTS,
@@ -228,6 +229,7 @@ class World:
             encrypted=volume.encrypted if volume is not None else False,
             key=volume.key if volume is not None else None,
             owner=owner or self.rules.account,
+            description=description,
             facts=facts,
         )
         self.snapshots.put(record, 0)

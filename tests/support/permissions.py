@@ -16,6 +16,8 @@ DOCUMENTS = {"park": ("common", "park"), "start": ("common", "start", "tokens")}
 OPERATORS = {
     "StringEquals": "{key} is {values}",
     "StringEqualsIgnoreCase": "{key} is {values}, in any case",
+    "StringEqualsIfExists": "{key}, where EC2 tells it, is {values}",
+    "ArnLike": "{key} is like {values}",
     "StringLike": "{key} is like {values}",
     "StringLikeIfExists": "{key}, where there is one, is like {values}",
     "StringEqualsIgnoreCaseIfExists": "{key}, where EC2 tells it, is {values}",
@@ -31,6 +33,7 @@ WORDS = {
     "local.partition": "<partition>",
     "local.region": "<region>",
     "local.account": "<account>",
+    "data.aws_caller_identity.current.account_id": "<account>",
 }
 """Expressions whose values are not in the code, and what a reader knows them by."""
 

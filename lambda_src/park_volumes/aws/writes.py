@@ -160,7 +160,7 @@ class Ec2Writes:
 
     def _unmark_volumes(self, step: steps.UnmarkVolumes) -> None:
         """Remove exactly this mark. Given a value, EC2 deletes a tag only if it still has that value (DeleteTags API).
-        The target is removed in any case: if a newer mark still needs it, it is found again in the record."""
+        The place is removed in any case: it tells people where the volume belongs, and nothing is done by it."""
         with errors_of("DeleteTags", ", ".join(step.volume_ids), done=GONE):
             self._client.delete_tags(
                 Resources=list(step.volume_ids),
