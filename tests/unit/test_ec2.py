@@ -243,8 +243,8 @@ class TestVolumes:
         foreign = Ec2(EC2Client(stand.world), deployment="another")  # type: ignore[arg-type]
 
         assert {v.mark.instance_id for v in stand.ec2().reads.marked_volumes([mine]) if v.mark} == {mine}
-        assert {v.mark.instance_id for v in stand.ec2().reads.every_marked_volume() if v.mark} == {mine, other}
-        assert foreign.reads.every_marked_volume() == []
+        assert {v.mark.instance_id for v in stand.ec2().reads.marked_volumes("*") if v.mark} == {mine, other}
+        assert foreign.reads.marked_volumes("*") == []
 
     @pytest.mark.parametrize(("described", "card"), [({}, 0), ({"EbsCardIndex": 1}, 1)])
     def test_is_at_the_first_card_where_ec2_names_none(self, described: dict[str, int], card: int) -> None:
@@ -404,7 +404,7 @@ class TestManyAtOnce:
     def test_every_description_is_paged(self) -> None:
         ec2, recorder = watched(lambda *_: {"Reservations": [], "Volumes": [], "Snapshots": []})
         ec2.reads.instances_tagged(OPT_IN)
-        ec2.reads.every_marked_volume()
+        ec2.reads.marked_volumes("*")
         ec2.reads.every_snapshot()
 
         assert [params["PaginationConfig"] for _, params in recorder.calls] == [{"PageSize": PAGE}] * 3
@@ -797,7 +797,7 @@ class TestErrors:
         ec2 = stand.ec2(faults=at_operation(operation, Fault.DENIED))
 
         with pytest.raises(Ec2Error, match=f"{operation} failed"):
-            (ec2.reads.instances([instance_id]), ec2.reads.every_marked_volume(), ec2.reads.every_snapshot())
+            (ec2.reads.instances([instance_id]), ec2.reads.marked_volumes("*"), ec2.reads.every_snapshot())
 
     def test_a_description_of_locks_that_fails_is_an_error(self) -> None:
         with pytest.raises(Ec2Error, match="DescribeLockedSnapshots failed"):

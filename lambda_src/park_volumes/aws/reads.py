@@ -45,34 +45,26 @@ class Ec2Reads:
         """The existing instances with these ids; unknown ids are left out."""
         return [i for chunk in _chunks(ids) for i in self._instances({"instance-id": chunk})]
 
-    def instances_tagged(self, key: str, *, name: str | None = None) -> list[Instance]:
+    def instances_tagged(self, key: str | None, *, name: str | None = None) -> list[Instance]:
         """The instances with a tag of this key, whatever its value: a filter for values would be exact, and people are
         not. With ``name`` only those with exactly this Name."""
+        tagged = {} if key is None else {"tag-key": [key]}
         named = {} if name is None else {"tag:Name": [literally(name)]}
-        return list(self._instances({"tag-key": [key]} | named))
-
-    def instances_named(self, name: str) -> list[Instance]:
-        """The instances with exactly this Name, opted in or not."""
-        return list(self._instances({"tag:Name": [literally(name)]}))
+        return list(self._instances(tagged | named))
 
     def volumes(self, ids: Iterable[str]) -> list[Volume]:
         """The existing volumes with these ids; unknown ids are left out."""
         return [v for chunk in _chunks(ids) for v in self._volumes({"volume-id": chunk})]
 
     def marked_volumes(self, instance_ids: Iterable[str]) -> list[Volume]:
+        """The volumes in transit of these instances; "*" stands for all."""
         patterns = (our_tags.mark_pattern(self._deployment, i) for i in instance_ids)
         return [v for chunk in _chunks(patterns) for v in self._volumes({f"tag:{our_tags.MARK}": chunk})]
 
-    def every_marked_volume(self) -> list[Volume]:
-        return list(self._volumes({f"tag:{our_tags.MARK}": [f"{self._deployment} *"]}))
-
     def rehearsals(self, instance_ids: Iterable[str]) -> list[Volume]:
-        """The volumes that were created only to try a key."""
+        """The volumes that were created only to try a key, for these instances; "*" stands for all."""
         values = (f"{self._deployment} {i}" for i in instance_ids)
         return [v for chunk in _chunks(values) for v in self._volumes({f"tag:{our_tags.REHEARSAL}": chunk})]
-
-    def every_rehearsal(self) -> list[Volume]:
-        return list(self._volumes({f"tag:{our_tags.REHEARSAL}": [f"{self._deployment} *"]}))
 
     def verdicts(self, hours: Iterable[str]) -> list[Verdict]:
         """What EC2 said in these hours of the calls that follow once a volume is given up."""

@@ -142,7 +142,7 @@ class Desk:
             return self.ec2.reads.instances([ref])
         if not TAG_VALUE.fullmatch(ref):
             return []
-        every = self.ec2.reads.instances_named(ref)
+        every = self.ec2.reads.instances_tagged(None, name=ref)
         there = [i for i in every if i.state not in ("shutting-down", "terminated")]
         return [i for i in there if opted_in(i.tags, self.settings)] or there
 

@@ -162,7 +162,7 @@ class _Execution:
         if error.code == NO_CAPACITY:
             self._remember_want_of_capacity()
         if error.denied:
-            self._remember_denial(error)
+            _remember(self.this_pass, self.observation, error)
         return replace(self._ended(Ending.FAILED), error=error)
 
     def _do_stages(self) -> None:
@@ -189,13 +189,6 @@ class _Execution:
                 log.warning(
                     "That EC2 had no capacity for %s is not remembered: %s", self.observation.instance.id, error
                 )
-
-    def _remember_denial(self, denial: Ec2Error) -> None:
-        """The start side shows what is written on the snapshots. Where that is refused, too, the report tells it."""
-        try:
-            remember_denial(self.this_pass, self.observation, denial)
-        except (Ec2Error, OutOfTime) as error:
-            log.warning("A denial for %s is not remembered: %s", self.observation.instance.id, error)
 
     def _volume_of(self, step: steps.AttachVolume) -> str:
         return step.volume_id or self.made[step.snapshot_id]
@@ -348,3 +341,11 @@ class _Execution:
         if found:
             return found[0].mark is None or found[0].state not in ("creating", "available", "in-use")
         return created + self.this_pass.settings.quiet_period < self.this_pass.began
+
+
+def _remember(this_pass: Pass, observation: Observation, denial: Ec2Error) -> None:
+    """The start side shows what is written on the snapshots. Where that is refused, too, the report tells it."""
+    try:
+        remember_denial(this_pass, observation, denial)
+    except (Ec2Error, OutOfTime) as error:
+        log.warning("A denial for %s is not remembered: %s", observation.instance.id, error)

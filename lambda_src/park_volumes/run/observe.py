@@ -178,8 +178,8 @@ def observe_fleet(ec2: Ec2Reads, settings: Settings, now: datetime) -> list[Obse
     instances = opted_in_instances(ec2, settings)
     snapshots = ec2.every_snapshot()
     instances += _ended(ec2, snapshots, known={i.id for i in instances})
-    rehearsals = ec2.every_rehearsal() if _may_have_rehearsed(snapshots.records) else []
-    return list(assemble(instances, snapshots, [*ec2.every_marked_volume(), *rehearsals], now=now).values())
+    rehearsals = ec2.rehearsals("*") if _may_have_rehearsed(snapshots.records) else []
+    return list(assemble(instances, snapshots, [*ec2.marked_volumes("*"), *rehearsals], now=now).values())
 
 
 def park_sweep(fleet: Sequence[Observation], settings: Settings, now: datetime) -> list[str]:
@@ -197,7 +197,7 @@ def chosen(every: Iterable[Observation], holds: Callable[[Observation], bool], *
 def start_sweep(ec2: Ec2Reads, settings: Settings, now: datetime) -> tuple[list[Observation], list[str]]:
     """The running instances with volumes in transit, with everything needed to settle them; and the ids of those to
     look at closer: the others with volumes in transit, and those that have waited longest for their start."""
-    volumes, snapshots = ec2.every_marked_volume(), ec2.snapshots_with_requests()
+    volumes, snapshots = ec2.marked_volumes("*"), ec2.snapshots_with_requests()
     marked = {v.mark.instance_id for v in volumes if v.mark}
     requests = ((r.instance_id, r.start_requested) for r in snapshots.records)
     asked = {instance_id for instance_id, at in requests if at and now < at + settings.start_hold}
