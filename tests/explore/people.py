@@ -100,6 +100,7 @@ def retags_a_volume(stage: Stage, which: int) -> bool:
     if which % 3 == 0 and (key := min(own.keys() - {OPT_IN}, default="")):
         stage.person.delete_tags(Resources=[volume.id], Tags=[{"Key": key}])
         own.pop(key)
+        stage.fixed = {device: v for device, v in stage.fixed.items() if v != volume.id}  # that tag may have kept it
     else:
         own |= {"owner": str(which)}
         _write(stage, volume.id, own)
