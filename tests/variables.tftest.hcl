@@ -314,7 +314,8 @@ run "start_tokens_parameter_is_needed_with_tokens" {
   command = plan
 
   variables {
-    function_url_auth = "TOKEN"
+    function_url_auth          = "TOKEN"
+    start_reserved_concurrency = 10
   }
 
   expect_failures = [var.start_tokens_parameter]
