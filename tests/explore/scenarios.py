@@ -8,7 +8,7 @@ from functools import cache
 from park_volumes.core import tags
 from park_volumes.core.facts import Attachment, Volume
 from park_volumes.core.volume_spec import VolumeSpec
-from tests.explore.stage import LAG, OPT_IN, Finding, Stage
+from tests.explore.stage import LAG, OPT_IN, TIMEOUT, Finding, Stage
 from tests.model.records import AttachTimes, Disk, Durations, Rules
 from tests.model.world import World
 
@@ -137,12 +137,14 @@ def _try(stage: Stage) -> None:
 
 
 def _lock(stage: Stage) -> None:
-    """With a key that had to be tried, the pass before deletes the volume that was created for that."""
+    """With a key that had to be tried, the pass before deletes the volume that was created for that, and none can appear
+    any more some minutes later."""
     for _ in range(2):
         stage.run("park")
         stage.wait(6)
         if stage.instance and not stage.instance.root:
             break
+        stage.wait(2 * (TIMEOUT + LAG) + 1)
 
 
 def _outwait(stage: Stage) -> None:

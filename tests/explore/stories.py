@@ -603,8 +603,8 @@ TRANSITIONS: tuple[Story, ...] = (
     story("two volumes", "locked", "person deletes a locked snapshot 0"),
     story("one volume", "locked", "person deletes a locked snapshot 0"),
     story("two volumes", "committed", "person deletes a locked snapshot 0"),
-    story("two volumes", "copied", "begin park", "go a 13", "wait 1", "person terminates"),
-    story("one volume", "copied", "begin park", "go a 11", "wait 1", "finish a"),
+    story("one volume", "tried", "begin park", "go a 14", "wait 1", "person terminates"),
+    story("one volume", "tried", "begin park", "go a 14", "wait 1", "finish a"),
     story(
         "one volume",
         "copied",
@@ -625,7 +625,7 @@ TRANSITIONS: tuple[Story, ...] = (
     story("one volume", "parked", "person terminates"),
     story("two volumes", "half restored", "person deletes a locked snapshot 0"),
     story("one volume", "half restored", "person terminates"),
-    story("one volume", "copied", "begin park", "go a 11", "wait 1", "person deletes a locked snapshot 0"),
+    story("one volume", "tried", "begin park", "go a 14", "wait 1", "person deletes a locked snapshot 0"),
     story("two volumes", "locked", "wait 5", "begin park", "go a 8", "person retags a volume 2", "finish a"),
 )
 """Stories of transitions that random ones hardly ever see."""
