@@ -137,8 +137,8 @@ def _try(stage: Stage) -> None:
 
 
 def _lock(stage: Stage) -> None:
-    """With a key that had to be tried, the pass before deletes the volume that was created for that, and none can appear
-    any more some minutes later."""
+    """Where a key had to be tried, the pass before deletes the volume that was created for that; and some minutes have
+    to pass until none can appear any more."""
     for _ in range(2):
         stage.run("park")
         stage.wait(6)
