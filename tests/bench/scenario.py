@@ -132,8 +132,8 @@ def asleep(instances: int, *, concurrency: int = 1000) -> Fleet:
         instance = fleet.world.instances.get(instance_id)
         assert instance is not None
         for k, item in enumerate(instance.devices, start=1):
-            tags = record_tags(instance_id, item.device, f"{k}/2", launch, when)
-            fleet.world.add_snapshot(item.volume_id, tags=tags, facts={"Description": records.description_of(tags)})
+            written = record_tags(instance_id, item.device, f"{k}/2", launch, when)
+            fleet.world.add_snapshot(item.volume_id, tags=written, description=records.description_of(written))
             fleet.world.volumes.rows.pop(item.volume_id)
         fleet.world.instances.put(instance._replace(devices=()), 0)
         fleet.ids.append(instance_id)

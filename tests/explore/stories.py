@@ -571,6 +571,14 @@ STORIES: Mapping[str, Story] = {
     "what a cleaner writes on a parked snapshot never reaches a volume": story(
         "two volumes", "parked", "person tags a snapshot 1", "person tags a snapshot 2"
     ),
+    "a record that somebody changes just before a pass that has not seen it commits is missed": story(
+        "two volumes",
+        "locked",
+        "begin park",
+        "person forges a record 8",
+        "finish b",
+        lag=Lag(60.0, seed=34694, share=100),
+    ),
     "a record that somebody changed is none": story("two volumes", "parked", "person forges a record 0"),
     "a record that somebody wrote on a snapshot of another volume is none": story(
         "two volumes", "parked", "person backs up 0", "person forges a record 5"

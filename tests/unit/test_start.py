@@ -248,6 +248,13 @@ class TestSettle:
 
         assert bool(steps_of(decision, UnmarkVolumes)) is goes
 
+    @pytest.mark.parametrize(("seconds", "goes"), [(240, False), (241, True)])
+    def test_a_mark_of_the_future_goes_as_one_of_the_past_does(self, seconds: int, goes: bool) -> None:
+        """No pass has written it; clocks that differ a little are no reason."""
+        decision = decide(self.back(), asked=False, now=MARKED - seconds * SECOND)
+
+        assert bool(steps_of(decision, UnmarkVolumes)) is goes
+
     def test_the_flag_of_a_marked_volume_is_what_its_record_says_even_where_it_never_left(self) -> None:
         kept = attachment(DATA, delete_on_termination=True)
         data = in_transit(volume("vol-data", kept))

@@ -166,8 +166,9 @@ PHASES = (
             Phase.LOCKED: "it is confirmed, or the volume is changed back",
             Phase.WHOLE: "the root volume is put back",
             Phase.COMMITTED: "a pass that has not seen the change deletes the root volume",
+            Phase.BROKEN: "the same where a record is gone; or that of the root volume goes",
         },
-        people=DELETE_ROOT | TERMINATE,
+        people=TERMINATE,
     ),
     Row(
         phase=Phase.LOCKED,
