@@ -26,6 +26,8 @@ REGIONS = {
     "token-page": "us-west-2",
 }
 """``multi-region`` names its regions itself. ``complete`` is applied in tests/deployed."""
+RESTORERS = f"arn:aws:iam::{ACCOUNT}:role/restorers"
+"""A role of people who restore by hand."""
 ANY_INSTANCE = "i-0123456789abcdef0"
 """The id that stands for an instance in the documents."""
 
@@ -64,7 +66,11 @@ def apply(ahead: Ahead) -> Applied:
     workspace = Path(ahead.enter(tempfile.TemporaryDirectory(prefix="examples-")))
     office, orphan = _office(aws), _orphan(aws)
     variables: dict[str, dict[str, object]] = {
-        "guard": {"deployments": _deployments(), "target_ids": [_organization(aws)]},
+        "guard": {
+            "deployments": _deployments(),
+            "other_writers": [RESTORERS],
+            "target_ids": [_organization(aws)],
+        },
         "office-hours": {"instance_ids": [office]},
     }
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.examples.applied import REGIONS, Example
+from tests.examples.applied import REGIONS, RESTORERS, Example
 from tests.iam.evaluate import Request, Statement, deciding, statements
 from tests.iam.judge import OF_A_FUNCTION, Role, decidable
 from tests.iam.requests import ACCOUNT, requests
@@ -154,6 +154,10 @@ def test_nobody_else_writes_our_tags(guard: Policy, forgery: str) -> None:
 )
 def test_a_name_that_is_like_that_of_a_role_is_not_enough(guard: Policy, who: str) -> None:
     assert not any(_may(who, guard, asked) for asked in FORGERIES.values())
+
+
+def test_those_who_restore_by_hand_write_our_tags_where_they_are_named(guard: Policy) -> None:
+    assert all(_may(RESTORERS, guard, asked) for asked in FORGERIES.values())
 
 
 @pytest.mark.parametrize("deed", EVERYDAY)
