@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.iam.requests import ACCOUNT
 from tests.local_aws.client import LocalAws
 from tests.local_aws.settings import QUICK
 from tests.support.ahead import Ahead
@@ -19,11 +20,14 @@ from tests.support.terraform import LAMBDA_PYTHON, Terraform
 REGIONS = {
     "minimal": "us-east-1",
     "existing-instances": "eu-north-1",
+    "guard": "us-east-2",
     "multi-region": "us-west-1",
     "office-hours": "eu-west-1",
     "token-page": "us-west-2",
 }
 """``multi-region`` names its regions itself. ``complete`` is applied in tests/deployed."""
+RESTORERS = f"arn:aws:iam::{ACCOUNT}:role/restorers"
+"""A role of people who restore by hand."""
 ANY_INSTANCE = "i-0123456789abcdef0"
 """The id that stands for an instance in the documents."""
 
@@ -61,7 +65,14 @@ def apply(ahead: Ahead) -> Applied:
     aws = ahead.enter(LocalAws(settings=QUICK, lambda_python=LAMBDA_PYTHON))
     workspace = Path(ahead.enter(tempfile.TemporaryDirectory(prefix="examples-")))
     office, orphan = _office(aws), _orphan(aws)
-    variables: dict[str, dict[str, object]] = {"office-hours": {"instance_ids": [office]}}
+    variables: dict[str, dict[str, object]] = {
+        "guard": {
+            "deployments": _deployments(),
+            "other_writers": [RESTORERS],
+            "target_ids": [_organization(aws)],
+        },
+        "office-hours": {"instance_ids": [office]},
+    }
 
     def one(name: str) -> Example:
         region = REGIONS[name]
@@ -75,6 +86,19 @@ def apply(ahead: Ahead) -> Applied:
     with ThreadPoolExecutor(len(REGIONS)) as pool:
         examples = dict(zip(REGIONS, pool.map(one, REGIONS), strict=True))
     return Applied(aws=aws, examples=examples, office=office, orphan=orphan)
+
+
+def _deployments() -> list[dict[str, str]]:
+    """Those of the other examples, as the guard is told of them."""
+    return [{"account": ACCOUNT, "region": region} for name, region in REGIONS.items() if name != "guard"]
+
+
+def _organization(aws: LocalAws) -> str:
+    """The root of an organization that the account makes for itself."""
+    organizations = aws.client("organizations", REGIONS["guard"])
+    organizations.create_organization(FeatureSet="ALL")
+    (root,) = organizations.list_roots()["Roots"]
+    return str(root["Id"])
 
 
 def _office(aws: LocalAws) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from tests.iam.reference import knows, type_of
@@ -40,6 +40,8 @@ TESTS: Final[Mapping[str, Callable[[str, str], bool]]] = {
     "ArnLike": _arn_like,
     "Bool": lambda wanted, actual: wanted.lower() == actual.lower(),
 }
+NEGATED: Final = {"ArnNotLike": "ArnLike"}
+"""Operators that are met where the other is not, also where the key is absent."""
 NULL: Final = "Null"
 """The operator that asks only whether a key is there."""
 
@@ -74,7 +76,7 @@ class Condition:
 
     def __post_init__(self) -> None:
         quantifier, test, _ = _parts(self.operator)
-        if test not in TESTS and self.operator != NULL:
+        if test not in TESTS and self.operator not in (NULL, *NEGATED):
             raise NotUnderstood(f"The operator {self.operator} is not known here.")
         if bool(quantifier) != (self.key.lower() in MULTIVALUED) and test != NULL:
             raise NotUnderstood(f"{self.operator} does not fit the key {self.key}.")
@@ -83,6 +85,8 @@ class Condition:
 
     def met(self, request: Request) -> bool:
         """Whether the request meets it."""
+        if self.operator in NEGATED:
+            return not replace(self, operator=NEGATED[self.operator]).met(request)
         quantifier, test, if_exists = _parts(self.operator)
         actual = request.values(self.key)
         if test == NULL:

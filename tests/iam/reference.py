@@ -19,6 +19,9 @@ _SNAPSHOT: Final = _RESOURCE_TAG | {"ec2:Owner", "ec2:ParentVolume"}
 _VOLUME: Final = _RESOURCE_TAG | {"ec2:ParentSnapshot"}
 _THROUGH: Final = frozenset({"kms:ViaService"})
 
+GLOBAL: Final = frozenset({"aws:PrincipalArn"})
+"""Keys that every evaluation has; of an assumed role it is the ARN of the role, not of the session."""
+
 Keys = Mapping[str, frozenset[str]]
 """Type of resource to the condition keys that an evaluation on it has."""
 
@@ -116,5 +119,5 @@ def knows(action: str, resource_type: str, key: str) -> bool:
 
     Raises KeyError for an action or a type that is not in the table.
     """
-    known = ACTIONS[action][resource_type]
+    known = ACTIONS[action][resource_type] | GLOBAL
     return any(key.lower() == k.lower() or (k.endswith("*") and key.lower().startswith(k[:-1].lower())) for k in known)

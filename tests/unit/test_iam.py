@@ -105,6 +105,10 @@ def test_a_resource_fits_its_pattern_letter_by_letter(pattern: str, fits: bool) 
         ("ArnLike", "arn:aws:ec2:r:*:snapshot/*", ["arn:aws:ec2:r:1:volume/vol-1"], False),
         ("ArnLike", "arn:aws:ec2:*:snapshot/*", ["arn:aws:ec2:r:1:snapshot/snap-1"], False),
         ("ArnLike", "arn:aws:ec2:*:snapshot/*", [], False),
+        ("ArnNotLike", "arn:aws:ec2:r:*:snapshot/*", ["arn:aws:ec2:r:1:snapshot/snap-1"], False),
+        ("ArnNotLike", "arn:aws:ec2:r:*:snapshot/*", ["arn:aws:ec2:r:1:volume/vol-1"], True),
+        ("ArnNotLike", ["arn:aws:ec2:r:*:snapshot/*", "arn:*"], ["arn:aws:ec2:r:1:snapshot/snap-1"], False),
+        ("ArnNotLike", "arn:aws:ec2:r:*:snapshot/*", [], True),
         ("Null", "true", [], True),
         ("Null", "true", ["a"], False),
         ("Null", "false", ["a"], True),
@@ -144,6 +148,12 @@ def test_a_set_is_tested_all_or_any(operator: str, actual: list[str], met: bool)
 
 def test_the_name_of_a_condition_key_is_not_case_sensitive() -> None:
     assert _allows("StringEquals", "AWS:resourcetag/Mark", "a", {"aws:ResourceTag/mark": ["a"]})
+
+
+def test_every_request_has_somebody_who_asks() -> None:
+    who = {"aws:PrincipalArn": ["arn:aws:iam::123456789012:role/park-volumes-park-eu-west-1"]}
+    assert _allows("ArnLike", "aws:PrincipalArn", "arn:aws:iam::*:role/park-volumes-park-*", who)
+    assert not _allows("ArnNotLike", "aws:PrincipalArn", "arn:aws:iam::*:role/park-volumes-park-*", who)
 
 
 def test_all_conditions_have_to_be_met() -> None:
