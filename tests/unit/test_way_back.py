@@ -250,6 +250,22 @@ class TestAKey:
 
         assert devices(stand, instance_id) == set()
 
+    def test_leaves_a_restored_volume_alone_that_tags_call_a_trial(self, stand: Stand) -> None:
+        """Whoever may write and delete tags takes the confirmation off a record, and calls the volume a trial."""
+        instance_id = stand.parked(ROOT, SECRET)
+        start(stand, instance_id)
+        stand.after(600)
+        stand.start_pass().sweep()
+        (data,) = [i.volume_id for i in stand.instance(instance_id).devices if i.device == "/dev/sdf"]
+        stand.owner.detach_volume(VolumeId=data)
+        for s in list(stand.world.snapshots.current()):
+            stand.owner.delete_tags(Resources=[s.id], Tags=[{"Key": tags.MARK}])
+        forged = {"Key": tags.REHEARSAL, "Value": f"{SETTINGS.deployment} {instance_id}"}
+        stand.owner.create_tags(Resources=[data], Tags=[forged])
+        passes(stand, instance_id)
+
+        assert stand.world.volumes.get(data) is not None
+
     @pytest.mark.parametrize("restored", [True, False])
     def test_is_not_believed_to_have_been_tried_with_a_volume_of_the_owner(self, stand: Stand, restored: bool) -> None:
         """Whatever its tags say: only a volume of a snapshot by which nothing was given up is deleted."""
@@ -320,6 +336,14 @@ class TestAVerdict:
         verdict = Verdict(shape="0" * 16, at=NOW, rehearsed=rehearsed, denied=denied, words=words)  # type: ignore[arg-type]
 
         assert tags._verdict(tags.tags_of_verdict(verdict)[tags.WAY_BACK]) == verdict
+
+
+def test_a_verdict_of_the_future_counts_for_nothing_and_is_told() -> None:
+    forged = record("/dev/sdf", verdict=Verdict(shape="0" * 16, at=NOW + timedelta(days=365)))
+    read = tags.without_the_future(forged, NOW)
+
+    assert read.verdict is None
+    assert "park-volumes:way-back is of the future" in read.damage[0]
 
 
 def test_what_two_volumes_differ_by_to_a_policy_makes_two_shapes() -> None:

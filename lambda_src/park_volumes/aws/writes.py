@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, assert_never, cast
@@ -136,12 +137,13 @@ class Ec2Writes:
         r = step.record
         rate: dict[str, Any] = {"VolumeInitializationRate": step.rate} if step.rate else {}
         tags = our_tags.tags_of_rehearsal(r) if step.rehearsal else our_tags.tags_of_restored_volume(r)
+        spec = replace(r.spec, size=r.rehearsal_size) if step.rehearsal else r.spec
         with errors_of("CreateVolume", r.snapshot_id):
             made = self._client.create_volume(
                 SnapshotId=r.snapshot_id,
                 ClientToken=step.token,
                 TagSpecifications=[{"ResourceType": "volume", "Tags": _tags(tags)}],
-                **parameters_of(r.spec),
+                **parameters_of(spec),
                 **rate,
             )
         return made["VolumeId"], made["CreateTime"]

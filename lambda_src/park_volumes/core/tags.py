@@ -255,6 +255,9 @@ def without_the_future(r: SnapshotRecord, now: datetime) -> SnapshotRecord:
     if r.terminated and r.terminated > late:
         told = _counts_for_nothing(of, f"{TERMINATED} is of the future")
         r = replace(r, terminated=None, damage=(*r.damage, told))
+    if r.verdict and r.verdict.at > late:
+        told = _counts_for_nothing(of, f"{WAY_BACK} is of the future")
+        r = replace(r, verdict=None, damage=(*r.damage, told))
     if r.confirmed_at and r.confirmed_at > late:
         r = replace(r, damage=(*r.damage, _mark_of_the_future(of, r.confirmed_at)))
     return r
