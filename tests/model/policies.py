@@ -150,7 +150,7 @@ def subjects(world: World, action: str, params: Mapping[str, Any]) -> Iterator[S
     if not made and not any(named):
         yield Subject(action, "*", "*", {})
     for resource_id in filter(None, named):
-        kind, found = KINDS[resource_id.partition("-")[0]], world.find(resource_id)
+        kind, found = KINDS.get(resource_id.partition("-")[0], "*"), world.find(resource_id)
         yield Subject(action, kind, world.arn(kind, resource_id), found.tags if found is not None else {})
         if action == "StartInstances" and found is not None:
             yield from (Subject(action, "license-configuration", arn, {}) for arn in _licenses(found.facts))

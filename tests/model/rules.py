@@ -399,7 +399,7 @@ def way_of_a_modification(account: Account, volume_id: str) -> list[tuple[str, i
 def told_of_a_modification(account: Account, volume_id: str) -> list[Any]:
     found = modification(account, volume_id)
     names = ("OriginalSize", "TargetSize", "OriginalVolumeType", "TargetVolumeType", "TargetIops", "Progress")
-    return [*(found[name] for name in names), found["StartTime"] < found["EndTime"]]
+    return [*(found[name] for name in names), found["StartTime"] <= found["EndTime"]]
 
 
 def volume_of_another_type(account: Account, volume_id: str) -> list[Any]:

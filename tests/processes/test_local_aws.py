@@ -754,7 +754,7 @@ def test_a_policy_ends_when_it_is_to_end(deployed: Deployment, of_role: Any) -> 
     until = deployed.aws.now().timestamp() + 60
     deployed.aws.deny(Deny(actions=("CreateVolume",), until=until))
     assert code_of(of_role.create_volume, **PLACE) == DENIED
-    deployed.aws.run(60)
+    deployed.aws.run(61)
     assert code_of(of_role.create_volume, **PLACE) == "none"
 
 

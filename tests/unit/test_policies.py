@@ -163,6 +163,11 @@ class TestResources:
         assert denied(ec2, "start_instances", InstanceIds=[licensed])
         assert not denied(ec2, "start_instances", InstanceIds=[free])
 
+    def test_what_has_no_such_id_is_left_to_ec2(self) -> None:
+        _, ec2 = world_with(Deny(actions=("CreateTags",), on="volume"))
+        with pytest.raises(ClientError, match="InvalidID"):
+            ec2.create_tags(Resources=["nonsense"], Tags=[COST_CENTER])
+
     def test_descriptions_can_be_denied(self) -> None:
         _, ec2 = world_with(Deny(actions=("DescribeLocked*",)))
         assert denied(ec2, "describe_locked_snapshots")
