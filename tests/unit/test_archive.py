@@ -300,5 +300,6 @@ class TestOnTheModel:
 
 @pytest.mark.parametrize(("days", "pays"), [(29, False), (30, True)])
 def test_the_age_is_counted_from_the_parking_and_not_from_the_snapshot(days: int, pays: bool) -> None:
-    early = replace(parked(), records=records(started=MARKED - timedelta(days=10)))
+    launched, taken = MARKED - timedelta(days=11), MARKED - timedelta(days=10)
+    early = seen(records=records(launch_time=launched, started=taken), launch_time=launched)
     assert bool(archived(early, now=MARKED + timedelta(days=days))) is pays
