@@ -30,7 +30,6 @@ from tests.unit.facts import (
     NOW,
     ROOT,
     SETTINGS,
-    change,
     kinds,
     parked,
     record,
@@ -303,7 +302,6 @@ class TestOnTheModel:
 
 @pytest.mark.parametrize(("days", "pays"), [(29, False), (30, True)])
 def test_the_age_is_counted_from_the_parking_and_not_from_the_snapshot(days: int, pays: bool) -> None:
-    launched = MARKED - timedelta(days=11)
-    copies = records(started=MARKED - timedelta(days=10), launch_time=launched)
-    early = replace(change(parked(), launch_time=launched), records=copies)
+    launched, taken = MARKED - timedelta(days=11), MARKED - timedelta(days=10)
+    early = seen(records=records(launch_time=launched, started=taken), launch_time=launched)
     assert bool(archived(early, now=MARKED + timedelta(days=days))) is pays
