@@ -10,7 +10,9 @@ locals {
   snapshot_arns = "arn:${local.partition}:ec2:${local.region}::snapshot/*" # a snapshot's ARN names no account
 
   opt_in_tag     = "aws:ResourceTag/${var.opt_in_tag_key}"
-  opt_in_values  = ["true", "root"]
+  opt_in_words   = ["true", "root"]
+  opt_in_blanks  = ["", " ", "  "] # IAM can ignore case, but has no pattern for blanks
+  opt_in_values  = [for around in setproduct(local.opt_in_blanks, local.opt_in_words, local.opt_in_blanks) : join("", around)]
   mark_tag       = "aws:ResourceTag/park-volumes:mark"
   mark_values    = ["${var.name} *"] # a mark is this deployment's name, a space, the instance and more
   deployment_tag = "aws:ResourceTag/park-volumes:deployment"
@@ -225,7 +227,7 @@ data "aws_iam_policy_document" "park" {
     resources = [local.instance_arns]
 
     condition {
-      test     = "StringEquals"
+      test     = "StringEqualsIgnoreCase"
       variable = local.opt_in_tag
       values   = local.opt_in_values
     }
@@ -388,7 +390,7 @@ data "aws_iam_policy_document" "start" {
     resources = [local.instance_arns]
 
     condition {
-      test     = "StringEquals"
+      test     = "StringEqualsIgnoreCase"
       variable = local.opt_in_tag
       values   = local.opt_in_values
     }
@@ -402,7 +404,7 @@ data "aws_iam_policy_document" "start" {
     resources = [local.instance_arns]
 
     condition {
-      test     = "StringEquals"
+      test     = "StringEqualsIgnoreCase"
       variable = local.opt_in_tag
       values   = local.opt_in_values
     }

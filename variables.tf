@@ -28,7 +28,7 @@ variable "tags" {
 }
 
 variable "opt_in_tag_key" {
-  description = "Key of the tag that opts an instance in: value true parks every volume, root only the root volume. On a volume the value false leaves that volume attached."
+  description = "Key of the tag that opts an instance in: value true parks every volume, root only the root volume. On a volume the value false leaves that volume attached. docs/words.md has all values."
   type        = string
   default     = "ParkVolumes"
   nullable    = false

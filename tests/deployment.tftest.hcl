@@ -108,6 +108,16 @@ run "by_default" {
     ])
     error_message = "Every action is named in full."
   }
+  assert {
+    condition = [
+      for statement in concat(
+        jsondecode(data.aws_iam_policy_document.park.json).Statement,
+        jsondecode(data.aws_iam_policy_document.start.json).Statement,
+      ) : length(setintersection(statement.Condition.StringEqualsIgnoreCase["aws:ResourceTag/ParkVolumes"], ["true", " root", "  true  ", "root  "]))
+      if can(statement.Condition.StringEqualsIgnoreCase["aws:ResourceTag/ParkVolumes"])
+    ] == [4, 4, 4]
+    error_message = "An instance is opted in by both words, whatever the case and with up to two blanks on either side."
+  }
 }
 
 run "with_reserved_executions" {

@@ -13,7 +13,7 @@ data "aws_instance" "office" {
 
   lifecycle {
     postcondition {
-      condition     = contains(["true", "root"], lookup(self.tags, "ParkVolumes", ""))
+      condition     = contains(["true", "root"], lower(trimspace(lookup(self.tags, "ParkVolumes", ""))))
       error_message = "${self.id} is not opted in: it would be stopped in the evening and not be started in the morning. Tag it ParkVolumes=true."
     }
   }

@@ -11,9 +11,11 @@ from enum import StrEnum
 from typing import assert_never
 
 from park_volumes.core import phase
+from park_volumes.core.choice import told_to_stay
 from park_volumes.core.facts import Observation, SnapshotRecord
 from park_volumes.core.phase import Phase, phase_of
 from park_volumes.core.prices import Savings, savings, total
+from park_volumes.core.refusals import misspelt_opt_in
 from park_volumes.core.settings import Settings
 from park_volumes.core.steps import DeleteVolume, Outcome, RememberTermination, UnmarkVolumes
 from park_volumes.run.execute import Result
@@ -25,6 +27,7 @@ ORPHANS = (
     "delete-snapshot for each."
 )
 SHORT_OF_CAPACITY = "ParkVolumes tries again for an hour, with growing delays. Another instance type may start at once."
+MISSPELT = "Until then ParkVolumes neither parks nor starts it."
 OTHER_CAUSE = (
     "Its volumes are attached, cost as much as before, and are not parked again. Often the cause is a KMS key: its "
     "policy must let the role of the start function create grants. Correct that, and start the instance again."
@@ -114,6 +117,7 @@ def _parked(observation: Observation, parts: Sequence[SnapshotRecord], settings:
     volumes = "its volume" if len(parts) == 1 else f"its {len(parts)} volumes"
     money = _without_volumes(observation, settings)
     what = f"{observation.instance.id} is parked: {volumes} ({gib} GiB) became snapshots.{_in_words(money)}"
+    what = f"{what}{told_to_stay(observation, settings)}"
     advice = f"{NOTHING} Start it as usual, or at the Function URL."
     ids = tuple(r.snapshot_id for r in parts)
     took = (now - min(r.started for r in parts)).total_seconds()
@@ -165,6 +169,8 @@ def _reverted(observation: Observation, settings: Settings) -> Report | None:
 
 def _not_parked(observation: Observation, reason: str, settings: Settings) -> Report:
     """A refusal: a running instance leaves snapshots behind, a stopped instance keeps costing as much as before."""
+    if misspelt_opt_in(observation.instance, settings):
+        return Report(Kind.PARKING_REFUSED, observation, reason, MISSPELT)
     found = phase_of(observation)
     match found:
         case Phase.RUNNING:

@@ -16,6 +16,8 @@ from tests.support.url import Answer, FunctionUrl
 DATA = Disk(device="/dev/sdf", size=20, delete_on_termination=False, tags={"Name": "data", "Team": "sales"})
 EVERY = 5
 """Seconds from one look at all instances to the next: much shorter than the lock, during which one is started."""
+STAYING = {"/dev/sdg", "/dev/sdh"}
+"""Of the instance "excluded": where its owner says no, and where Kubernetes knows the volume by its id."""
 BOTH = (Disk(tags={"Name": "root"}), DATA)
 
 
@@ -27,6 +29,10 @@ class Kind:
     opt_in: str | None = "true"
     ends: str = "parked"
     tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_opted_in(self) -> bool:
+        return (self.opt_in or "").strip().lower() in ("true", "root")
 
 
 class Stops:
@@ -81,7 +87,7 @@ class Stops:
             return {
                 name: states[self.ids[name]]["detail"]
                 for name, kind in self.kinds.items()
-                if kind.opt_in in ("true", "root") and states[self.ids[name]]["state"] != kind.ends
+                if kind.is_opted_in and states[self.ids[name]]["state"] != kind.ends
             }
 
         self.aws.wait_for(lambda: not open_ends(), PATIENCE, "all to be where they should be", open_ends, EVERY)
@@ -108,12 +114,13 @@ def _kinds(key: str) -> dict[str, Kind]:
         Disk(device="/dev/sdf", size=100, iops=6000, throughput=250, kms_key=key, delete_on_termination=False),
         Disk(device="/dev/sdg", size=500, type="st1", tags={"Name": "log", "Äpfel": "süß & sauer"}),
     )
-    kept = Disk(device="/dev/sdg", size=30, tags={"ParkVolumes": "false"})
+    kept = Disk(device="/dev/sdg", size=30, tags={"ParkVolumes": " No"})
+    known = Disk(device="/dev/sdh", size=40, tags={"kubernetes.io/created-for/pvc/name": "db"})
     return {
         "shop": Kind(disks=shop),
-        "guest": Kind(disks=BOTH),
-        "root only": Kind(disks=BOTH, opt_in="root"),
-        "excluded": Kind(disks=(*BOTH, kept)),
+        "guest": Kind(disks=BOTH, opt_in=" TRUE "),
+        "root only": Kind(disks=BOTH, opt_in="Root"),
+        "excluded": Kind(disks=(*BOTH, kept, known)),
         "unheard": Kind(disks=BOTH),
         "doubled": Kind(disks=BOTH),
         "crowd": Kind(disks=BOTH),
@@ -131,5 +138,6 @@ def _kinds(key: str) -> dict[str, Kind]:
         "spot": Kind(disks=(Disk(),), ends="stopped"),
         "stranger": Kind(disks=BOTH, opt_in=None),
         "refuser": Kind(disks=BOTH, opt_in="false"),
+        "misspelt": Kind(disks=(Disk(),), opt_in="yes"),
         "night": Kind(disks=(Disk(size=9, kms_key=key), DATA), opt_in=None, tags={"Nightly": "true"}),
     }

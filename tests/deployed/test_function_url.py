@@ -46,7 +46,7 @@ def test_the_command_open_shows_the_page_and_signs_what_it_asks(aws: LocalAws, o
 
 
 def test_every_opted_in_instance_is_listed_and_no_other(stopped: Stops, url: FunctionUrl) -> None:
-    opted_in = {stopped.ids[name] for name, kind in stopped.kinds.items() if kind.opt_in in ("true", "root")}
+    opted_in = {stopped.ids[name] for name, kind in stopped.kinds.items() if kind.is_opted_in}
     assert {i["id"] for i in url.instances()} == opted_in
 
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 import pytest
 
-from tests.deployed.stops import Stops
+from tests.deployed.stops import STAYING, Stops
 from tests.support.fleet import differences
 from tests.support.url import FunctionUrl
 
 PARKED = ["shop", "guest", "excluded", "unheard", "doubled"]
-UNTOUCHED = ["stranger", "refuser"]
+UNTOUCHED = ["stranger", "refuser", "misspelt"]
 
 
 def _devices_with_snapshots(stops: Stops, name: str) -> set[str]:
@@ -24,7 +24,7 @@ def _tag(tags: Iterable[dict[str, str]], key: str) -> str:
 
 @pytest.mark.parametrize("name", PARKED)
 def test_of_a_stopped_instance_only_the_snapshots_of_its_volumes_are_left(stopped: Stops, name: str) -> None:
-    kept = {"excluded": {"/dev/sdg"}}.get(name, set())
+    kept = STAYING if name == "excluded" else set()
     assert stopped.fleet.picture(stopped.ids[name]).keys() == kept
     assert _devices_with_snapshots(stopped, name) == stopped.before[name].keys() - kept
     assert stopped.fleet.state(stopped.ids[name]) == "stopped"
@@ -68,8 +68,10 @@ def test_root_mode_parks_the_root_volume_alone(stopped: Stops) -> None:
     assert _devices_with_snapshots(stopped, "root only") == {"/dev/sda1"}
 
 
-def test_an_excluded_volume_stays_attached_as_it_is(stopped: Stops) -> None:
-    assert stopped.fleet.picture(stopped.ids["excluded"]) == {"/dev/sdg": stopped.before["excluded"]["/dev/sdg"]}
+def test_volumes_that_are_not_to_be_parked_stay_attached_as_they_are(stopped: Stops, url: FunctionUrl) -> None:
+    before = {device: picture for device, picture in stopped.before["excluded"].items() if device in STAYING}
+    assert stopped.fleet.picture(stopped.ids["excluded"]) == before
+    assert "because Kubernetes knows it by its id" in stopped.show(url, "excluded")["detail"]
 
 
 @pytest.mark.parametrize("name", UNTOUCHED)

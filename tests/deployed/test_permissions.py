@@ -17,7 +17,7 @@ import pytest
 from tests.deployed.conftest import NIGHT_TOKEN
 from tests.deployed.stops import Stops
 from tests.iam.evaluate import unsupported
-from tests.iam.forbidden import FORBIDDEN, Forbidden
+from tests.iam.forbidden import FORBIDDEN, Forbidden, on_instance
 from tests.iam.judge import Role, decidable, policies
 from tests.iam.requests import Call
 from tests.local_aws.client import LocalAws
@@ -117,6 +117,20 @@ def test_the_grants_that_tokens_need_are_used(bench: Bench) -> None:
 def test_no_function_may(bench: Bench, forbidden: Forbidden) -> None:
     for name in forbidden.roles:
         assert any(not bench.roles[name].allowing(request) for request in forbidden.requests)
+
+
+@pytest.mark.parametrize("value", ["true", "root", "True", " TRUE", "rOOt  ", "  true  ", " root"])
+def test_an_instance_is_opted_in_by_every_spelling(bench: Bench, value: str) -> None:
+    for name, asked in on_instance({"ParkVolumes": value}).items():
+        assert [request for request in asked if not bench.roles[name].allowing(request)] == []
+
+
+@pytest.mark.parametrize("value", ["", "yes", "false", "not true", "truer", "   true", "t rue", "true\n", "*", "root?"])
+def test_an_instance_is_opted_in_by_nothing_else(bench: Bench, value: str) -> None:
+    for name, asked in on_instance({"ParkVolumes": value}).items():
+        of_instance = [request for request in asked if ":instance/" in request.resource]
+        assert of_instance
+        assert [request for request in of_instance if bench.roles[name].allowing(request)] == []
 
 
 @pytest.mark.parametrize("name", ROLES)

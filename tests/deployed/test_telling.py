@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.deployed.post import Post
-from tests.deployed.stops import Stops
+from tests.deployed.stops import STAYING, Stops
 from tests.local_aws.client import LocalAws
 from tests.support.fleet import PATIENCE
 from tests.support.url import FunctionUrl
@@ -23,11 +23,9 @@ def test_a_parked_instance_is_told_once(stopped: Stops, post: Post, name: str) -
     assert event["source"] == "park-volumes"
     assert event["resources"] == [f"arn:aws:ec2:ap-northeast-2:123456789012:instance/{stopped.ids[name]}"]
     assert not kept or set(event["detail"]["snapshot-ids"]) == kept
-    assert event["detail"]["gib"] == sum(
-        picture.size
-        for device, picture in stopped.before[name].items()
-        if device == "/dev/sda1" or (name != "root only" and picture.tags.get("ParkVolumes") != "false")
-    )
+    before = stopped.before[name]
+    left = {"root only": before.keys() - {"/dev/sda1"}, "excluded": STAYING}.get(name, set())
+    assert event["detail"]["gib"] == sum(picture.size for device, picture in before.items() if device not in left)
 
 
 def test_a_refusal_is_told_once_while_the_sweeps_repeat_it(stopped: Stops, post: Post, aws: LocalAws) -> None:
@@ -45,6 +43,12 @@ def test_what_lasts_is_told_again_by_the_daily_reminder(stopped: Stops, post: Po
     aws.wait_for(lambda: len(post.events(stopped.ids["spot"])) > before, PATIENCE, "the refusal to be told again")
     aws.wait_until_quiet(60)
     assert len(post.events(stopped.ids["spot"])) == before + 1
+
+
+def test_an_opt_in_tag_that_says_neither_yes_nor_no_is_told_with_the_right_spelling(stopped: Stops, post: Post) -> None:
+    events = post.events(stopped.ids["misspelt"])
+    assert {event["detail-type"] for event in events} == {"Parking Refused"}
+    assert "ParkVolumes='yes', which opts nothing in: tag it ParkVolumes=true" in events[0]["detail"]["what"]
 
 
 def test_a_failed_snapshot_is_told(stopped: Stops, post: Post) -> None:

@@ -76,9 +76,12 @@ MUTANTS = (
         ("park:_unlocked", "settings.lock_snapshots and not", "False and not"),
         ("park:_proven", "copy in seen.locked or not settings.lock_snapshots", "True"),
     ),
-    mutant("ignores an excluded volume", ("park:_volumes_to_park", "!= tags.LEAVE_ATTACHED", "!= 'never'")),
+    mutant("ignores an excluded volume", ("choice:why_it_stays", "in tags.NO", "in ()")),
+    mutant("excludes only what is spelt as it would itself", ("tags:opt_in_word", "value.strip().lower()", "value")),
+    mutant("parks what something else knows by its id", ("choice:_why_it_is_not_ours", "fnmatchcase(k, pattern)", "0")),
+    mutant("takes a word that nobody understands for a yes", ("refusals:_by_unknown_word", "if unknown", "if False")),
     mutant(
-        "parks all volumes where only the root volume may go", ("park:_volumes_to_park", "or not root_only", "or 1")
+        "parks all volumes where only the root volume may go", ("choice:volumes_to_park", "or not root_only", "or 1")
     ),
     mutant("parks while a start is pending", ("phase:start_pending", "return asked", "return False and asked")),
     mutant("parks after a failed start", ("refusals:_by_stop", "if i.state_reason in STOPPED_ON_PURPOSE:", "if True:")),

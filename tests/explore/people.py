@@ -13,7 +13,7 @@ from tests.model.records import Attachment, Disk, Snapshot, Volume
 
 MARK = "park-volumes:mark"
 PLACE = "park-volumes:place"
-EXCLUDED = "/dev/sdz"
+STAYING = ("/dev/sdy", "/dev/sdz")
 DEVICES = ("/dev/sdf", "/dev/sdg", "/dev/xvda")
 
 
@@ -65,20 +65,25 @@ def withdraws(stage: Stage, _: int) -> bool:
 
 def opts_in(stage: Stage, which: int) -> bool:
     """Anew, or in the other way."""
-    stage.fixed = {d: v for d, v in stage.fixed.items() if d == EXCLUDED}
-    tags = [{"Key": OPT_IN, "Value": ("true", "root")[which % 2]}]
+    stage.fixed = {d: v for d, v in stage.fixed.items() if d in STAYING}
+    tags = [{"Key": OPT_IN, "Value": ("True", "root ")[which % 2]}]
     stage.person.create_tags(Resources=[stage.instance_id], Tags=tags)
     stage.withdrawn = None
     return True
 
 
 def tags_a_volume(stage: Stage, which: int) -> bool:
-    """A tag of their own, or the one that excludes the volume, or that takes it in again."""
+    """A tag of their own, or one of ours: it excludes the volume, or takes it in again, or nobody understands it."""
     item = _attached(stage, which)
     if item is None:
         return False
-    tag = [{"Key": "owner", "Value": str(which)}, {"Key": OPT_IN, "Value": "false"}, {"Key": OPT_IN, "Value": ""}]
-    stage.person.create_tags(Resources=[item.volume_id], Tags=[tag[which // 4 % 3]])
+    word = ("", "False", ("true", "nein")[which % 2])[which // 4 % 3]
+    tag = {"Key": OPT_IN, "Value": word} if word else {"Key": "owner", "Value": str(which)}
+    stage.person.create_tags(Resources=[item.volume_id], Tags=[tag])
+    if word:
+        stage.protected.pop(item.volume_id, None)
+    if word in ("False", "nein"):
+        stage.protected[item.volume_id] = stage.world.clock.now
     stage.free_to_change.add(item.device)
     stage.excuses.append(f"{item.device} was tagged")
     return True

@@ -20,7 +20,9 @@ DATA = (
     Disk(device="/dev/sdh", size=500, type="st1", delete_on_termination=False),
 )
 ENCRYPTED = (ROOT._replace(key=KEY), DATA[0])
-EXCLUDED = Disk(device="/dev/sdz", size=5, tags={OPT_IN: "false"})
+EXCLUDED = Disk(device="/dev/sdz", size=5, tags={OPT_IN: " Off"})
+KNOWN = Disk(device="/dev/sdy", size=6, tags={"kubernetes.io/created-for/pvc/name": "db"})
+STAYING = (EXCLUDED.device, KNOWN.device)
 
 QUICK = Durations(
     start=2, fall_back=2, stop=3, terminate=2, snapshot=10, create=2, attach=1, detach=1, delete=1, archive=20, thaw=100
@@ -45,8 +47,8 @@ SHAPES: Mapping[str, Shape] = {
         Shape(name="one volume", disks=(ROOT,)),
         Shape(name="two volumes", disks=(ROOT, DATA[0])),
         Shape(name="four volumes", disks=(ROOT, *DATA)),
-        Shape(name="root only", disks=(ROOT, DATA[0]), opt_in="root"),
-        Shape(name="an excluded volume", disks=(ROOT, DATA[0], EXCLUDED)),
+        Shape(name="root only", disks=(ROOT, DATA[0]), opt_in=" Root"),
+        Shape(name="an excluded volume", disks=(ROOT, DATA[0], EXCLUDED, KNOWN)),
         Shape(name="two encrypted volumes, slowly", disks=ENCRYPTED, durations=SLOW, default_key=KEY[:-1] + "6"),
     )
 }
@@ -92,7 +94,7 @@ def launch(shape: Shape) -> Stage:
     foreign = world.add_snapshot(volume_id, tags=foreign_tags)
     stage = Stage(world, instance_id, (other, volume_id, foreign), Counter())
     for item in launched.devices if launched else ():
-        if item.device == EXCLUDED.device or (shape.opt_in == "root" and item.device != ROOT.device):
+        if item.device in STAYING or (shape.name == "root only" and item.device != ROOT.device):
             stage.fixed[item.device] = item.volume_id
     return stage
 

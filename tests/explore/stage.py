@@ -207,7 +207,8 @@ class Stage:
 
     ``fittings`` is what each device must be like after a start. ``excuses`` are the deeds after which the product may
     refuse to go on; without one, it must come to a rest in which nothing is refused. ``fixed`` are the volumes that are
-    not to be parked, by device. ``seen`` counts what was covered.
+    not to be parked, by device; ``protected`` since when a volume has a word that protects it. ``seen`` counts what was
+    covered.
     """
 
     def __init__(self, world: World, instance_id: str, bystanders: Sequence[str], seen: Counter[str]) -> None:
@@ -220,6 +221,7 @@ class Stage:
         self.excuses: list[str] = []
         self.free_to_change: set[str] = set()
         self.fixed: dict[str, str] = {}
+        self.protected: dict[str, float] = {}
         self.asked: tuple[float, str] | None = None
         self.theirs: set[str] = {v.id for v in world.volumes.current() if v.id in bystanders}
         self.withdrawn: float | None = None
@@ -243,6 +245,7 @@ class Stage:
         other.fittings, other.excuses = self.fittings, self.excuses.copy()
         other.free_to_change, other.theirs = self.free_to_change.copy(), self.theirs.copy()
         other.withdrawn, other.fixed, other.asked = self.withdrawn, self.fixed, self.asked
+        other.protected = self.protected.copy()
         other.seen = self.seen if seen is None else seen
         other.meddled = False
         other.processes = []
@@ -269,7 +272,7 @@ class Stage:
 
     @property
     def opted_in(self) -> bool:
-        return self.instance is not None and self.instance.tags.get(OPT_IN) in ("true", "root")
+        return self.instance is not None and self.instance.tags.get(OPT_IN, "").strip().lower() in ("true", "root")
 
     @property
     def live(self) -> list[Process]:
@@ -312,6 +315,7 @@ class Stage:
             return
         if not _reads(operation, params) and not process.client.dead:
             self._check_consent(process, operation, params)
+            self._check_protection(process, operation, params)
             self._check_start_request(process, operation, params)
 
     def _after_call(self, operation: str, params: Mapping[str, Any]) -> None:
@@ -351,6 +355,12 @@ class Stage:
             return
         if self.withdrawn is not None and process.began > self.withdrawn + LAG:
             raise Finding(f"{process.name} calls {operation} for an instance that is not opted in: {_brief(params)}.")
+
+    def _check_protection(self, process: Process, operation: str, params: Mapping[str, Any]) -> None:
+        """No pass copies or marks a volume that began after everybody could read on it a word that protects it."""
+        for volume_id in _resources(params) if operation in ("CreateSnapshot", "CreateTags") else ():
+            if process.began > self.protected.get(volume_id, process.began) + LAG:
+                raise Finding(f"{process.name} calls {operation} for {volume_id}, which a word protects.")
 
     def _check_start_request(self, process: Process, operation: str, params: Mapping[str, Any]) -> None:
         """For an hour after a start was asked for, or until there was one, nobody takes the root volume away."""

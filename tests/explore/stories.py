@@ -22,6 +22,16 @@ def _deed(text: str) -> Deed:
 
 
 STORIES: Mapping[str, Story] = {
+    "a volume with a word that nobody understands is left alone, and the instance with it": story(
+        "two volumes",
+        "running",
+        "person tags a volume 9",
+        "wait 61",
+        "person stops",
+        "wait 185",
+        "begin park",
+        "finish a",
+    ),
     "a restoration that nobody wants any more is finished all the same": story("two volumes", "rootless", "wait 3700"),
     "a start that was asked for goes on though its pass died": story(
         "two volumes", "parked", "begin start", "go a 6", "die a"
@@ -347,7 +357,7 @@ STORIES: Mapping[str, Story] = {
         "begin park",
         "go c 8",
         "go b 3",
-        "person detaches 10",
+        "person detaches 9",
         "person attaches another 9",
     ),
     "a restored volume that was settled without its root volume is not made and attached again and again": story(

@@ -22,6 +22,7 @@ Tags = Mapping[str, str]
 NONE: Final[Tags] = {"Name": "shop"}
 OPTED_IN: Final[Tags] = {"Name": "shop", "ParkVolumes": "true"}
 OPTED_OUT: Final[Tags] = {"Name": "shop", "ParkVolumes": "false"}
+MISSPELT: Final[Tags] = {"Name": "shop", "ParkVolumes": "not true"}
 NIGHTLY: Final[Tags] = {"Name": "shop", "Nightly": "true"}
 MARKED: Final[Tags] = {"park-volumes:mark": f"{NAME} {INSTANCE} and more"}
 MARKED_BY_NIGHT: Final[Tags] = {"park-volumes:mark": f"night {INSTANCE} and more"}
@@ -102,6 +103,15 @@ def _rewritten(attribute: str, value: Any) -> list[Request]:
     return _made("ModifyInstanceAttribute", resources, InstanceId=INSTANCE, **{attribute: value})
 
 
+def on_instance(tags: Tags) -> dict[str, list[Request]]:
+    """What each role has to do with an instance, judged with these tags on it; its volumes are marked."""
+    switched = [*_switched("StartInstances", tags), *_switched("StopInstances", tags)]
+    return {
+        PARK: _attached("DetachVolume", tags, MARKED),
+        START: [*_attached("AttachVolume", tags, MARKED), *switched, *_modified(tags, MARKED)],
+    }
+
+
 def _on_key(action: str, **context: str) -> list[Request]:
     keys = {name.replace("__", ":"): [value] for name, value in context.items()}
     return [Request(action=action, resource=KEY, context=keys)]
@@ -148,6 +158,7 @@ FORBIDDEN: Final = [
             "attaches to an instance of another deployment": _attached("AttachVolume", NIGHTLY, MARKED),
             "starts an instance that is not opted in": _switched("StartInstances", NONE),
             "starts an instance that is opted out": _switched("StartInstances", OPTED_OUT),
+            "starts an instance whose opt-in tag says something like it": _switched("StartInstances", MISSPELT),
             "starts an instance of another deployment": _switched("StartInstances", NIGHTLY),
             "stops an instance that is not opted in": _switched("StopInstances", NONE),
             "stops an instance of another deployment": _switched("StopInstances", NIGHTLY),
@@ -179,6 +190,9 @@ FORBIDDEN: Final = [
             "detaches a volume of another deployment": _attached("DetachVolume", OPTED_IN, MARKED_BY_NIGHT),
             "detaches from an instance that is not opted in": _attached("DetachVolume", NONE, MARKED),
             "detaches from an instance of another deployment": _attached("DetachVolume", NIGHTLY, MARKED),
+            "detaches from an instance whose opt-in tag says something like it": _attached(
+                "DetachVolume", MISSPELT, MARKED
+            ),
             "deletes a snapshot that is no record": _made("DeleteSnapshot", {SNAPSHOT: NONE}, SnapshotId=SNAPSHOT),
             "deletes a record of another deployment": _made(
                 "DeleteSnapshot", {SNAPSHOT: OF_NIGHT}, SnapshotId=SNAPSHOT

@@ -15,6 +15,7 @@ DOCUMENTS = {"park": ("common", "park"), "start": ("common", "start", "tokens")}
 
 OPERATORS = {
     "StringEquals": "{key} is {values}",
+    "StringEqualsIgnoreCase": "{key} is {values}, in any case",
     "StringLike": "{key} is like {values}",
     "StringLikeIfExists": "{key}, where there is one, is like {values}",
     "StringEqualsIgnoreCaseIfExists": "{key}, where EC2 tells it, is {values}",
@@ -95,6 +96,8 @@ class Permissions:
             return [one[1]]
         if text == "${statement.value}":
             return [self._each]
+        if "local.opt_in_words" in text:  # with blanks around them or without
+            return self._texts(self._locals["opt_in_words"])
         if "var.kms_key_arns" in text:
             return ["key/* or kms_key_arns"]
         if service := re.search(r"dns_name|through_ec2", text):

@@ -1,4 +1,5 @@
-"""The generated tables (``make docs``): phases, permissions, inputs, outputs, savings, and what Terraform plans say."""
+"""The generated tables (``make docs``): phases, permissions, inputs, outputs, savings, what Terraform plans say, and by
+which tags something else knows a volume."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from typing import Any
 import hcl2
 
 from park_volumes.core import prices
+from park_volumes.core.choice import KNOWN_BY_ID
 from park_volumes.core.volume_spec import VolumeSpec
 from tests.drift import table
 from tests.support import phases
@@ -23,6 +25,7 @@ README = ROOT / "README.md"
 KOREAN = ROOT / "README.ko.md"
 SAFETY = ROOT / "docs" / "safety.md"
 TERRAFORM = ROOT / "docs" / "terraform.md"
+WORDS = ROOT / "docs" / "words.md"
 REGION = "ap-northeast-2"
 SIZE_GIB = 100
 KEPT_HOURS = 24
@@ -52,6 +55,7 @@ def tables() -> dict[Path, dict[str, Callable[[], Iterator[str]]]]:
         KOREAN: {"phases": phases.diagram},
         SAFETY: {"phases": phases.rows},
         TERRAFORM: {"plans": table.in_full},
+        WORDS: {"known": _known},
     }
 
 
@@ -111,6 +115,13 @@ def _outputs() -> Iterator[str]:
     yield "|---|---|"
     for name, output in _blocks("outputs.tf", "output"):
         yield f"| `{name}` | {_plain(output['description'])} |"
+
+
+def _known() -> Iterator[str]:
+    yield "| who | tags |"
+    yield "|---|---|"
+    for who, patterns in KNOWN_BY_ID.items():
+        yield f"| {who} | {', '.join(f'`{pattern}`' for pattern in patterns)} |"
 
 
 def _savings() -> Iterator[str]:

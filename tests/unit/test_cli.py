@@ -240,6 +240,24 @@ class TestPark:
         assert laptop.run("park", stand.stopped(opt_in="false")) is ExitCode.REFUSED
         assert "not opted in" in laptop.said
 
+    def test_of_what_is_misspelt_is_refused_with_the_right_spelling(self, laptop: Laptop, stand: Stand) -> None:
+        assert laptop.run("park", stand.stopped(opt_in="ture")) is ExitCode.REFUSED
+        assert "ParkVolumes='ture', which opts nothing in: tag it ParkVolumes=true" in laptop.said
+        assert laptop.changes == []
+
+    def test_of_what_is_opted_in_in_any_spelling_is_done_by_its_name(self, laptop: Laptop, stand: Stand) -> None:
+        stand.stopped(name="db", opt_in=" TRUE")
+        stand.after(600)
+
+        assert laptop.run("park", "db") is ExitCode.DONE
+        assert list(stand.world.volumes.current()) == []
+
+    def test_of_an_empty_name_is_of_nobody(self, laptop: Laptop, stand: Stand) -> None:
+        stand.stopped(name="db")
+
+        assert laptop.run("park", "") is ExitCode.UNKNOWN
+        assert laptop.changes == []
+
 
 class TestDryRun:
     @pytest.mark.parametrize(
@@ -307,6 +325,14 @@ class TestTelling:
         assert head.split()[:3] == ["instance", "name", "state"]
         assert [line.split()[:3] for line in lines] == [[parked, "db", "parked"], [running, "web", "running"]]
         assert "15.96" in lines[0]
+
+    def test_the_list_has_every_spelling_of_opting_in(self, laptop: Laptop, stand: Stand) -> None:
+        ids = {stand.launch(name=value, opt_in=value) for value in ("TRUE", " root ")}
+        stand.launch(name="stranger", opt_in="yes")
+        laptop.run("list", "--json")
+
+        listed = json.loads(laptop.said)["instances"]
+        assert {one["id"] for one in listed if one["opted_in"]} == {one["id"] for one in listed} == ids
 
     def test_the_list_has_instances_that_have_lost_their_tag(self, laptop: Laptop, stand: Stand) -> None:
         instance_id = stand.parked()

@@ -159,13 +159,20 @@ class TestInstances:
         assert (ec2.reads.instances([]), ec2.reads.volumes([]), ec2.reads.locked([])) == ([], [], frozenset())
         assert recorder.calls == []
 
-    def test_instances_are_found_by_all_of_their_tags(self, stand: Stand) -> None:
-        wanted = stand.launch(name="db")
-        stand.launch(name="web")
-        stand.launch(name="db", opt_in="false")
+    def test_instances_are_found_by_a_tag_whatever_it_says_and_by_name(self, stand: Stand) -> None:
+        wanted, web = stand.launch(name="db"), stand.launch(name="web")
+        other = stand.launch(name="db", opt_in="false")
 
-        found = stand.ec2().reads.instances_tagged({"Name": ["db"], OPT_IN: ["true", "root"]})
-        assert [i.id for i in found] == [wanted]
+        reads = stand.ec2().reads
+        assert {i.id for i in reads.instances_tagged(OPT_IN, name="db")} == {wanted, other}
+        assert {i.id for i in reads.instances_tagged(OPT_IN)} == {wanted, other, web}
+        assert reads.instances_tagged("Nightly") == []
+
+    @pytest.mark.parametrize("name", ["d*", "d?", "", "DB"])
+    def test_a_name_is_taken_as_it_is(self, stand: Stand, name: str) -> None:
+        stand.launch(name="db")
+
+        assert stand.ec2().reads.instances_tagged(OPT_IN, name=name) == []
 
 
 class TestVolumes:
@@ -319,7 +326,7 @@ class TestManyAtOnce:
 
     def test_every_description_is_paged(self) -> None:
         ec2, recorder = watched(lambda *_: {"Reservations": [], "Volumes": [], "Snapshots": []})
-        ec2.reads.instances_tagged({OPT_IN: ["true"]})
+        ec2.reads.instances_tagged(OPT_IN)
         ec2.reads.every_marked_volume()
         ec2.reads.every_snapshot()
 

@@ -122,7 +122,7 @@ class TestWhatIsNotTouched:
         decision = decide(seen(root_volume(tags=opted("false")), data_volume()))
 
         assert (decision.outcome, decision.steps) == (Outcome.REFUSED, ())
-        assert "root volume is excluded by the tag ParkVolumes=false" in decision.reason
+        assert "root volume vol-root has to stay attached, because it is tagged ParkVolumes=false" in decision.reason
 
 
 class TestFailedVolume:
@@ -282,12 +282,10 @@ class TestCopy:
         assert decision.reason == f"{ID} is stopped: 1 of its 2 volumes need a snapshot."
 
     def test_tags_that_only_aws_can_write_are_told_to_be_lost(self) -> None:
-        tagged = root_volume(tags={"a": "1", "aws:cloudformation:stack-name": "web"})
+        tagged = root_volume(tags={"a": "1", "aws:backup:source-resource": "web"})
         decision = decide(seen(tagged))
 
-        assert decision.reason.endswith(
-            "Tags that only AWS can write will not come back: aws:cloudformation:stack-name."
-        )
+        assert decision.reason.endswith("Tags that only AWS can write will not come back: aws:backup:source-resource.")
         assert [key for s in steps_of(decision, CreateSnapshot) for key in s.tags if key.startswith("aws:")] == []
 
     @pytest.mark.parametrize("state", ["pending", "recoverable", "recovering"])

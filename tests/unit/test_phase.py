@@ -40,7 +40,7 @@ from tests.unit.facts import (
 )
 
 
-@pytest.mark.parametrize(("value", "yes"), [("true", True), ("root", True), ("false", False), ("True", False)])
+@pytest.mark.parametrize(("value", "yes"), [("true", True), ("root", True), ("false", False), ("yes", False)])
 def test_an_instance_is_opted_in_by_true_or_root(value: str, yes: bool) -> None:
     assert opted_in(opted(value), SETTINGS) is yes
 

@@ -7,6 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from botocore.session import Session
+from hypothesis import given
+from hypothesis import strategies as st
 
 from park_volumes.core.facts import Instance, Observation, Volume
 from park_volumes.core.prices import prices_of
@@ -71,9 +74,41 @@ def test_a_stop_that_somebody_asked_for_is_no_reason(reason: str) -> None:
     assert refusal(instance(state_reason=reason), [root_volume()]) == ""
 
 
-@pytest.mark.parametrize("zone", ["us-east-1f", "ap-northeast-2a", "us-gov-west-1b", "eu-central-1c", "mx-central-1a"])
-def test_the_zones_of_regions_are_no_reason(zone: str) -> None:
-    assert refusal(instance(zone=zone), [root_volume()]) == ""
+REGIONS = ("us-west-2", "ap-southeast-4", "us-gov-west-1", "cn-north-1", "us-isob-east-1", "eusc-de-east-1", "me-x-12")
+
+
+def test_the_zones_of_every_region_that_the_sdk_knows_are_no_reason() -> None:
+    sdk = Session()
+    known = {r for p in sdk.get_available_partitions() for r in sdk.get_available_regions("ec2", partition_name=p)}
+    assert len(known) > 30
+    zones = [f"{region}{letter}" for region in (*known, *REGIONS) for letter in "abfz"]
+    assert [zone for zone in zones if refusal(instance(zone=zone), [root_volume()])] == []
+
+
+@given(region=st.sampled_from(REGIONS), more=st.from_regex(r"-[a-z0-9]+(-[a-z0-9]+)*-[0-9][a-z]?", fullmatch=True))
+def test_a_zone_with_more_in_its_name_than_its_region_is_a_reason(region: str, more: str) -> None:
+    assert "are not supported" in refusal(instance(zone=f"{region}{more}"), [root_volume()])
+
+
+@pytest.mark.parametrize(
+    "zone",
+    [
+        "us-west-2-lax-1a",
+        "us-west-2-lax-1b",
+        "us-east-1-wl1-bos-wlz-1",
+        "ap-northeast-1-wl1-kix-wlz-1",
+        "eu-central-1-ham-1a",
+        "us-east-1",
+        "us-east-1ab",
+        "us-east-1A",
+        "us-east-\u0661a",
+        "east-1a",
+        "use1-az1",
+        "",
+    ],
+)
+def test_a_zone_that_is_not_its_region_and_one_letter_is_a_reason(zone: str) -> None:
+    assert "are not supported" in refusal(instance(zone=zone), [root_volume()])
 
 
 def test_a_scheduled_instance_is_a_plain_one() -> None:

@@ -40,9 +40,11 @@ class Ec2Reads:
         """The existing instances with these ids; unknown ids are left out."""
         return [i for chunk in _chunks(ids) for i in self._instances({"instance-id": chunk})]
 
-    def instances_tagged(self, tags: Mapping[str, Sequence[str]]) -> list[Instance]:
-        """The instances that have all of these tags, each with one of its values."""
-        return list(self._instances({f"tag:{key}": values for key, values in tags.items()}))
+    def instances_tagged(self, key: str, *, name: str | None = None) -> list[Instance]:
+        """The instances with a tag of this key, whatever its value: a filter for values would be exact, and people are
+        not. With ``name`` only those with exactly this Name."""
+        named = {} if name is None else {"tag:Name": [literally(name)]}
+        return list(self._instances({"tag-key": [key]} | named))
 
     def volumes(self, ids: Iterable[str]) -> list[Volume]:
         """The existing volumes with these ids; unknown ids are left out."""
@@ -134,8 +136,13 @@ def _tag_map(described: Any) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in described.get("Tags", ())}
 
 
+def _managed_by(described: Any) -> str:
+    """The service without which nobody may change an instance or a volume; empty if there is none."""
+    operator = described.get("Operator", {})
+    return operator.get("Principal") or "an AWS service" if operator.get("Managed") else ""
+
+
 def instance_of(i: Any) -> Instance:
-    operator = i.get("Operator", {})
     return Instance(
         id=i["InstanceId"],
         state=i["State"]["Name"],
@@ -144,7 +151,12 @@ def instance_of(i: Any) -> Instance:
         root_device=i.get("RootDeviceName", ""),
         root_device_type=i.get("RootDeviceType", "ebs"),
         mappings=tuple(
-            BlockDevice(device=m["DeviceName"], volume_id=m["Ebs"]["VolumeId"], status=m["Ebs"]["Status"])
+            BlockDevice(
+                device=m["DeviceName"],
+                volume_id=m["Ebs"]["VolumeId"],
+                status=m["Ebs"]["Status"],
+                managed_by=_managed_by(m["Ebs"]),
+            )
             for m in i.get("BlockDeviceMappings", ())
             if "Ebs" in m
         ),
@@ -154,7 +166,7 @@ def instance_of(i: Any) -> Instance:
         lifecycle=i.get("InstanceLifecycle", ""),
         hibernation=i.get("HibernationOptions", {}).get("Configured", False),
         product_codes=tuple(code["ProductCodeId"] for code in i.get("ProductCodes", ())),
-        managed_by=operator.get("Principal", "an AWS service") if operator.get("Managed") else "",
+        managed_by=_managed_by(i),
         outpost_arn=i.get("OutpostArn", ""),
         address=i.get("PublicDnsName") or i.get("PublicIpAddress") or i.get("PrivateIpAddress") or "",
     )
@@ -169,6 +181,7 @@ def volume_of(v: Any) -> Volume:
             spec=spec_of(v),
             snapshot_id=v.get("SnapshotId") or "",
             multi_attach=v.get("MultiAttachEnabled", False),
+            managed_by=_managed_by(v),
             attachments=tuple(map(_attachment, v.get("Attachments", ()))),
             tags=tags,
         ),

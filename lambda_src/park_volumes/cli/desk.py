@@ -8,17 +8,16 @@ from functools import partial
 from typing import Any
 
 from park_volumes.aws import Ec2
-from park_volumes.aws.reads import INSTANCE_ID, literally
+from park_volumes.aws.reads import INSTANCE_ID
 from park_volumes.cli.screen import Board, Screen
 from park_volumes.core.facts import Instance, Observation
 from park_volumes.core.phase import STOPPED_ON_PURPOSE, Phase, phase_of
 from park_volumes.core.settings import Settings
 from park_volumes.core.status import PARKED, status
 from park_volumes.core.steps import Decision, Outcome
-from park_volumes.core.tags import OPTED_IN
 from park_volumes.run.context import Clock, Each, Pass, in_parallel
 from park_volumes.run.execute import Ending, Result
-from park_volumes.run.observe import observe, observe_orphans
+from park_volumes.run.observe import observe, observe_orphans, opted_in_instances
 from park_volumes.run.park_pass import ParkPass
 from park_volumes.run.start_pass import StartPass
 
@@ -100,7 +99,7 @@ class Desk:
 
     def every(self) -> list[Observation]:
         """The instances that are opted in or have snapshots, by Name."""
-        opted = {i.id for i in self.ec2.reads.instances_tagged({self.settings.opt_in_tag_key: OPTED_IN})}
+        opted = {i.id for i in opted_in_instances(self.ec2.reads, self.settings)}
         snapshots = self.ec2.reads.every_snapshot()
         ids = opted | {r.instance_id for r in snapshots.records} | {i for i in snapshots.damaged if i}
         found = {o.instance.id: o for o in (*observe_orphans(self.ec2.reads), *self.observe(ids))}
@@ -124,8 +123,8 @@ class Desk:
     def _candidates(self, ref: str) -> list[Instance]:
         if INSTANCE_ID.fullmatch(ref):
             return self.ec2.reads.instances([ref])
-        tags = {"Name": (literally(ref),), self.settings.opt_in_tag_key: OPTED_IN}
-        return [i for i in self.ec2.reads.instances_tagged(tags) if i.state not in ("shutting-down", "terminated")]
+        found = opted_in_instances(self.ec2.reads, self.settings, name=ref)
+        return [i for i in found if i.state not in ("shutting-down", "terminated")]
 
     def start(self, ids: Sequence[str]) -> ExitCode:
         endings = self._follow(ids, self._start, lambda r: phase_of(r.observation) is Phase.RUNNING, "running")

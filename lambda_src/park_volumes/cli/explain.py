@@ -5,6 +5,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
+from park_volumes.core.choice import why_it_stays
 from park_volumes.core.facts import Observation, SnapshotRecord, Volume
 from park_volumes.core.park import park
 from park_volumes.core.prices import GIB, savings
@@ -65,7 +66,8 @@ def _observed(observation: Observation, settings: Settings) -> Iterator[str]:
     if i.state_reason:
         yield f"            reason for its state: {i.state_reason}"
     for v in observation.volumes:
-        yield f"  volume    {_volume(v, i.id)}"
+        why = why_it_stays(v, observation, settings) if v.attached_to(i.id) else ""
+        yield f"  volume    {_volume(v, i.id)}{f', stays attached because {why}' if why else ''}"
     for r in sorted(observation.records, key=lambda r: (r.started, r.snapshot_id)):
         yield f"  snapshot  {_snapshot(r, observation)}"
     for sentence in observation.damaged:

@@ -22,6 +22,7 @@ class BlockDevice:
     device: str
     volume_id: str
     status: str
+    managed_by: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,13 +97,15 @@ class AttachmentTarget:
 @dataclass(frozen=True, kw_only=True)
 class Volume:
     """An EBS volume. State: creating, available, in-use, deleting, deleted, error.
-    ``snapshot_id`` is the snapshot that it was created from, empty if there is none."""
+    ``snapshot_id`` is the snapshot that it was created from, ``managed_by`` the AWS service without which nobody may
+    change it; both are empty if there is none."""
 
     id: str
     state: str
     spec: VolumeSpec
     snapshot_id: str = ""
     multi_attach: bool = False
+    managed_by: str = ""
     attachments: tuple[Attachment, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     mark: TransitMark | None = None

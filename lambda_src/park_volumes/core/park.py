@@ -6,18 +6,27 @@ instance without one. Deleting it is the commit, because a start either puts tha
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
 from park_volumes.core import steps, tags
 from park_volumes.core.archive import archive
+from park_volumes.core.choice import told_to_stay, volumes_to_park
 from park_volumes.core.facts import Attachment, Observation, SnapshotRecord, TransitMark, Volume, VolumeInTransit
 from park_volumes.core.phase import Phase, phase_of, start_pending
-from park_volumes.core.refusals import BY_HAND, device_taken, missing_originals, not_to_be_parked, put_back_obstacle
+from park_volumes.core.refusals import (
+    BY_HAND,
+    device_taken,
+    hidden_volumes,
+    missing_originals,
+    misspelt_opt_in,
+    not_to_be_parked,
+    put_back_obstacle,
+)
 from park_volumes.core.retention import discard, discard_superseded, next_discard, retain
 from park_volumes.core.settings import Settings
-from park_volumes.core.steps import Decision, Stage, going_on, refuse, stages
+from park_volumes.core.steps import Decision, Outcome, Stage, going_on, refuse, stages
 
 DETACHING = timedelta(seconds=15)
 """How long a detachment usually takes; EC2 sends no event for it."""
@@ -32,7 +41,8 @@ def park(seen: Observation, settings: Settings, now: datetime, *, take_snapshots
     if phase is Phase.ENDED:
         return retain(seen, settings, now)
     if not tags.opted_in(instance.tags, settings):
-        return Decision(reason=f"{instance.id} is not opted in.")
+        words = misspelt_opt_in(instance, settings)
+        return refuse(words) if words else Decision(reason=f"{instance.id} is not opted in.")
     if dead := [v.id for v in seen.restored if v.state == "error"]:
         reason = f"{', '.join(dead)} for {instance.id} could not be created and is deleted; its snapshot is kept."
         deleted = tuple(steps.DeleteVolume(volume_id=v) for v in dead)
@@ -43,7 +53,8 @@ def park(seen: Observation, settings: Settings, now: datetime, *, take_snapshots
         case Phase.RUNNING:
             return discard_superseded(seen, settings, now)
         case Phase.WHOLE:
-            return _copy(seen, settings, now, take_snapshots=take_snapshots)
+            copy = _copy(seen, settings, now, take_snapshots=take_snapshots)
+            return _with_what_stays(copy, seen, settings) if copy.outcome is Outcome.GOING_ON else copy
         case Phase.LOCK_VOID:
             return _leave_to_start_side(seen)
         case Phase.BROKEN:
@@ -53,9 +64,14 @@ def park(seen: Observation, settings: Settings, now: datetime, *, take_snapshots
         case Phase.RESTORING:
             return _unlocked(seen, settings) or Decision(reason=f"{instance.id} is being restored.")
         case Phase.PARKED:
-            return _unlocked(seen, settings) or archive(seen, settings, now)
+            return _unlocked(seen, settings) or _with_what_stays(archive(seen, settings, now), seen, settings)
         case _:
             assert_never(phase)
+
+
+def _with_what_stays(decision: Decision, seen: Observation, settings: Settings) -> Decision:
+    """The same, with a reason that says which volumes stay attached although their owner did not say so."""
+    return replace(decision, reason=f"{decision.reason}{told_to_stay(seen, settings)}")
 
 
 def needs_park_pass(seen: Observation, settings: Settings, now: datetime) -> bool:
@@ -109,8 +125,10 @@ class _Part:
 def _copy(seen: Observation, settings: Settings, now: datetime, *, take_snapshots: bool) -> Decision:
     instance = seen.instance
     if not seen.descriptions_agree:
+        if words := hidden_volumes(seen):
+            return refuse(f"{instance.id} is not parked. {words}")
         return going_on(f"Volumes of {instance.id} are being attached or detached.", again=DETACHING)
-    volumes = _volumes_to_park(seen, settings)
+    volumes = volumes_to_park(seen, settings)
     if words := not_to_be_parked(seen, [v for v, _ in volumes], settings):
         return refuse(f"{instance.id} is not parked. {words}")
     if hold := _hold(seen, settings, now):
@@ -122,16 +140,6 @@ def _copy(seen: Observation, settings: Settings, now: datetime, *, take_snapshot
         parts.append(_Part(generation=generation, number=number, volume=v, attachment=a, snapshots=copies))
     waiting = _take_snapshots(seen, settings, now, parts, take_snapshots=take_snapshots)
     return waiting or _lock(seen, settings, now, generation, parts)
-
-
-def _volumes_to_park(seen: Observation, settings: Settings) -> list[tuple[Volume, Attachment]]:
-    key, instance = settings.opt_in_tag_key, seen.instance
-    root_only = instance.tags[key] == tags.OPT_IN_ROOT
-    return [
-        (v, a)
-        for v, a in seen.attached
-        if v.tags.get(key) != tags.LEAVE_ATTACHED and (a.device == instance.root_device or not root_only)
-    ]
 
 
 def _hold(seen: Observation, settings: Settings, now: datetime) -> Decision | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from park_volumes.core import tags
+from park_volumes.core.choice import volumes_to_park, why_it_stays
 from park_volumes.core.facts import Instance, Observation, SnapshotRecord, Volume, VolumeInTransit
 from park_volumes.core.phase import STOPPED_ON_PURPOSE
 from park_volumes.core.prices import GIB, savings, snapshot_price, volume_price
@@ -15,8 +16,11 @@ from park_volumes.core.settings import Settings
 from park_volumes.core.steps import CreateSnapshot, Decision, Outcome
 from park_volumes.core.tags import LEAVE_ATTACHED
 
-REGION_ZONE = re.compile(r"[a-z]{2}(-[a-z]+)+-\d[a-z]")
-"""An Availability Zone: not a Local Zone (us-west-2-lax-1a), not a Wavelength Zone (us-east-1-wl1-bos-wlz-1)."""
+REGION_ZONE = re.compile(r"[a-z]+(-[a-z]+)+-[0-9]+[a-z]")
+"""An Availability Zone, in every partition: the name of its region, which ends in its only number, and a letter. Not a
+Local Zone (us-west-2-lax-1a), not a Wavelength Zone (us-east-1-wl1-bos-wlz-1)."""
+ON_A_VOLUME = (*tags.OPTED_IN, *tags.NO)
+"""The values that the opt-in tag can have on a volume."""
 BY_HAND = "Nothing was changed; attach the others by hand."
 
 
@@ -24,12 +28,30 @@ BY_HAND = "Nothing was changed; attach the others by hand."
 
 
 def not_to_be_parked(seen: Observation, volumes: Sequence[Volume], settings: Settings) -> str:
-    if words := refusal(seen.instance, volumes, settings):
+    if words := refusal(seen.instance, volumes, settings) or _by_unknown_word(seen, settings):
         return words
-    root_ids = {v.id for v, a in seen.attached if a.device == seen.instance.root_device}
-    if root_ids.isdisjoint(v.id for v in volumes):
-        return f"Its root volume is excluded by the tag {settings.opt_in_tag_key}={LEAVE_ATTACHED}."
+    for v, a in seen.attached:
+        if a.device == seen.instance.root_device and (why := why_it_stays(v, seen, settings)):
+            return f"Its root volume {v.id} has to stay attached, because {why}."
     return dearer(volumes, settings)
+
+
+def hidden_volumes(seen: Observation) -> str:
+    """Says if a service hides a volume that it manages: nobody sees then what is attached."""
+    there = {v.id for v, _ in seen.attached}
+    hidden = [m for m in seen.instance.mappings if m.managed_by and m.volume_id not in there]
+    each = ", ".join(f"{m.volume_id} at {m.device}, which is managed by {m.managed_by}" for m in hidden)
+    return f"EC2 does not show all of its volumes: {each}. Let the account see managed resources." if hidden else ""
+
+
+def misspelt_opt_in(i: Instance, settings: Settings) -> str:
+    """Says if the opt-in tag of an instance says neither yes nor no."""
+    key, word = settings.opt_in_tag_key, tags.opt_in_word(i.tags, settings)
+    if tags.opted_in(i.tags, settings) or word in (None, "", *tags.NO):
+        return ""
+    words = f"{i.id} is tagged {key}={i.tags[key]!r}, which opts nothing in"
+    park = f"{key}={tags.OPT_IN_ALL} to park every volume, {key}={tags.OPT_IN_ROOT} to park its root volume only"
+    return f"{words}: tag it {park}, or {key}={tags.LEAVE_ATTACHED} to leave it alone."
 
 
 def refusal(instance: Instance, volumes: Iterable[Volume], settings: Settings) -> str:
@@ -94,6 +116,15 @@ def _by_stop(i: Instance) -> str:
     if i.state_reason in STOPPED_ON_PURPOSE:
         return ""
     return f"It stopped because of {i.state_reason}, not because of a request: start it to see what is wrong."
+
+
+def _by_unknown_word(seen: Observation, settings: Settings) -> str:
+    """Somebody who tags a volume wants something of us: a word that we do not know protects the whole instance."""
+    key = settings.opt_in_tag_key
+    words = ((v, tags.opt_in_word(v.tags, settings)) for v, _ in seen.attached)
+    unknown = [f"{v.id} is tagged {key}={v.tags[key]!r}" for v, word in words if word not in (None, *ON_A_VOLUME)]
+    known = f"{' or '.join(tags.OPTED_IN)} to park the volume, {', '.join(tags.NO)} to leave it attached"
+    return f"Its volume {', '.join(unknown)}, which nobody understands. The values are {known}." if unknown else ""
 
 
 def _of_volume(v: Volume) -> str:
@@ -233,9 +264,11 @@ def apply_observe_only(decision: Decision, seen: Observation, settings: Settings
 
 def _would_save(decision: Decision, seen: Observation, settings: Settings) -> str:
     """A sentence if the decision begins to park the instance and prices are known; otherwise empty."""
-    begins = any(isinstance(step, CreateSnapshot) for step in decision.every_step)
-    costs = savings(seen, settings.prices)
-    if not begins or costs.as_volumes is None or costs.as_snapshots is None:
+    if not any(isinstance(step, CreateSnapshot) for step in decision.every_step):
+        return ""
+    parked = tuple(v for v, _ in volumes_to_park(seen, settings))
+    costs = savings(replace(seen, volumes=parked), settings.prices)
+    if costs.as_volumes is None or costs.as_snapshots is None:
         return ""
     least = "at least " if costs.at_most else ""
     return f" Parked, it would save {least}{costs.as_volumes - costs.as_snapshots:.2f} USD a month."

@@ -18,7 +18,12 @@ OPT_IN_ROOT = "root"
 OPTED_IN = (OPT_IN_ALL, OPT_IN_ROOT)
 """The values of the opt-in tag with which an instance is parked: whole, or its root volume only."""
 LEAVE_ATTACHED = "false"
-"""The value of the same tag with which a volume stays attached."""
+NO = (LEAVE_ATTACHED, "no", "off", "0")
+"""The values of the same tag with which a volume stays attached; on an instance they are the same as no tag."""
+BLANKS = ("", " ", "  ")
+SPELLINGS = frozenset(before + word + after for word in OPTED_IN for before in BLANKS for after in BLANKS)
+"""How an instance is opted in, in any case. The roles know the same (``opt_in_values`` in iam.tf): a condition of IAM
+can ignore case, but blanks have to be spelt out."""
 PREFIX = "park-volumes:"
 DEPLOYMENT = PREFIX + "deployment"
 INSTANCE = PREFIX + "instance"
@@ -205,4 +210,10 @@ def _flag(word: str) -> bool:
 
 def opted_in(tags: Mapping[str, str], settings: Settings) -> bool:
     """Whether an instance with these tags is parked when it stops."""
-    return tags.get(settings.opt_in_tag_key) in OPTED_IN
+    return tags.get(settings.opt_in_tag_key, "").lower() in SPELLINGS
+
+
+def opt_in_word(tags: Mapping[str, str], settings: Settings) -> str | None:
+    """The value of the opt-in tag, in lower case and without blanks around it; None if there is no such tag."""
+    value = tags.get(settings.opt_in_tag_key)
+    return None if value is None else value.strip().lower()

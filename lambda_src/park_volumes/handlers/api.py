@@ -17,19 +17,19 @@ from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from park_volumes.aws.errors import Ec2Error, Raced
-from park_volumes.aws.reads import INSTANCE_ID, literally
+from park_volumes.aws.reads import INSTANCE_ID
 from park_volumes.core import prices
 from park_volumes.core.facts import Instance, Observation
 from park_volumes.core.phase import Phase, phase_of, reverted_message
 from park_volumes.core.queue import queue_message
 from park_volumes.core.status import STARTING, status
 from park_volumes.core.steps import Outcome
-from park_volumes.core.tags import OPTED_IN, opted_in
+from park_volumes.core.tags import opted_in
 from park_volumes.handlers import page, runtime, savings
 from park_volumes.handlers.sign_in import Caller, InvokedDirectly, NotSignedIn, SignIn, TokensUnreadable
 from park_volumes.run.context import Pass
 from park_volumes.run.execute import Ending, Result
-from park_volumes.run.observe import observe, observe_instances, observe_orphans
+from park_volumes.run.observe import observe, observe_instances, observe_orphans, opted_in_instances
 from park_volumes.run.start_pass import StartPass
 
 CLOSEST = 3
@@ -140,7 +140,7 @@ def show_savings() -> Response[Any]:
 def _every(*, locks: bool) -> list[Observation]:
     """The opted-in instances that the caller may see."""
     this_pass = _this_pass()
-    found = _visible(this_pass.ec2.reads.instances_tagged({this_pass.settings.opt_in_tag_key: OPTED_IN}))
+    found = _visible(opted_in_instances(this_pass.ec2.reads, this_pass.settings))
     return list(observe(this_pass.ec2.reads, (i.id for i in found), locks=locks).values())
 
 
@@ -251,8 +251,7 @@ def _find_instance(ref: str) -> Instance:
     if INSTANCE_ID.fullmatch(ref):
         candidates = this_pass.ec2.reads.instances([ref])
     else:
-        tags = {"Name": (literally(ref),), this_pass.settings.opt_in_tag_key: OPTED_IN}
-        candidates = this_pass.ec2.reads.instances_tagged(tags)
+        candidates = opted_in_instances(this_pass.ec2.reads, this_pass.settings, name=ref)
         candidates = [i for i in candidates if i.state not in ("shutting-down", "terminated")] or candidates
     candidates = _visible(candidates)
     if not candidates:
@@ -278,7 +277,7 @@ def _observe(instance: Instance, ref: str, *, locks: bool) -> Observation:
         raise Problem(HTTPStatus.GONE, "terminated", message)
     if not ours:
         key = this_pass.settings.opt_in_tag_key
-        message = f"{instance.id} was parked but has lost its tag {key}: tag it {key}=true and try again."
+        message = f"{instance.id} was parked but is no longer opted in: tag it {key}=true and try again."
         raise Problem(HTTPStatus.CONFLICT, "not_opted_in", message)
     return observation
 
@@ -289,8 +288,9 @@ def _visible(instances: Iterable[Instance]) -> list[Instance]:
 
 
 def _unknown(ref: str) -> Problem:
-    key = _this_pass().settings.opt_in_tag_key
-    every = _visible(_this_pass().ec2.reads.instances_tagged({key: OPTED_IN}))
+    this_pass = _this_pass()
+    key = this_pass.settings.opt_in_tag_key
+    every = _visible(opted_in_instances(this_pass.ec2.reads, this_pass.settings))
     # Ignoring case: EC2's filters are case-sensitive, people are not.
     names = {name.casefold(): name for i in every for name in (i.id, i.name) if name}
     near = [names[n] for n in difflib.get_close_matches(ref.casefold(), names, n=CLOSEST, cutoff=0.5)]

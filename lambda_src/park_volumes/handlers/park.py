@@ -20,7 +20,7 @@ from park_volumes.handlers.notices import FunctionLocation, Notices
 from park_volumes.handlers.pace import Pace
 from park_volumes.report import MONTHLY, gauges, of_parking, of_the_month
 from park_volumes.run.execute import Ending, Result
-from park_volumes.run.observe import observe_fleet, park_sweep
+from park_volumes.run.observe import misspelt_opt_ins, observe_fleet, park_sweep
 from park_volumes.run.park_pass import ParkPass
 
 if TYPE_CHECKING:
@@ -94,7 +94,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         notices.measure(gauges(fleet, SETTINGS, this_pass.began))
         if batch.reminder and this_pass.began.day == 1:
             notices.send_words(MONTHLY, of_the_month(fleet, SETTINGS), location)
-        _send(park_sweep(fleet, SETTINGS, this_pass.began), delay=0, looks=0, reminder=batch.reminder)
+        ids = park_sweep(fleet, SETTINGS, this_pass.began)
+        if batch.reminder:
+            ids += misspelt_opt_ins(ec2.reads, SETTINGS)
+        _send(ids, delay=0, looks=0, reminder=batch.reminder)
     parking = ParkPass(this_pass=this_pass)
     results = parking.park(batch.ids - {SWEEP}, snapshot_just_completed=batch.snapshot_just_completed)
     for result in results:

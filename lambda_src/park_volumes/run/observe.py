@@ -10,8 +10,9 @@ from park_volumes.core.archive import some_at_once
 from park_volumes.core.facts import NEVER, NOT_SHOWN, Instance, Observation, SnapshotRecord, Volume
 from park_volumes.core.park import needs_park_pass
 from park_volumes.core.phase import TERMINATED, last_request, start_pending, start_reverted
+from park_volumes.core.refusals import misspelt_opt_in
 from park_volumes.core.settings import Settings
-from park_volumes.core.tags import OPTED_IN
+from park_volumes.core.tags import opted_in
 
 STARTS_PER_SWEEP = 150
 """Starts that a pass of one minute continues: more than EC2 accepts in that time."""
@@ -123,10 +124,21 @@ def _with_target(volume: Volume, mine: Iterable[SnapshotRecord]) -> Volume:
     return volume
 
 
+def opted_in_instances(ec2: Ec2Reads, settings: Settings, *, name: str | None = None) -> list[Instance]:
+    """The instances that are opted in, in whatever spelling; with ``name`` only those with exactly this Name."""
+    return [i for i in ec2.instances_tagged(settings.opt_in_tag_key, name=name) if opted_in(i.tags, settings)]
+
+
+def misspelt_opt_ins(ec2: Ec2Reads, settings: Settings) -> list[str]:
+    """The ids of the existing instances whose opt-in tag says neither yes nor no."""
+    tagged = ec2.instances_tagged(settings.opt_in_tag_key)
+    return [i.id for i in tagged if i.state != TERMINATED and misspelt_opt_in(i, settings)]
+
+
 def observe_fleet(ec2: Ec2Reads, settings: Settings) -> list[Observation]:
     """Every opted-in instance, and every one that no longer exists but left snapshots, in three or four calls.
     Only marked volumes are seen, and no locks."""
-    instances = ec2.instances_tagged({settings.opt_in_tag_key: OPTED_IN})
+    instances = opted_in_instances(ec2, settings)
     snapshots = ec2.every_snapshot()
     instances += _ended(ec2, snapshots, known={i.id for i in instances})
     return list(assemble(instances, snapshots, ec2.every_marked_volume()).values())
