@@ -49,15 +49,18 @@ output "start_policy_json" {
 }
 
 output "start_command" {
-  description = "A curl command that starts an instance: put its id or Name in the place of INSTANCE. It takes the credentials from the usual AWS environment variables; with function_url_auth TOKEN, the token from PARK_VOLUMES_TOKEN."
-  value = join(" ", local.with_tokens ? [
-    "curl --fail-with-body --header \"Authorization: Bearer $PARK_VOLUMES_TOKEN\"",
-    "--request POST \"${trimsuffix(aws_lambda_function_url.start.function_url, "/")}/instances/INSTANCE/start\"",
-    ] : [
-    "curl --fail-with-body --aws-sigv4 \"aws:amz:${local.region}:lambda\"",
-    "--user \"$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY\"",
-    # Two expansions, because zsh does not split one into two words; none without a session, because curl would sign the empty header.
-    "$${AWS_SESSION_TOKEN:+--header} $${AWS_SESSION_TOKEN:+\"x-amz-security-token: $AWS_SESSION_TOKEN\"}",
-    "--request POST \"${trimsuffix(aws_lambda_function_url.start.function_url, "/")}/instances/INSTANCE/start\"",
+  description = "A curl command that starts an instance: put its id or Name in the place of INSTANCE. It takes the credentials from the usual AWS environment variables, or else, with the AWS CLI (2.9 or newer), from wherever that finds them, for instance a profile (AWS_PROFILE); with function_url_auth TOKEN, the token from PARK_VOLUMES_TOKEN."
+  # printf and eval belong to the shell, and curl reads its standard input: the list of processes shows no secret. The left side of a
+  # pipe is a process of its own, so that the credentials of a profile do not stay in the shell.
+  value = join(" ", [
+    local.with_tokens ? "printf 'oauth2-bearer=%s\\n' \"$PARK_VOLUMES_TOKEN\"" : join(" ", [
+      "{ test \"$${AWS_ACCESS_KEY_ID:-}\" || eval \"$(aws configure export-credentials --format env)\";",
+      "printf 'user=%s:%s\\n%s\\n' \"$AWS_ACCESS_KEY_ID\" \"$AWS_SECRET_ACCESS_KEY\"",
+      # No header without a session: curl would sign the empty one.
+      "\"$${AWS_SESSION_TOKEN:+header=x-amz-security-token:$AWS_SESSION_TOKEN}\"; }",
+    ]),
+    "| curl --config - --silent --show-error --fail-with-body --write-out '\\n'",
+    local.with_tokens ? "--request POST" : "--aws-sigv4 \"aws:amz:${local.region}:lambda\" --request POST",
+    "\"${trimsuffix(aws_lambda_function_url.start.function_url, "/")}/instances/INSTANCE/start\"",
   ])
 }

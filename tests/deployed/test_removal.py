@@ -22,6 +22,11 @@ def test_a_check_before_the_removal_names_who_is_parked_and_fails(removed: Remov
     assert named == {(i, name) for name, i in removed.ids.items()}, removed.checked.stdout
 
 
+def test_the_settings_are_those_of_the_functions_for_as_long_as_these_are_there(removed: Removed) -> None:
+    assert "Settings: those of the function park-volumes-park, except" in removed.checked.stdout
+    assert "there is no function park-volumes-park in ap-northeast-2." in removed.shell.run("list").stdout
+
+
 def test_nothing_of_the_module_is_left(removed: Removed) -> None:
     ours = ("lambda", "sqs", "events", "iam", "logs")
     assert not [ids for kind, ids in removed.left.items() if ids and any(word in kind for word in ours)]

@@ -19,7 +19,7 @@ from tests.support.url import FunctionUrl
 @pytest.fixture(scope="module")
 def started(stopped: Stops, url: FunctionUrl, outputs: dict[str, Any]) -> Stops:
     """Several of the fleet started again: by Name, by id, by the printed command, by many at once."""
-    by_command = outputs["start_command"].replace("INSTANCE", "guest") + " --silent --show-error"
+    by_command = outputs["start_command"].replace("INSTANCE", "guest")
     environment = stopped.aws.environment()
     done = subprocess.run(["bash", "-c", by_command], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

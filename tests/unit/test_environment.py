@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from park_volumes.handlers.environment import MissingSetting, from_environment, text
+from park_volumes.core.environment import MissingSetting, from_environment, text
 from tests.unit.facts import SETTINGS
 from tests.unit.functions import ENVIRONMENT
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from park_volumes.aws.errors import Ec2Error
+from park_volumes.core.environment import MissingSetting
 from park_volumes.core.steps import Decision
-from park_volumes.handlers.environment import MissingSetting
 from park_volumes.run.execute import Result
 from tests.model.faults import Fault, at_operation
 from tests.model.records import Message

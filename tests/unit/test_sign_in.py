@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from park_volumes.handlers.environment import MissingSetting
+from park_volumes.core.environment import MissingSetting
 from park_volumes.handlers.sign_in import FRESH, PAUSE, Caller, NotSignedIn, Tokens, TokensUnreadable
 from tests.unit.functions import Functions, Reply, url_event
 from tests.unit.passes import Stand

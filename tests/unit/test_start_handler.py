@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from park_volumes.core import tags
-from park_volumes.handlers.environment import MissingSetting
+from park_volumes.core.environment import MissingSetting
 from tests.model import judge
 from tests.model.faults import Fault, at_operation
 from tests.model.records import Rules

@@ -40,11 +40,12 @@ class Ec2Reads:
         """The existing instances with these ids; unknown ids are left out."""
         return [i for chunk in _chunks(ids) for i in self._instances({"instance-id": chunk})]
 
-    def instances_tagged(self, key: str, *, name: str | None = None) -> list[Instance]:
+    def instances_tagged(self, key: str | None, *, name: str | None = None) -> list[Instance]:
         """The instances with a tag of this key, whatever its value: a filter for values would be exact, and people are
         not. With ``name`` only those with exactly this Name."""
+        tagged = {} if key is None else {"tag-key": [key]}
         named = {} if name is None else {"tag:Name": [literally(name)]}
-        return list(self._instances({"tag-key": [key]} | named))
+        return list(self._instances(tagged | named))
 
     def volumes(self, ids: Iterable[str]) -> list[Volume]:
         """The existing volumes with these ids; unknown ids are left out."""

@@ -2,29 +2,33 @@
 
 import argparse
 import json
+import os
 import sys
 import webbrowser
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple, TextIO
 
 import boto3
+import botocore.session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
 
+from park_volumes import __version__
 from park_volumes.aws import Ec2
 from park_volumes.aws.errors import Ec2Error
-from park_volumes.cli.desk import Desk, ExitCode, together
-from park_volumes.cli.explain import costs, decided, explain, money
+from park_volumes.cli import deployed
+from park_volumes.cli.deployed import Deployment
+from park_volumes.cli.desk import Desk, ExitCode, park_stopped, together
+from park_volumes.cli.explain import explain, foretold, money
 from park_volumes.cli.lease import Lease
 from park_volumes.cli.relay import Relay
 from park_volumes.cli.screen import Screen
 from park_volumes.core.facts import Observation
-from park_volumes.core.park import park
 from park_volumes.core.phase import WITHOUT_ROOT, phase_of
-from park_volumes.core.prices import prices_of, savings
+from park_volumes.core.prices import savings
 from park_volumes.core.settings import Settings
 from park_volumes.core.start import Intent, start
 from park_volumes.core.status import status
@@ -32,9 +36,11 @@ from park_volumes.core.steps import Decision
 from park_volumes.core.tags import opted_in
 from park_volumes.run.context import Clock, SystemClock
 
-LAG = 45
-"""Seconds that EC2's descriptions may lag; quiet_period_seconds must exceed function_timeout_seconds by this much."""
+LAG = timedelta(seconds=45)
+"""How long EC2's descriptions may lag; quiet_period_seconds must exceed function_timeout_seconds by this much."""
 SDK = Config(retries={"mode": "standard", "max_attempts": 5}, max_pool_connections=30, connect_timeout=5)
+ANYWHERE: Mapping[str, Any] = {"name": "park-volumes", "region": None, "profile": None}
+"""The values of the options that every command takes, where they are not given."""
 NOBODY = "No instance is parked."
 DESCRIPTION = "Parks and starts EC2 instances with your credentials, whether or not the module is deployed."
 EPILOG = (
@@ -57,7 +63,7 @@ PARKED = "snapshot the volumes of stopped instances and delete them"
 ACTIONS = {
     "start": Action(STARTED, partial(start, intent=Intent.START), Desk.start),
     "restore": Action(RESTORED, partial(start, intent=Intent.RESTORE), Desk.restore),
-    "park": Action(PARKED, park, Desk.park),
+    "park": Action(PARKED, park_stopped, Desk.park),
 }
 
 
@@ -78,12 +84,13 @@ def main(
     arguments: Sequence[str],
     *,
     out: TextIO | None = None,
+    notes: TextIO | None = None,
     clock: Clock | None = None,
     connect: Callable[[argparse.Namespace], Account] | None = None,
 ) -> int:
     """Do what the arguments say. Returns the exit code (``ExitCode``)."""
-    options = _parser().parse_args(arguments)
-    screen = Screen(out or sys.stdout)
+    options = _parser().parse_args(arguments, argparse.Namespace(**ANYWHERE))
+    screen = Screen(out or sys.stdout, notes or sys.stderr)
     try:
         return int(_run(options, (connect or _connect)(options), screen, clock or SystemClock()))
     except NotPossible as problem:
@@ -98,74 +105,101 @@ def main(
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m park_volumes", description=DESCRIPTION, epilog=EPILOG)
-    parser.add_argument("--region", help="the region; by default that of the environment or the profile")
-    parser.add_argument("--profile", help="the AWS profile with the credentials")
-    words = "Give the values it was deployed with, if they are not the defaults."
-    of = parser.add_argument_group("the deployment", words)
-    of.add_argument("--name", default="park-volumes", help="its name (%(default)s)")
-    of.add_argument("--opt-in-tag-key", default="ParkVolumes", metavar="KEY", help="(%(default)s)")
-    of.add_argument("--function-timeout-seconds", type=int, default=60, metavar="N", help="(%(default)s)")
-    of.add_argument("--quiet-period-seconds", type=int, default=120, metavar="N", help="(%(default)s)")
-    of.add_argument("--grace-period-minutes", type=int, default=0, metavar="N", help="(%(default)s)")
-    of.add_argument("--snapshot-retention-hours", type=int, default=24, metavar="N", help="(%(default)s)")
-    of.add_argument("--no-lock-snapshots", action="store_true", help="it has lock_snapshots = false")
-    of.add_argument("--park-even-if-dearer", action="store_true", help="it has park_even_if_dearer = true")
+    called = "python -m park_volumes" if sys.argv[0].endswith("__main__.py") else "park-volumes"
+    anywhere = _options_of_every_command()
+    parser = argparse.ArgumentParser(prog=called, description=DESCRIPTION, epilog=EPILOG, parents=[anywhere])
+    parser.add_argument("--version", action="version", version=f"park-volumes {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _add(commands, "list", "list every instance that is opted in or has snapshots, and what it saves", json_too=True)
-    told = _add(commands, "explain", "show what was seen of an instance, what is decided, and why", json_too=True)
+    add = partial(_add, commands, anywhere)
+    add("list", "list every instance that is opted in or has snapshots, and what it saves", json_too=True)
+    told = add("explain", "show what was seen of an instance, what is decided, and why", json_too=True)
     told.add_argument("ref", metavar="INSTANCE", help="an id or a Name")
-    _add(commands, "check", "check whether any instance is parked, before you remove the module")
+    add("check", "check whether any instance is parked, before you remove the module")
     for name, action in ACTIONS.items():
-        doing = _add(commands, name, action.words)
+        doing = add(name, action.words)
         doing.add_argument("refs", metavar="INSTANCE", nargs="*", help="ids or Names")
         doing.add_argument("--dry-run", action="store_true", help="show the next steps without doing them")
         time_up = "give up after this time (%(default)s)"
         doing.add_argument("--timeout-minutes", type=float, default=120, metavar="N", help=time_up)
         if name == "restore":
             doing.add_argument("--all", action="store_true", help="every parked instance")
-    page = _add(commands, "open", "open the page of the deployed module, and sign its requests with your credentials")
+    page = add("open", "open the page of the deployed module, and sign its requests with your credentials")
     page.add_argument("--url", help="the output function_url; by default it is looked up")
     page.add_argument("--port", type=int, default=0, help="the port on localhost; by default a free one")
     page.add_argument("--no-browser", action="store_true", help="only print the address")
     return parser
 
 
-def _add(commands: Any, name: str, words: str, *, json_too: bool = False) -> argparse.ArgumentParser:
-    command: argparse.ArgumentParser = commands.add_parser(name, help=words, description=f"{words.capitalize()}.")
+def _options_of_every_command() -> argparse.ArgumentParser:
+    """They may stand before or after the command. Without a default here, neither place overrides the other."""
+    options = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    region = "the region; by default AWS_REGION, AWS_DEFAULT_REGION or that of the profile"
+    options.add_argument("--region", help=region)
+    options.add_argument("--profile", help="the AWS profile with the credentials; by default AWS_PROFILE")
+    words = "By default its settings are those of its functions; if these cannot be read, the module's defaults."
+    of = options.add_argument_group("the deployment", words)
+    of.add_argument("--name", type=_text, help=f"its name ({ANYWHERE['name']})")
+    of.add_argument("--opt-in-tag-key", type=_text, metavar="KEY")
+    for number in ("function-timeout-seconds", "quiet-period-seconds", "grace-period-minutes"):
+        of.add_argument(f"--{number}", type=int, metavar="N")
+    of.add_argument("--snapshot-retention-hours", type=int, metavar="N")
+    of.add_argument("--lock-snapshots", action=argparse.BooleanOptionalAction)
+    of.add_argument("--park-even-if-dearer", action=argparse.BooleanOptionalAction)
+    return options
+
+
+def _text(value: str) -> str:
+    if not value:
+        raise argparse.ArgumentTypeError("it must not be empty")
+    return value
+
+
+def _add(
+    commands: Any, anywhere: argparse.ArgumentParser, name: str, words: str, *, json_too: bool = False
+) -> argparse.ArgumentParser:
+    told = f"{words.capitalize()}."
+    command: argparse.ArgumentParser = commands.add_parser(name, help=words, description=told, parents=[anywhere])
     if json_too:
         command.add_argument("--json", action="store_true", help="print JSON for programs")
     return command
 
 
 def _connect(options: argparse.Namespace) -> Account:
-    session = boto3.Session(profile_name=options.profile, region_name=options.region)
+    """The account of the credentials, and a region: that of the option, of the environment, or of the profile."""
+    region = options.region or os.environ.get("AWS_REGION")  # boto3 itself reads only AWS_DEFAULT_REGION
+    try:
+        session = boto3.Session(profile_name=options.profile, region_name=region)
+    except ProfileNotFound as error:
+        raise NotPossible(_no_such_profile(error.kwargs["profile"])) from error
     if not session.region_name:
         raise NotPossible("No region: give --region, for example --region eu-west-1, or set AWS_REGION.")
     return Account(client=session.client, region=session.region_name, credentials=session.get_credentials)
 
 
-def _settings(options: argparse.Namespace, region: str) -> Settings:
-    """The module's settings, with its defaults. Raises NotPossible for values that the module would refuse."""
-    if options.quiet_period_seconds < options.function_timeout_seconds + LAG:
-        raise NotPossible(f"--quiet-period-seconds must be at least --function-timeout-seconds plus {LAG}.")
-    return Settings(
-        deployment=options.name,
-        opt_in_tag_key=options.opt_in_tag_key,
-        function_timeout=timedelta(seconds=options.function_timeout_seconds),
-        quiet_period=timedelta(seconds=options.quiet_period_seconds),
-        grace_period=timedelta(minutes=options.grace_period_minutes),
-        snapshot_retention=timedelta(hours=options.snapshot_retention_hours),
-        lock_snapshots=not options.no_lock_snapshots,
-        park_even_if_dearer=options.park_even_if_dearer,
-        prices=prices_of(region, {}),
-    )
+def _no_such_profile(name: str) -> str:
+    known = ", ".join(sorted(botocore.session.Session().available_profiles))
+    which = f"give one of these: {known}" if known else "this computer has none; `aws configure` makes one"
+    return f"There is no AWS profile {name!r} (--profile, AWS_PROFILE): {which}."
+
+
+def _deployment(options: argparse.Namespace, account: Account) -> Deployment:
+    """The deployment that is meant. Raises NotPossible for values that the module would refuse."""
+    values = {name: getattr(options, name.lower(), None) for name in deployed.DEFAULTS}
+    words = {True: "true", False: "false"}
+    given = {name: words[v] if isinstance(v, bool) else str(v) for name, v in values.items() if v is not None}
+    functions = account.client("lambda", config=deployed.SDK)
+    found = deployed.find(functions, name=options.name, region=account.region, given=given)
+    if found.settings.quiet_period < found.settings.function_timeout + LAG:
+        raise NotPossible(f"--quiet-period-seconds must be at least --function-timeout-seconds plus {LAG.seconds}.")
+    return found
 
 
 def _run(options: argparse.Namespace, account: Account, screen: Screen, clock: Clock) -> ExitCode:
     if options.command == "open":
         return _open(options, account, screen)
-    settings = _settings(options, account.region)
+    deployment = _deployment(options, account)
+    screen.note(deployment.origin)
+    settings = deployment.settings
     lease = Lease(clock, settings.function_timeout)
     client = account.client("ec2", config=SDK)
     lease.watch(client)
@@ -185,7 +219,7 @@ def _run(options: argparse.Namespace, account: Account, screen: Screen, clock: C
         case "check":
             return _check(desk)
         case _:
-            return _do(desk, options)
+            return _do(desk, options, deployment)
 
 
 def _list(desk: Desk, *, as_json: bool) -> ExitCode:
@@ -228,7 +262,7 @@ def _check(desk: Desk) -> ExitCode:
     return ExitCode.REFUSED
 
 
-def _do(desk: Desk, options: argparse.Namespace) -> ExitCode:
+def _do(desk: Desk, options: argparse.Namespace, deployment: Deployment) -> ExitCode:
     """Start, restore or park."""
     everything = getattr(options, "all", False)
     if bool(options.refs) == everything:
@@ -238,6 +272,8 @@ def _do(desk: Desk, options: argparse.Namespace) -> ExitCode:
         ids = [o.instance.id for o in _without_volumes(desk)]
         if not ids:
             desk.screen.say(NOBODY)
+    if ids and options.command == "restore" and (words := deployment.parks_again):
+        desk.screen.say(words)
     action, ending = ACTIONS[options.command], ExitCode.DONE
     if options.dry_run:
         _say_only(desk, ids, action)
@@ -253,10 +289,9 @@ def _without_volumes(desk: Desk) -> list[Observation]:
 
 def _say_only(desk: Desk, ids: Sequence[str], action: Action) -> None:
     for observation in desk.observe(ids):
-        desk.screen.say(observation.instance.label)
-        for line in decided("next", action.decide(observation, desk.settings, desk.clock.now())):
+        decision = action.decide(observation, desk.settings, desk.clock.now())
+        for line in foretold(observation, decision, desk.settings):
             desk.screen.say(line)
-        desk.screen.say(f"  costs: {costs(observation, desk.settings.prices)} USD a month")
     desk.screen.say("Nothing was changed.")
 
 

@@ -11,10 +11,12 @@ from park_volumes.aws import Ec2
 from park_volumes.aws.reads import INSTANCE_ID
 from park_volumes.cli.screen import Board, Screen
 from park_volumes.core.facts import Instance, Observation
+from park_volumes.core.park import park
 from park_volumes.core.phase import STOPPED_ON_PURPOSE, Phase, phase_of
 from park_volumes.core.settings import Settings
 from park_volumes.core.status import PARKED, status
-from park_volumes.core.steps import Decision, Outcome
+from park_volumes.core.steps import Decision, Outcome, refuse
+from park_volumes.core.tags import opted_in
 from park_volumes.run.context import Clock, Each, Pass, in_parallel
 from park_volumes.run.execute import Ending, Result
 from park_volumes.run.observe import observe, observe_orphans, opted_in_instances
@@ -51,6 +53,18 @@ class StartReverted(Exception):
 def together(endings: Iterable[ExitCode]) -> ExitCode:
     found = set(endings)
     return next((e for e in WORST if e in found), ExitCode.DONE)
+
+
+def not_stopped(instance: Instance) -> str:
+    """Why an instance cannot be parked now; empty if it is stopped."""
+    stopped = instance.state == "stopped"
+    return "" if stopped else f"{instance.id} is {instance.state}: only a stopped instance can be parked."
+
+
+def park_stopped(observation: Observation, settings: Settings, now: datetime) -> Decision:
+    """What `park` decides: the park side itself also looks after instances that run."""
+    words = not_stopped(observation.instance)
+    return refuse(words) if words else park(observation, settings, now)
 
 
 def _ending(r: Result | None, ended: Callable[[Result], bool]) -> ExitCode | None:
@@ -121,10 +135,12 @@ class Desk:
         return list(dict.fromkeys(clear.values())), len(clear) == len(found)
 
     def _candidates(self, ref: str) -> list[Instance]:
+        """The instances that are meant: of several with the Name, those that are opted in."""
         if INSTANCE_ID.fullmatch(ref):
             return self.ec2.reads.instances([ref])
-        found = opted_in_instances(self.ec2.reads, self.settings, name=ref)
-        return [i for i in found if i.state not in ("shutting-down", "terminated")]
+        every = self.ec2.reads.instances_tagged(None, name=ref)
+        there = [i for i in every if i.state not in ("shutting-down", "terminated")]
+        return [i for i in there if opted_in(i.tags, self.settings)] or there
 
     def start(self, ids: Sequence[str]) -> ExitCode:
         endings = self._follow(ids, self._start, lambda r: phase_of(r.observation) is Phase.RUNNING, "running")
@@ -135,12 +151,11 @@ class Desk:
         return self._settled(endings)
 
     def park(self, ids: Sequence[str]) -> ExitCode:
-        states = {o.instance.id: o.instance.state for o in self.observe(ids)}
-        running = [i for i, state in states.items() if state != "stopped"]
-        for i in running:
-            self.screen.say(f"{i} is {states[i]}: only a stopped instance can be parked.")
-        endings = self._follow([i for i in ids if i not in running], self._park, self._is_parked, PARKED)
-        return together([*endings.values(), *(ExitCode.REFUSED for _ in running)])
+        refused = {o.instance.id: words for o in self.observe(ids) if (words := not_stopped(o.instance))}
+        for words in refused.values():
+            self.screen.say(words)
+        endings = self._follow([i for i in ids if i not in refused], self._park, self._is_parked, PARKED)
+        return together([*endings.values(), *(ExitCode.REFUSED for _ in refused)])
 
     def _is_parked(self, r: Result) -> bool:
         return bool(self._shown(r.observation)["state"] == PARKED)

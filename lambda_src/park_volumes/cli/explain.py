@@ -1,25 +1,47 @@
 """What was seen of an instance, what is decided about it, and why, as text for people."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import assert_never
 
 from park_volumes.core.choice import why_it_stays
 from park_volumes.core.facts import Observation, SnapshotRecord, Volume
 from park_volumes.core.park import park
+from park_volumes.core.phase import WITHOUT_ROOT, Phase, phase_of
 from park_volumes.core.prices import GIB, savings
 from park_volumes.core.settings import Settings
 from park_volumes.core.start import Intent, start
 from park_volumes.core.status import status
-from park_volumes.core.steps import CreateVolume, Decision, Step
-
-TIMES = ("at", "attach_time")
+from park_volumes.core.steps import (
+    ArchiveSnapshot,
+    AttachVolume,
+    ConfirmSnapshots,
+    CountAttempt,
+    CreateSnapshot,
+    CreateVolume,
+    Decision,
+    DeleteVolume,
+    DetachVolume,
+    DiscardSnapshot,
+    LockSnapshot,
+    MarkVolume,
+    Outcome,
+    RememberStart,
+    RememberTermination,
+    RestoreSnapshotTier,
+    SetDeleteOnTermination,
+    StartInstance,
+    Step,
+    UnmarkVolumes,
+)
+from park_volumes.core.tags import OPT_IN_ALL, opted_in
 
 
 def explain(observation: Observation, settings: Settings, now: datetime) -> Iterator[str]:
-    """Line by line: the state, what was seen, what each side would do next, what it costs."""
+    """Line by line: how to opt it in, if it is not; the state, what was seen, what each side would do next, what it
+    costs."""
     shown = status(observation, settings, now)
+    yield from _opting_in(observation, settings)
     yield f"{observation.instance.label}: {shown['state']}"
     yield f"  {shown['detail']}"
     yield f"Seen at {_time(now)}"
@@ -31,21 +53,97 @@ def explain(observation: Observation, settings: Settings, now: datetime) -> Iter
     yield f"  {costs(observation, settings.prices)}"
 
 
+def foretold(observation: Observation, decision: Decision, settings: Settings) -> Iterator[str]:
+    """What would be done about an instance, in the conditional. A reason tells of steps as if they were being done, so
+    it is told only where there are none, or none but to remember the request."""
+    yield observation.instance.label
+    if decision.outcome is Outcome.REFUSED or all(isinstance(step, RememberStart) for step in decision.every_step):
+        yield f"  {_would_be(decision.outcome)} {decision.reason}"
+    yield from _steps(decision)
+    yield f"  costs: {costs(observation, settings.prices)} USD a month"
+
+
+def _would_be(outcome: Outcome) -> str:
+    match outcome:
+        case Outcome.DONE:
+            return "Nothing would be done."
+        case Outcome.GOING_ON:
+            return "It would have to wait."
+        case Outcome.REFUSED | Outcome.OBSERVED:
+            return "It would be refused."
+        case _:
+            assert_never(outcome)
+
+
+def would(step: Step) -> str:  # noqa: C901, PLR0912  # one case for each step; mypy checks that none is missing
+    """What a step would do, as a sentence."""
+    match step:
+        case CreateSnapshot():
+            return f"A snapshot of {step.volume_id} would be taken."
+        case LockSnapshot():
+            return f"{step.snapshot_id} would be locked against deletion."
+        case MarkVolume():
+            return f"{step.volume_id} would be marked as in transit."
+        case DetachVolume():
+            return f"{step.volume_id} would be detached from {step.device}."
+        case ConfirmSnapshots():
+            return f"It would be written on {_listed(step.snapshot_ids)} that their volumes are given up."
+        case DeleteVolume():
+            return f"{step.volume_id} would be deleted."
+        case DiscardSnapshot():
+            return f"{step.snapshot_id} would be deleted."
+        case ArchiveSnapshot():
+            return f"{step.snapshot_id} would be moved to the archive tier."
+        case RestoreSnapshotTier():
+            return f"{step.snapshot_id} would be brought back from the archive tier, which takes up to 72 hours."
+        case RememberStart():
+            return f"The request would be written on {_listed(step.snapshot_ids)}."
+        case RememberTermination():
+            return f"It would be written on {_listed(step.snapshot_ids)} that {step.instance_id} is terminated."
+        case CountAttempt():
+            return f"Attempt {step.attempt} at a volume from {step.snapshot_id} would be counted."
+        case CreateVolume(record=r):
+            return f"A volume of {r.spec.size} GiB {r.spec.type} would be created from {r.snapshot_id} for {r.device}."
+        case AttachVolume():
+            volume = step.volume_id or f"the volume from {step.snapshot_id}"
+            return f"At {step.device} {volume} would be attached."
+        case SetDeleteOnTermination():
+            return f"DeleteOnTermination of {_listed(step.devices)} would be set as it was."
+        case UnmarkVolumes():
+            return f"The mark of {_listed(step.volume_ids)} would be removed."
+        case StartInstance():
+            return f"{step.instance_id} would be started."
+        case _:
+            assert_never(step)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names)
+
+
+def _opting_in(observation: Observation, settings: Settings) -> Iterator[str]:
+    """What to do about an instance that is not opted in; nothing if it is, or is gone."""
+    instance, key, phase = observation.instance, settings.opt_in_tag_key, phase_of(observation)
+    if opted_in(instance.tags, settings) or phase is Phase.ENDED:
+        return
+    tag = f"its tag {key} is {instance.tags[key]!r}" if key in instance.tags else f"it has no tag {key}"
+    yield f"{instance.label} is not opted in, because {tag}: it is neither parked nor started by ParkVolumes."
+    if phase in WITHOUT_ROOT and observation.records:
+        yield "Its volumes are parked. To start it, opt it in again:"
+    else:
+        yield "To have it parked when it stops, opt it in:"
+    yield f"  aws ec2 create-tags --resources {instance.id} --tags Key={key},Value={OPT_IN_ALL}"
+
+
 def decided(what: str, decision: Decision) -> Iterator[str]:
     yield f"  {what}: {decision.outcome}. {decision.reason}"
+    yield from _steps(decision)
+
+
+def _steps(decision: Decision) -> Iterator[str]:
     for number, stage in enumerate(decision.steps, start=1):
         for step in stage:
-            yield f"    {number}. {step_in_words(step)}"
-
-
-def step_in_words(step: Step) -> str:
-    """The name of the step, as in the EC2 API, and what it is about."""
-    if isinstance(step, CreateVolume):
-        r = step.record
-        return f"CreateVolume {r.spec.size} GiB {r.spec.type} from {r.snapshot_id} for {r.device}"
-    values = {f.name: getattr(step, f.name) for f in fields(step) if f.name not in TIMES}
-    words = [_word(value) for value in values.values() if isinstance(value, str | tuple) and value]
-    return " ".join([type(step).__name__, *words])
+            yield f"    {number}. {would(step)}"
 
 
 def costs(observation: Observation, prices: Mapping[str, float]) -> str:
@@ -98,10 +196,6 @@ def _snapshot(r: SnapshotRecord, observation: Observation) -> str:
     if r.start_requested:
         words.append(f"a start was requested at {_time(r.start_requested)}")
     return ", ".join([*words, "locked" if r.snapshot_id in observation.locked else "not locked"])
-
-
-def _word(value: Any) -> str:
-    return value if isinstance(value, str) else " ".join(map(str, value))
 
 
 def _time(moment: datetime) -> str:

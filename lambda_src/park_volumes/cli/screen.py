@@ -26,8 +26,12 @@ class Lines:
 
 
 class Screen:
-    def __init__(self, out: TextIO) -> None:
-        self._out = out
+    def __init__(self, out: TextIO, notes: TextIO) -> None:
+        self._out, self._notes = out, notes
+
+    def note(self, words: str) -> None:
+        """Say something beside the answer, which a program may be reading."""
+        print(words, file=self._notes, flush=True)
 
     def say(self, words: str = "") -> None:
         print(words, file=self._out, flush=True)

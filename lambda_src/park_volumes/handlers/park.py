@@ -15,7 +15,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
 from park_volumes.aws import Ec2
-from park_volumes.handlers import environment, runtime
+from park_volumes.core import environment
+from park_volumes.handlers import runtime
 from park_volumes.handlers.notices import FunctionLocation, Notices
 from park_volumes.handlers.pace import Pace
 from park_volumes.report import MONTHLY, gauges, of_parking, of_the_month

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
-from park_volumes.handlers import environment
+from park_volumes.core import environment
 
 SHORTEST_TOKEN = 32
 """Characters. Shorter tokens can be guessed, and the URL is open to everybody."""

@@ -11,8 +11,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import BotoCoreError, ClientError
 
 from park_volumes.aws import Ec2
+from park_volumes.core import environment
 from park_volumes.core.steps import Outcome
-from park_volumes.handlers import api, environment, failed_start, runtime, sign_in, trail
+from park_volumes.handlers import api, failed_start, runtime, sign_in, trail
 from park_volumes.handlers.notices import FunctionLocation, Notices
 from park_volumes.handlers.pace import Pace
 from park_volumes.report import of_start

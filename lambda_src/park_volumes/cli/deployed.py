@@ -1,0 +1,99 @@
+"""The deployment that the command line works beside: its settings, and whether it parks instances."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from park_volumes.core.environment import MissingSetting, from_environment
+from park_volumes.core.settings import Settings
+
+DEFAULTS: Mapping[str, str] = {
+    "OPT_IN_TAG_KEY": "ParkVolumes",
+    "FUNCTION_TIMEOUT_SECONDS": "60",
+    "QUIET_PERIOD_SECONDS": "120",
+    "GRACE_PERIOD_MINUTES": "0",
+    "SNAPSHOT_RETENTION_HOURS": "24",
+    "LOCK_SNAPSHOTS": "true",
+    "PARK_EVEN_IF_DEARER": "false",
+    "OBSERVE_ONLY": "false",
+    "ORPHAN_RETENTION_DAYS": "30",
+    "ARCHIVE_AFTER_DAYS": "0",
+    "VOLUME_INITIALIZATION_RATE": "0",
+}
+"""The environment that the module gives its functions by default. Also fills in what an older version does not give."""
+SDK = Config(retries={"mode": "standard", "max_attempts": 2}, connect_timeout=5, read_timeout=10)
+"""Where Lambda cannot be reached, the command goes on soon without it."""
+NO_SUCH_FUNCTION = "ResourceNotFoundException"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """``origin`` is a sentence that says where the settings come from. ``parks``: whether the deployed functions park
+    instances; None if that is unknown."""
+
+    settings: Settings
+    origin: str
+    parks: bool | None
+
+    @property
+    def parks_again(self) -> str:
+        """What becomes of restored instances, and how to prevent it; empty if nothing does."""
+        if self.parks is False:
+            return ""
+        name, key = self.settings.deployment, self.settings.opt_in_tag_key
+        who = f"{name} is deployed here: it parks" if self.parks else f"If {name} is deployed here, it parks"
+        return (
+            f"{who} restored instances again some minutes later. To prevent that, set observe_only = true and apply "
+            f"before you restore; or remove the tag {key} from the instances as soon as they are restored."
+        )
+
+
+class _Unread(Exception):
+    """The settings of the functions cannot be had; the message says why. ``parks`` as in Deployment."""
+
+    def __init__(self, why: str, parks: bool | None = None) -> None:
+        super().__init__(why)
+        self.parks = parks
+
+
+def find(functions: Any, *, name: str, region: str, given: Mapping[str, str]) -> Deployment:
+    """The deployment of this name, as Lambda (the client ``functions``) knows it. What is ``given`` counts more, and is
+    named like the environment variables of the functions."""
+    fixed = {"DEPLOYMENT": name, "AWS_REGION": region, "OBSERVE_ONLY": "false"}  # whoever commands it wants it done
+    but = ", except where an option says otherwise" if given else ""
+    function = f"{name}-park"
+    try:
+        variables = {**DEFAULTS, **_environment(functions, function, region)}
+        settings = _read({**variables, **given, **fixed}, function)
+    except _Unread as unread:
+        origin = f"Settings: the module's defaults{but}, because {unread}."
+        settings = from_environment({**DEFAULTS, **given, **fixed})
+        return Deployment(settings=settings, origin=origin, parks=unread.parks)
+    origin = f"Settings: those of the function {function}{but}."
+    return Deployment(settings=settings, origin=origin, parks=variables["OBSERVE_ONLY"] != "true")
+
+
+def _environment(functions: Any, function: str, region: str) -> dict[str, str]:
+    call = f"lambda:GetFunctionConfiguration of {function}"
+    try:
+        found = functions.get_function_configuration(FunctionName=function).get("Environment", {})
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code == NO_SUCH_FUNCTION:
+            raise _Unread(f"there is no function {function} in {region}", parks=False) from error
+        raise _Unread(f"{call} failed ({code})") from error
+    except BotoCoreError as error:
+        raise _Unread(f"{call} failed ({error})") from error
+    if "Variables" not in found:  # for instance, their KMS key may not be used
+        raise _Unread(f"{call} does not show its variables ({found.get('Error', {}).get('ErrorCode', 'none')})")
+    return dict(found["Variables"])
+
+
+def _read(variables: Mapping[str, str], function: str) -> Settings:
+    try:
+        return from_environment(variables)
+    except MissingSetting as error:
+        raise _Unread(f"the function {function} has others than this version knows ({error})") from error
