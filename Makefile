@@ -42,7 +42,7 @@ mutants: ## faults put at random into the code, which the unit tests must find (
 	@$(SET_UP) dev lambda checks
 	@$(PY) -m tests.mutation
 
-explore: ## random schedules against the model: SCHEDULES=1000000 SEED=1
+explore: ## random schedules against the model, and anything in tags and messages: SCHEDULES=1000000 SEED=1 EXAMPLES=100000
 	@$(SET_UP) dev
 	@PYTHONPATH=lambda_src $(PY) -m tests.explore
 

@@ -396,6 +396,13 @@ data "aws_iam_policy_document" "start" {
     }
   }
 
+  # EC2 asks for this, too, where License Manager counts what runs; it knows no condition there.
+  statement {
+    sid       = "StartLicensedInstances"
+    actions   = ["ec2:StartInstances"]
+    resources = ["arn:${local.partition}:license-manager:${local.region}:${local.account}:license-configuration:*"]
+  }
+
   # DeleteOnTermination and nothing else: the same call could also change user data or security groups. EC2 names the attribute
   # after the request parameter, but does not document the name: hence IfExists.
   statement {

@@ -214,6 +214,14 @@ resource "terraform_data" "function_url_auth" {
   input = var.function_url_auth
 }
 
+# An account of ten concurrent executions has none to reserve, so this is a warning, and reserving none the default.
+check "token_url_has_executions_of_its_own" {
+  assert {
+    condition     = !local.with_tokens || var.start_reserved_concurrency > 0
+    error_message = "With function_url_auth = \"TOKEN\" anybody on the internet can call the Function URL, and each call takes one of the account's concurrent executions until it is refused. Set start_reserved_concurrency, for example to 10, so that a flood of calls leaves the other functions of the account alone. Lambda lets an account of at least 110 concurrent executions reserve 10; a new account has 10 in all."
+  }
+}
+
 # ---------------------------------------------------------------------------------------------------------------------
 # A way back for snapshots that somebody deletes
 # ---------------------------------------------------------------------------------------------------------------------

@@ -324,9 +324,10 @@ run "in_china" {
   providers = { aws = aws.china }
 
   variables {
-    powertools_layer_arn   = "arn:aws-cn:lambda:cn-north-1:123456789012:layer:AWSLambdaPowertoolsPythonV3-python313-arm64:27"
-    function_url_auth      = "TOKEN"
-    start_tokens_parameter = "/park-volumes/tokens"
+    powertools_layer_arn       = "arn:aws-cn:lambda:cn-north-1:123456789012:layer:AWSLambdaPowertoolsPythonV3-python313-arm64:27"
+    function_url_auth          = "TOKEN"
+    start_tokens_parameter     = "/park-volumes/tokens"
+    start_reserved_concurrency = 10
   }
 
   assert {
@@ -379,8 +380,9 @@ run "with_tokens" {
   command = plan
 
   variables {
-    function_url_auth      = "TOKEN"
-    start_tokens_parameter = "/park-volumes/tokens"
+    function_url_auth          = "TOKEN"
+    start_tokens_parameter     = "/park-volumes/tokens"
+    start_reserved_concurrency = 10
   }
 
   assert {
@@ -402,6 +404,17 @@ run "with_tokens" {
     condition     = !strcontains(data.aws_iam_policy_document.park.json, "ssm:")
     error_message = "The park function needs no tokens."
   }
+}
+
+run "with_tokens_and_executions_that_others_need" {
+  command = plan
+
+  variables {
+    function_url_auth      = "TOKEN"
+    start_tokens_parameter = "/park-volumes/tokens"
+  }
+
+  expect_failures = [check.token_url_has_executions_of_its_own]
 }
 
 run "without_tokens" {

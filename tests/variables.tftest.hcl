@@ -304,8 +304,9 @@ run "accepts_tokens" {
   command = plan
 
   variables {
-    function_url_auth      = "TOKEN"
-    start_tokens_parameter = "/park-volumes/tokens"
+    function_url_auth          = "TOKEN"
+    start_tokens_parameter     = "/park-volumes/tokens"
+    start_reserved_concurrency = 10
   }
 }
 
@@ -313,7 +314,8 @@ run "start_tokens_parameter_is_needed_with_tokens" {
   command = plan
 
   variables {
-    function_url_auth = "TOKEN"
+    function_url_auth          = "TOKEN"
+    start_reserved_concurrency = 10
   }
 
   expect_failures = [var.start_tokens_parameter]

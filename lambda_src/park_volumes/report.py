@@ -4,10 +4,11 @@ The pass that achieves something reports it: the one that deletes the last volum
 An ongoing refusal or error is reported by the pass that a person or an event caused, and then once a day. The sweeps
 in between find it every few minutes and stay silent. ``docs/events.md`` lists the fields."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import assert_never
 
 from park_volumes.core import phase
@@ -18,6 +19,7 @@ from park_volumes.core.prices import Savings, savings, total
 from park_volumes.core.refusals import misspelt_opt_in
 from park_volumes.core.settings import Settings
 from park_volumes.core.steps import DeleteVolume, Outcome, RememberTermination, UnmarkVolumes
+from park_volumes.run.context import alone
 from park_volumes.run.execute import Result
 
 AGAIN = "Nothing is lost; ParkVolumes tries again by itself. The log of the function has every step."
@@ -26,6 +28,8 @@ ORPHANS = (
     "They are kept, and you pay for them. If nobody needs them, run aws ec2 unlock-snapshot and then aws ec2 "
     "delete-snapshot for each."
 )
+ASK_AGAIN = "Nothing is lost, but the request could not be written down: ask for the start again."
+TO_CORRECT = "Correct the tag, or remove it if it is not needed: docs/by-hand.md says what each of them tells."
 SHORT_OF_CAPACITY = "ParkVolumes tries again for an hour, with growing delays. Another instance type may start at once."
 MISSPELT = "Until then ParkVolumes neither parks nor starts it."
 OTHER_CAUSE = (
@@ -46,6 +50,7 @@ class Kind(StrEnum):
     START_REFUSED = "Start Refused"
     START_FAILED = "Start Failed"
     ORPHANED = "Snapshots Orphaned"
+    DAMAGED = "Tags Damaged"
 
 
 @dataclass(frozen=True)
@@ -88,18 +93,39 @@ def of_parking(result: Result, settings: Settings, now: datetime, *, include_ong
 def of_start(result: Result, settings: Settings, now: datetime, *, asked: bool, include_ongoing: bool) -> Report | None:
     """What the start side reports about a pass. ``asked``: somebody requested the start in this pass."""
     observation, decision = result.observation, result.decision
-    running = phase_of(observation) is Phase.RUNNING
-    if result.complete and running and any(isinstance(s, UnmarkVolumes) for s in decision.every_step):
+    settled = result.complete and any(isinstance(s, UnmarkVolumes) for s in decision.every_step)
+    if settled and phase_of(observation) is Phase.RUNNING:
         return _started(observation, settings)
     if not include_ongoing:
         return None
     if result.error:
         advice = SHORT_OF_CAPACITY if result.without_capacity else AGAIN
+        advice = ASK_AGAIN if result.not_remembered else advice
         return Report(Kind.START_FAILED, observation, str(result.error), advice)
     wanted = asked or phase.start_pending(observation, settings, now)
     if wanted and decision.outcome is Outcome.REFUSED and observation.instance.state == "stopped":
         return Report(Kind.START_REFUSED, observation, decision.reason, "Correct that, and try again.")
     return None
+
+
+def of_damage(observation: Observation) -> Report | None:
+    """What is reported once a day of an instance of which tags are damaged."""
+    ids = tuple(r.snapshot_id for r in observation.records if r.damage)
+    return Report(Kind.DAMAGED, observation, observation.damage, TO_CORRECT, ids) if observation.damaged else None
+
+
+STRAYS = "ParkVolumes: damaged tags"
+"""The subject of the message about damaged snapshots of which no instance is told."""
+MOST_STRAYS = 100
+
+
+def of_stray_damage(damaged: Mapping[str, Sequence[str]], told: Collection[str]) -> str:
+    """What is told once a day of damaged snapshots that are of none of the ``told`` instances; empty if none are."""
+    strays = [words for instance_id, every in sorted(damaged.items()) if instance_id not in told for words in every]
+    if not strays:
+        return ""
+    more = f"\n\nThere are {len(strays) - MOST_STRAYS} more." if len(strays) > MOST_STRAYS else ""
+    return "\n\n".join((*strays[:MOST_STRAYS], TO_CORRECT)) + more
 
 
 def _given_up_now(result: Result) -> tuple[SnapshotRecord, ...]:
@@ -189,11 +215,40 @@ MONTHLY = "ParkVolumes: what parking saves"
 """The subject of the monthly message."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Figures:
+    """What one instance adds to the numbers of a deployment. ``saves`` is None if nothing of it is parked."""
+
+    parked_gib: int
+    saves: Savings | None
+    in_transit_since: datetime | None
+    asked: datetime | None
+
+
+def _figures_of(observation: Observation, settings: Settings) -> _Figures | None:
+    """None of an instance that has ended."""
+    if phase_of(observation) is Phase.ENDED:
+        return None
+    gib = _parked_gib(observation)
+    return _Figures(
+        parked_gib=gib,
+        saves=_without_volumes(observation, settings) if gib else None,
+        in_transit_since=_in_transit_since(observation),
+        asked=_unfinished_start(observation, settings),
+    )
+
+
+def _figures(fleet: Iterable[Observation], settings: Settings) -> list[_Figures]:
+    """Those of a fleet, without any instance that cannot be counted."""
+    found = (alone(o.instance.id, partial(_figures_of, o, settings), lambda _: None) for o in fleet)
+    return [f for f in found if f]
+
+
 def of_the_month(fleet: Iterable[Observation], settings: Settings) -> str:
-    every = [o for o in fleet if phase_of(o) is not Phase.ENDED]
-    parked = [o for o in every if _parked_gib(o)]
-    gib = sum(_parked_gib(o) for o in parked)
-    money = _in_words(total(_without_volumes(o, settings) for o in parked)) or " The saving is not known."
+    every = _figures(fleet, settings)
+    parked = [f.saves for f in every if f.saves]
+    gib = sum(f.parked_gib for f in every)
+    money = _in_words(total(parked)) or " The saving is not known."
     words = f"{len(parked)} of {len(every)} opted-in instances are parked, with {gib:,} GiB of volumes.{money}"
     return f"{words}\nGET /savings at the Function URL shows the saving of each instance."
 
@@ -201,13 +256,13 @@ def of_the_month(fleet: Iterable[Observation], settings: Settings) -> str:
 def gauges(fleet: Iterable[Observation], settings: Settings, now: datetime) -> Mapping[str, float]:
     """The parked size in GiB, and what that saves in USD a month, if prices are known; the age in seconds of the oldest
     transit and of the oldest unfinished start."""
-    every = [o for o in fleet if phase_of(o) is not Phase.ENDED]
-    parked = [o for o in every if _parked_gib(o)]
-    saved = total(_without_volumes(o, settings) for o in parked).saved
-    oldest_transit = min((t for o in every if (t := _in_transit_since(o))), default=now)
-    oldest_start = min((t for o in every if (t := _unfinished_start(o, settings, now))), default=now)
+    every = _figures(fleet, settings)
+    saved = total(f.saves for f in every if f.saves).saved
+    oldest_transit = min((f.in_transit_since for f in every if f.in_transit_since), default=now)
+    remembered = (f.asked for f in every if f.asked and now < f.asked + settings.start_hold)
+    oldest_start = min(remembered, default=now)
     return {
-        "ParkedGiB": sum(_parked_gib(o) for o in parked),
+        "ParkedGiB": sum(f.parked_gib for f in every),
         "TransitAge": (now - oldest_transit).total_seconds(),
         "StartAge": (now - oldest_start).total_seconds(),
     } | ({} if saved is None else {"MonthlySaving": saved})
@@ -230,9 +285,9 @@ def _in_transit_since(observation: Observation) -> datetime | None:
     return min(originals + restored, default=None)
 
 
-def _unfinished_start(observation: Observation, settings: Settings, now: datetime) -> datetime | None:
-    """When a start was requested that has not led to a running instance, as long as it is remembered."""
+def _unfinished_start(observation: Observation, settings: Settings) -> datetime | None:
+    """When a start was requested that has not led to a running instance."""
     state = observation.instance.state
     launched = state == "pending" or phase.start_reverted(observation, settings)
     at = phase.request_of_this_launch(observation, settings) if launched else phase.last_request(observation)
-    return at if at and state in ("pending", "stopped") and now < at + settings.start_hold else None
+    return at if state in ("pending", "stopped") else None

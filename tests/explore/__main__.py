@@ -2,12 +2,14 @@
 
 SCHEDULES= says how many (100,000 without it), SEED= the first seed (0 without it), PROCESSES= how many at once (as many
 as there are cores). Of a story that goes wrong the shortest form is shown at once, and the seed tells it again; the
-others go on. Ends with 1 if one went wrong.
+others go on. Then every reader of tags and messages is fed with anything, EXAMPLES= times (100,000 without it). Ends
+with 1 if something went wrong.
 """
 
 import gc
 import os
 import re
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -22,6 +24,8 @@ from tests.explore.walks import Walked, walked
 CHUNK = 500
 LINES = 20
 """Without a terminal, so many lines of progress are printed."""
+ANYTHING = ("tests/unit/test_anything.py", "tests/unit/test_reading.py", "tests/unit/test_notices.py")
+"""The tests that are given anything."""
 SELDOM = 100_000
 """Allocations between two searches for garbage: stories leave little, and the searches would take a twentieth of the
 time."""
@@ -45,7 +49,17 @@ def main() -> int:
     wrong = f"{found:,} of them went wrong" if found else "nothing found"
     console.print(f"\n{schedules:,} schedules in {minutes:.1f} minutes, and {wrong}. They covered:")
     _print_covered(seen, console)
-    return 1 if found else 0
+    whole = _feed(_number("EXAMPLES", 100_000), processes, console)
+    return 0 if whole and not found else 1
+
+
+def _feed(examples: int, processes: int, console: Console) -> bool:
+    """Whether every reader stands anything, so many times."""
+    if not examples:
+        return True
+    console.print(f"\n{examples:,} examples of anything for every reader of tags and messages.")
+    command = [sys.executable, "-m", "pytest", "-q", "-n", str(processes), *ANYTHING]
+    return not subprocess.run(command, env={**os.environ, "EXAMPLES": str(examples)}, check=False).returncode
 
 
 def _number(name: str, otherwise: int) -> int:

@@ -57,7 +57,7 @@ Kind = Literal["park", "sweep of park", "start", "settle", "sweep of start"]
 KINDS: Mapping[Kind, Callable[[Pass, Sequence[str]], Sequence[Result | None]]] = {
     "park": lambda p, ids: ParkPass(this_pass=p).park(ids),
     "sweep of park": lambda p, _: ParkPass(this_pass=p).park(
-        park_sweep(observe_fleet(p.ec2.reads, p.settings), p.settings, p.began)
+        park_sweep(observe_fleet(p.ec2.reads, p.settings, p.began), p.settings, p.began)
     ),
     "start": lambda p, ids: [StartPass(this_pass=p).start(ids[0])],
     "settle": lambda p, ids: StartPass(this_pass=p).settle(ids),
@@ -416,8 +416,8 @@ class Stage:
         """What each side would decide, seeing everything as it is."""
         lag, self.world.lag = self.world.lag, None
         hooks, self.world.on_call, self.world.on_answer = (self.world.on_call, self.world.on_answer), None, None
-        seen = observe(Ec2Reads(self.hand, deployment=DEPLOYMENT), [self.instance_id], locks=True)[self.instance_id]  # type: ignore[arg-type]
-        now = self.world.clock.time()
+        now, reads = self.world.clock.time(), Ec2Reads(self.hand, deployment=DEPLOYMENT)  # type: ignore[arg-type]
+        seen = observe(reads, [self.instance_id], now=now, locks=True)[self.instance_id]
         found = park(seen, SETTINGS, now), start(seen, SETTINGS, now, intent=Intent.START)
         self.world.lag = lag
         self.world.on_call, self.world.on_answer = hooks

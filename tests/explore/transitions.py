@@ -59,6 +59,7 @@ class Witness:
                 [fact],
                 Snapshots(records=tuple(r for s in ours for r in self._once(s, self._record)), damaged={}),
                 [self._once(v, lambda v: volume_of(volume_answer(v))) for v in volumes],
+                now=self._world.clock.time(),
             )
             self.phase = phase_of(found[self._instance_id])
         return self.phase

@@ -505,6 +505,26 @@ class TestLostTag:
         assert functions.get(instance_id).code == "not_opted_in"
 
 
+class TestAReference:
+    @pytest.mark.parametrize("ref", ["x" * 257, "x" * 5000, "\x00", "a\nb", "\x7f"])
+    def test_that_no_name_can_be_is_404_and_asks_ec2_for_none(
+        self, stand: Stand, functions: Functions, ref: str
+    ) -> None:
+        stand.launch(name="db")
+        asked: list[dict[str, Any]] = []
+        stand.world.on_call = lambda _, params: asked.append(params)
+        reply = functions.get(ref)
+
+        assert (reply.status, reply.code) == (404, "unknown_instance")
+        assert "tag:Name" not in str(asked)
+
+    def test_may_hold_whatever_a_name_can(self, stand: Stand, functions: Functions) -> None:
+        name = "데이터 👩\u200d💻 " + "x" * 240
+        instance_id = stand.launch(name=name)
+
+        assert functions.get(name).body["id"] == instance_id
+
+
 class TestRoutes:
     @pytest.mark.parametrize(
         "path",

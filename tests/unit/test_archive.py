@@ -206,7 +206,9 @@ class Years:
     def park_sweep(self, faults: FaultPlan | None = None) -> list[Result]:
         parking = self.stand.park_pass(faults=faults)
         this_pass = parking.this_pass
-        return parking.park(park_sweep(observe_fleet(this_pass.ec2.reads, PATIENT), PATIENT, this_pass.began))
+        return parking.park(
+            park_sweep(observe_fleet(this_pass.ec2.reads, PATIENT, this_pass.began), PATIENT, this_pass.began)
+        )
 
     def start_sweep(self) -> list[Result]:
         return self.stand.start_pass().sweep()

@@ -123,6 +123,41 @@ def nothing_is_wrong(stand: Stand) -> None:
     assert judge.problems(stand.world) == []
 
 
+class TestOptions:
+    @pytest.mark.parametrize(
+        ("option", "value"),
+        [
+            ("--function-timeout-seconds", "901"),
+            ("--function-timeout-seconds", "9" * 5000),
+            ("--quiet-period-seconds", "-1"),
+            ("--grace-period-minutes", "1e9"),
+            ("--snapshot-retention-hours", "\u0661"),
+            ("--snapshot-retention-hours", "8761"),
+        ],
+    )
+    def test_out_of_their_range_are_wrong_usage(
+        self, laptop: Laptop, capsys: pytest.CaptureFixture[str], option: str, value: str
+    ) -> None:
+        with pytest.raises(SystemExit) as ended:
+            laptop.run(option, value, "list")
+        assert ended.value.code == ExitCode.USAGE
+        assert "it is not a whole number from 0 to " in capsys.readouterr().err
+
+    @pytest.mark.parametrize("value", ["nan", "inf", "1e999", "-1", "", "100000"])
+    def test_that_are_no_time_are_wrong_usage(
+        self, laptop: Laptop, capsys: pytest.CaptureFixture[str], value: str
+    ) -> None:
+        with pytest.raises(SystemExit) as ended:
+            laptop.run("start", "db", "--timeout-minutes", value)
+        assert ended.value.code == ExitCode.USAGE
+        assert "it is not a number of minutes" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("ref", ["x" * 300, "\x00", "\ud800"])
+    def test_that_are_no_name_stand_for_nothing(self, laptop: Laptop, ref: str) -> None:
+        assert laptop.run("explain", ref) is ExitCode.UNKNOWN
+        assert laptop.said.startswith("No instance has the id or Name ")
+
+
 class TestStart:
     def test_brings_everything_back_starts_it_and_takes_the_marks_off(self, laptop: Laptop, stand: Stand) -> None:
         instance_id = stand.parked(name="db")

@@ -193,7 +193,7 @@ class TestAttempts:
         """Whoever still sees the instance without it learns from the token which it is."""
         instance_id = stand.parked(ROOT)
         (r,) = stand.ec2().reads.snapshots_of([instance_id]).records
-        (before,) = observe(stand.ec2().reads, [instance_id], locks=False).values()
+        (before,) = observe(stand.ec2().reads, [instance_id], now=stand.clock.now(), locks=False).values()
         stand.start_pass().start(instance_id)
         stand.after(20)
         stand.start_pass().settle([instance_id])
@@ -220,7 +220,9 @@ class TestAttempts:
         assert [v.state for v in stand.world.volumes.current()] == ["error"]
         stand.start_pass().start(instance_id)
         assert Counter(v.state for v in stand.world.volumes.current()) == {"error": 1, "in-use": 1}
-        stand.step(*park_sweep(observe_fleet(stand.ec2().reads, SETTINGS), SETTINGS, stand.clock.now()))
+        stand.step(
+            *park_sweep(observe_fleet(stand.ec2().reads, SETTINGS, stand.clock.now()), SETTINGS, stand.clock.now())
+        )
         stand.after(10)
 
         assert [v.state for v in stand.world.volumes.current()] == ["in-use"]

@@ -11,37 +11,47 @@ from park_volumes.core.steps import CreateVolume
 from park_volumes.run.observe import assemble, observe, observe_fleet, park_sweep, start_sweep
 from tests.model import judge
 from tests.model.faults import Fault, at_operation
-from tests.unit.facts import MARKED, SETTINGS, in_transit, instance, record, volume
+from tests.unit.facts import MARKED, NOW, SETTINGS, in_transit, instance, record, volume
 from tests.unit.passes import DATA, ROOT, Stand
 
 
 class TestObserve:
     def test_sees_nothing_of_no_instances(self, stand: Stand) -> None:
-        assert observe(stand.ec2().reads, [], locks=True) == {}
+        assert observe(stand.ec2().reads, [], now=stand.clock.now(), locks=True) == {}
 
     def test_asks_for_locks_only_where_they_are_wanted(self, stand: Stand) -> None:
         instance_id = stand.parked()
 
-        assert observe(stand.ec2().reads, [instance_id], locks=False)[instance_id].locked == frozenset()
-        assert len(observe(stand.ec2().reads, [instance_id], locks=True)[instance_id].locked) == 2
+        assert (
+            observe(stand.ec2().reads, [instance_id], now=stand.clock.now(), locks=False)[instance_id].locked
+            == frozenset()
+        )
+        assert (
+            len(observe(stand.ec2().reads, [instance_id], now=stand.clock.now(), locks=True)[instance_id].locked) == 2
+        )
 
     def test_finds_a_marked_volume_that_is_attached_nowhere(self, stand: Stand) -> None:
         instance_id = stand.rootless()
 
-        assert len(observe(stand.ec2().reads, [instance_id], locks=False)[instance_id].volumes) == 2
+        assert (
+            len(observe(stand.ec2().reads, [instance_id], now=stand.clock.now(), locks=False)[instance_id].volumes) == 2
+        )
 
     def test_finds_a_volume_that_lost_its_mark_by_the_record(self, stand: Stand) -> None:
         instance_id = stand.rootless()
         root = next(v for v in stand.world.volumes.current() if not v.attachments)
         stand.owner.delete_tags(Resources=[root.id], Tags=[{"Key": tags.MARK}])
 
-        assert root.id in {v.id for v in observe(stand.ec2().reads, [instance_id], locks=False)[instance_id].volumes}
+        assert root.id in {
+            v.id
+            for v in observe(stand.ec2().reads, [instance_id], now=stand.clock.now(), locks=False)[instance_id].volumes
+        }
 
     def test_finds_the_target_of_a_volume_that_lost_it_in_its_record(self, stand: Stand) -> None:
         instance_id = stand.rootless()
         root = next(v for v in stand.world.volumes.current() if not v.attachments)
         stand.owner.delete_tags(Resources=[root.id], Tags=[{"Key": tags.TARGET}])
-        observed = observe(stand.ec2().reads, [instance_id], locks=False)[instance_id]
+        observed = observe(stand.ec2().reads, [instance_id], now=stand.clock.now(), locks=False)[instance_id]
         (found,) = [v for v in observed.volumes if v.id == root.id]
 
         assert found.target is not None
@@ -52,7 +62,7 @@ class TestObserve:
         (r,) = stand.ec2().reads.snapshots_of([instance_id]).records
         volume_id, _ = stand.ec2().writes.create_volume(CreateVolume(record=r, token="t"))
         stand.owner.delete_tags(Resources=[volume_id], Tags=[{"Key": tags.TARGET}])
-        (v,) = observe(stand.ec2().reads, [instance_id], locks=False)[instance_id].volumes
+        (v,) = observe(stand.ec2().reads, [instance_id], now=stand.clock.now(), locks=False)[instance_id].volumes
 
         assert v.target == r.target
 
@@ -62,7 +72,7 @@ class TestObserve:
         stand.owner.delete_tags(Resources=[root.id], Tags=[{"Key": tags.TARGET}])
         for s in list(stand.world.snapshots.current()):
             stand.world.snapshots.drop(s.id, stand.world.clock.now)
-        observed = observe(stand.ec2().reads, [instance_id], locks=False)[instance_id]
+        observed = observe(stand.ec2().reads, [instance_id], now=stand.clock.now(), locks=False)[instance_id]
 
         assert [v.target for v in observed.volumes if v.id == root.id] == [None]
 
@@ -71,14 +81,14 @@ class TestObserve:
         of_root = record(ROOT.device, confirmed_at=MARKED, snapshot_id="snap-2")
         twin = replace(of_root, confirmed_at=None, snapshot_id="snap-1")
         lost = in_transit(volume("vol-root"), of_root, target=None)
-        (observed,) = assemble([instance()], Snapshots(records=(twin, of_root), damaged={}), [lost]).values()
+        (observed,) = assemble([instance()], Snapshots(records=(twin, of_root), damaged={}), [lost], now=NOW).values()
 
         assert [v.target and v.target.snapshot_id for v in observed.volumes] == ["snap-2"]
 
     def test_reports_damaged_records_with_their_own_instance(self, stand: Stand) -> None:
         mine, other = stand.launch(name="a"), stand.launch(name="b")
         broken = stand.world.add_snapshot(tags={tags.DEPLOYMENT: SETTINGS.deployment, tags.INSTANCE: mine})
-        observed = observe(stand.ec2().reads, [mine, other], locks=False)
+        observed = observe(stand.ec2().reads, [mine, other], now=stand.clock.now(), locks=False)
 
         assert broken in observed[mine].damaged[0]
         assert observed[other].damaged == ()
@@ -88,14 +98,14 @@ class TestObserve:
         mine, other = stand.rootless(), stand.stopped(name="other")
         root = next(v for v in stand.world.volumes.current() if not v.attachments)
         stand.owner.attach_volume(VolumeId=root.id, InstanceId=other, Device="/dev/sdz")
-        observed = observe(stand.ec2().reads, [mine, other], locks=False)
+        observed = observe(stand.ec2().reads, [mine, other], now=stand.clock.now(), locks=False)
 
         assert all(root.id in {v.id for v in o.volumes} for o in observed.values())
 
     def test_needs_no_snapshots_and_no_volumes(self, stand: Stand) -> None:
         reads = stand.ec2().reads
         instances = reads.instances([stand.launch()])
-        (observation,) = assemble(instances, reads.every_snapshot(), [], frozenset()).values()
+        (observation,) = assemble(instances, reads.every_snapshot(), [], now=stand.clock.now()).values()
 
         assert (observation.volumes, observation.records) == ((), ())
 
@@ -104,23 +114,29 @@ class TestParkSweep:
     def test_finds_what_was_stopped(self, stand: Stand) -> None:
         stopped, _ = stand.stopped(), stand.launch(name="running")
 
-        assert park_sweep(observe_fleet(stand.ec2().reads, SETTINGS), SETTINGS, stand.clock.now()) == [stopped]
+        assert park_sweep(
+            observe_fleet(stand.ec2().reads, SETTINGS, stand.clock.now()), SETTINGS, stand.clock.now()
+        ) == [stopped]
 
     def test_leaves_out_what_is_parked(self, stand: Stand) -> None:
         stand.parked()
 
-        assert park_sweep(observe_fleet(stand.ec2().reads, SETTINGS), SETTINGS, stand.clock.now()) == []
+        assert (
+            park_sweep(observe_fleet(stand.ec2().reads, SETTINGS, stand.clock.now()), SETTINGS, stand.clock.now()) == []
+        )
 
     def test_leaves_out_what_is_not_opted_in(self, stand: Stand) -> None:
         stand.stopped(opt_in="false")
 
-        assert park_sweep(observe_fleet(stand.ec2().reads, SETTINGS), SETTINGS, stand.clock.now()) == []
+        assert (
+            park_sweep(observe_fleet(stand.ec2().reads, SETTINGS, stand.clock.now()), SETTINGS, stand.clock.now()) == []
+        )
 
     def test_takes_three_calls_however_many_instances_there_are(self, stand: Stand) -> None:
         for n in range(20):
             stand.launch(name=f"n{n}")
         before = stand.world.calls
-        park_sweep(observe_fleet(stand.ec2().reads, SETTINGS), SETTINGS, stand.clock.now())
+        park_sweep(observe_fleet(stand.ec2().reads, SETTINGS, stand.clock.now()), SETTINGS, stand.clock.now())
 
         assert stand.world.calls - before == 3
 
@@ -156,7 +172,7 @@ class TestStartSweep:
 
         assert ([o.instance.id for o in running], others) == (ids, [])
         assert stand.world.calls - before == 3
-        whole = observe(stand.ec2().reads, ids, locks=False)
+        whole = observe(stand.ec2().reads, ids, now=stand.clock.now(), locks=False)
         assert {o.instance.id: o for o in running} == whole
 
     def test_asks_once_more_for_volumes_beside_those_in_transit(self, stand: Stand) -> None:
@@ -167,7 +183,7 @@ class TestStartSweep:
         ((observed,), _) = start_sweep(stand.ec2().reads, SETTINGS, stand.clock.now())
 
         assert stand.world.calls - before == 4
-        assert observed == observe(stand.ec2().reads, [instance_id], locks=False)[instance_id]
+        assert observed == observe(stand.ec2().reads, [instance_id], now=stand.clock.now(), locks=False)[instance_id]
 
     def test_leaves_an_instance_alone_that_is_still_starting(self, stand: Stand) -> None:
         instance_id = stand.parked()
@@ -191,7 +207,7 @@ def test_both_sweeps_alone_lead_from_a_stop_to_a_parked_instance(stand: Stand) -
     instance_id = stand.stopped()
     for _ in range(8):
         stand.after(300)
-        fleet = observe_fleet(stand.ec2().reads, SETTINGS)
+        fleet = observe_fleet(stand.ec2().reads, SETTINGS, stand.clock.now())
         stand.park_pass().park(park_sweep(fleet, SETTINGS, stand.clock.now()))
         stand.start_pass().sweep()
 

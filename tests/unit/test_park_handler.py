@@ -293,6 +293,11 @@ class TestLookAgain:
 
 BROKEN: list[object] = [
     "no JSON at all",
+    "[" * 100_000,
+    '{"detail": ' * 50_000,
+    "9" * 100_000,
+    "\ud800",
+    '{"detail-type": "Look Again", "detail": {"instance-ids": [], "looks": 1e999}}',
     "",
     "[]",
     "null",
@@ -306,10 +311,27 @@ BROKEN: list[object] = [
     {"detail-type": "EC2 Instance State-change Notification", "detail": {"instance-id": ["i-1"]}},
     {"detail-type": "EBS Snapshot Notification", "detail": {}},
     {"detail-type": "EBS Snapshot Notification", "detail": {"snapshot_id": None}},
+    {"detail-type": "EBS Snapshot Notification", "detail": {"snapshot_id": "arn:aws:ec2::us-east-1:snapshot/*"}},
+    {"detail-type": "Scheduled Event", "detail": {}},
+    {"detail-type": "Scheduled Event", "detail": {}, "resources": [7]},
+    {"detail-type": ["Scheduled Event"], "detail": {}, "resources": []},
     {"detail-type": "Look Again", "detail": {}},
     {"detail-type": "Look Again", "detail": {"instance-ids": 7}},
     {"detail-type": "Look Again", "detail": {"instance-ids": "i-0123456789abcdef0"}},
     {"detail-type": "Look Again", "detail": {"instance-ids": [None]}},
+    {"detail-type": "Look Again", "detail": {"instance-ids": ["*"]}},
+    {"detail-type": "Look Again", "detail": {"instance-ids": [ID, "i-*"]}},
+    {"detail-type": "Look Again", "detail": {"instance-ids": ["\ud800"]}},
+    {"detail-type": "Look Again", "detail": {"instance-ids": [""]}},
+    {"detail-type": "Look Again", "detail": {"instance-ids": ["x" * 100_000]}},
+    {"detail-type": "Look Again", "detail": {"instance-ids": {ID: 1}}},
+    {"detail-type": "Look Again", "detail": {"instance-ids": [], "looks": float("inf")}},
+    {"detail-type": "Look Again", "detail": {"instance-ids": [], "looks": float("nan")}},
+    {"detail-type": "Look Again", "detail": {"instance-ids": [], "looks": -1}},
+    {"detail-type": "Look Again", "detail": {"instance-ids": [], "looks": 1.5}},
+    {"detail-type": "Look Again", "detail": {"instance-ids": [], "looks": True}},
+    {"detail-type": "Look Again", "detail": {"instance-ids": [], "looks": 10**400}},
+    {"detail-type": "Look Again", "detail": {"instance-ids": [], "reminder": "yes"}},
     {"detail-type": "Look Again", "detail": {"instance-ids": [], "looks": "many"}},
     {"detail-type": "Look Again", "detail": {"instance-ids": [], "looks": None}},
     {"detail-type": "EBS Volume Notification", "detail": {}},
@@ -319,7 +341,7 @@ BROKEN: list[object] = [
 
 
 class TestBrokenMessages:
-    @pytest.mark.parametrize("body", BROKEN, ids=str)
+    @pytest.mark.parametrize("body", BROKEN, ids=lambda body: ascii(body)[:60])
     def test_come_back_and_do_not_stop_the_rest_of_the_batch(
         self, stand: Stand, functions: Functions, body: object
     ) -> None:
@@ -332,8 +354,34 @@ class TestBrokenMessages:
         assert failed == ["broken"]
         assert len(snapshots(stand)) == 2
 
-    def test_without_a_body_come_back_too(self, functions: Functions) -> None:
-        assert functions.park_batch({"messageId": "empty"}) == ["empty"]
+    @pytest.mark.parametrize("body", BROKEN, ids=lambda body: ascii(body)[:60])
+    def test_of_ten_one_comes_back_and_nine_are_handled(self, stand: Stand, functions: Functions, body: object) -> None:
+        ids = [stand.stopped(ROOT, name=f"n{n}") for n in range(9)]
+        stand.after(121)
+        batch = [sqs_record(i, state_change(i, "stopped")) for i in ids]
+
+        assert functions.park_batch(*batch[:5], sqs_record("broken", body), *batch[5:]) == ["broken"]
+        assert len(snapshots(stand)) == 9
+
+    @pytest.mark.parametrize("message", [{}, {"body": None}, {"body": ["x"]}, {"body": 7}], ids=str)
+    def test_without_a_body_come_back_too(self, functions: Functions, message: dict[str, Any]) -> None:
+        assert functions.park_batch({"messageId": "empty"} | message) == ["empty"]
+
+    def test_begin_no_sweep_and_no_reminder(self, stand: Stand, functions: Functions) -> None:
+        stand.stopped()
+        half = {"detail-type": "Scheduled Event", "detail": {}, "resources": [7, "arn:aws:events:::rule/x-reminder"]}
+
+        assert functions.park(half) == ["m0"]
+        assert functions.sent() == []
+
+    def test_are_logged_without_what_a_log_cannot_hold(
+        self, functions: Functions, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        functions.park("\ud800" + "x" * 5000)
+        (line,) = logged(capsys)
+
+        assert line["body"].startswith("'\\ud800xxx")
+        assert len(line["body"]) == 1000
 
     def test_are_logged_with_what_they_say(self, functions: Functions, capsys: pytest.CaptureFixture[str]) -> None:
         functions.park({"detail-type": "Something Else", "detail": {}})

@@ -353,7 +353,12 @@ class TestTermination:
         stand.owner.terminate_instances(InstanceIds=[instance_id])
         stand.after(4000)
 
-        assert gauges(observe_fleet(stand.ec2().reads, SETTINGS), SETTINGS, stand.clock.now())["TransitAge"] == 0
+        assert (
+            gauges(observe_fleet(stand.ec2().reads, SETTINGS, stand.clock.now()), SETTINGS, stand.clock.now())[
+                "TransitAge"
+            ]
+            == 0
+        )
 
 
 class TestMessages:
@@ -509,7 +514,7 @@ class TestNumbers:
         stand.start_pass(faults=at_operation("CreateVolume", Fault.DENIED, 99)).start(instance_id)
         stand.after(1200)
 
-        assert gauges(observe_fleet(stand.ec2().reads, SETTINGS), SETTINGS, stand.clock.now())[
+        assert gauges(observe_fleet(stand.ec2().reads, SETTINGS, stand.clock.now()), SETTINGS, stand.clock.now())[
             "StartAge"
         ] == pytest.approx(1200, 1)
 
@@ -518,7 +523,7 @@ class TestNumbers:
         stand.after(90 * 24 * 3600)
         stand.start_pass(faults=at_operation("AttachVolume", Fault.DENIED, 99)).start(instance_id)
         stand.after(600)
-        found = gauges(observe_fleet(stand.ec2().reads, SETTINGS), SETTINGS, stand.clock.now())
+        found = gauges(observe_fleet(stand.ec2().reads, SETTINGS, stand.clock.now()), SETTINGS, stand.clock.now())
 
         assert found["TransitAge"] == pytest.approx(600, 1)
         assert found["ParkedGiB"] == 132
@@ -590,7 +595,7 @@ def test_of_more_than_a_hundred_parked_at_once_all_name_the_deployment(
 ) -> None:
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "ParkVolumes")
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "test")
-    (observation,) = observe(stand.ec2().reads, [stand.launch()], locks=False).values()
+    (observation,) = observe(stand.ec2().reads, [stand.launch()], now=stand.clock.now(), locks=False).values()
     parked = Report(kind=Kind.PARKED, observation=observation, what="", advice="", seconds=300)
     location = FunctionLocation(partition="aws", region="us-east-1", account="123456789012")
     notices = Notices(deployment="park-volumes", topic_arn="", client=lambda _: Bus([]), logger=Logger())

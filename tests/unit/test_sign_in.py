@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from park_volumes.core.environment import MissingSetting
-from park_volumes.handlers.sign_in import FRESH, PAUSE, Caller, NotSignedIn, Tokens, TokensUnreadable
+from park_volumes.handlers.sign_in import FRESH, LASTING, PAUSE, Caller, NotSignedIn, Tokens, TokensUnreadable
 from tests.unit.functions import Functions, Reply, url_event
 from tests.unit.passes import Stand
 
@@ -25,6 +25,9 @@ def with_token(method: str, path: str, token: str | None, scheme: str = "Bearer"
     return event
 
 
+NO_CONNECTION = "there is no connection"
+
+
 class Parameter:
     """An SSM parameter that remembers how often it was read."""
 
@@ -34,6 +37,8 @@ class Parameter:
     def get_parameter(self, *, Name: str, WithDecryption: bool) -> dict[str, Any]:  # noqa: N803  # SSM's names
         assert (Name, WithDecryption) == ("/tokens", True)
         self.reads += 1
+        if self.error == NO_CONNECTION:
+            raise EndpointConnectionError(endpoint_url="https://ssm")
         if self.error:
             raise ClientError({"Error": {"Code": self.error, "Message": "no"}}, "GetParameter")
         return {"Parameter": {"Value": self.value}}
@@ -175,13 +180,72 @@ class TestTokens:
                 tried.caller(ADA)
         assert tried.parameter.reads == 1
 
-    def test_that_were_read_count_no_longer_once_they_can_not_be_read(self) -> None:
+    @pytest.mark.parametrize("code", ["ParameterNotFound", "AccessDeniedException"])
+    def test_that_were_read_count_no_longer_once_they_are_taken_away(self, code: str) -> None:
         tried = Tried()
         tried.caller(ADA)
-        tried.parameter.error, tried.now = "ParameterNotFound", FRESH
+        tried.parameter.error, tried.now = code, FRESH
 
         with pytest.raises(TokensUnreadable):
             tried.caller(ADA)
+
+    @pytest.mark.parametrize(
+        "code", ["ThrottlingException", "InternalServerError", "ServiceUnavailableException", NO_CONNECTION]
+    )
+    def test_that_were_read_count_for_an_hour_while_they_can_not_be_read(self, code: str) -> None:
+        tried = Tried()
+        tried.caller(ADA)
+        tried.parameter.error = code
+        for now in (FRESH, FRESH + PAUSE, LASTING - PAUSE - 1, LASTING - 0.1):
+            tried.now = now
+            assert tried.caller(ADA).name == "ada"
+            with pytest.raises(NotSignedIn):
+                tried.caller("wrong" * 8)
+
+        tried.now = LASTING + PAUSE
+        with pytest.raises(TokensUnreadable):
+            tried.caller(ADA)
+        assert LASTING == 3600
+
+    def test_that_were_read_are_read_again_every_ten_seconds_while_that_fails(self) -> None:
+        tried = Tried()
+        tried.caller(ADA)
+        tried.parameter.error, tried.now = "ThrottlingException", FRESH
+        for _ in range(9):
+            tried.caller(ADA)
+        assert tried.parameter.reads == 2
+
+        tried.parameter.error, tried.parameter.value, tried.now = "", f"web:{WEB}", FRESH + PAUSE
+        with pytest.raises(NotSignedIn):
+            tried.caller(ADA)
+        assert (tried.caller(WEB).name, tried.parameter.reads) == ("web", 3)
+
+    def test_that_were_never_read_let_nobody_in(self) -> None:
+        tried = Tried()
+        tried.parameter.error = "ThrottlingException"
+        for now in (0, PAUSE, 2 * PAUSE):
+            tried.now = now
+            with pytest.raises(TokensUnreadable):
+                tried.caller(ADA)
+
+    @pytest.mark.parametrize("value", ["", "ada:short"])
+    def test_that_were_all_taken_out_do_not_come_back_while_they_can_not_be_read(self, value: str) -> None:
+        tried = Tried()
+        tried.caller(ADA)
+        tried.parameter.value, tried.now = value, FRESH
+        with pytest.raises(TokensUnreadable):
+            tried.caller(ADA)
+        tried.parameter.error, tried.now = "ThrottlingException", FRESH + PAUSE
+        with pytest.raises(TokensUnreadable):
+            tried.caller(ADA)
+
+    def test_that_were_taken_away_do_not_come_back_while_they_can_not_be_read(self) -> None:
+        tried = Tried()
+        tried.caller(ADA)
+        for n, code in enumerate(("ParameterNotFound", "ThrottlingException")):
+            tried.parameter.error, tried.now = code, FRESH + n * PAUSE
+            with pytest.raises(TokensUnreadable):
+                tried.caller(ADA)
 
     def test_are_kept_as_hashes_only(self) -> None:
         tried = Tried()

@@ -338,11 +338,68 @@ class TestErrors:
 
     @pytest.mark.parametrize(
         "event",
-        [{}, {"detail-type": "Start Requested"}, {"detail-type": "EBS Volume Notification"}],
+        [
+            {},
+            {"detail-type": 7},
+            {"detail-type": ["Start Requested"]},
+            {"detail-type": "Start Requested"},
+            {"detail-type": "Start Requested", "detail": None},
+            {"detail-type": "Start Requested", "detail": {}},
+            {"detail-type": "Start Requested", "detail": {"instance-ids": "i-0123456789abcdef0"}},
+            {"detail-type": "Start Requested", "detail": {"instance-ids": {"i-0123456789abcdef0": 1}}},
+            {"detail-type": "EBS Volume Notification"},
+            {"detail-type": "EBS Volume Notification", "resources": 7},
+            {"detail-type": "EBS Volume Notification", "resources": [None]},
+            {"detail-type": "EBS Volume Notification", "resources": ["arn:aws:ec2:::volume/*"]},
+            {"detail-type": "Scheduled Event"},
+            {"detail-type": "Scheduled Event", "resources": [7]},
+            {"detail-type": "AWS API Call via CloudTrail"},
+            {"detail-type": "AWS API Call via CloudTrail", "detail": {"userIdentity": []}},
+        ],
+        ids=str,
     )
-    def test_a_broken_event_fails(self, functions: Functions, event: dict[str, Any]) -> None:
-        with pytest.raises(KeyError):
+    def test_a_broken_event_fails_in_words(self, functions: Functions, stand: Stand, event: dict[str, Any]) -> None:
+        before = stand.world.calls
+        with pytest.raises(ValueError, match=r"cannot be read: |does not handle events of the type"):
             functions.start(event)
+        assert stand.world.calls == before
+
+    @pytest.mark.parametrize("event", [None, 7, "Start Requested", [], True])
+    def test_what_is_no_event_fails_in_words(self, functions: Functions, event: Any) -> None:
+        with pytest.raises(ValueError, match="An event is a JSON object, and this is a "):
+            functions.start(event)
+
+    @pytest.mark.parametrize(
+        ("change", "value"),
+        [
+            ("eventTime", "yesterday"),
+            ("eventTime", "2026-03-02T11:00:00"),
+            ("eventTime", None),
+            ("errorMessage", 7),
+            ("requestParameters", None),
+            ("requestParameters", {"instancesSet": {"items": [{"instanceId": "i-*"}]}}),
+            ("requestParameters", {"instancesSet": {"items": [7]}}),
+        ],
+    )
+    def test_a_broken_record_of_a_call_fails_in_words(
+        self, functions: Functions, stand: Stand, change: str, value: Any
+    ) -> None:
+        instance_id = stand.parked()
+        with pytest.raises(ValueError, match="An event of the type 'AWS API Call via CloudTrail' cannot be read"):
+            functions.start(failed_start(instance_id, at=stand.clock.now(), **{change: value}))
+        assert stand.instance(instance_id).state == "stopped"
+
+    @pytest.mark.parametrize("poison", ["*", "i-*", "", "\ud800", None, 7, [], {}, "i-00000000", "x" * 9000], ids=ascii)
+    def test_something_else_among_the_instances_to_start_fails_alone(
+        self, functions: Functions, stand: Stand, poison: Any, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        one, other = stand.parked(name="a"), stand.parked(name="b")
+        event = {"detail-type": "Start Requested", "detail": {"instance-ids": [one, poison, other]}}
+
+        with pytest.raises(Exception, match="but no such instance exists here"):
+            functions.start(event)
+        assert [stand.instance(i).state for i in (one, other)] == ["pending", "pending"]
+        assert {json.loads(line)["instance_id"] for line in capsys.readouterr().out.splitlines()} == {one, other}
 
     def test_a_failed_pass_names_its_instances_and_logs_the_error(
         self, stand: Stand, functions: Functions, capsys: pytest.CaptureFixture[str]

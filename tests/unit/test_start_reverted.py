@@ -180,12 +180,16 @@ class TestAStartThatEc2RefusesForWantOfCapacity:
         for minutes in range(0, 60, 5):
             assert len(stand.instance(instance_id).devices) == 2, minutes
             stand.after(299)
-            stand.step(*park_sweep(observe_fleet(stand.ec2().reads, SETTINGS), SETTINGS, stand.clock.now()))
+            stand.step(
+                *park_sweep(observe_fleet(stand.ec2().reads, SETTINGS, stand.clock.now()), SETTINGS, stand.clock.now())
+            )
         functions.faults = None
         for _ in range(12):
             stand.after(60)
             functions.start(SWEEP)
-            stand.step(*park_sweep(observe_fleet(stand.ec2().reads, SETTINGS), SETTINGS, stand.clock.now()))
+            stand.step(
+                *park_sweep(observe_fleet(stand.ec2().reads, SETTINGS, stand.clock.now()), SETTINGS, stand.clock.now())
+            )
 
         assert stand.instance(instance_id).devices == ()
         assert stand.instance(instance_id).state == "stopped"

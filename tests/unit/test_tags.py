@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,12 +13,16 @@ from hypothesis import strategies as st
 
 from park_volumes.core import tags
 from park_volumes.core.facts import Attachment, AttachmentTarget, SnapshotRecord, TransitMark, Volume
+from park_volumes.core.reading import INSTANCE_ID
 from park_volumes.core.volume_spec import VolumeSpec
 from tests.unit.facts import (
     DATA,
     GENERATION,
+    ID,
     LAUNCHED,
     MARK,
+    NOW,
+    OTHER,
     ROOT,
     TAKEN,
     attachment,
@@ -34,6 +39,7 @@ LONGEST_DEPLOYMENT = "d" * 32
 LONGEST_DEVICE = "/dev/nvme127n1p128"
 LONGEST_TIME = datetime(2026, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
 LONGEST_KEY = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/mrk-" + "f" * 32
+WORDS = "zone=a type=gp3 size=8 card=0 delete-on-termination=true"
 SNAPSHOT: dict[str, Any] = {
     "snapshot_id": "snap-1",
     "volume_id": "vol-1",
@@ -49,13 +55,16 @@ devices = st.sampled_from([ROOT, DATA, "/dev/sda1", "xvdb", "/dev/sdz", LONGEST_
 owner_tags = st.dictionaries(st.text(min_size=1, max_size=127), st.text(max_size=256), max_size=38).map(
     lambda every: {k: v for k, v in every.items() if not k.startswith(("aws:", tags.PREFIX))}
 )
-marks = st.builds(TransitMark, deployment=words, instance_id=words, generation=words, launch_time=times, at=times)
+instance_ids = st.from_regex(INSTANCE_ID, fullmatch=True)
+marks = st.builds(
+    TransitMark, deployment=words, instance_id=instance_ids, generation=words, launch_time=times, at=times
+)
 targets = st.builds(
     AttachmentTarget, device=devices, card=st.integers(0, 7), snapshot_id=words, delete_on_termination=st.booleans()
 )
 attachments = st.builds(
     Attachment,
-    instance_id=words,
+    instance_id=instance_ids,
     device=devices,
     state=st.just("attached"),
     attach_time=times,
@@ -184,22 +193,152 @@ class TestDamagedRecord:
     @pytest.mark.parametrize(
         ("key", "value", "word"),
         [
+            (tags.INSTANCE, "*", "it is not an instance id"),
+            (tags.INSTANCE, "", "it is not an instance id"),
+            (tags.DEVICE, "", "it is not a word"),
+            (tags.DEVICE, "/dev/sda 1", "it is not a word"),
+            (tags.GENERATION, "세대", "it is not a word"),
+            (tags.DEPLOYMENT, "x" * 256, "it is not a word"),
             (tags.LAUNCH_TIME, "yesterday", "yesterday"),
-            (tags.PART, "1", "unpack"),
+            (tags.LAUNCH_TIME, "2026-01-05T10:00:00", "it has no time zone"),
+            (tags.LAUNCH_TIME, "9999-12-31T23:59:59+00:00", "it is not of the years 2006 to 2199"),
+            (tags.LAUNCH_TIME, "0001-01-01T00:00:00+23:59", "it is not of the years 2006 to 2199"),
+            (tags.PART, "1", "like 1/3"),
+            (tags.PART, "3/2", "like 1/3"),
             (tags.PART, "one/two", "one"),
-            (tags.VOLUME, "big and blue", "sequence"),
-            (tags.VOLUME, "zone=a type=gp3 card=0 delete-on-termination=true", "size"),
-            (tags.VOLUME, "zone=a type=gp3 size=8 card=0 delete-on-termination=maybe", "maybe"),
-            (tags.VOLUME, "zone=a type=gp3 size=8 iops=many card=0 delete-on-termination=true", "many"),
-            (tags.ATTEMPT, "last", "last"),
-            (tags.START_REQUESTED, "soon", "soon"),
+            (tags.PART, "0/1", "it is not a whole number from 1 to 200"),
+            (tags.PART, "1/40000000", "it is not a whole number from 1 to 200"),
+            (tags.PART, "1/" + "9" * 250, "it is not a whole number from 1 to 200"),
+            (tags.PART, "\u0661/\u0662", "it is not a whole number from 1 to 200"),
+            (tags.KMS_KEY, "", "it is not a word"),
+            (tags.VOLUME, "big and blue", "words like size=8"),
+            (tags.VOLUME, "", "words like size=8"),
+            (tags.VOLUME, "zone=a type=gp3 card=0 delete-on-termination=true", "size is missing"),
+            (tags.VOLUME, f"{WORDS} delete-on-termination=maybe", "maybe"),
+            (tags.VOLUME, f"{WORDS} iops=many", "many"),
+            (tags.VOLUME, f"{WORDS} iops=-3000", "iops is '-3000'"),
+            (tags.VOLUME, f"{WORDS} throughput=1e999", "throughput is '1e999'"),
+            (tags.VOLUME, f"{WORDS} size=0", "it is not a whole number from 1 to 65536"),
+            (tags.VOLUME, f"{WORDS} size=65537", "it is not a whole number from 1 to 65536"),
+            (tags.VOLUME, f"{WORDS} card=101", "it is not a whole number from 0 to 100"),
+            (tags.VOLUME, f"{WORDS} from=", "from is ''"),
+            (tags.VOLUME, f"{WORDS} zone=", "zone is ''"),
             (tags.MARK, "just a word", "just a word"),
             (tags.MARK, "then", "then"),
+            (tags.MARK, "2026-03-02T11:30:00", "it has no time zone"),
         ],
     )
     def test_names_what_cannot_be_read(self, key: str, value: str, word: str) -> None:
-        with pytest.raises(tags.DamagedRecord, match=f"snap-1 .*{word}"):
+        with pytest.raises(tags.DamagedRecord, match=f"snap-1 .*{key}.*{re.escape(word)}|snap-1 .*{re.escape(word)}"):
             read(written(root_volume(), attachment()) | {key: value})
+
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [
+            (tags.PART, "1/1"),
+            (tags.PART, "200/200"),
+            (tags.LAUNCH_TIME, "2006-01-01T00:00:00+00:00"),
+            (tags.LAUNCH_TIME, "2199-12-31T23:59:59.999999+00:00"),
+            (tags.VOLUME, f"{WORDS} size=65536 card=100 iops=256000 throughput=2000"),
+        ],
+    )
+    def test_is_none_up_to_the_ends_of_the_ranges(self, key: str, value: str) -> None:
+        assert read(written(root_volume(), attachment()) | {key: value}).damage == ()
+
+
+class TestNotes:
+    """What a record does not need counts as absent where it cannot be read, and is told."""
+
+    @pytest.mark.parametrize(
+        ("key", "value", "why"),
+        [
+            (tags.ATTEMPT, "last", "it is not a whole number from 1 to 10000"),
+            (tags.ATTEMPT, "0", "it is not a whole number from 1 to 10000"),
+            (tags.ATTEMPT, "10001", "it is not a whole number from 1 to 10000"),
+            (tags.ATTEMPT, "9" * 5000, "it is not a whole number from 1 to 10000"),
+            (tags.START_REQUESTED, "soon", "soon"),
+            (tags.START_REQUESTED, "", "it is not a word"),
+            (tags.START_REQUESTED, "2026-01-05T10:00:00", "it has no time zone"),
+            (tags.START_REQUESTED, f"{LAUNCHED.isoformat()} later", "later"),
+            (tags.START_REQUESTED, f"{LAUNCHED.isoformat()} {LAUNCHED.isoformat()} {LAUNCHED.isoformat()}", "a word"),
+            (tags.TERMINATED, "then", "it is not an instance id"),
+            (tags.TERMINATED, ID, "it is not a word"),
+            (tags.TERMINATED, f"{ID} 9999-12-31T23:59:59+00:00", "it is not of the years 2006 to 2199"),
+        ],
+    )
+    def test_that_cannot_be_read_count_as_absent_and_are_told(self, key: str, value: str, why: str) -> None:
+        whole = read(written(root_volume(), attachment()))
+        r = read(written(root_volume(), attachment()) | {key: value})
+
+        (told,) = r.damage
+        assert replace(r, damage=()) == whole
+        assert told.startswith(f"A tag of snapshot snap-1 counts for nothing ({key} is ")
+        assert why in told
+        assert told.endswith("): correct it, or remove it.")
+
+    def test_are_told_each(self) -> None:
+        bad = {tags.ATTEMPT: "x", tags.START_REQUESTED: "y", tags.TERMINATED: "z"}
+
+        assert len(read(written(root_volume(), attachment()) | bad).damage) == 3
+
+    @pytest.mark.parametrize(("value", "attempt"), [("1", 1), ("10000", 10_000), ("007", 7)])
+    def test_in_their_range_count(self, value: str, attempt: int) -> None:
+        r = read(written(root_volume(), attachment()) | {tags.ATTEMPT: value})
+
+        assert (r.attempt, r.damage) == (attempt, ())
+
+    def test_of_another_instance_do_not_count_and_are_no_damage(self) -> None:
+        r = read(written(root_volume(), attachment()) | tags.tags_of_termination(OTHER, TAKEN))
+
+        assert (r.terminated, r.damage) == (None, ())
+
+
+class TestTheFuture:
+    """Nobody has asked for anything then: a clock may be wrong by a minute, and a tag may say anything."""
+
+    @pytest.mark.parametrize("late", [timedelta(seconds=61), timedelta(days=365 * 73)], ids=str)
+    @pytest.mark.parametrize("refused", [False, True])
+    def test_holds_no_request(self, late: timedelta, refused: bool) -> None:
+        times = (NOW - timedelta(minutes=9), NOW + late) if refused else (NOW + late, None)
+        r = record(ROOT, start_requested=times[0], capacity_refused_at=times[1])
+        found = tags.without_the_future(r, NOW)
+
+        assert (found.start_requested, found.capacity_refused_at) == (None, None)
+        (told,) = found.damage
+        assert told == (
+            "A tag of snapshot snap-root counts for nothing (park-volumes:start-requested is of the future): "
+            "correct it, or remove it."
+        )
+
+    def test_holds_no_termination(self) -> None:
+        found = tags.without_the_future(record(ROOT, terminated=NOW + timedelta(days=1)), NOW)
+
+        assert found.terminated is None
+        assert "park-volumes:terminated is of the future" in found.damage[0]
+
+    def test_begins_after_a_minute(self) -> None:
+        at = NOW + timedelta(seconds=60)
+        r = record(ROOT, start_requested=at, capacity_refused_at=at, terminated=at, confirmed_at=at)
+
+        assert tags.without_the_future(r, NOW) == r
+
+    def test_holds_a_confirmation_that_counts_and_is_told(self) -> None:
+        """A start needs it, and no start needs its time."""
+        r = record(ROOT, confirmed_at=NOW + timedelta(days=1))
+        found = tags.without_the_future(r, NOW)
+
+        assert found.confirmed_at == r.confirmed_at
+        (told,) = found.damage
+        assert told == (
+            "The tag park-volumes:mark of snapshot snap-root is of the future: before 2026-03-03 12:00 UTC nothing is "
+            "deleted or settled."
+        )
+
+    @pytest.mark.parametrize(("late", "told"), [(60, False), (61, True)])
+    def test_holds_a_mark_that_is_told(self, late: int, told: bool) -> None:
+        v = volume("vol-1", mark=replace(MARK, at=NOW + timedelta(seconds=late)))
+
+        assert ("park-volumes:mark of volume vol-1 is of the future" in tags.damage_of_volume(v, NOW)) is told
 
 
 class TestLimits:
@@ -304,14 +443,34 @@ class TestTransitTags:
         "unreadable",
         [
             {tags.MARK: "written by hand"},
+            {tags.MARK: ""},
+            {tags.MARK: tags.mark_value(MARK) + " "},
+            {tags.MARK: tags.mark_value(MARK) + " more"},
+            {tags.MARK: tags.mark_value(MARK).replace(ID, "i-*")},
+            {tags.MARK: tags.mark_value(MARK).replace("+00:00", "")},
+            {tags.MARK: tags.mark_value(MARK).replace("+00:00", "Z")},
+            {tags.MARK: tags.mark_value(MARK).replace("2026", "9999")},
             {tags.MARK: tags.mark_value(MARK), tags.TARGET: "/dev/sdf 0 snap-1 perhaps"},
+            {tags.MARK: tags.mark_value(MARK), tags.TARGET: "/dev/sdf -1 snap-1 true"},
+            {tags.MARK: tags.mark_value(MARK), tags.TARGET: "/dev/sdf 101 snap-1 true"},
+            {tags.MARK: tags.mark_value(MARK), tags.TARGET: "/dev/sdf 0 snap-1 true more"},
             {tags.MARK: tags.mark_value(MARK), tags.TARGET: "somewhere"},
+            {tags.TARGET: ""},
         ],
     )
-    def test_that_cannot_be_read_count_as_absent(self, unreadable: dict[str, str]) -> None:
+    def test_that_cannot_be_read_count_as_absent_and_are_told(self, unreadable: dict[str, str]) -> None:
         v = tags.with_transit_tags(volume("vol-1"), unreadable)
 
         assert (v.mark, v.target) == (None, None)
+        assert v.damage.startswith("A tag of volume vol-1 counts for nothing (park-volumes:")
+        assert tags.damage_of_volume(v, NOW) == v.damage
+
+    @pytest.mark.parametrize(
+        ("value", "owner"),
+        [(f"d {ID} and nothing else", ID), (f"d {ID}", ID), ("d i-*", ""), ("d", ""), ("", ""), (f"{ID} d", "")],
+    )
+    def test_that_cannot_be_read_may_still_say_whose_they_are(self, value: str, owner: str) -> None:
+        assert tags.owner_of_mark({tags.MARK: value}) == owner
 
 
 class TestTagsOfARestoredVolume:

@@ -69,7 +69,7 @@ class TestWords:
 
     @pytest.mark.parametrize("name", ["zone", "type", "size"])
     def test_must_hold_what_every_volume_has(self, name: str) -> None:
-        with pytest.raises(KeyError, match=name):
+        with pytest.raises(ValueError, match=f"{name} is missing"):
             VolumeSpec.of_words({key: text for key, text in WORDS.items() if key != name})
 
     @pytest.mark.parametrize("name", ["size", "iops", "throughput"])

@@ -209,7 +209,7 @@ class TestOnAnInstance:
     def test_every_spelling_is_found_among_the_fleet(self, stand: Stand, value: str, yes: bool) -> None:
         instance_id = stand.launch(opt_in=value)
 
-        found = observe_fleet(stand.ec2().reads, SETTINGS)
+        found = observe_fleet(stand.ec2().reads, SETTINGS, stand.clock.now())
         assert [o.instance.id for o in found] == ([instance_id] if yes else [])
 
     @pytest.mark.parametrize("value", ["True", "  root"])

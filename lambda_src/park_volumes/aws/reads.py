@@ -1,6 +1,7 @@
 """The describe calls of EC2, as facts."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,15 +19,15 @@ FILTER_VALUES: Final = 199
 """The most values that we pass in a call: its filters take 200 (EC2 API Reference, "List and filter"), and the tag of
 the deployment is one of them."""
 PAGE: Final = 1000
-INSTANCE_ID: Final = re.compile(r"i-[0-9a-f]{8,17}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshots:
-    """Our snapshots: the records that could be read, and for each of the others a sentence, by instance id."""
+    """Our snapshots: the records that could be read, and for each of the others a sentence, by instance id. Where even
+    that cannot be read, the id is empty."""
 
     records: tuple[SnapshotRecord, ...]
-    damaged: Mapping[str, tuple[str, ...]]
+    damaged: Mapping[str, Sequence[str]]
 
 
 class Ec2Reads:
@@ -203,7 +204,7 @@ def _attachment(a: Any) -> Attachment:
 
 def records_in(described: Iterable[Any]) -> Snapshots:
     found: dict[str, SnapshotRecord] = {}
-    damaged: dict[str, tuple[str, ...]] = {}
+    damaged: dict[str, list[str]] = defaultdict(list)
     for s in described:
         tags = _tag_map(s)
         try:
@@ -219,6 +220,5 @@ def records_in(described: Iterable[Any]) -> Snapshots:
                 archived=s.get("StorageTier") == "archive",
             )
         except our_tags.DamagedRecord as error:
-            instance_id = tags.get(our_tags.INSTANCE, "")
-            damaged[instance_id] = (*damaged.get(instance_id, ()), str(error))
+            damaged[our_tags.owner_of_record(tags)].append(str(error))
     return Snapshots(records=tuple(found.values()), damaged=damaged)

@@ -3,9 +3,10 @@
 import argparse
 import json
 import os
+import re
 import sys
 import webbrowser
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -28,13 +29,15 @@ from park_volumes.cli.relay import Relay
 from park_volumes.cli.screen import Screen
 from park_volumes.core.facts import Observation
 from park_volumes.core.phase import WITHOUT_ROOT, phase_of
-from park_volumes.core.prices import savings
+from park_volumes.core.reading import whole
 from park_volumes.core.settings import Settings
 from park_volumes.core.start import Intent, start
-from park_volumes.core.status import status
 from park_volumes.core.steps import Decision
 from park_volumes.core.tags import opted_in
-from park_volumes.run.context import Clock, SystemClock
+from park_volumes.run.context import Clock, SystemClock, alone
+from park_volumes.run.execute import unforeseen
+from park_volumes.run.observe import chosen
+from park_volumes.run.show import savings_of, status_of
 
 LAG = timedelta(seconds=45)
 """How long EC2's descriptions may lag; quiet_period_seconds must exceed function_timeout_seconds by this much."""
@@ -120,12 +123,12 @@ def _parser() -> argparse.ArgumentParser:
         doing.add_argument("refs", metavar="INSTANCE", nargs="*", help="ids or Names")
         doing.add_argument("--dry-run", action="store_true", help="show the next steps without doing them")
         time_up = "give up after this time (%(default)s)"
-        doing.add_argument("--timeout-minutes", type=float, default=120, metavar="N", help=time_up)
+        doing.add_argument("--timeout-minutes", type=_minutes, default=120, metavar="N", help=time_up)
         if name == "restore":
             doing.add_argument("--all", action="store_true", help="every parked instance")
     page = add("open", "open the page of the deployed module, and sign its requests with your credentials")
     page.add_argument("--url", help="the output function_url; by default it is looked up")
-    page.add_argument("--port", type=int, default=0, help="the port on localhost; by default a free one")
+    page.add_argument("--port", type=_up_to(65_535), default=0, help="the port on localhost; by default a free one")
     page.add_argument("--no-browser", action="store_true", help="only print the address")
     return parser
 
@@ -140,9 +143,10 @@ def _options_of_every_command() -> argparse.ArgumentParser:
     of = options.add_argument_group("the deployment", words)
     of.add_argument("--name", type=_text, help=f"its name ({ANYWHERE['name']})")
     of.add_argument("--opt-in-tag-key", type=_text, metavar="KEY")
-    for number in ("function-timeout-seconds", "quiet-period-seconds", "grace-period-minutes"):
-        of.add_argument(f"--{number}", type=int, metavar="N")
-    of.add_argument("--snapshot-retention-hours", type=int, metavar="N")
+    of.add_argument("--function-timeout-seconds", type=_up_to(900), metavar="N")
+    of.add_argument("--quiet-period-seconds", type=_up_to(86_400), metavar="N")
+    of.add_argument("--grace-period-minutes", type=_up_to(43_200), metavar="N")
+    of.add_argument("--snapshot-retention-hours", type=_up_to(8_760), metavar="N")
     of.add_argument("--lock-snapshots", action=argparse.BooleanOptionalAction)
     of.add_argument("--park-even-if-dearer", action=argparse.BooleanOptionalAction)
     return options
@@ -152,6 +156,22 @@ def _text(value: str) -> str:
     if not value:
         raise argparse.ArgumentTypeError("it must not be empty")
     return value
+
+
+def _up_to(most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        try:
+            return whole(0, most)(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"{text!r}: {error}") from error
+
+    return read
+
+
+def _minutes(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,5}(\.[0-9]{1,9})?", text):
+        raise argparse.ArgumentTypeError(f"{text!r}: it is not a number of minutes below 100,000")
+    return float(text)
 
 
 def _add(
@@ -223,13 +243,13 @@ def _run(options: argparse.Namespace, account: Account, screen: Screen, clock: C
 
 
 def _list(desk: Desk, *, as_json: bool) -> ExitCode:
-    every = [(o, status(o, desk.settings, desk.clock.now())) for o in desk.every()]
+    every = [(o, status_of(o, desk.settings, desk.clock.now())) for o in desk.every()]
     if as_json:
         shown = [of | {"opted_in": opted_in(o.instance.tags, desk.settings)} for o, of in every]
         desk.screen.say(json.dumps({"instances": shown}, indent=2))
         return ExitCode.DONE
     rows = [
-        (o.instance.id, o.instance.name, of["state"], money(savings(o, desk.settings.prices).saved), of["detail"])
+        (o.instance.id, o.instance.name, of["state"], money(savings_of(o, desk.settings).saved), of["detail"])
         for o, of in every
     ]
     desk.screen.table(("instance", "name", "state", "saves USD", "reason"), rows)
@@ -241,9 +261,9 @@ def _explain(desk: Desk, ref: str, *, as_json: bool) -> ExitCode:
     found = desk.observe(ids)
     if not found:
         return ExitCode.UNKNOWN
-    lines = list(explain(found[0], desk.settings, desk.clock.now()))
+    lines = _lines(found[0], lambda seen: explain(seen, desk.settings, desk.clock.now()))
     if as_json:
-        lines = [json.dumps(status(found[0], desk.settings, desk.clock.now()) | {"explained": lines}, indent=2)]
+        lines = [json.dumps(status_of(found[0], desk.settings, desk.clock.now()) | {"explained": lines}, indent=2)]
     for line in lines:
         desk.screen.say(line)
     return ExitCode.DONE
@@ -253,7 +273,7 @@ def _check(desk: Desk) -> ExitCode:
     """Fails if removing the module would leave instances without volumes."""
     parked = _without_volumes(desk)
     for observation in parked:
-        state = status(observation, desk.settings, desk.clock.now())["state"]
+        state = status_of(observation, desk.settings, desk.clock.now())["state"]
         desk.screen.say(f"{observation.instance.label} is {state}.")
     if not parked:
         desk.screen.say(NOBODY)
@@ -283,16 +303,26 @@ def _do(desk: Desk, options: argparse.Namespace, deployment: Deployment) -> Exit
 
 
 def _without_volumes(desk: Desk) -> list[Observation]:
-    """The instances that are parked, or being parked or started."""
-    return [o for o in desk.every() if phase_of(o) in WITHOUT_ROOT and o.records]
+    """The instances that are parked, or being parked or started, even if their records are damaged."""
+    return chosen(desk.every(), lambda o: phase_of(o) in WITHOUT_ROOT and bool(o.records or o.damaged), unclear=True)
 
 
 def _say_only(desk: Desk, ids: Sequence[str], action: Action) -> None:
-    for observation in desk.observe(ids):
+    def next_steps(observation: Observation) -> Iterable[str]:
         decision = action.decide(observation, desk.settings, desk.clock.now())
-        for line in foretold(observation, decision, desk.settings):
+        return foretold(observation, decision, desk.settings)
+
+    for observation in desk.observe(ids):
+        for line in _lines(observation, next_steps):
             desk.screen.say(line)
     desk.screen.say("Nothing was changed.")
+
+
+def _lines(observation: Observation, lines: Callable[[Observation], Iterable[str]]) -> list[str]:
+    """What there is to say of one instance, or why there is nothing."""
+    return alone(
+        observation.instance.id, lambda: list(lines(observation)), lambda e: [unforeseen(observation, e).reason]
+    )
 
 
 def _open(options: argparse.Namespace, account: Account, screen: Screen) -> ExitCode:

@@ -8,19 +8,20 @@ from functools import partial
 from typing import Any
 
 from park_volumes.aws import Ec2
-from park_volumes.aws.reads import INSTANCE_ID
 from park_volumes.cli.screen import Board, Screen
 from park_volumes.core.facts import Instance, Observation
 from park_volumes.core.park import park
 from park_volumes.core.phase import STOPPED_ON_PURPOSE, Phase, phase_of
+from park_volumes.core.reading import INSTANCE_ID, TAG_VALUE
 from park_volumes.core.settings import Settings
-from park_volumes.core.status import PARKED, status
+from park_volumes.core.status import PARKED
 from park_volumes.core.steps import Decision, Outcome, refuse
 from park_volumes.core.tags import opted_in
-from park_volumes.run.context import Clock, Each, Pass, in_parallel
-from park_volumes.run.execute import Ending, Result
-from park_volumes.run.observe import observe, observe_orphans, opted_in_instances
+from park_volumes.run.context import Clock, Each, Pass, alone, in_parallel
+from park_volumes.run.execute import Ending, Result, unforeseen
+from park_volumes.run.observe import not_shown, observe, observe_orphans, opted_in_instances
 from park_volumes.run.park_pass import ParkPass
+from park_volumes.run.show import status_of
 from park_volumes.run.start_pass import StartPass
 
 MARGIN = timedelta(seconds=3)
@@ -116,11 +117,12 @@ class Desk:
         opted = {i.id for i in opted_in_instances(self.ec2.reads, self.settings)}
         snapshots = self.ec2.reads.every_snapshot()
         ids = opted | {r.instance_id for r in snapshots.records} | {i for i in snapshots.damaged if i}
-        found = {o.instance.id: o for o in (*observe_orphans(self.ec2.reads), *self.observe(ids))}
+        orphans = observe_orphans(self.ec2.reads, self.clock.now())
+        found = {o.instance.id: o for o in (*orphans, *self.observe(ids))}
         return sorted(found.values(), key=lambda o: (o.instance.name, o.instance.id))
 
     def observe(self, ids: Iterable[str]) -> list[Observation]:
-        return list(observe(self.ec2.reads, ids, locks=True).values())
+        return list(observe(self.ec2.reads, ids, now=self.clock.now(), locks=True).values())
 
     def named(self, refs: Sequence[str]) -> tuple[list[str], bool]:
         """The ids for these ids and Names, and whether each stands for exactly one; the others are reported."""
@@ -138,6 +140,8 @@ class Desk:
         """The instances that are meant: of several with the Name, those that are opted in."""
         if INSTANCE_ID.fullmatch(ref):
             return self.ec2.reads.instances([ref])
+        if not TAG_VALUE.fullmatch(ref):
+            return []
         every = self.ec2.reads.instances_tagged(None, name=ref)
         there = [i for i in every if i.state not in ("shutting-down", "terminated")]
         return [i for i in there if opted_in(i.tags, self.settings)] or there
@@ -158,7 +162,8 @@ class Desk:
         return together([*endings.values(), *(ExitCode.REFUSED for _ in refused)])
 
     def _is_parked(self, r: Result) -> bool:
-        return bool(self._shown(r.observation)["state"] == PARKED)
+        """Whether it is parked; that some tag is damaged does not change that."""
+        return bool(self._shown(replace(r.observation, damaged=()))["state"] == PARKED)
 
     def _park(self, this_pass: Pass, instance_id: str) -> Result | None:
         """An instance that is neither parked nor being parked is refused, for the reason in the decision."""
@@ -223,7 +228,9 @@ class Desk:
         results: dict[str, Result | None] = {}
 
         def one(instance_id: str) -> None:
-            results[instance_id] = act(this_pass, instance_id)
+            not_seen = Observation(instance=not_shown(instance_id))
+            do = partial(act, this_pass, instance_id)
+            results[instance_id] = alone(instance_id, do, lambda error: unforeseen(not_seen, error))
 
         self.each([partial(one, i) for i in ids])
         return results
@@ -236,4 +243,4 @@ class Desk:
         board.show(name, _percent(self._shown(result.observation), goal), str(result.error or result.reason))
 
     def _shown(self, observation: Observation) -> dict[str, Any]:
-        return status(observation, self.settings, self.clock.now())
+        return status_of(observation, self.settings, self.clock.now())

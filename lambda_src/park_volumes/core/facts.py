@@ -13,6 +13,8 @@ NEVER = datetime.fromtimestamp(0, UTC)
 """The time of something that has not happened yet."""
 NOT_SHOWN = "gone"
 """The state of an instance that EC2 does not show, although snapshots of it exist. EC2 has no such state."""
+MOST_DAMAGE = 5
+"""Sentences about damaged tags that one instance gets."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +100,8 @@ class AttachmentTarget:
 class Volume:
     """An EBS volume. State: creating, available, in-use, deleting, deleted, error.
     ``snapshot_id`` is the snapshot that it was created from, ``managed_by`` the AWS service without which nobody may
-    change it; both are empty if there is none."""
+    change it; both are empty if there is none. ``damage`` says in a sentence if its mark or its target cannot be read;
+    both then count as absent."""
 
     id: str
     state: str
@@ -110,6 +113,7 @@ class Volume:
     tags: Mapping[str, str] = field(default_factory=dict)
     mark: TransitMark | None = None
     target: AttachmentTarget | None = None
+    damage: str = ""
 
     def attached_to(self, instance_id: str) -> Attachment | None:
         return next((a for a in self.attachments if a.instance_id == instance_id), None)
@@ -129,7 +133,8 @@ class SnapshotRecord:
     - ``attempt`` counts the volumes requested from CreateVolume, from 1.
     - ``written`` is the size of all written blocks in bytes; None if EC2 does not report it.
     - ``terminated`` is when the instance was first seen terminated.
-    - ``archived``: the snapshot is in the archive tier, and no volume can be created from it."""
+    - ``archived``: the snapshot is in the archive tier, and no volume can be created from it.
+    - ``damage``: a sentence for each note in its tags that cannot be read, and so counts as absent."""
 
     snapshot_id: str
     volume_id: str
@@ -155,6 +160,7 @@ class SnapshotRecord:
     written: int | None = None
     terminated: datetime | None = None
     archived: bool = False
+    damage: tuple[str, ...] = ()
 
     @property
     def target(self) -> AttachmentTarget:
@@ -233,7 +239,7 @@ class Observation:
     - ``volumes``: attached to the instance, marked for it, or named by a record of its last stop.
     - ``locked``: the ids of its locked snapshots.
     - ``moving``: the ids of snapshots on their way to or from the archive tier.
-    - ``damaged``: a sentence for each of our snapshots whose record cannot be read."""
+    - ``damaged``: a sentence for each tag of ours on its snapshots and volumes that says what cannot be."""
 
     instance: Instance
     volumes: tuple[Volume, ...] = ()
@@ -241,6 +247,13 @@ class Observation:
     locked: frozenset[str] = frozenset()
     moving: frozenset[str] = frozenset()
     damaged: tuple[str, ...] = ()
+
+    @property
+    def damage(self) -> str:
+        """What is damaged, for people: not all of it, since an answer, an event and a message have their limits."""
+        more = len(self.damaged) - MOST_DAMAGE
+        rest = (f"{more} more of its tags are damaged.",) if more > 0 else ()
+        return " ".join((*self.damaged[:MOST_DAMAGE], *rest))
 
     @cached_property
     def attached(self) -> tuple[tuple[Volume, Attachment], ...]:

@@ -111,6 +111,10 @@ class Savings:
     at_most: bool
 
 
+NOT_COUNTED = Savings(now=None, as_volumes=None, as_snapshots=None, saved=None, at_most=False)
+"""Of an instance whose costs cannot be told. It is left out of a total, as otherwise that could not be told either."""
+
+
 def savings(seen: Observation, prices: Mapping[str, float]) -> Savings:
     """What the storage of one instance costs now, and would cost as volumes and as snapshots."""
     there = [v for v in seen.volumes if v.state not in ("deleting", "deleted", "error")]
@@ -133,7 +137,7 @@ def savings(seen: Observation, prices: Mapping[str, float]) -> Savings:
 
 
 def total(every: Iterable[Savings]) -> Savings:
-    found = list(every)
+    found = [s for s in every if s is not NOT_COUNTED]
     return Savings(
         now=_sum(s.now for s in found),
         as_volumes=_sum(s.as_volumes for s in found),

@@ -212,7 +212,7 @@ def nothing_whole(seen: Observation) -> str:
     else:
         words = f"{instance.id} has no root volume and no snapshots of ParkVolumes to create one from. "
         words += _recycle_bin(instance.id)
-    return " ".join((words, *seen.damaged))
+    return f"{words} {seen.damage}".rstrip()
 
 
 def _recycle_bin(instance_id: str) -> str:

@@ -35,6 +35,8 @@ class Intent(StrEnum):
     SWEEP = "sweep"
     """No new request: a start that was requested earlier continues, and what came back is settled."""
     START = "start"
+    START_NOW = "start now"
+    """The same where the request could not be written down: nothing carries it on after this pass."""
     RESTORE = "restore"
     """Bring the volumes back, and leave the instance stopped."""
 
@@ -103,7 +105,13 @@ class _Wish:
         """What happens after a wait, as the end of a reason."""
         if self.intent is Intent.RESTORE:
             return " Try again then."
+        if self.intent is Intent.START_NOW:
+            return " Ask for the start again then."
         return " The start then continues by itself." if self.wanted else ""
+
+    @property
+    def restored_then(self) -> str:
+        return "ask again to restore it" if self.intent is Intent.START_NOW else "it is restored"
 
     def wait(self, reason: str, *, again: timedelta | None = None) -> Decision:
         return going_on(reason, steps=stages(self.remember), again=again)
@@ -172,7 +180,7 @@ class _Wish:
         if words := refusals.missing_originals(seen, root):
             if void:
                 return refuse(f"{words}. {refusals.BY_HAND}", self.remember)
-            return self.wait(f"{words}: it is restored from its snapshots once the others are deleted.")
+            return self.wait(f"{words}: {self.restored_then} from its snapshots once the others are deleted.")
         data = tuple(attach(v, seen) for v in volumes if v.attachment is None and v.id != root.id)
         reason = f"The volumes of {instance.id} are put back."
         return self.bring_up(reason, data, (attach(root, seen),), deletion_flags(seen, volumes))
@@ -186,7 +194,7 @@ class _Wish:
             return refuse(words)
         if not self.wanted:
             return Decision(reason=f"{seen.instance.id} is being parked.")
-        reason = f"The last volumes of {seen.instance.id} are being deleted; then it is restored."
+        reason = f"The last volumes of {seen.instance.id} are being deleted; then {self.restored_then}."
         return self.wait(reason, again=None if seen.originals_of(generation.name) else SOON)
 
     # RESTORING and PARKED: none of the originals is left.
@@ -237,7 +245,7 @@ class _Wish:
 
     def from_archive(self, archived: Sequence[SnapshotRecord]) -> Decision:
         """A request is forgotten after an hour, and this takes days: every look writes it again."""
-        start_wanted = self.wanted and self.intent is not Intent.RESTORE
+        start_wanted = self.wanted and self.intent not in (Intent.RESTORE, Intent.START_NOW)
         remember = remembering(self.seen, self.now) if start_wanted else ()
         words = f"The snapshots of {self.seen.instance.id} come back from the archive tier, which takes up to 72 hours."
         return going_on(words + self.what_follows, steps=stages(remember, bring_back(archived, self.seen.moving)))

@@ -1,11 +1,12 @@
 """What people see of an instance: its state in a word, the reason in a sentence, and each of its devices."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, assert_never
 
-from park_volumes.core.facts import Observation, SnapshotRecord, Volume
+from park_volumes.core.facts import Instance, Observation, SnapshotRecord, Volume
 from park_volumes.core.park import park
-from park_volumes.core.phase import Phase, Request, phase_of, request_of, reverted_message
+from park_volumes.core.phase import WITHOUT_ROOT, Phase, Request, phase_of, request_of, reverted_message
 from park_volumes.core.refusals import apply_observe_only
 from park_volumes.core.settings import Settings
 from park_volumes.core.start import Intent, start
@@ -17,7 +18,10 @@ STARTING, PARKING, PARKED = "starting", "parking", "parked"
 
 def status(seen: Observation, settings: Settings, now: datetime) -> dict[str, Any]:
     """An instance as the API shows it. ``state`` is one of EC2's, or parking, parked, starting, needs attention."""
-    state, detail = _state(seen, settings, now)
+    state, detail = _state(replace(seen, damaged=()), settings, now)
+    if seen.damaged:
+        state = NEEDS_ATTENTION if phase_of(seen) in WITHOUT_ROOT else state
+        detail = f"{detail} {seen.damage}"
     instance, devices = seen.instance, _devices(seen)
     return {
         "id": instance.id,
@@ -27,6 +31,19 @@ def status(seen: Observation, settings: Settings, now: datetime) -> dict[str, An
         "address": instance.address if state == "running" else "",
         "size_gib": sum(d["size_gib"] for d in devices),
         "devices": devices,
+    }
+
+
+def no_status(instance: Instance, why: str) -> dict[str, Any]:
+    """The same of an instance of which nothing can be told but why not."""
+    return {
+        "id": instance.id,
+        "name": instance.name,
+        "state": NEEDS_ATTENTION,
+        "detail": why,
+        "address": "",
+        "size_gib": 0,
+        "devices": [],
     }
 
 

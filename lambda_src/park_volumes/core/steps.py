@@ -42,7 +42,8 @@ class DetachVolume:
 @dataclass(frozen=True, kw_only=True)
 class ConfirmSnapshots:
     """Tag the snapshots of an attempt with the time of its mark: this pass, and no other, detached the root volume.
-    The time is the same for all attempts of a pass, so one call is enough for all of them."""
+    The time is the same for all attempts of a pass, so one call is enough for all of them.
+    It is no note but the proof without which nothing is deleted: where it cannot be written, the volumes come back."""
 
     snapshot_ids: tuple[str, ...]
     at: datetime
@@ -75,7 +76,8 @@ class RestoreSnapshotTier:
 
 @dataclass(frozen=True, kw_only=True)
 class RememberStart:
-    """Tag the snapshots of a stop: when a start was requested, and when EC2 last had no capacity for it."""
+    """Tag the snapshots of a stop: when a start was requested, and when EC2 last had no capacity for it.
+    It is a note: where it cannot be written, as on a snapshot that already has 50 tags, the start goes on without."""
 
     snapshot_ids: tuple[str, ...]
     at: datetime
@@ -93,6 +95,10 @@ class RememberTermination:
 
 @dataclass(frozen=True, kw_only=True)
 class CountAttempt:
+    """Tag a snapshot with the number of the next volume to request from it.
+    It is no note: without it the token would name the dead volume again, so where it cannot be written, the start fails
+    and says why."""
+
     snapshot_id: str
     attempt: int
 

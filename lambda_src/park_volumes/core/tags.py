@@ -2,14 +2,20 @@
 
 Everything fits EC2's limits: 50 tags a resource, keys of 127 and values of 256 characters, and uses only characters
 that every AWS service takes in tags (EC2 User Guide, "Tag restrictions"). The tags are the only storage that we have.
-"""
 
-from collections.abc import Mapping
+Whoever may tag can write anything into them, so every value is read by its type and range. What does not fit damages
+its own snapshot or volume, and the instance that it belongs to is told. What it takes to rebuild a volume is essential:
+without it there is no record. The other tags of a snapshot are notes, which then count as absent."""
+
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, TypeVar
 
+from park_volumes.core import reading
 from park_volumes.core.facts import Attachment, AttachmentTarget, SnapshotRecord, TransitMark, Volume
+from park_volumes.core.reading import flag, read_from, time, whole, word
 from park_volumes.core.settings import Settings
 from park_volumes.core.volume_spec import VolumeSpec
 
@@ -42,6 +48,12 @@ TERMINATED = PREFIX + "terminated"
 TAGS_PER_RESOURCE = 50
 OUR_TAGS = 12
 """The most of our tags that one snapshot can have."""
+MOST_PARTS = 200
+"""More than an instance has volumes: EC2 attaches at most 128 to one."""
+CARDS = whole(0, 100)
+SKEW = timedelta(minutes=1)
+"""How far the clock that wrote a time may be ahead of the clock that reads it."""
+T = TypeVar("T")
 
 
 class DamagedRecord(Exception):
@@ -86,35 +98,119 @@ def tags_of_record(
 def read_record(tags: Mapping[str, str], *, snapshot_id: str, encrypted: bool, **described: Any) -> SnapshotRecord:
     """The record of a snapshot; ``described`` has the fields that are not in its tags. Raises DamagedRecord, which
     names what cannot be read."""
+    notes = _Notes(tags, snapshot_id)
+    no_request: tuple[datetime | None, datetime | None] = (None, None)
     try:
-        words = dict(word.split("=", 1) for word in tags[VOLUME].split())
-        part, parts = tags[PART].split("/")
-        requested, capacity_refused = _read_request(tags.get(START_REQUESTED, ""))
-        kms_key = tags.get(KMS_KEY, "")
+        instance_id = read_from(tags, INSTANCE, reading.instance_id)
+        part, parts = read_from(tags, PART, _part)
+        words = read_from(tags, VOLUME, _words)
+        kms_key = read_from(tags, KMS_KEY, word) if KMS_KEY in tags else ""
+        requested, capacity_refused = notes.read(START_REQUESTED, _request, otherwise=no_request)
         return SnapshotRecord(
             snapshot_id=snapshot_id,
-            deployment=tags[DEPLOYMENT],
-            instance_id=tags[INSTANCE],
-            device=tags[DEVICE],
-            launch_time=datetime.fromisoformat(tags[LAUNCH_TIME]),
-            generation=tags[GENERATION],
-            part=int(part),
-            parts=int(parts),
+            deployment=read_from(tags, DEPLOYMENT, word),
+            instance_id=instance_id,
+            device=read_from(tags, DEVICE, word),
+            launch_time=read_from(tags, LAUNCH_TIME, time),
+            generation=read_from(tags, GENERATION, word),
+            part=part,
+            parts=parts,
             spec=VolumeSpec.of_words(words, encrypted=encrypted or KMS_KEY in tags, kms_key=kms_key),
-            card=int(words["card"]),
-            delete_on_termination=_flag(words["delete-on-termination"]),
+            card=read_from(words, "card", CARDS),
+            delete_on_termination=read_from(words, "delete-on-termination", flag),
             user_tags=owner_tags(tags),
-            source=words.get("from", ""),
-            confirmed_at=datetime.fromisoformat(tags[MARK]) if MARK in tags else None,
+            source=read_from(words, "from", word) if "from" in words else "",
+            confirmed_at=read_from(tags, MARK, time) if MARK in tags else None,
             start_requested=requested,
             capacity_refused_at=capacity_refused,
-            attempt=int(tags.get(ATTEMPT, "1")),
-            terminated=_read_termination(tags),
+            attempt=notes.read(ATTEMPT, whole(1, 10_000), otherwise=1),
+            terminated=notes.read(TERMINATED, partial(_termination, instance_id), otherwise=None),
+            damage=tuple(notes.damage),
             **described,
         )
-    except (KeyError, ValueError) as error:
-        what = f"The tags of snapshot {snapshot_id} do not say how to rebuild its volume ({error!r})"
+    except ValueError as error:
+        what = f"The tags of snapshot {snapshot_id} do not say how to rebuild its volume ({error})"
         raise DamagedRecord(f"{what}. The snapshot is kept; correct its park-volumes: tags.") from error
+
+
+class _Notes:
+    """Reads the notes of one snapshot. ``damage`` has a sentence for each that cannot be read."""
+
+    def __init__(self, tags: Mapping[str, str], snapshot_id: str) -> None:
+        self._tags, self._snapshot_id = tags, snapshot_id
+        self.damage: list[str] = []
+
+    def read(self, key: str, read: Callable[[str], T], *, otherwise: T) -> T:
+        if key not in self._tags:
+            return otherwise
+        try:
+            return read_from(self._tags, key, read)
+        except ValueError as error:
+            self.damage.append(_counts_for_nothing(f"snapshot {self._snapshot_id}", str(error)))
+            return otherwise
+
+
+def _counts_for_nothing(of: str, what: str) -> str:
+    return f"A tag of {of} counts for nothing ({what}): correct it, or remove it."
+
+
+def owner_of_record(tags: Mapping[str, str]) -> str:
+    """The instance of a snapshot, even if its record is damaged; empty if that cannot be read."""
+    return _or_nobody(tags.get(INSTANCE))
+
+
+def owner_of_mark(tags: Mapping[str, str]) -> str:
+    """The instance in the mark of a volume, even if the mark is damaged; empty if that cannot be read."""
+    return _or_nobody([*tags.get(MARK, "").split(" "), ""][1])
+
+
+def _or_nobody(text: object) -> str:
+    try:
+        return reading.instance_id(text)
+    except ValueError:
+        return ""
+
+
+def _part(text: str) -> tuple[int, int]:
+    part, slash, parts = text.partition("/")
+    number = whole(1, MOST_PARTS)
+    if not slash or number(part) > number(parts):
+        raise ValueError("it is not a part of its parts, like 1/3")
+    return number(part), number(parts)
+
+
+def _words(text: str) -> dict[str, str]:
+    """The words of the tag ``park-volumes:volume``."""
+    pairs = [one.partition("=") for one in text.split(" ")]
+    if not all(equals for _, equals, _ in pairs):
+        raise ValueError("it does not consist of words like size=8")
+    return {name: value for name, _, value in pairs}
+
+
+def without_the_future(r: SnapshotRecord, now: datetime) -> SnapshotRecord:
+    """The record without the notes of the future: nobody has asked for a start then, nor seen a termination. A
+    confirmation of the future counts, because a start needs it, but it is told, too."""
+    of, late = f"snapshot {r.snapshot_id}", now + SKEW
+    if any(at and at > late for at in (r.start_requested, r.capacity_refused_at)):
+        told = _counts_for_nothing(of, f"{START_REQUESTED} is of the future")
+        r = replace(r, start_requested=None, capacity_refused_at=None, damage=(*r.damage, told))
+    if r.terminated and r.terminated > late:
+        told = _counts_for_nothing(of, f"{TERMINATED} is of the future")
+        r = replace(r, terminated=None, damage=(*r.damage, told))
+    if r.confirmed_at and r.confirmed_at > late:
+        r = replace(r, damage=(*r.damage, _mark_of_the_future(of, r.confirmed_at)))
+    return r
+
+
+def damage_of_volume(v: Volume, now: datetime) -> str:
+    """What is wrong with the mark or the target of a volume, as a sentence; empty if nothing is."""
+    if v.mark and v.mark.at > now + SKEW:
+        return _mark_of_the_future(f"volume {v.id}", v.mark.at)
+    return v.damage
+
+
+def _mark_of_the_future(of: str, at: datetime) -> str:
+    return f"The tag {MARK} of {of} is of the future: before {at:%Y-%m-%d %H:%M} UTC nothing is deleted or settled."
 
 
 def tags_of_confirmation(at: datetime) -> dict[str, str]:
@@ -126,10 +222,10 @@ def tags_of_termination(instance_id: str, at: datetime) -> dict[str, str]:
     return {TERMINATED: f"{instance_id} {at.isoformat()}"}
 
 
-def _read_termination(tags: Mapping[str, str]) -> datetime | None:
-    """When the instance of this record was seen terminated. A termination of another instance does not count."""
-    instance_id, _, at = tags.get(TERMINATED, "").partition(" ")
-    return datetime.fromisoformat(at) if instance_id == tags[INSTANCE] and at else None
+def _termination(instance_id: str, text: str) -> datetime | None:
+    """When this instance was seen terminated. A termination of another instance does not count."""
+    other, _, at = text.partition(" ")
+    return time(at) if reading.instance_id(other) == instance_id else None
 
 
 def tags_of_request(at: datetime, capacity_refused_at: datetime | None) -> dict[str, str]:
@@ -137,9 +233,9 @@ def tags_of_request(at: datetime, capacity_refused_at: datetime | None) -> dict[
     return {START_REQUESTED: " ".join(time.isoformat() for time in (at, capacity_refused_at) if time)}
 
 
-def _read_request(value: str) -> tuple[datetime | None, datetime | None]:
-    times = [datetime.fromisoformat(word) for word in value.split(" ")] if value else []
-    return (times[0] if times else None, times[1] if len(times) > 1 else None)
+def _request(text: str) -> tuple[datetime | None, datetime | None]:
+    asked, tried, at = text.partition(" ")
+    return time(asked), time(at) if tried else None
 
 
 def mark_value(mark: TransitMark) -> str:
@@ -173,39 +269,41 @@ def tags_of_restored_volume(r: SnapshotRecord) -> dict[str, str]:
 
 
 def with_transit_tags(volume: Volume, tags: Mapping[str, str]) -> Volume:
-    """The volume with the mark and the target in its tags. Tags that cannot be read count as absent."""
+    """The volume with the mark and the target in its tags. If either cannot be read, both count as absent."""
     try:
-        return replace(volume, mark=_read_mark(tags), target=_read_target(tags))
-    except ValueError:
-        return volume
+        mark = read_from(tags, MARK, _mark) if MARK in tags else None
+        target = read_from(tags, TARGET, _target) if TARGET in tags else None
+    except ValueError as error:
+        return replace(volume, damage=_counts_for_nothing(f"volume {volume.id}", str(error)))
+    return replace(volume, mark=mark, target=target)
 
 
-def _read_mark(tags: Mapping[str, str]) -> TransitMark | None:
-    if MARK not in tags:
-        return None
-    deployment, instance_id, generation, *times = tags[MARK].split(" ")
-    launched, at = map(datetime.fromisoformat, times)
-    return TransitMark(
-        deployment=deployment, instance_id=instance_id, generation=generation, launch_time=launched, at=at
+def _mark(text: str) -> TransitMark:
+    """Only a mark that is exactly as we write it counts: no other could be removed again (UnmarkVolumes)."""
+    deployment, instance_id, generation, launched, at = [*text.split(" "), *[""] * 5][:5]
+    mark = TransitMark(
+        deployment=word(deployment),
+        instance_id=reading.instance_id(instance_id),
+        generation=word(generation),
+        launch_time=time(launched),
+        at=time(at),
     )
+    if mark_value(mark) != text:
+        raise ValueError("it is not written as ParkVolumes writes it")
+    return mark
 
 
-def _read_target(tags: Mapping[str, str]) -> AttachmentTarget | None:
-    if TARGET not in tags:
-        return None
-    device, card, snapshot_id, delete_on_termination = tags[TARGET].split(" ")
-    ends = _flag(delete_on_termination)
-    return AttachmentTarget(device=device, card=int(card), snapshot_id=snapshot_id, delete_on_termination=ends)
+def _target(text: str) -> AttachmentTarget:
+    device, card, snapshot_id, ends, more = [*text.split(" "), *[""] * 5][:5]
+    if more:
+        raise ValueError("it has more than four words")
+    return AttachmentTarget(
+        device=word(device), card=CARDS(card), snapshot_id=word(snapshot_id), delete_on_termination=flag(ends)
+    )
 
 
 def _word(flag: bool) -> str:
     return str(flag).lower()
-
-
-def _flag(word: str) -> bool:
-    if word not in ("true", "false"):
-        raise ValueError(f"{word!r} is neither true nor false")
-    return word == "true"
 
 
 def opted_in(tags: Mapping[str, str], settings: Settings) -> bool:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Self
 
+from park_volumes.core.reading import read_from, whole, word
+
 READ = "read"
 """Marks a field as a word of the tag ``park-volumes:volume``, with what turns its text back into the value."""
 
@@ -18,11 +20,11 @@ class VolumeSpec:
     ``size`` is in GiB, ``throughput`` in MiB/s. ``encrypted`` and ``kms_key`` are not words of the tag: the snapshot
     itself says whether it is encrypted, and the key has its own tag because its ARN is long."""
 
-    zone: str = field(metadata={READ: str})
-    type: str = field(metadata={READ: str})
-    size: int = field(metadata={READ: int})
-    iops: int | None = field(default=None, metadata={READ: int})
-    throughput: int | None = field(default=None, metadata={READ: int})
+    zone: str = field(metadata={READ: word})
+    type: str = field(metadata={READ: word})
+    size: int = field(metadata={READ: whole(1, 65_536)})
+    iops: int | None = field(default=None, metadata={READ: whole(0, 10_000_000)})
+    throughput: int | None = field(default=None, metadata={READ: whole(0, 1_000_000)})
     encrypted: bool = False
     kms_key: str = ""
 
@@ -33,7 +35,7 @@ class VolumeSpec:
 
     @classmethod
     def of_words(cls, words: Mapping[str, str], **others: Any) -> Self:
-        """The spec from these words, and from ``others`` that are not words. Raises KeyError, ValueError."""
+        """The spec from these words, and from ``others`` that are not words. Raises ValueError."""
         told = (f for f in fields(cls) if READ in f.metadata)
         given = [f for f in told if f.default is MISSING or f.name in words]
-        return cls(**{f.name: f.metadata[READ](words[f.name]) for f in given}, **others)
+        return cls(**{f.name: read_from(words, f.name, f.metadata[READ]) for f in given}, **others)

@@ -17,12 +17,12 @@ from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from park_volumes.aws.errors import Ec2Error, Raced
-from park_volumes.aws.reads import INSTANCE_ID
 from park_volumes.core import prices
 from park_volumes.core.facts import Instance, Observation
 from park_volumes.core.phase import Phase, phase_of, reverted_message
 from park_volumes.core.queue import queue_message
-from park_volumes.core.status import STARTING, status
+from park_volumes.core.reading import INSTANCE_ID, TAG_VALUE
+from park_volumes.core.status import STARTING
 from park_volumes.core.steps import Outcome
 from park_volumes.core.tags import opted_in
 from park_volumes.handlers import page, runtime, savings
@@ -30,6 +30,7 @@ from park_volumes.handlers.sign_in import Caller, InvokedDirectly, NotSignedIn, 
 from park_volumes.run.context import Pass
 from park_volumes.run.execute import Ending, Result
 from park_volumes.run.observe import observe, observe_instances, observe_orphans, opted_in_instances
+from park_volumes.run.show import savings_of, status_of
 from park_volumes.run.start_pass import StartPass
 
 CLOSEST = 3
@@ -62,11 +63,24 @@ def answer(
 ) -> dict[str, Any]:
     """Answer one Function URL request, and ``report`` the starts. Raises ValueError if the event is not such a request.
     A ``busy`` function first checks whether other starts are ahead in the queue."""
-    context_of_request = event["requestContext"]
-    if not isinstance(context_of_request, dict) or not {"http", "stage"} <= context_of_request.keys():
+    if not _is_request(event):
         raise ValueError("The function was invoked directly, not through its Function URL.")
     app.append_context(starts=starts, busy=busy, sign_in=sign_in, logger=logger, report=report)  # type: ignore[no-untyped-call]  # Powertools has no types for it
     return app.resolve(event, context)
+
+
+def _is_request(event: dict[str, Any]) -> bool:
+    """Whether an event has the form in which Lambda hands on a request (payload format 2.0)."""
+    match event:
+        case {"requestContext": {"http": {"method": str(), "path": str()}, "stage": str()}, "rawPath": str()}:
+            texts = (event.get("headers"), event.get("queryStringParameters"))
+            return all(text is None or _are_texts(text) for text in texts)
+        case _:
+            return False
+
+
+def _are_texts(values: Any) -> bool:
+    return isinstance(values, dict) and all(isinstance(one, str) for pair in values.items() for one in pair)
 
 
 def _starts() -> StartPass:
@@ -116,7 +130,7 @@ def show_openapi() -> Response[Any]:
 @app.get("/instances")
 def list_instances() -> Response[Any]:
     every = _every(locks=True)
-    costs = [prices.savings(o, _this_pass().settings.prices) for o in every]
+    costs = [savings_of(o, _this_pass().settings) for o in every]
     shown = sorted(map(_shown, every, costs), key=lambda one: (one["name"], one["id"]))
     of_all = savings.figures(prices.total(costs))
     total = {"size_gib": sum(one["size_gib"] for one in shown), "usd_per_month": of_all}
@@ -126,7 +140,7 @@ def list_instances() -> Response[Any]:
 @app.get("/savings")
 def show_savings() -> Response[Any]:
     this_pass, asked = _this_pass(), app.current_event
-    left = observe_orphans(this_pass.ec2.reads) if _caller().may_see("") else []
+    left = observe_orphans(this_pass.ec2.reads, this_pass.clock.now()) if _caller().may_see("") else []
     report = savings.report(_every(locks=False), left, this_pass.settings)
     usual = "csv" if asked.headers.get("accept", "").startswith("text/csv") else "json"
     kind = asked.get_query_string_value("format", usual)
@@ -141,7 +155,8 @@ def _every(*, locks: bool) -> list[Observation]:
     """The opted-in instances that the caller may see."""
     this_pass = _this_pass()
     found = _visible(opted_in_instances(this_pass.ec2.reads, this_pass.settings))
-    return list(observe(this_pass.ec2.reads, (i.id for i in found), locks=locks).values())
+    now = this_pass.clock.now()
+    return list(observe(this_pass.ec2.reads, (i.id for i in found), now=now, locks=locks).values())
 
 
 @app.get("/instances/<ref>")
@@ -211,7 +226,8 @@ def _at_rest_within(wait: timedelta, before: Observation) -> Observation | None:
         found = this_pass.ec2.reads.instances([before.instance.id])
         launched = [i for i in found if i.launch_time > before.instance.launch_time]
         if any(i.state == "running" for i in found) or any(i.state == "stopped" for i in launched):
-            return observe_instances(this_pass.ec2.reads, found, locks=False)[before.instance.id]
+            now = this_pass.clock.now()
+            return observe_instances(this_pass.ec2.reads, found, now=now, locks=False)[before.instance.id]
         if this_pass.clock.now() + BOOTING > until:
             return None
         this_pass.clock.sleep(BOOTING.total_seconds())
@@ -219,7 +235,7 @@ def _at_rest_within(wait: timedelta, before: Observation) -> Observation | None:
 
 def _with_position(result: Result) -> Result:
     """A start for which EC2 had no request tokens left waits in the queue: tell the caller its position."""
-    if result.ending not in (Ending.THROTTLED, Ending.OUT_OF_TIME):
+    if result.ending not in (Ending.THROTTLED, Ending.OUT_OF_TIME) or result.not_remembered:
         return result
     with suppress(Ec2Error):
         words = queue_message(result.instance_id, _starts().ahead())
@@ -230,7 +246,8 @@ def _with_position(result: Result) -> Result:
 
 def _must_have_worked(result: Result) -> None:
     if result.error:
-        raise Problem(HTTPStatus.BAD_GATEWAY, "ec2_refused", f"{result.error} Nothing is lost; the sweep tries again.")
+        follows = f". {result.not_remembered}" if result.not_remembered else "; the sweep tries again."
+        raise Problem(HTTPStatus.BAD_GATEWAY, "ec2_refused", f"{result.error} Nothing is lost{follows}")
     if result.decision.outcome is Outcome.REFUSED:
         raise Problem(HTTPStatus.CONFLICT, "refused", result.reason)
     if result.decision.outcome is Outcome.OBSERVED:
@@ -250,6 +267,8 @@ def _find_instance(ref: str) -> Instance:
     ref = unquote(ref)
     if INSTANCE_ID.fullmatch(ref):
         candidates = this_pass.ec2.reads.instances([ref])
+    elif not TAG_VALUE.fullmatch(ref):
+        candidates = []
     else:
         candidates = opted_in_instances(this_pass.ec2.reads, this_pass.settings, name=ref)
         candidates = [i for i in candidates if i.state not in ("shutting-down", "terminated")] or candidates
@@ -266,7 +285,8 @@ def _find_instance(ref: str) -> Instance:
 def _observe(instance: Instance, ref: str, *, locks: bool) -> Observation:
     """Observe an instance. Raises Problem: 404 or 409 if it is not ours, 410 if it is terminated."""
     this_pass = _this_pass()
-    (observation,) = observe_instances(this_pass.ec2.reads, [instance], locks=locks).values()
+    now = this_pass.clock.now()
+    (observation,) = observe_instances(this_pass.ec2.reads, [instance], now=now, locks=locks).values()
     ours = opted_in(instance.tags, this_pass.settings)
     if not ours and not observation.records and not observation.damaged:
         raise _unknown(unquote(ref))
@@ -301,8 +321,8 @@ def _unknown(ref: str) -> Problem:
 def _shown(observation: Observation, costs: prices.Savings | None = None) -> dict[str, Any]:
     """An instance as answers show it; ``costs`` if they have been counted already."""
     this_pass = _this_pass()
-    costs = costs or prices.savings(observation, this_pass.settings.prices)
-    return status(observation, this_pass.settings, this_pass.began) | {"usd_per_month": savings.figures(costs)}
+    costs = costs or savings_of(observation, this_pass.settings)
+    return status_of(observation, this_pass.settings, this_pass.began) | {"usd_per_month": savings.figures(costs)}
 
 
 def _json(http_status: HTTPStatus, body: Any) -> Response[Any]:

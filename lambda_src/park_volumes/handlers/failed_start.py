@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from park_volumes.core.reading import instance_id, read_from, time
+
 CODE = "Client.InvalidParameterValue"
 WORDS = "does not have a volume attached at root"
 
@@ -29,8 +31,9 @@ def read(event: dict[str, Any], *, our_role: str) -> FailedStart | None:
     issuer = who.get("sessionContext", {}).get("sessionIssuer", {}).get("arn")
     if issuer == our_role or detail.get("errorCode") != CODE or WORDS not in detail.get("errorMessage", ""):
         return None
+    items = detail["requestParameters"]["instancesSet"]["items"]
     return FailedStart(
-        instance_ids=frozenset(item["instanceId"] for item in detail["requestParameters"]["instancesSet"]["items"]),
-        at=datetime.fromisoformat(detail["eventTime"]),
-        caller=who.get("arn") or who.get("invokedBy") or who["type"],
+        instance_ids=frozenset(read_from(item, "instanceId", instance_id) for item in items),
+        at=read_from(detail, "eventTime", time),
+        caller=str(who.get("arn") or who.get("invokedBy") or who["type"]),
     )

@@ -4,10 +4,10 @@ A report that cannot be sent is logged as an error and stops nothing: what it re
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics
@@ -15,18 +15,27 @@ from aws_lambda_powertools.metrics import MetricUnit
 from botocore.exceptions import BotoCoreError, ClientError
 
 from park_volumes.report import Kind, Report
+from park_volumes.run.context import alone
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
     from mypy_boto3_sns import SNSClient
 
+T = TypeVar("T")
 SOURCE = "park-volumes"
 VERSION = "1"
 VALUES_PER_METRIC = 99
 """With one more, Powertools would write the metrics itself, without the name of the deployment."""
 ENTRIES_PER_CALL = 10
-"""The most entries that PutEvents accepts."""
+BYTES_PER_CALL = 256 * 1024
+"""The most entries, and the most bytes of all entries, that a call of PutEvents accepts (EventBridge User Guide,
+"Calculating PutEvents event entry size")."""
+LONGEST_WORDS = 8_000
+MOST_IDS = 4_000
+"""Characters of a sentence, and ids, in an event that would be too long otherwise."""
+LONGEST_MESSAGE = 256 * 1024
+"""Bytes; the longest message that SNS accepts, in UTF-8 (SNS API, Publish)."""
 SUBJECT_LENGTH = 99
 """An SNS subject has fewer than 100 characters, all ASCII (SNS API, Publish)."""
 CONSOLES = {
@@ -97,37 +106,38 @@ class Notices:
         """One message for all reports: a thousand instances that stop together must not send a thousand emails."""
         if told := [r for r in reports if r]:
             self._count(told)
-            self._attempt("PutEvents", lambda: self._put_events(told, location))
-            self.send_words(subject(told), "\n\n".join(paragraph(r, location) for r in told), location)
+            entries = each_alone(told, lambda r: entry(r, self._deployment, location))
+            for some in calls(entries):
+                self._attempt("PutEvents", partial(self._put_events, some))
+            paragraphs = each_alone(told, lambda r: paragraph(r, location))
+            self.send_words(subject(told), "\n\n".join(paragraphs), location)
 
     def send_words(self, subject: str, words: str, location: FunctionLocation) -> None:
-        """Send a message for people only."""
-        if topic := self._topic_arn:
-            origin = f"deployment {self._deployment}, {location.region}, account {location.account}"
-            message = f"{words}\n\nParkVolumes, {origin}."
-            self._attempt("Publish", lambda: self._sns.publish(TopicArn=topic, Subject=subject, Message=message))
+        """Send a message for people only, or several if it is too long for one."""
+        if self._topic_arn:
+            end = f"\n\nParkVolumes, deployment {self._deployment}, {location.region}, account {location.account}."
+            every = list(parts(words, LONGEST_MESSAGE - len(end.encode())))
+            for n, part in enumerate(every, start=1):
+                more = f" ({n} of {len(every)})" if len(every) > 1 else ""
+                title = subject[: SUBJECT_LENGTH - len(more)] + more
+                self._attempt("Publish", partial(self._publish, title, part + end))
 
-    def _attempt(self, action: str, call: Callable[[], object]) -> None:
-        try:
-            call()
-        except (ClientError, BotoCoreError) as error:
-            self._logger.error(f"{action} failed, so a report was not sent: {error}")
+    def _publish(self, subject: str, message: str) -> None:
+        self._sns.publish(TopicArn=self._topic_arn, Subject=subject, Message=message)
 
-    def _put_events(self, reports: Sequence[Report], location: FunctionLocation) -> None:
-        entries: list[PutEventsRequestEntryTypeDef] = [
-            {
-                "Source": SOURCE,
-                "DetailType": r.kind.value,
-                "Resources": [location.arn(r.observation.instance.id)],
-                "Detail": json.dumps(detail(r, self._deployment, location)),
-            }
-            for r in reports
-        ]
-        for n in range(0, len(entries), ENTRIES_PER_CALL):
-            answer = self._events.put_events(Entries=entries[n : n + ENTRIES_PER_CALL])
-            for entry in answer["Entries"]:
-                if "ErrorCode" in entry:
-                    self._logger.error(f"EventBridge did not accept an event: {entry['ErrorCode']}.", entry=entry)
+    def _attempt(self, action: str, call: Callable[[], None]) -> None:
+        def unless_refused() -> None:
+            try:
+                call()
+            except (ClientError, BotoCoreError) as error:
+                self._logger.error(f"{action} failed, so a report was not sent: {error}")
+
+        alone(action, unless_refused, lambda _: None)
+
+    def _put_events(self, entries: Sequence["PutEventsRequestEntryTypeDef"]) -> None:
+        for taken in self._events.put_events(Entries=entries)["Entries"]:
+            if "ErrorCode" in taken:
+                self._logger.error(f"EventBridge did not accept an event: {taken['ErrorCode']}.", entry=taken)
 
     def _count(self, reports: Sequence[Report]) -> None:
         for n in range(0, len(reports), VALUES_PER_METRIC):
@@ -149,6 +159,70 @@ class Notices:
         if self._metrics.metric_set:
             self._metrics.add_dimension("deployment", self._deployment)
             self._metrics.flush_metrics()
+
+
+def each_alone(reports: Iterable[Report], made: Callable[[Report], T]) -> list[T]:
+    """What is made of each of these, but for those of which nothing can be made."""
+    found = (alone(r.observation.instance.id, partial(made, r), lambda _: None) for r in reports)
+    return [one for one in found if one is not None]
+
+
+def parts(words: str, room: int) -> Iterator[str]:
+    """The paragraphs, in as few messages as have room for their bytes. Only a paragraph that is itself too long for one
+    is cut."""
+    part = b""
+    for paragraph in words.encode("utf-8", "replace").split(b"\n\n"):
+        longer = b"\n\n".join((part, paragraph)) if part else paragraph
+        if len(longer) <= room:
+            part = longer
+            continue
+        if part:
+            yield part.decode()
+        part = paragraph
+        while len(part) > room:
+            head = part[:room].decode("utf-8", "ignore")  # without a character that the cut goes through
+            yield head
+            part = part[len(head.encode()) :]
+    if part:
+        yield part.decode()
+
+
+def calls(entries: Iterable["PutEventsRequestEntryTypeDef"]) -> Iterator[list["PutEventsRequestEntryTypeDef"]]:
+    """The entries, in as few calls of PutEvents as take them."""
+    some: list[PutEventsRequestEntryTypeDef] = []
+    for one in entries:
+        if some and (len(some) == ENTRIES_PER_CALL or sum(map(_size, some)) + _size(one) > BYTES_PER_CALL):
+            yield some
+            some = []
+        some.append(one)
+    if some:
+        yield some
+
+
+def _size(entry: "PutEventsRequestEntryTypeDef") -> int:
+    """In bytes, as EventBridge counts them."""
+    return sum(
+        len(text.encode()) for text in (entry["Source"], entry["DetailType"], entry["Detail"], *entry["Resources"])
+    )
+
+
+def entry(report: Report, deployment: str, location: FunctionLocation) -> "PutEventsRequestEntryTypeDef":
+    """The event of a report. One that would be too long tells the beginning of its sentence and of its list of ids."""
+    told = detail(report, deployment, location)
+    made: PutEventsRequestEntryTypeDef = {
+        "Source": SOURCE,
+        "DetailType": report.kind.value,
+        "Resources": [location.arn(report.observation.instance.id)],
+        "Detail": json.dumps(told),
+    }
+    if _size(made) > BYTES_PER_CALL:
+        told |= {"what": _cut(told["what"]), "snapshot-ids": told["snapshot-ids"][:MOST_IDS]}
+        made["Detail"] = json.dumps(told)
+    return made
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_WORDS else f"{text[:LONGEST_WORDS]}..."
 
 
 def detail(report: Report, deployment: str, location: FunctionLocation) -> dict[str, Any]:

@@ -3,9 +3,10 @@
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +17,22 @@ from botocore.config import Config
 
 from park_volumes.aws import Ec2
 from park_volumes.core import environment
+from park_volumes.core.facts import Observation
+from park_volumes.core.reading import flag, instance_id, read_from, snapshot_id, whole
 from park_volumes.handlers import runtime
 from park_volumes.handlers.notices import FunctionLocation, Notices
 from park_volumes.handlers.pace import Pace
-from park_volumes.report import MONTHLY, gauges, of_parking, of_the_month
+from park_volumes.report import (
+    MONTHLY,
+    STRAYS,
+    Report,
+    gauges,
+    of_damage,
+    of_parking,
+    of_stray_damage,
+    of_the_month,
+)
+from park_volumes.run.context import Pass, alone
 from park_volumes.run.execute import Ending, Result
 from park_volumes.run.observe import misspelt_opt_ins, observe_fleet, park_sweep
 from park_volumes.run.park_pass import ParkPass
@@ -49,6 +62,18 @@ client.meta.events.register("before-call.ec2", pace)
 ec2 = Ec2(client, deployment=SETTINGS.deployment)
 notices = Notices.of_function(SETTINGS.deployment, logger)
 sqs = boto3.client("sqs", config=Config(retries={"mode": "standard"}))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Message:
+    """What one message asks for: to look at instances (or SWEEP), or at the one that a snapshot is of.
+    ``looks`` counts the delayed messages in a row that led to it; a ``silent`` one comes from a sweep."""
+
+    ids: frozenset[str] = frozenset()
+    snapshot_id: str = ""
+    looks: int | None = None
+    silent: bool = False
+    reminder: bool = False
 
 
 @dataclass(kw_only=True)
@@ -90,27 +115,51 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     location = FunctionLocation.of_function(context.invoked_function_arn)
     batch = _read(event["Records"])
     pace.begin(turn=this_pass.began + _turn(len(event["Records"])), deadline=this_pass.deadline)
-    if SWEEP in batch.ids and _waiting() <= FULL_BATCH:
-        fleet = observe_fleet(ec2.reads, SETTINGS)
-        notices.measure(gauges(fleet, SETTINGS, this_pass.began))
-        if batch.reminder and this_pass.began.day == 1:
-            notices.send_words(MONTHLY, of_the_month(fleet, SETTINGS), location)
-        ids = park_sweep(fleet, SETTINGS, this_pass.began)
-        if batch.reminder:
-            ids += misspelt_opt_ins(ec2.reads, SETTINGS)
-        _send(ids, delay=0, looks=0, reminder=batch.reminder)
+    failed_sweep = SWEEP in batch.ids and not alone(
+        "The sweep", partial(_sweep, batch, this_pass, location), lambda _: False
+    )
     parking = ParkPass(this_pass=this_pass)
     results = parking.park(batch.ids - {SWEEP}, snapshot_just_completed=batch.snapshot_just_completed)
     for result in results:
         runtime.log(logger, result)
     ongoing = batch.include_ongoing
-    told = [of_parking(r, SETTINGS, this_pass.began, include_ongoing=r.instance_id in ongoing) for r in results]
-    notices.send(told, location)
+
+    def told(result: Result) -> Report | None:
+        return of_parking(result, SETTINGS, this_pass.began, include_ongoing=result.instance_id in ongoing)
+
+    notices.send([alone(r.instance_id, partial(told, r), lambda _: None) for r in results], location)
     unfinished = {r.instance_id for r in results if r.ending in (Ending.FAILED, Ending.OUT_OF_TIME)}
+    unfinished |= {SWEEP} if failed_sweep else set()
     come_back = {message for message, ids in batch.ids_of.items() if ids & unfinished}
     seen_then = {i for message in come_back for i in batch.ids_of[message]}
     _look_again([r for r in results if r.instance_id not in seen_then], batch.looks)
     return {"batchItemFailures": [{"itemIdentifier": message} for message in sorted(batch.broken | come_back)]}
+
+
+def _sweep(batch: _Batch, this_pass: Pass, location: FunctionLocation) -> bool:
+    """Hand on what a look at the whole fleet finds; while other messages are waiting, the next sweep does it."""
+    if _waiting() > FULL_BATCH:
+        return True
+    began = this_pass.began
+    fleet = observe_fleet(ec2.reads, SETTINGS, this_pass.clock.now())
+    notices.measure(gauges(fleet, SETTINGS, began))
+    misspelt = misspelt_opt_ins(ec2.reads, SETTINGS) if batch.reminder else []
+    _send(park_sweep(fleet, SETTINGS, began) + misspelt, delay=0, looks=0, reminder=batch.reminder)
+    if batch.reminder and began.day == 1:
+        notices.send_words(MONTHLY, of_the_month(fleet, SETTINGS), location)
+    if batch.reminder:
+        _tell_damage(fleet, location)
+    return True
+
+
+def _tell_damage(fleet: Sequence[Observation], location: FunctionLocation) -> None:
+    """Tell once a day which tags are damaged: those of instances, and those of snapshots of which nobody can say whose
+    they are, or whose instances are not opted in."""
+    notices.send([alone(o.instance.id, partial(of_damage, o), lambda _: None) for o in fleet], location)
+    known = {o.instance.id for o in fleet}
+    if words := of_stray_damage(ec2.reads.every_snapshot().damaged, known):
+        logger.warning(words)
+        notices.send_words(STRAYS, words, location)
 
 
 def _turn(messages: int) -> timedelta:
@@ -128,49 +177,56 @@ def _waiting() -> int:
 
 
 def _read(messages: Iterable[dict[str, Any]]) -> _Batch:
+    """Whatever a message says, it costs no other message its turn."""
     batch = _Batch()
     snapshots: dict[str, str] = {}
     for message in messages:
+        message_id = message["messageId"]
         try:
-            _read_one(message["messageId"], json.loads(message["body"]), batch, snapshots)
-            if message.get("attributes", {}).get("ApproximateReceiveCount", "1") != "1":
-                batch.silent.add(message["messageId"])
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            logger.error(f"A message in the park queue cannot be read: {error!r}.", body=message.get("body", "")[:1000])
-            batch.broken.add(message["messageId"])
+            said = _read_one(json.loads(message["body"]))
+        except Exception as error:
+            why, body = (ascii(what)[:1000] for what in (error, message.get("body")))
+            logger.error(f"A message in the park queue cannot be read: {why}.", body=body)
+            batch.broken.add(message_id)
+            continue
+        batch.ids_of[message_id] = set(said.ids)
+        batch.reminder |= said.reminder
+        if said.snapshot_id:
+            snapshots[message_id] = said.snapshot_id
+        if said.silent or message.get("attributes", {}).get("ApproximateReceiveCount", "1") != "1":
+            batch.silent.add(message_id)
+        if said.looks is not None:
+            batch.looks.update({i: max(said.looks, batch.looks.get(i, 0)) for i in said.ids})
     if snapshots:
         instance_of = {r.snapshot_id: r.instance_id for r in ec2.reads.snapshots_named(snapshots.values()).records}
         batch.snapshots |= snapshots.keys()
-        for message_id, snapshot_id in snapshots.items():
-            batch.ids_of[message_id] = {instance_of[snapshot_id]} if snapshot_id in instance_of else set()
+        for message_id, its_snapshot in snapshots.items():
+            batch.ids_of[message_id] = {instance_of[its_snapshot]} if its_snapshot in instance_of else set()
     return batch
 
 
-def _read_one(message_id: str, body: Any, batch: _Batch, snapshots: dict[str, str]) -> None:
+def _read_one(body: Any) -> _Message:
     detail = body["detail"]
     match body["detail-type"]:
         case "EC2 Instance State-change Notification":
-            batch.ids_of[message_id] = _ids([detail["instance-id"]])
+            return _Message(ids=frozenset({read_from(detail, "instance-id", instance_id)}))
         case "EBS Snapshot Notification":
-            snapshots[message_id] = runtime.id_in_arn(detail["snapshot_id"])
+            return _Message(snapshot_id=snapshot_id(runtime.id_in_arn(detail["snapshot_id"])))
         case "Scheduled Event":
-            batch.ids_of[message_id] = {SWEEP}
-            batch.reminder |= runtime.is_reminder(body)
+            return _Message(ids=frozenset({SWEEP}), reminder=runtime.is_reminder(body))
         case str(kind) if kind == LOOK_AGAIN:
-            ids, looks = _ids(detail["instance-ids"]), int(detail.get("looks", 0))
-            batch.ids_of[message_id] = ids
-            if not looks and not detail.get("reminder"):
-                batch.silent.add(message_id)
-            batch.looks.update({i: max(looks, batch.looks.get(i, 0)) for i in ids})
+            ids, looks = read_from(detail, "instance-ids", _ids), whole(0, 1000)(detail.get("looks", 0))
+            silent = not looks and not flag(detail.get("reminder", False))
+            return _Message(ids=ids, looks=looks, silent=silent)
         case kind:
             raise ValueError(f"unknown detail-type {kind!r}")
 
 
-def _ids(values: Any) -> set[str]:
+def _ids(values: Any) -> frozenset[str]:
     """The ids that a message lists. Raises ValueError for anything else: EC2 would refuse the whole batch."""
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise ValueError(f"{values!r} is not a list of ids")
-    return set(values)
+    if not isinstance(values, list):
+        raise ValueError("it is not a list of ids")
+    return frozenset(map(instance_id, values))
 
 
 def _look_again(results: Iterable[Result], looks: Mapping[str, int]) -> None:

@@ -60,7 +60,7 @@ def log(logger: Logger, result: Result) -> None:
     about = {"instance_id": result.instance_id, "steps": [str(s) for s in result.decision.every_step]}
     if result.error:
         logger.error(str(result.error), extra=about)
-    elif result.decision.outcome is Outcome.REFUSED:
+    elif result.decision.outcome is Outcome.REFUSED or result.not_remembered:
         logger.warning(result.reason, extra=about)
     else:
         logger.info(result.reason, extra=about)

@@ -3,12 +3,15 @@
 import csv
 import io
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from park_volumes.core import prices
 from park_volumes.core.facts import Observation, SnapshotRecord
 from park_volumes.core.retention import kept_until
 from park_volumes.core.settings import Settings
+from park_volumes.run.context import alone
+from park_volumes.run.show import savings_of
 
 COLUMNS = ("id", "name", "as_volumes", "now", "saved", "as_snapshots", "at_most")
 UNKNOWN = "n/a"
@@ -20,13 +23,13 @@ def report(every: Iterable[Observation], left: Iterable[Observation], settings: 
     """The storage costs of each instance and in total, in USD a month rounded to cents; null if a price is unknown.
     ``left``: the instances that no longer exist but left snapshots. They are not part of the total."""
     by_name = sorted(every, key=lambda o: (o.instance.name, o.instance.id))
-    found = [(o, prices.savings(o, settings.prices)) for o in by_name]
+    found = [(o, savings_of(o, settings)) for o in by_name]
     return {
         "currency": "USD",
         "per": "month",
         "instances": [{"id": o.instance.id, "name": o.instance.name} | figures(costs) for o, costs in found],
         "total": figures(prices.total(costs for _, costs in found)),
-        "orphans": [_orphan(r, settings) for o in left for r in o.records],
+        "orphans": [one for o in left for one in alone(o.instance.id, partial(_orphans, o, settings), lambda _: [])],
         "prices": {"source": prices.SOURCE, "read_in": prices.READ_IN, "of": dict(settings.prices)},
     }
 
@@ -50,6 +53,10 @@ def as_csv(report: dict[str, Any]) -> str:
     for row in (*report["instances"], {"id": "total", "name": ""} | report["total"]):
         lines.writerow(_cell(row[column]) for column in COLUMNS)
     return text.getvalue()
+
+
+def _orphans(left: Observation, settings: Settings) -> list[dict[str, Any]]:
+    return [_orphan(r, settings) for r in left.records]
 
 
 def _orphan(r: SnapshotRecord, settings: Settings) -> dict[str, Any]:

@@ -19,6 +19,10 @@ FRESH = 300.0
 """Seconds that tokens are cached: a token removed from the parameter stops working within this time."""
 PAUSE = 10.0
 """Seconds until the parameter is read again after a failure, so strangers cannot use up the account's request rate."""
+LASTING = 3600.0
+"""Seconds that tokens count after they were read, while the parameter cannot be read again."""
+TAKEN_AWAY = ("ParameterNotFound", "AccessDeniedException")
+"""The codes with which SSM says that somebody has taken the tokens away. Any other failure passes."""
 
 
 class NotSignedIn(Exception):
@@ -87,7 +91,7 @@ class Tokens:
         self._parameter, self._read, self._logger, self._now = parameter, read, logger, now
         self._callers: Mapping[bytes, Caller] = {}
         """By the SHA-256 of their tokens: the tokens themselves are not kept."""
-        self._until = float("-inf")
+        self._until = self._last_until = float("-inf")
 
     def caller(self, event: Mapping[str, Any]) -> Caller:
         header = _mapping(event.get("headers")).get("authorization")  # payload format 2.0 has names in lower case
@@ -104,21 +108,25 @@ class Tokens:
     def _current(self) -> Mapping[bytes, Caller]:
         now = self._now()
         if now >= self._until:
-            self._callers = {}
-            self._until = now + PAUSE
-            self._callers = self._load()
-            self._until = now + (FRESH if self._callers else PAUSE)
+            last, self._callers, self._until = self._callers, {}, now + PAUSE
+            found = self._load()
+            if found is None and now < self._last_until:
+                self._callers = last
+            elif found:
+                self._callers, self._until, self._last_until = found, now + FRESH, now + LASTING
         if not self._callers:
             raise TokensUnreadable(f"The tokens in the parameter {self._parameter} cannot be used; the log says why.")
         return self._callers
 
-    def _load(self) -> dict[bytes, Caller]:
+    def _load(self) -> dict[bytes, Caller] | None:
+        """The holders of the tokens in the parameter; None if it cannot be read for the moment."""
         callers: dict[bytes, Caller] = {}
         try:
             lines = self._read(self._parameter).splitlines()
         except (ClientError, BotoCoreError) as error:
             self._logger.error(f"The parameter {self._parameter} with the tokens cannot be read: {error}")
-            return callers
+            taken_away = isinstance(error, ClientError) and error.response["Error"]["Code"] in TAKEN_AWAY
+            return callers if taken_away else None
         for number, line in enumerate(map(str.strip, lines), start=1):
             if not line or line.startswith("#"):
                 continue

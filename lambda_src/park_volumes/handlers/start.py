@@ -1,9 +1,9 @@
 """The start Lambda: answers the Function URL, handles volumes that fail, and sweeps instances that are coming back."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import boto3
 from aws_lambda_powertools import Logger
@@ -12,11 +12,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from park_volumes.aws import Ec2
 from park_volumes.core import environment
+from park_volumes.core.reading import INSTANCE_ID, volume_id
 from park_volumes.core.steps import Outcome
 from park_volumes.handlers import api, failed_start, runtime, sign_in, trail
 from park_volumes.handlers.notices import FunctionLocation, Notices
 from park_volumes.handlers.pace import Pace
 from park_volumes.report import of_start
+from park_volumes.run.context import alone
 from park_volumes.run.execute import Result, ids_of
 from park_volumes.run.start_pass import Queue, StartPass
 
@@ -26,6 +28,7 @@ SCHEDULE = "Scheduled Event"
 START_REQUESTED = "Start Requested"
 """The detail-type of a start request from a schedule, or from anyone else who may invoke this function."""
 ASKING = (CALL, START_REQUESTED)
+T = TypeVar("T")
 FOLLOWS_TRAIL = environment.boolean(os.environ, "START_ON_FAILED_START")
 OUR_ROLE = environment.text(os.environ, "START_ROLE_ARN")
 
@@ -52,9 +55,15 @@ class FailedPass(Exception):
     """Some instances could not continue: Lambda tries again, then sends the event to the dead-letter queue."""
 
 
+class Unreadable(ValueError):
+    """An event that does not say what an event of its type says; the message says what is wrong with it."""
+
+
 @logger.inject_lambda_context(log_event=False, clear_state=True)  # whatever the environment says: events contain tokens
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer a Function URL request (payload format 2.0), start for a schedule, or handle an event."""
+    if not isinstance(event, dict):
+        raise Unreadable(f"An event is a JSON object, and this is a {type(event).__name__}.")
     this_pass = runtime.begin_pass(ec2, SETTINGS, context)
     busy = pace.begin(turn=this_pass.deadline, deadline=this_pass.deadline)
     starts = StartPass(this_pass=this_pass, queue=queue)
@@ -62,19 +71,21 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
     def report(results: Iterable[Result], *, asked: bool, include_ongoing: bool) -> None:
         told = partial(of_start, settings=SETTINGS, now=this_pass.began, asked=asked, include_ongoing=include_ongoing)
-        notices.send(map(told, results), location)
+        notices.send([alone(r.instance_id, partial(told, r), lambda _: None) for r in results], location)
 
     if "requestContext" in event:
         report_one = partial(report, asked=True, include_ongoing=True)
         return api.answer(event, context, starts=starts, busy=busy, sign_in=callers, logger=logger, report=report_one)
+    results, unknown = _results(event, starts)
     kind = event["detail-type"]
-    results = _results(event, starts)
     for result in results:
         runtime.log(logger, result)
     report(results, asked=kind in ASKING, include_ongoing=kind != SCHEDULE or runtime.is_reminder(event))
     if FOLLOWS_TRAIL and kind == SCHEDULE and runtime.is_reminder(event):
         _warn_without_trail(location)
-    if failed := [words for r in results if (words := _failure(r, kind))]:
+    if unknown:
+        unknown = [f"A start was requested for {', '.join(unknown)}, but no such instance exists here."]
+    if failed := [*(words for r in results if (words := _failure(r, kind))), *unknown]:
         raise FailedPass(" ".join(failed))
     return {}
 
@@ -89,18 +100,31 @@ def _warn_without_trail(location: FunctionLocation) -> None:
         logger.error(f"Cannot check whether a CloudTrail trail covers this region: {error}")
 
 
-def _results(event: dict[str, Any], starts: StartPass) -> list[Result]:
-    match event["detail-type"]:
+def _results(event: dict[str, Any], starts: StartPass) -> tuple[list[Result], list[str]]:
+    """The results, and what the event names that is no instance here."""
+    match event.get("detail-type"):
         case str(kind) if kind == CALL:
-            return _start_from_anywhere(event, starts)
+            tried = _read(partial(failed_start.read, our_role=OUR_ROLE), event)
+            return _start_from_anywhere(tried, starts) if tried else [], []
         case str(kind) if kind == START_REQUESTED:
-            return _start(event["detail"], starts)
+            wanted = _read(_wanted, event)
+            results = starts.request(i for i in wanted if INSTANCE_ID.fullmatch(i))
+            return results, sorted(wanted - ids_of(results))
         case str(kind) if kind == SCHEDULE:
-            return starts.sweep()
+            _read(runtime.is_reminder, event)
+            return starts.sweep(), []
         case "EBS Volume Notification":
-            return starts.settle(_of_volumes(event))
+            return starts.settle(_of_volumes(_read(_volumes, event))), []
         case kind:
-            raise ValueError(f"The start function does not handle events of the type {kind!r}.")
+            raise Unreadable(f"The start function does not handle events of the type {kind!r}.")
+
+
+def _read(read: Callable[[dict[str, Any]], T], event: dict[str, Any]) -> T:
+    """Read what an event says, before anything is done about it."""
+    try:
+        return read(event)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise Unreadable(f"An event of the type {event['detail-type']!r} cannot be read: {error!r}.") from error
 
 
 def _failure(result: Result, kind: str) -> str:
@@ -109,14 +133,14 @@ def _failure(result: Result, kind: str) -> str:
     # A start without capacity is retried anyway, with growing delays: it is reported, but is not our failure.
     failed = result.error is not None and not result.without_capacity
     refused = kind == START_REQUESTED and result.decision.outcome is Outcome.REFUSED
-    return f"{result.instance_id} could not continue: {result.error or result.reason}" if failed or refused else ""
+    done = result.complete and result.decision.outcome is Outcome.DONE
+    lost = kind in ASKING and bool(result.not_remembered) and not done
+    words = f"{result.instance_id} could not continue: {result.error or result.reason}"
+    return words if failed or refused or lost else ""
 
 
-def _start_from_anywhere(event: dict[str, Any], starts: StartPass) -> list[Result]:
+def _start_from_anywhere(tried: failed_start.FailedStart, starts: StartPass) -> list[Result]:
     """Start the parked instances that somebody tried to start, and log the others, which that call left stopped."""
-    tried = failed_start.read(event, our_role=OUR_ROLE)
-    if tried is None:
-        return []
     results = starts.start_after_failed_call(tried.instance_ids, tried.at)
     ours = ids_of(results)
     who = {"caller": tried.caller, "instances": sorted(ours), "others": sorted(tried.instance_ids - ours)}
@@ -124,16 +148,20 @@ def _start_from_anywhere(event: dict[str, Any], starts: StartPass) -> list[Resul
     return results
 
 
-def _start(detail: dict[str, Any], starts: StartPass) -> list[Result]:
-    """Start one or many instances for a caller who does not wait for the answer."""
-    ids = set(detail["instance-ids"] if "instance-ids" in detail else [detail["instance-id"]])
-    results = starts.request(ids)
-    if unknown := sorted(ids - ids_of(results)):
-        raise FailedPass(f"A start was requested for {', '.join(unknown)}, but no such instance exists here.")
-    return results
+def _wanted(event: dict[str, Any]) -> set[str]:
+    """What a start is requested for: ids of instances, and whatever else is written there."""
+    detail = event["detail"]
+    wanted = detail["instance-ids"] if "instance-ids" in detail else [detail["instance-id"]]
+    if not isinstance(wanted, list):
+        raise TypeError("instance-ids is not a list")
+    return {one if isinstance(one, str) else repr(one) for one in wanted}
 
 
-def _of_volumes(event: dict[str, Any]) -> list[str]:
-    """The ids of the instances whose volumes in transit an event names."""
-    volume_ids = {runtime.id_in_arn(arn) for arn in event["resources"] if ":volume/" in arn}
+def _volumes(event: dict[str, Any]) -> set[str]:
+    """The ids of the volumes that an event names, beside keys."""
+    return {volume_id(runtime.id_in_arn(arn)) for arn in event["resources"] if ":volume/" in arn}
+
+
+def _of_volumes(volume_ids: set[str]) -> list[str]:
+    """The ids of the instances for which these volumes are in transit."""
     return sorted({v.mark.instance_id for v in ec2.reads.volumes(volume_ids) if v.mark})

@@ -1,11 +1,12 @@
-"""What a pass works with: EC2, the settings, a clock, its time, and a way to make calls in parallel."""
+"""What a pass works with: EC2, the settings, a clock, its time, and ways to do things in parallel and apart."""
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from park_volumes.aws import Ec2
 from park_volumes.core.settings import Settings
@@ -13,6 +14,8 @@ from park_volumes.core.settings import Settings
 THREADS = 24
 """Calls and instances in parallel: as many as EC2 can start in the seconds that one start takes (docs/performance.md),
 and no more than the SDK has connections for."""
+log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class Clock(Protocol):
@@ -49,6 +52,18 @@ def in_parallel(calls: Sequence[Callable[[], None]]) -> None:
     with ThreadPoolExecutor(max_workers=min(len(calls), THREADS)) as pool:
         for future in [pool.submit(call) for call in calls]:
             future.result()
+
+
+def alone(what: str, do: Callable[[], T], failed: Callable[[Exception], T]) -> T:
+    """What ``do`` returns. After an exception that nobody foresaw: what ``failed`` makes of it; the log has the trace.
+    So one instance that cannot be handled costs no other its turn. OutOfTime is foreseen, and passed on."""
+    try:
+        return do()
+    except OutOfTime:
+        raise
+    except Exception as error:
+        log.exception("%s could not be handled.", what)
+        return failed(error)
 
 
 @dataclass(frozen=True, kw_only=True)

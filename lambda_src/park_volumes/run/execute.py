@@ -1,7 +1,6 @@
 """Carries out a decision about one instance: step by step, waiting the seconds that EC2 takes for volumes."""
 
 from collections.abc import Callable, Iterable, MutableMapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -14,7 +13,7 @@ from park_volumes.core.facts import Observation, Volume
 from park_volumes.core.queue import without_capacity
 from park_volumes.core.refusals import apply_observe_only
 from park_volumes.core.steps import Decision, Outcome, Stage, Step
-from park_volumes.run.context import OutOfTime, Pass
+from park_volumes.run.context import OutOfTime, Pass, log
 
 CREATING, ATTACHING = 5.0, 3.0
 """Seconds that EC2 usually takes to create and to attach volumes (docs/performance.md): looking earlier is useless."""
@@ -40,18 +39,22 @@ class Ending(StrEnum):
     THROTTLED = "throttled"
     """EC2 had no request tokens left; the start request, if there is one, is already remembered."""
     FAILED = "failed"
+    NOT_REMEMBERED = "not remembered"
+    """The start request could not be written down, and nothing else was done: decide again, without remembering it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """How a pass ended for one instance.
-    ``error`` is what stopped it if it FAILED; ``note`` is a sentence on what stopped it otherwise."""
+    ``error`` is what stopped it if it FAILED; ``note`` is a sentence on what stopped it otherwise. ``not_remembered``
+    says in a sentence if the start request could not be written down: then nothing carries it on later."""
 
     observation: Observation
     decision: Decision
     ending: Ending = Ending.COMPLETE
     error: Exception | None = None
     note: str = ""
+    not_remembered: str = ""
 
     @property
     def instance_id(self) -> str:
@@ -63,7 +66,7 @@ class Result:
 
     @property
     def reason(self) -> str:
-        return f"{self.decision.reason} {self.note}".rstrip()
+        return " ".join(filter(None, (self.decision.reason, self.note, self.not_remembered)))
 
     @property
     def without_capacity(self) -> bool:
@@ -75,6 +78,17 @@ def ids_of(results: Iterable[Result]) -> set[str]:
     return {r.instance_id for r in results}
 
 
+class Unforeseen(Exception):
+    """Something in the handling of one instance that nobody foresaw; the log has the trace."""
+
+
+def unforeseen(observation: Observation, error: Exception) -> Result:
+    """The result of a pass that such an error ended for one instance."""
+    words = f"{observation.instance.id} could not be handled ({error!r})."
+    told = error if isinstance(error, Ec2Error) else Unforeseen(words)
+    return Result(observation=observation, decision=Decision(reason=words), ending=Ending.FAILED, error=told)
+
+
 class NotYet(Exception):
     """EC2 is not ready for the next step. Nothing is wrong: an event, the sweep or another look continues."""
 
@@ -83,14 +97,28 @@ class NotNow(Exception):
     """EC2 does not accept this at the moment. Nothing is wrong: the sweep tries again."""
 
 
+class NotRemembered(Exception):
+    """A start request could not be written on the snapshots, which may have no room for one more tag."""
+
+
 def execute(
-    this_pass: Pass, observation: Observation, decision: Decision, *, confirmations: Confirmations | None = None
+    this_pass: Pass,
+    observation: Observation,
+    decision: Decision,
+    *,
+    confirmations: Confirmations | None = None,
+    carried_on: bool = True,
 ) -> Result:
     """Do the steps, stage by stage. A pass that loses a race or runs out of time stops there and looks again.
-    The step ConfirmSnapshots is put into ``confirmations``, by instance: the pass does it for all of them at once."""
-    decision = apply_observe_only(decision, observation, this_pass.settings)
-    left_to_pass = {} if confirmations is None else confirmations
-    return _Execution(this_pass=this_pass, observation=observation, decision=decision, confirmations=left_to_pass).run()
+    The step ConfirmSnapshots is put into ``confirmations``, by instance: the pass does it for all of them at once.
+    ``carried_on``: a later pass goes on with what this one leaves undone."""
+    return _Execution(
+        this_pass=this_pass,
+        observation=observation,
+        decision=apply_observe_only(decision, observation, this_pass.settings),
+        confirmations={} if confirmations is None else confirmations,
+        carried_on=carried_on,
+    ).run()
 
 
 @dataclass(kw_only=True)
@@ -102,6 +130,7 @@ class _Execution:
     observation: Observation
     decision: Decision
     confirmations: Confirmations
+    carried_on: bool
     made: dict[str, str] = field(default_factory=dict)
     ready: set[str] = field(default_factory=set)
     attaching: set[str] = field(default_factory=set)
@@ -117,12 +146,15 @@ class _Execution:
             return self._ended(Ending.OUT_OF_TIME, note="There was not enough time for all steps.")
         except NotNow as refused:
             return self._ended(Ending.DEFERRED, note=str(refused))
+        except NotRemembered as reason:
+            return self._ended(Ending.NOT_REMEMBERED, note=str(reason))
         except (NotYet, Raced) as reason:
             return self._look_again(Ending.RACED, reason)
         except Ec2Error as error:
             if error.code == THROTTLED:
                 remembering = any(isinstance(step, steps.RememberStart) for step in self.stage)
-                return self._look_again(Ending.RACED if remembering else Ending.THROTTLED, error)
+                at_once = remembering or not self.carried_on
+                return self._look_again(Ending.RACED if at_once else Ending.THROTTLED, error)
             if error.code == NO_CAPACITY:
                 self._remember_want_of_capacity()
             return replace(self._ended(Ending.FAILED), error=error)
@@ -143,10 +175,15 @@ class _Execution:
         return replace(self._ended(ending, note=str(reason)), decision=decision)
 
     def _remember_want_of_capacity(self) -> None:
-        """A start that EC2 had no capacity for is retried with growing delays: remember that it was tried."""
-        with suppress(Ec2Error):
-            for step in without_capacity(self.observation, self.decision, self.this_pass.clock.now()):
+        """A start that EC2 had no capacity for is retried with growing delays: remember that it was tried. Where that
+        cannot be written down, it is retried by every sweep."""
+        for step in without_capacity(self.observation, self.decision, self.this_pass.clock.now()):
+            try:
                 self.this_pass.ec2.writes.do(step)
+            except (Ec2Error, OutOfTime) as error:
+                log.warning(
+                    "That EC2 had no capacity for %s is not remembered: %s", self.observation.instance.id, error
+                )
 
     def _volume_of(self, step: steps.AttachVolume) -> str:
         return step.volume_id or self.made[step.snapshot_id]
@@ -182,7 +219,8 @@ class _Execution:
         while True:
             pause = next(pauses)
             if clock.now() + timedelta(seconds=pause) >= deadline:
-                raise NotYet("EC2 is still preparing the volumes; the start continues by itself.")
+                follows = "; the start continues by itself." if self.carried_on else "."
+                raise NotYet(f"EC2 is still preparing the volumes{follows}")
             clock.sleep(pause)
             found = {v.id: v for v in self.this_pass.ec2.reads.volumes(ids)}
             if failed := [v.id for v in found.values() if v.state == "error"]:
@@ -203,10 +241,22 @@ class _Execution:
                 self._change_tier(step)
             case steps.SetDeleteOnTermination() | steps.UnmarkVolumes():
                 self._unless_done(step)
+            case steps.RememberStart():
+                self._remember(step)
             case steps.ConfirmSnapshots():
                 self.confirmations[self.observation.instance.id] = step
             case _:
                 ec2.writes.do(step)
+
+    def _remember(self, step: steps.RememberStart) -> None:
+        """A note: no start fails because of it. Where EC2 has no request tokens left, it is tried again all the same,
+        because a start that others are ahead of has to be remembered."""
+        try:
+            self.this_pass.ec2.writes.do(step)
+        except Ec2Error as error:
+            if error.code == THROTTLED:
+                raise
+            raise NotRemembered(str(error)) from error
 
     def _unless_done(self, step: steps.SetDeleteOnTermination | steps.UnmarkVolumes) -> None:
         """The role may change only what is marked, so a second pass is denied what is already done."""

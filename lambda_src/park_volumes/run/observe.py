@@ -1,18 +1,20 @@
 """Observes some instances, or a whole account and region, and finds those that a sweep must look at closer."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from park_volumes.aws.reads import Ec2Reads, Snapshots
-from park_volumes.core.archive import some_at_once
+from park_volumes.core.archive import due, some_at_once
 from park_volumes.core.facts import NEVER, NOT_SHOWN, Instance, Observation, SnapshotRecord, Volume
 from park_volumes.core.park import needs_park_pass
 from park_volumes.core.phase import TERMINATED, last_request, start_pending, start_reverted
 from park_volumes.core.refusals import misspelt_opt_in
 from park_volumes.core.settings import Settings
-from park_volumes.core.tags import opted_in
+from park_volumes.core.tags import damage_of_volume, opted_in, owner_of_mark, without_the_future
+from park_volumes.run.context import alone
 
 STARTS_PER_SWEEP = 150
 """Starts that a pass of one minute continues: more than EC2 accepts in that time."""
@@ -23,15 +25,25 @@ def _archived(r: SnapshotRecord) -> bool:
 
 
 def observe(
-    ec2: Ec2Reads, ids: Iterable[str], *, locks: bool, may_move: Callable[[SnapshotRecord], bool] = _archived
+    ec2: Ec2Reads,
+    ids: Iterable[str],
+    *,
+    now: datetime,
+    locks: bool,
+    may_move: Callable[[SnapshotRecord], bool] = _archived,
 ) -> dict[str, Observation]:
     """Observe these instances; with ``locks`` also the locks of their snapshots.
     ``may_move`` says which snapshots may be moving between the tiers: if there are none, EC2 is not asked."""
-    return observe_instances(ec2, ec2.instances(ids), locks=locks, may_move=may_move)
+    return observe_instances(ec2, ec2.instances(ids), now=now, locks=locks, may_move=may_move)
 
 
 def observe_instances(
-    ec2: Ec2Reads, instances: Sequence[Instance], *, locks: bool, may_move: Callable[[SnapshotRecord], bool] = _archived
+    ec2: Ec2Reads,
+    instances: Sequence[Instance],
+    *,
+    now: datetime,
+    locks: bool,
+    may_move: Callable[[SnapshotRecord], bool] = _archived,
 ) -> dict[str, Observation]:
     """Observe instances that were described just now."""
     if not instances:
@@ -40,34 +52,34 @@ def observe_instances(
     volumes = _volumes(ec2, instances, snapshots.records, ec2.marked_volumes(i.id for i in instances))
     locked = _locked(ec2, snapshots) if locks else frozenset()
     moving = ec2.moving(r.snapshot_id for r in snapshots.records if may_move(r))
-    return assemble(instances, snapshots, volumes, locked, moving)
+    return assemble(instances, snapshots, volumes, locked, moving, now=now)
 
 
-def observe_not_shown(ec2: Ec2Reads, ids: Iterable[str]) -> dict[str, Observation]:
+def observe_not_shown(ec2: Ec2Reads, ids: Iterable[str], now: datetime) -> dict[str, Observation]:
     """Observe the snapshots of instances that EC2 does not show."""
     snapshots = ec2.snapshots_of(ids)
-    gone = map(_not_shown, {r.instance_id for r in snapshots.records})
-    return assemble(gone, snapshots, (), _locked(ec2, snapshots))
+    gone = map(not_shown, {r.instance_id for r in snapshots.records})
+    return assemble(gone, snapshots, (), _locked(ec2, snapshots), now=now)
 
 
 def _locked(ec2: Ec2Reads, snapshots: Snapshots) -> frozenset[str]:
     return ec2.locked(r.snapshot_id for r in snapshots.records if r.state == "completed")
 
 
-def observe_orphans(ec2: Ec2Reads) -> list[Observation]:
+def observe_orphans(ec2: Ec2Reads, now: datetime) -> list[Observation]:
     """The instances that are terminated or not shown, with the snapshots that they left."""
     snapshots = ec2.every_snapshot()
-    return list(assemble(_ended(ec2, snapshots, known=set()), snapshots, ()).values())
+    return list(assemble(_ended(ec2, snapshots, known=set()), snapshots, (), now=now).values())
 
 
 def _ended(ec2: Ec2Reads, snapshots: Snapshots, *, known: set[str]) -> list[Instance]:
     """The instances with our snapshots, except those known, that are terminated or that EC2 does not show."""
-    ids = {r.instance_id for r in snapshots.records} - known
+    ids = ({r.instance_id for r in snapshots.records} | snapshots.damaged.keys()) - known - {""}
     shown = {i.id: i for i in ec2.instances(ids)}
-    return [i for i in shown.values() if i.state == TERMINATED] + [_not_shown(i) for i in sorted(ids - shown.keys())]
+    return [i for i in shown.values() if i.state == TERMINATED] + [not_shown(i) for i in sorted(ids - shown.keys())]
 
 
-def _not_shown(instance_id: str) -> Instance:
+def not_shown(instance_id: str) -> Instance:
     return Instance(id=instance_id, state=NOT_SHOWN, launch_time=NEVER, zone="", root_device="", mappings=(), tags={})
 
 
@@ -88,16 +100,20 @@ def assemble(
     volumes: Iterable[Volume],
     locked: frozenset[str] = frozenset(),
     moving: frozenset[str] = frozenset(),
+    *,
+    now: datetime,
 ) -> dict[str, Observation]:
-    """Group what was described by instance."""
+    """Group what was described by instance. What no tag can say ``now``, such as a start request of the future, counts
+    as absent for whoever decides by an observation, and is told as damage of its instance."""
     records_of: dict[str, list[SnapshotRecord]] = defaultdict(list)
-    for r in snapshots.records:
+    for r in (without_the_future(r, now) for r in snapshots.records):
         records_of[r.instance_id].append(r)
     by_id = {v.id: v for v in volumes}
     ids_of: dict[str, set[str]] = defaultdict(set)
     for v in by_id.values():
         for instance_id in (*(a.instance_id for a in v.attachments), *((v.mark.instance_id,) if v.mark else ())):
             ids_of[instance_id].add(v.id)
+    of_volumes = _damage_of_volumes(by_id.values(), now)
     found = {}
     for i in instances:
         mine = records_of[i.id]
@@ -108,8 +124,22 @@ def assemble(
             records=tuple(mine),
             locked=locked,
             moving=moving,
-            damaged=snapshots.damaged.get(i.id, ()),
+            damaged=(
+                *snapshots.damaged.get(i.id, ()),
+                *(told for r in mine for told in r.damage),
+                *of_volumes.get(i.id, ()),
+            ),
         )
+    return found
+
+
+def _damage_of_volumes(volumes: Iterable[Volume], now: datetime) -> Mapping[str, Sequence[str]]:
+    """By instance: the one that a volume is attached to, and the one in its mark, as far as that can be read."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for v in volumes:
+        if told := damage_of_volume(v, now):
+            for instance_id in {*(a.instance_id for a in v.attachments), owner_of_mark(v.tags)}:
+                found[instance_id].append(told)
     return found
 
 
@@ -135,19 +165,25 @@ def misspelt_opt_ins(ec2: Ec2Reads, settings: Settings) -> list[str]:
     return [i.id for i in tagged if i.state != TERMINATED and misspelt_opt_in(i, settings)]
 
 
-def observe_fleet(ec2: Ec2Reads, settings: Settings) -> list[Observation]:
+def observe_fleet(ec2: Ec2Reads, settings: Settings, now: datetime) -> list[Observation]:
     """Every opted-in instance, and every one that no longer exists but left snapshots, in three or four calls.
     Only marked volumes are seen, and no locks."""
     instances = opted_in_instances(ec2, settings)
     snapshots = ec2.every_snapshot()
     instances += _ended(ec2, snapshots, known={i.id for i in instances})
-    return list(assemble(instances, snapshots, ec2.every_marked_volume()).values())
+    return list(assemble(instances, snapshots, ec2.every_marked_volume(), now=now).values())
 
 
 def park_sweep(fleet: Sequence[Observation], settings: Settings, now: datetime) -> list[str]:
     """The ids of the instances of a fleet for which the park side may have something to do."""
-    found = [*(o for o in fleet if needs_park_pass(o, settings, now)), *some_at_once(fleet, settings, now)]
-    return list(dict.fromkeys(o.instance.id for o in found))
+    found = chosen(fleet, lambda o: needs_park_pass(o, settings, now), unclear=True)
+    to_archive = chosen(fleet, lambda o: bool(due(o, settings, now)), unclear=False)
+    return list(dict.fromkeys(o.instance.id for o in (*found, *some_at_once(to_archive, settings, now))))
+
+
+def chosen(every: Iterable[Observation], holds: Callable[[Observation], bool], *, unclear: bool) -> list[Observation]:
+    """Those for which it holds. ``unclear`` says what is done with those for which not even that can be told."""
+    return [o for o in every if alone(o.instance.id, partial(holds, o), lambda _: unclear)]
 
 
 def start_sweep(ec2: Ec2Reads, settings: Settings, now: datetime) -> tuple[list[Observation], list[str]]:
@@ -161,9 +197,9 @@ def start_sweep(ec2: Ec2Reads, settings: Settings, now: datetime) -> tuple[list[
     back = [i for i in instances if i.id in marked and i.state != "pending"]
     lost_target = {v.mark.instance_id for v in volumes if v.mark and v.target is None}  # another record holds it
     running = [i for i in back if i.state == "running" and i.id not in lost_target]
-    settled = assemble(running, snapshots, _volumes(ec2, running, snapshots.records, volumes))
-    queue = assemble((i for i in instances if i.id in asked), snapshots, ()).values()
-    waiting = [o for o in queue if start_pending(o, settings, now) or start_reverted(o, settings)]
+    settled = assemble(running, snapshots, _volumes(ec2, running, snapshots.records, volumes), now=now)
+    queue = assemble((i for i in instances if i.id in asked), snapshots, (), now=now).values()
+    waiting = chosen(queue, lambda o: start_pending(o, settings, now) or start_reverted(o, settings), unclear=True)
     waiting.sort(key=lambda o: last_request(o) or now)
     closer = {i.id for i in back} - settled.keys() | {o.instance.id for o in waiting[:STARTS_PER_SWEEP]}
     return list(settled.values()), sorted(closer)

@@ -10,8 +10,8 @@ from park_volumes.aws.errors import Ec2Error
 from park_volumes.core.facts import Observation, SnapshotRecord
 from park_volumes.core.park import park
 from park_volumes.core.steps import ConfirmSnapshots, Decision, Step
-from park_volumes.run.context import OutOfTime, Pass
-from park_volumes.run.execute import POLL, Confirmations, Ending, Result, execute
+from park_volumes.run.context import OutOfTime, Pass, alone
+from park_volumes.run.execute import POLL, Confirmations, Ending, Result, execute, unforeseen
 from park_volumes.run.observe import observe, observe_not_shown
 
 
@@ -28,23 +28,32 @@ class ParkPass:
     def park(self, ids: Iterable[str], *, snapshot_just_completed: Collection[str] = ()) -> list[Result]:
         """Observe all of these instances once, and do the next steps for each.
         For those in ``snapshot_just_completed`` no snapshot is taken: another message asks for it."""
-        reads, settings, began = self.this_pass.ec2.reads, self.this_pass.settings, self.this_pass.began
-        named = set(ids)
-        shown = observe(reads, named, locks=True, may_move=self._old_enough)
-        every = shown | observe_not_shown(reads, named - shown.keys())
-        decisions = [
-            (o, park(o, settings, began, take_snapshots=i not in snapshot_just_completed)) for i, o in every.items()
-        ]
+        reads, named, now = self.this_pass.ec2.reads, set(ids), self.this_pass.clock.now()
+        shown = observe(reads, named, now=now, locks=True, may_move=self._old_enough)
+        every = shown | observe_not_shown(reads, named - shown.keys(), now)
         results: dict[str, Result] = {}
+        decisions = []
+        for i, o in every.items():
+            decide = partial(self._decide, o, take_snapshots=i not in snapshot_just_completed)
+            match alone(i, decide, partial(unforeseen, o)):
+                case Decision() as decision:
+                    decisions.append((o, decision))
+                case Result() as failed:
+                    results[i] = failed
 
         def one(observation: Observation, decision: Decision) -> None:
-            result = execute(self.this_pass, observation, decision, confirmations=self._confirmations)
-            results[observation.instance.id] = result
+            instance_id = observation.instance.id
+            do = partial(execute, self.this_pass, observation, decision, confirmations=self._confirmations)
+            results[instance_id] = alone(instance_id, do, partial(unforeseen, observation))
 
         self.this_pass.each([partial(one, o, decision) for o, decision in _by_kind_in_turn(decisions)])
         for instance_id, error in self._confirm().items():
             results[instance_id] = replace(results[instance_id], ending=Ending.FAILED, error=error)
-        return [results[o.instance.id] for o, _ in decisions]
+        return [results[i] for i in every]
+
+    def _decide(self, observation: Observation, *, take_snapshots: bool) -> Decision | Result:
+        this_pass = self.this_pass
+        return park(observation, this_pass.settings, this_pass.began, take_snapshots=take_snapshots)
 
     def _old_enough(self, r: SnapshotRecord) -> bool:
         """Whether a snapshot may have been sent to the archive."""
@@ -57,9 +66,11 @@ class ParkPass:
         steps = dict(self._confirmations)
         self._confirmations.clear()
         ids = tuple(i for step in steps.values() for i in step.snapshot_ids)
-        if self._insist(ConfirmSnapshots(snapshot_ids=ids, at=self.this_pass.began)) is None:
+        of_all = ConfirmSnapshots(snapshot_ids=ids, at=self.this_pass.began)
+        if alone("The confirmation", partial(self._insist, of_all), lambda error: error) is None:
             return {}
-        return {i: error for i, step in steps.items() if (error := self._insist(step))}
+        found = {i: alone(i, partial(self._insist, step), lambda error: error) for i, step in steps.items()}
+        return {i: error for i, error in found.items() if error}
 
     def _insist(self, step: ConfirmSnapshots) -> Exception | None:
         """Do it even after the turn of this pass: otherwise its earlier steps are lost. Returns the error, if any."""

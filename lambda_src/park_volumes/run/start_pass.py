@@ -1,7 +1,8 @@
 """A pass of the start side: requested starts, queued starts, and settling what came back."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -12,12 +13,16 @@ from park_volumes.core.queue import AT_ONCE, ahead, may_wait, queue_message, rem
 from park_volumes.core.start import Intent, start
 from park_volumes.core.steps import RememberStart, going_on
 from park_volumes.core.tags import opted_in
-from park_volumes.run.context import Pass
-from park_volumes.run.execute import Ending, Result, execute, ids_of
-from park_volumes.run.observe import assemble, observe, observe_instances, start_sweep
+from park_volumes.run.context import Pass, alone
+from park_volumes.run.execute import Ending, Result, execute, ids_of, unforeseen
+from park_volumes.run.observe import assemble, chosen, observe, observe_instances, start_sweep
 
 QUEUE_LASTS = timedelta(seconds=30)
 """How long a function relies on a long queue that it has seen: not every new start asks EC2 about it."""
+
+NOT_REMEMBERED = (
+    "The request could not be written down, so nothing carries it on by itself; ask again if it has to go on."
+)
 
 
 @dataclass(kw_only=True)
@@ -59,24 +64,28 @@ class StartPass:
 
     def sweep(self) -> list[Result]:
         """The same for all instances. Running ones come first: they are settled at once, as the sweep has seen them."""
-        running, others = start_sweep(self.this_pass.ec2.reads, self.this_pass.settings, self.this_pass.began)
+        this_pass = self.this_pass
+        running, others = start_sweep(this_pass.ec2.reads, this_pass.settings, this_pass.clock.now())
         return self._go_on_with_all([*running, *self._longest_waiting_first(others)], Intent.SWEEP)
 
     def request(self, ids: Iterable[str]) -> list[Result]:
         """Start these instances with no caller waiting: at once, or when it is their turn."""
-        instances = self.this_pass.ec2.reads.instances(ids)
+        reads = self.this_pass.ec2.reads
+        instances = reads.instances(ids)
         queued = self.enqueue(instances)
         others = [i for i in instances if i.id not in ids_of(queued)]
-        return self._begin(observe_instances(self.this_pass.ec2.reads, others, locks=False).values()) + queued
+        now = self.this_pass.clock.now()
+        return self._begin(observe_instances(reads, others, now=now, locks=False).values()) + queued
 
     def start_after_failed_call(self, ids: Iterable[str], tried: datetime) -> list[Result]:
         """Start the instances that EC2 refused to start at the time ``tried`` because their volumes are parked."""
-        blocked = [o for o in self._observe(ids) if blocked_by_parking(o, tried)]
+        blocked = chosen(self._observe(ids), lambda o: blocked_by_parking(o, tried), unclear=True)
         queued = self._enqueue(blocked)
         return self._begin(o for o in blocked if o.instance.id not in ids_of(queued)) + queued
 
     def _observe(self, ids: Iterable[str]) -> list[Observation]:
-        return list(observe(self.this_pass.ec2.reads, ids, locks=False).values())
+        this_pass = self.this_pass
+        return list(observe(this_pass.ec2.reads, ids, now=this_pass.clock.now(), locks=False).values())
 
     def _longest_waiting_first(self, ids: Iterable[str]) -> list[Observation]:
         return sorted(self._observe(ids), key=lambda o: last_request(o) or self.this_pass.began)
@@ -95,12 +104,20 @@ class StartPass:
         return [results[o.instance.id] for o in every]
 
     def _go_on(self, observation: Observation, intent: Intent) -> Result:
+        do = partial(self._go_on_until_done, observation, intent)
+        return alone(observation.instance.id, do, partial(unforeseen, observation))
+
+    def _go_on_until_done(self, observation: Observation, intent: Intent) -> Result:
         """Decide and do, again and again while others interfere or EC2 needs seconds, until the time is over.
         If EC2 has no request tokens left, others are using them: a remembered request then waits for its turn."""
-        this_pass = self.this_pass
+        this_pass, not_remembered = self.this_pass, ""
         while True:
             decision = start(observation, this_pass.settings, this_pass.began, intent=intent)
-            result = execute(this_pass, observation, decision)
+            result = execute(this_pass, observation, decision, carried_on=not not_remembered)
+            if result.ending is Ending.NOT_REMEMBERED:
+                intent, not_remembered = Intent.START_NOW, f"{NOT_REMEMBERED} {result.note}"
+                continue
+            result = replace(result, not_remembered=not_remembered)
             again = result.decision.look_again
             later = result.ending in (Ending.THROTTLED, Ending.OUT_OF_TIME)
             if again is None or later or this_pass.clock.now() + again >= this_pass.deadline:
@@ -117,17 +134,18 @@ class StartPass:
         """Remember the requests of the instances that can wait and have others ahead of them, without looking at their
         volumes. The sweep starts them later, in the order of the requests; the caller starts the rest now."""
         snapshots = self.this_pass.ec2.reads.snapshots_of(i.id for i in instances)
-        return self._enqueue(assemble(instances, snapshots, ()).values())
+        return self._enqueue(assemble(instances, snapshots, (), now=self.this_pass.clock.now()).values())
 
     def _enqueue(self, every: Iterable[Observation]) -> list[Result]:
-        candidates = [o for o in every if may_wait(o, self.this_pass.settings)]
+        candidates = chosen(every, lambda o: may_wait(o, self.this_pass.settings), unclear=False)
         before = self.ahead() if candidates else 0
         positions = {o.instance.id: self._position(o, before + n) for n, o in enumerate(candidates)}
-        results = []
-        for o in self._remember_all([o for o in candidates if positions[o.instance.id] >= AT_ONCE]):
-            decision = going_on(queue_message(o.instance.id, positions[o.instance.id]))
-            results.append(Result(observation=o, decision=decision))
-        return results
+        remembered = self._remember_all([o for o in candidates if positions[o.instance.id] >= AT_ONCE])
+        return [
+            Result(observation=o, decision=going_on(queue_message(o.instance.id, positions[o.instance.id])))
+            for o in remembered
+            if start_pending(o, self.this_pass.settings, self.this_pass.began)
+        ]
 
     def _position(self, observation: Observation, new: int) -> int:
         """How many starts are ahead: ``new`` for a new request; for a remembered one those requested before it."""
@@ -147,15 +165,29 @@ class StartPass:
         return ahead(queue.requests, began, began)
 
     def _remember_all(self, every: Sequence[Observation]) -> list[Observation]:
-        """Remember all of these requests with one call. Returns the observations with the requests in them.
-        EC2 tags all snapshots or none: if it refuses, each instance gets its own call."""
-        writes, settings, began = self.this_pass.ec2.writes, self.this_pass.settings, self.this_pass.began
+        """Remember all of these requests with one call. Returns the observations with the remembered requests in
+        them."""
+        settings, began = self.this_pass.settings, self.this_pass.began
         allowed = [o for o in every if opted_in(o.instance.tags, settings) and not settings.observe_only]
         steps = {o.instance.id: step for o in allowed for step in remembering(o, began)}
-        ids = tuple(i for step in steps.values() for i in step.snapshot_ids)
+        written = self._write_down(steps)
+        self.queue.requests = [*self.queue.requests, *([began] * len(written))]
+        return [with_request(o, began) if o.instance.id in written else o for o in every]
+
+    def _write_down(self, requests: Mapping[str, RememberStart]) -> Collection[str]:
+        """Returns the ids of the instances whose requests could be written down.
+        EC2 tags all snapshots or none: if it refuses, each instance gets its own call."""
+        writes, written = self.this_pass.ec2.writes, set[str]()
+        ids = tuple(i for step in requests.values() for i in step.snapshot_ids)
+
+        def one(instance_id: str, step: RememberStart) -> None:
+            with suppress(Ec2Error):
+                writes.do(step)
+                written.add(instance_id)
+
         try:
-            writes.do(RememberStart(snapshot_ids=ids, at=began))
+            writes.do(RememberStart(snapshot_ids=ids, at=self.this_pass.began))
         except Ec2Error:
-            self.this_pass.each([partial(writes.do, step) for step in steps.values()])
-        self.queue.requests = [*self.queue.requests, *([began] * len(steps))]
-        return [with_request(o, began) if o.instance.id in steps else o for o in every]
+            self.this_pass.each([partial(one, i, step) for i, step in requests.items()])
+            return written
+        return requests.keys()
