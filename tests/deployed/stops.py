@@ -22,9 +22,6 @@ STAYING = {"/dev/sdg", "/dev/sdh"}
 BOTH = (Disk(tags={"Name": "root"}), DATA)
 
 
-LICENSE = "arn:aws:license-manager:us-east-1:123456789012:license-configuration:lic-0123456789abcdef0123456789abcdef"
-
-
 @dataclass(frozen=True, kw_only=True)
 class Kind:
     """How an instance is launched, and where it is expected to end when it is stopped."""
@@ -50,7 +47,8 @@ class Stops:
         with ThreadPoolExecutor(4) as pool:
             self.ids = dict(zip(self.kinds, pool.map(self._launch, self.kinds), strict=True))
         self.aws.set_instance(self.ids["spot"], lifecycle="spot")
-        self.aws.set_instance(self.ids["guest"], licenses=[LICENSE])
+        owned = f"arn:aws:license-manager:{aws.region}:123456789012:license-configuration"
+        self.aws.set_instance(self.ids["guest"], licenses=[f"{owned}:lic-0123456789abcdef0123456789abcdef"])
         self.aws.deny(Deny(actions=("DeleteVolume",), when=tagged("DoNotDelete")))
         self.before: dict[str, Picture] = {}
         self.volumes_before: dict[str, list[str]] = {}
