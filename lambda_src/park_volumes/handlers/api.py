@@ -140,7 +140,8 @@ def list_instances() -> Response[Any]:
 @app.get("/savings")
 def show_savings() -> Response[Any]:
     this_pass, asked = _this_pass(), app.current_event
-    left = observe_orphans(this_pass.ec2.reads, this_pass.clock.now()) if _caller().may_see("") else []
+    reads, now = this_pass.ec2.reads, this_pass.clock.now()
+    left = observe_orphans(reads, reads.every_snapshot(), now) if _caller().may_see("") else []
     report = savings.report(_every(locks=False), left, this_pass.settings)
     usual = "csv" if asked.headers.get("accept", "").startswith("text/csv") else "json"
     kind = asked.get_query_string_value("format", usual)

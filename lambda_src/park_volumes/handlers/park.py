@@ -3,7 +3,7 @@
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -17,7 +17,6 @@ from botocore.config import Config
 
 from park_volumes.aws import Ec2
 from park_volumes.core import environment
-from park_volumes.core.facts import Observation
 from park_volumes.core.reading import flag, instance_id, read_from, snapshot_id, whole
 from park_volumes.handlers import runtime
 from park_volumes.handlers.notices import FunctionLocation, Notices
@@ -34,7 +33,7 @@ from park_volumes.report import (
 )
 from park_volumes.run.context import Pass, alone
 from park_volumes.run.execute import Ending, Result
-from park_volumes.run.observe import misspelt_opt_ins, observe_fleet, park_sweep
+from park_volumes.run.observe import Fleet, observe_fleet, park_sweep
 from park_volumes.run.park_pass import ParkPass
 
 if TYPE_CHECKING:
@@ -142,22 +141,23 @@ def _sweep(batch: _Batch, this_pass: Pass, location: FunctionLocation) -> bool:
         return True
     began = this_pass.began
     fleet = observe_fleet(ec2.reads, SETTINGS, this_pass.clock.now())
-    notices.measure(gauges(fleet, SETTINGS, began))
-    misspelt = misspelt_opt_ins(ec2.reads, SETTINGS) if batch.reminder else []
-    _send(park_sweep(fleet, SETTINGS, began) + misspelt, delay=0, looks=0, reminder=batch.reminder)
+    every = fleet.observations
+    notices.measure(gauges(every, SETTINGS, began))
+    misspelt = fleet.misspelt if batch.reminder else []
+    _send(park_sweep(every, SETTINGS, began) + misspelt, delay=0, looks=0, reminder=batch.reminder)
     if batch.reminder and began.day == 1:
-        notices.send_words(MONTHLY, of_the_month(fleet, SETTINGS), location)
+        notices.send_words(MONTHLY, of_the_month(every, SETTINGS), location)
     if batch.reminder:
         _tell_damage(fleet, location)
     return True
 
 
-def _tell_damage(fleet: Sequence[Observation], location: FunctionLocation) -> None:
+def _tell_damage(fleet: Fleet, location: FunctionLocation) -> None:
     """Tell once a day which tags are damaged: those of instances, and those of snapshots of which nobody can say whose
     they are, or whose instances are not opted in."""
-    notices.send([alone(o.instance.id, partial(of_damage, o), lambda _: None) for o in fleet], location)
-    known = {o.instance.id for o in fleet}
-    if words := of_stray_damage(ec2.reads.every_snapshot().damaged, known):
+    notices.send([alone(o.instance.id, partial(of_damage, o), lambda _: None) for o in fleet.observations], location)
+    known = {o.instance.id for o in fleet.observations}
+    if words := of_stray_damage(fleet.damaged, known):
         logger.warning(words)
         notices.send_words(STRAYS, words, location)
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
@@ -66,9 +66,8 @@ def _locked(ec2: Ec2Reads, snapshots: Snapshots) -> frozenset[str]:
     return ec2.locked(r.snapshot_id for r in snapshots.records if r.state == "completed")
 
 
-def observe_orphans(ec2: Ec2Reads, now: datetime) -> list[Observation]:
-    """The instances that are terminated or not shown, with the snapshots that they left."""
-    snapshots = ec2.every_snapshot()
+def observe_orphans(ec2: Ec2Reads, snapshots: Snapshots, now: datetime) -> list[Observation]:
+    """The instances that are terminated or not shown, with those of these snapshots that they left."""
     return list(assemble(_ended(ec2, snapshots, known=set()), snapshots, (), now=now).values())
 
 
@@ -159,19 +158,31 @@ def opted_in_instances(ec2: Ec2Reads, settings: Settings, *, name: str | None = 
     return [i for i in ec2.instances_tagged(settings.opt_in_tag_key, name=name) if opted_in(i.tags, settings)]
 
 
-def misspelt_opt_ins(ec2: Ec2Reads, settings: Settings) -> list[str]:
-    """The ids of the existing instances whose opt-in tag says neither yes nor no."""
+@dataclass(frozen=True, kw_only=True)
+class Fleet:
+    """What one look at the whole account shows.
+
+    - ``observations``: every opted-in instance, and every one that no longer exists but left snapshots. Only marked
+      volumes are seen, and no locks.
+    - ``misspelt``: the ids of the existing instances whose opt-in tag says neither yes nor no.
+    - ``damaged``: the damaged snapshots, as in ``Snapshots``."""
+
+    observations: list[Observation]
+    misspelt: list[str]
+    damaged: Mapping[str, Sequence[str]]
+
+
+def observe_fleet(ec2: Ec2Reads, settings: Settings, now: datetime) -> Fleet:
+    """Look at the whole account, in three or four calls."""
     tagged = ec2.instances_tagged(settings.opt_in_tag_key)
-    return [i.id for i in tagged if i.state != TERMINATED and misspelt_opt_in(i, settings)]
-
-
-def observe_fleet(ec2: Ec2Reads, settings: Settings, now: datetime) -> list[Observation]:
-    """Every opted-in instance, and every one that no longer exists but left snapshots, in three or four calls.
-    Only marked volumes are seen, and no locks."""
-    instances = opted_in_instances(ec2, settings)
+    instances = [i for i in tagged if opted_in(i.tags, settings)]
     snapshots = ec2.every_snapshot()
     instances += _ended(ec2, snapshots, known={i.id for i in instances})
-    return list(assemble(instances, snapshots, ec2.every_marked_volume(), now=now).values())
+    return Fleet(
+        observations=list(assemble(instances, snapshots, ec2.every_marked_volume(), now=now).values()),
+        misspelt=[i.id for i in tagged if i.state != TERMINATED and misspelt_opt_in(i, settings)],
+        damaged=snapshots.damaged,
+    )
 
 
 def park_sweep(fleet: Sequence[Observation], settings: Settings, now: datetime) -> list[str]:
