@@ -249,6 +249,10 @@ class Observation:
     damaged: tuple[str, ...] = ()
 
     @property
+    def instance_id(self) -> str:
+        return self.instance.id
+
+    @property
     def damage(self) -> str:
         """What is damaged, for people: not all of it, since an answer, an event and a message have their limits."""
         more = len(self.damaged) - MOST_DAMAGE

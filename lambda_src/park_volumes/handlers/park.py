@@ -31,7 +31,7 @@ from park_volumes.report import (
     of_stray_damage,
     of_the_month,
 )
-from park_volumes.run.context import Pass, alone
+from park_volumes.run.context import Pass, alone, each_alone
 from park_volumes.run.execute import Ending, Result
 from park_volumes.run.observe import Fleet, observe_fleet, park_sweep
 from park_volumes.run.park_pass import ParkPass
@@ -126,7 +126,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     def told(result: Result) -> Report | None:
         return of_parking(result, SETTINGS, this_pass.began, include_ongoing=result.instance_id in ongoing)
 
-    notices.send([alone(r.instance_id, partial(told, r), lambda _: None) for r in results], location)
+    notices.send(each_alone(results, told), location)
     unfinished = {r.instance_id for r in results if r.ending in (Ending.FAILED, Ending.OUT_OF_TIME)}
     unfinished |= {SWEEP} if failed_sweep else set()
     come_back = {message for message, ids in batch.ids_of.items() if ids & unfinished}
@@ -155,7 +155,7 @@ def _sweep(batch: _Batch, this_pass: Pass, location: FunctionLocation) -> bool:
 def _tell_damage(fleet: Fleet, location: FunctionLocation) -> None:
     """Tell once a day which tags are damaged: those of instances, and those of snapshots of which nobody can say whose
     they are, or whose instances are not opted in."""
-    notices.send([alone(o.instance.id, partial(of_damage, o), lambda _: None) for o in fleet.observations], location)
+    notices.send(each_alone(fleet.observations, of_damage), location)
     known = {o.instance.id for o in fleet.observations}
     if words := of_stray_damage(fleet.damaged, known):
         logger.warning(words)
