@@ -19,7 +19,7 @@ from park_volumes.core.prices import Savings, savings, total
 from park_volumes.core.refusals import misspelt_opt_in
 from park_volumes.core.settings import Settings
 from park_volumes.core.steps import DeleteVolume, Outcome, RememberTermination, UnmarkVolumes
-from park_volumes.run.context import alone
+from park_volumes.run.context import each_alone
 from park_volumes.run.execute import Result
 
 AGAIN = "Nothing is lost; ParkVolumes tries again by itself. The log of the function has every step."
@@ -67,6 +67,10 @@ class Report:
     gib: int | None = None
     seconds: float | None = None
     saves: float | None = None
+
+    @property
+    def instance_id(self) -> str:
+        return self.observation.instance.id
 
 
 def of_parking(result: Result, settings: Settings, now: datetime, *, include_ongoing: bool) -> Report | None:
@@ -240,8 +244,7 @@ def _figures_of(observation: Observation, settings: Settings) -> _Figures | None
 
 def _figures(fleet: Iterable[Observation], settings: Settings) -> list[_Figures]:
     """Those of a fleet, without any instance that cannot be counted."""
-    found = (alone(o.instance.id, partial(_figures_of, o, settings), lambda _: None) for o in fleet)
-    return [f for f in found if f]
+    return each_alone(fleet, partial(_figures_of, settings=settings))
 
 
 def of_the_month(fleet: Iterable[Observation], settings: Settings) -> str:

@@ -59,7 +59,7 @@ Kind = Literal["park", "sweep of park", "start", "settle", "sweep of start"]
 KINDS: Mapping[Kind, Callable[[Pass, Sequence[str]], Sequence[Result | None]]] = {
     "park": lambda p, ids: ParkPass(this_pass=p).park(ids),
     "sweep of park": lambda p, _: ParkPass(this_pass=p).park(
-        park_sweep(observe_fleet(p.ec2.reads, p.settings, p.began), p.settings, p.began)
+        park_sweep(observe_fleet(p.ec2.reads, p.settings, p.began).observations, p.settings, p.began)
     ),
     "start": lambda p, ids: [StartPass(this_pass=p).start(ids[0])],
     "settle": lambda p, ids: StartPass(this_pass=p).settle(ids),

@@ -7,10 +7,12 @@ from threading import RLock
 from typing import Any
 
 from park_volumes.aws import Ec2
+from park_volumes.core.facts import Observation
 from park_volumes.core.settings import Settings
 from park_volumes.core.steps import MarkVolume
 from park_volumes.run.context import Each, Pass, one_by_one
 from park_volumes.run.execute import Result
+from park_volumes.run.observe import observe_fleet, park_sweep
 from park_volumes.run.park_pass import ParkPass
 from park_volumes.run.start_pass import Queue, StartPass
 from tests.model.answers import Answer
@@ -90,6 +92,13 @@ class Stand:
 
     def start_pass(self, *, queue: Queue | None = None, **options: Any) -> StartPass:
         return StartPass(this_pass=self.this_pass(**options), queue=queue or Queue())
+
+    def fleet(self) -> list[Observation]:
+        return observe_fleet(self.ec2().reads, self.settings, self.clock.now()).observations
+
+    def swept(self) -> list[str]:
+        """The ids that a sweep of the park side finds."""
+        return park_sweep(self.fleet(), self.settings, self.clock.now())
 
     def after(self, seconds: float) -> None:
         self.world.clock.advance(seconds)

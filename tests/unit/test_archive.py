@@ -207,7 +207,9 @@ class Years:
         parking = self.stand.park_pass(faults=faults)
         this_pass = parking.this_pass
         return parking.park(
-            park_sweep(observe_fleet(this_pass.ec2.reads, PATIENT, this_pass.began), PATIENT, this_pass.began)
+            park_sweep(
+                observe_fleet(this_pass.ec2.reads, PATIENT, this_pass.began).observations, PATIENT, this_pass.began
+            )
         )
 
     def start_sweep(self) -> list[Result]:

@@ -28,7 +28,7 @@ from park_volumes.core.phase import (
 )
 from park_volumes.core.status import status
 from park_volumes.report import MOST_STRAYS, STRAYS, TO_CORRECT, gauges, of_damage, of_stray_damage
-from park_volumes.run.observe import assemble, observe, observe_fleet, start_sweep
+from park_volumes.run.observe import assemble, observe, start_sweep
 from tests.model import judge
 from tests.unit import facts
 from tests.unit.facts import ID, NOW, OTHER, SETTINGS
@@ -235,7 +235,7 @@ class TestWhoIsTold:
     def test_an_instance_that_is_gone_and_has_left_nothing_else(self, stand: Stand) -> None:
         gone = "i-0123456789abcdef0"
         stand.world.add_snapshot(tags={tags.DEPLOYMENT: SETTINGS.deployment, tags.INSTANCE: gone})
-        (o,) = observe_fleet(stand.ec2().reads, SETTINGS, stand.clock.now())
+        (o,) = stand.fleet()
 
         assert (o.instance.id, phase_of(o), len(o.damaged)) == (gone, Phase.ENDED, 1)
 
@@ -283,6 +283,14 @@ class TestOnceADay:
         stand.after(24 * 3600)
         monkeypatch.setenv("NOTIFICATION_TOPIC_ARN", TOPIC)
         return functions
+
+    def test_it_is_found_without_a_further_look_at_the_account(self, stand: Stand, topic: Functions) -> None:
+        stand.launch(opt_in="ture")
+        looks: list[str] = []
+        stand.world.on_call = lambda name, _: looks.append(name) if name.startswith("Describe") else None
+        topic.park(REMINDER)
+
+        assert looks == ["DescribeInstances", "DescribeSnapshots", "DescribeVolumes"]
 
     def test_it_is_reported_of_its_instance(self, stand: Stand, topic: Functions, two: tuple[str, str]) -> None:
         bad, _ = two

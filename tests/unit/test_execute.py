@@ -14,7 +14,7 @@ from park_volumes.core import tags
 from park_volumes.core.steps import CreateVolume, Outcome
 from park_volumes.run.context import in_parallel, one_by_one
 from park_volumes.run.execute import Ending
-from park_volumes.run.observe import observe, observe_fleet, park_sweep
+from park_volumes.run.observe import observe
 from tests.model import judge
 from tests.model.faults import Call, Fault, ProcessDied, at_operation
 from tests.model.records import Durations, Rules
@@ -220,9 +220,7 @@ class TestAttempts:
         assert [v.state for v in stand.world.volumes.current()] == ["error"]
         stand.start_pass().start(instance_id)
         assert Counter(v.state for v in stand.world.volumes.current()) == {"error": 1, "in-use": 1}
-        stand.step(
-            *park_sweep(observe_fleet(stand.ec2().reads, SETTINGS, stand.clock.now()), SETTINGS, stand.clock.now())
-        )
+        stand.step(*stand.swept())
         stand.after(10)
 
         assert [v.state for v in stand.world.volumes.current()] == ["in-use"]

@@ -19,7 +19,7 @@ from park_volumes.handlers import savings
 from park_volumes.report import gauges, of_the_month
 from park_volumes.run.context import OutOfTime, alone
 from park_volumes.run.execute import Ending, Unforeseen
-from park_volumes.run.observe import observe_fleet, park_sweep, start_sweep
+from park_volumes.run.observe import park_sweep, start_sweep
 from tests.model.faults import Fault, ProcessDied, at_operation
 from tests.unit import facts
 from tests.unit.facts import ID, NOW, OTHER, SETTINGS
@@ -221,7 +221,7 @@ def fails_for(instance_id: str, really: Any, seen: Observation, *others: Any) ->
 class TestTheSweepOfParking:
     def test_hands_on_what_it_can_tell_nothing_of(self, stand: Stand, parked: Pair) -> None:
         """The pass that looks closer then fails, and says so."""
-        fleet = observe_fleet(stand.ec2().reads, SETTINGS, stand.clock.now())
+        fleet = stand.fleet()
 
         assert park_sweep(fleet, SETTINGS, stand.clock.now()) == [parked.bad]
 
@@ -234,7 +234,7 @@ class TestTheSweepOfParking:
 
     @pytest.mark.usefixtures("parked")
     def test_counts_the_others(self, stand: Stand) -> None:
-        fleet = observe_fleet(stand.ec2().reads, SETTINGS, stand.clock.now())
+        fleet = stand.fleet()
 
         assert gauges(fleet, SETTINGS, stand.clock.now())["ParkedGiB"] == 132
         assert of_the_month(fleet, SETTINGS).startswith("1 of 1 opted-in instances are parked, with 132 GiB")

@@ -10,12 +10,10 @@ import pytest
 from park_volumes.core import tags
 from park_volumes.core.steps import Outcome
 from park_volumes.run.execute import Result
-from park_volumes.run.observe import observe_fleet, park_sweep
 from tests.model import judge
 from tests.model.faults import Fault, at_operation
 from tests.model.records import Disk, Rules, Snapshot, Volume
 from tests.model.world import World
-from tests.unit.facts import SETTINGS
 from tests.unit.passes import DATA, ROOT, Stand
 
 DAY = 24 * 3600
@@ -25,8 +23,7 @@ def sweeps(stand: Stand, rounds: int) -> None:
     """Both sides look at everything, again and again."""
     for _ in range(rounds):
         stand.after(300)
-        now = stand.clock.now()
-        stand.park_pass().park(park_sweep(observe_fleet(stand.ec2().reads, SETTINGS, now), SETTINGS, now))
+        stand.park_pass().park(stand.swept())
         stand.start_pass().sweep()
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from park_volumes.core import tags
 from park_volumes.core.steps import CreateVolume
-from park_volumes.run.observe import assemble, observe, observe_fleet, park_sweep, start_sweep
+from park_volumes.run.observe import assemble, observe, park_sweep, start_sweep
 from tests.model import judge
 from tests.model.faults import Fault, at_operation
 from tests.unit.facts import SETTINGS
@@ -106,29 +106,23 @@ class TestParkSweep:
     def test_finds_what_was_stopped(self, stand: Stand) -> None:
         stopped, _ = stand.stopped(), stand.launch(name="running")
 
-        assert park_sweep(
-            observe_fleet(stand.ec2().reads, SETTINGS, stand.clock.now()), SETTINGS, stand.clock.now()
-        ) == [stopped]
+        assert stand.swept() == [stopped]
 
     def test_leaves_out_what_is_parked(self, stand: Stand) -> None:
         stand.parked()
 
-        assert (
-            park_sweep(observe_fleet(stand.ec2().reads, SETTINGS, stand.clock.now()), SETTINGS, stand.clock.now()) == []
-        )
+        assert stand.swept() == []
 
     def test_leaves_out_what_is_not_opted_in(self, stand: Stand) -> None:
         stand.stopped(opt_in="false")
 
-        assert (
-            park_sweep(observe_fleet(stand.ec2().reads, SETTINGS, stand.clock.now()), SETTINGS, stand.clock.now()) == []
-        )
+        assert stand.swept() == []
 
     def test_takes_three_calls_however_many_instances_there_are(self, stand: Stand) -> None:
         for n in range(20):
             stand.launch(name=f"n{n}")
         before = stand.world.calls
-        park_sweep(observe_fleet(stand.ec2().reads, SETTINGS, stand.clock.now()), SETTINGS, stand.clock.now())
+        stand.swept()
 
         assert stand.world.calls - before == 3
 
@@ -199,7 +193,7 @@ def test_both_sweeps_alone_lead_from_a_stop_to_a_parked_instance(stand: Stand) -
     instance_id = stand.stopped()
     for _ in range(8):
         stand.after(300)
-        fleet = observe_fleet(stand.ec2().reads, SETTINGS, stand.clock.now())
+        fleet = stand.fleet()
         stand.park_pass().park(park_sweep(fleet, SETTINGS, stand.clock.now()))
         stand.start_pass().sweep()
 

@@ -20,7 +20,7 @@ from park_volumes.handlers import notices
 from park_volumes.handlers.notices import FunctionLocation, Notices
 from park_volumes.report import Kind, Report, gauges, of_parking, of_start
 from park_volumes.run.execute import Ending, Result
-from park_volumes.run.observe import observe, observe_fleet
+from park_volumes.run.observe import observe
 from tests.model.faults import Call, Fault, at_operation
 from tests.unit import facts
 from tests.unit.facts import SETTINGS
@@ -353,12 +353,7 @@ class TestTermination:
         stand.owner.terminate_instances(InstanceIds=[instance_id])
         stand.after(4000)
 
-        assert (
-            gauges(observe_fleet(stand.ec2().reads, SETTINGS, stand.clock.now()), SETTINGS, stand.clock.now())[
-                "TransitAge"
-            ]
-            == 0
-        )
+        assert gauges(stand.fleet(), SETTINGS, stand.clock.now())["TransitAge"] == 0
 
 
 class TestMessages:
@@ -514,16 +509,14 @@ class TestNumbers:
         stand.start_pass(faults=at_operation("CreateVolume", Fault.DENIED, 99)).start(instance_id)
         stand.after(1200)
 
-        assert gauges(observe_fleet(stand.ec2().reads, SETTINGS, stand.clock.now()), SETTINGS, stand.clock.now())[
-            "StartAge"
-        ] == pytest.approx(1200, 1)
+        assert gauges(stand.fleet(), SETTINGS, stand.clock.now())["StartAge"] == pytest.approx(1200, 1)
 
     def test_of_a_restored_volume_count_from_the_request_and_not_from_the_parking(self, stand: Stand) -> None:
         instance_id = stand.parked()
         stand.after(90 * 24 * 3600)
         stand.start_pass(faults=at_operation("AttachVolume", Fault.DENIED, 99)).start(instance_id)
         stand.after(600)
-        found = gauges(observe_fleet(stand.ec2().reads, SETTINGS, stand.clock.now()), SETTINGS, stand.clock.now())
+        found = gauges(stand.fleet(), SETTINGS, stand.clock.now())
 
         assert found["TransitAge"] == pytest.approx(600, 1)
         assert found["ParkedGiB"] == 132

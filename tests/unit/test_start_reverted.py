@@ -16,7 +16,6 @@ from park_volumes.core.status import status
 from park_volumes.core.steps import Decision, Outcome, StartInstance
 from park_volumes.report import Kind, Report, of_parking
 from park_volumes.run.execute import Result
-from park_volumes.run.observe import observe_fleet, park_sweep
 from tests.model import judge
 from tests.model.faults import Call, Fault, at_operation
 from tests.unit.facts import (
@@ -180,16 +179,12 @@ class TestAStartThatEc2RefusesForWantOfCapacity:
         for minutes in range(0, 60, 5):
             assert len(stand.instance(instance_id).devices) == 2, minutes
             stand.after(299)
-            stand.step(
-                *park_sweep(observe_fleet(stand.ec2().reads, SETTINGS, stand.clock.now()), SETTINGS, stand.clock.now())
-            )
+            stand.step(*stand.swept())
         functions.faults = None
         for _ in range(12):
             stand.after(60)
             functions.start(SWEEP)
-            stand.step(
-                *park_sweep(observe_fleet(stand.ec2().reads, SETTINGS, stand.clock.now()), SETTINGS, stand.clock.now())
-            )
+            stand.step(*stand.swept())
 
         assert stand.instance(instance_id).devices == ()
         assert stand.instance(instance_id).state == "stopped"

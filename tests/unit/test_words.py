@@ -20,7 +20,6 @@ from park_volumes.core.status import status
 from park_volumes.core.steps import CreateSnapshot, Decision, Outcome
 from park_volumes.core.tags import opted_in
 from park_volumes.report import Kind
-from park_volumes.run.observe import observe_fleet
 from tests.iam.evaluate import Request, deciding, statements
 from tests.support.hcl import blocks, load, plain
 from tests.support.terraform import ROOT as REPOSITORY
@@ -209,7 +208,7 @@ class TestOnAnInstance:
     def test_every_spelling_is_found_among_the_fleet(self, stand: Stand, value: str, yes: bool) -> None:
         instance_id = stand.launch(opt_in=value)
 
-        found = observe_fleet(stand.ec2().reads, SETTINGS, stand.clock.now())
+        found = stand.fleet()
         assert [o.instance.id for o in found] == ([instance_id] if yes else [])
 
     @pytest.mark.parametrize("value", ["True", "  root"])

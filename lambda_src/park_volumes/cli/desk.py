@@ -117,7 +117,7 @@ class Desk:
         opted = {i.id for i in opted_in_instances(self.ec2.reads, self.settings)}
         snapshots = self.ec2.reads.every_snapshot()
         ids = opted | {r.instance_id for r in snapshots.records} | {i for i in snapshots.damaged if i}
-        orphans = observe_orphans(self.ec2.reads, self.clock.now())
+        orphans = observe_orphans(self.ec2.reads, snapshots, self.clock.now())
         found = {o.instance.id: o for o in (*orphans, *self.observe(ids))}
         return sorted(found.values(), key=lambda o: (o.instance.name, o.instance.id))
 
@@ -163,7 +163,7 @@ class Desk:
 
     def _is_parked(self, r: Result) -> bool:
         """Whether it is parked; that some tag is damaged does not change that."""
-        return bool(self._shown(replace(r.observation, damaged=()))["state"] == PARKED)
+        return bool(self._shown(r.observation.undamaged)["state"] == PARKED)
 
     def _park(self, this_pass: Pass, instance_id: str) -> Result | None:
         """An instance that is neither parked nor being parked is refused, for the reason in the decision."""

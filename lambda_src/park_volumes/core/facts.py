@@ -3,7 +3,7 @@
 Times are timezone-aware UTC datetimes, sizes are GiB unless their name says otherwise, states are EC2's own words."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 
@@ -298,6 +298,15 @@ class Observation:
     being_copied: frozenset[str] = frozenset()
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     damaged: tuple[str, ...] = ()
+
+    @property
+    def instance_id(self) -> str:
+        return self.instance.id
+
+    @property
+    def undamaged(self) -> "Observation":
+        """The same without its damage."""
+        return replace(self, damaged=()) if self.damaged else self
 
     @property
     def damage(self) -> str:

@@ -1,6 +1,5 @@
 """What people see of an instance: its state in a word, the reason in a sentence, and each of its devices."""
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, assert_never
 
@@ -18,7 +17,7 @@ STARTING, PARKING, PARKED = "starting", "parking", "parked"
 
 def status(seen: Observation, settings: Settings, now: datetime) -> dict[str, Any]:
     """An instance as the API shows it. ``state`` is one of EC2's, or parking, parked, starting, needs attention."""
-    state, detail = _state(replace(seen, damaged=()), settings, now)
+    state, detail = _state(seen.undamaged, settings, now)
     if seen.damaged:
         state = NEEDS_ATTENTION if phase_of(seen) in WITHOUT_ROOT else state
         detail = f"{detail} {seen.damage}"

@@ -230,11 +230,11 @@ def _or_nobody(text: object) -> str:
 
 
 def _part(text: str) -> tuple[int, int]:
-    part, slash, parts = text.partition("/")
-    number = whole(1, MOST_PARTS)
-    if not slash or number(part) > number(parts):
-        raise ValueError("it is not a part of its parts, like 1/3")
-    return number(part), number(parts)
+    numbers = [whole(1, MOST_PARTS)(number) for number in text.split("/")]
+    match numbers:
+        case [part, parts] if part <= parts:
+            return part, parts
+    raise ValueError("it is not a part of its parts, like 1/3")
 
 
 def _words(text: str) -> dict[str, str]:

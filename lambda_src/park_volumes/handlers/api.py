@@ -141,7 +141,8 @@ def list_instances() -> Response[Any]:
 @app.get("/savings")
 def show_savings() -> Response[Any]:
     this_pass, asked = _this_pass(), app.current_event
-    left = observe_orphans(this_pass.ec2.reads, this_pass.clock.now()) if _caller().may_see("") else []
+    reads, now = this_pass.ec2.reads, this_pass.clock.now()
+    left = observe_orphans(reads, reads.every_snapshot(), now) if _caller().may_see("") else []
     report = savings.report(_every(locks=False), left, this_pass.settings)
     usual = "csv" if asked.headers.get("accept", "").startswith("text/csv") else "json"
     kind = asked.get_query_string_value("format", usual)
@@ -307,7 +308,8 @@ def _observe(instance: Instance, ref: str, *, locks: bool) -> Observation:
 
 def _visible(instances: Iterable[Instance]) -> list[Instance]:
     """The instances that the caller may see. For a caller with a pattern the others do not exist."""
-    return [i for i in instances if _caller().may_see(i.name)]
+    caller = _caller()
+    return [i for i in instances if caller.may_see(i.name)]
 
 
 def _unknown(ref: str) -> Problem:

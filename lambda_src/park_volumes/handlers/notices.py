@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics
@@ -15,14 +15,13 @@ from aws_lambda_powertools.metrics import MetricUnit
 from botocore.exceptions import BotoCoreError, ClientError
 
 from park_volumes.report import Kind, Report
-from park_volumes.run.context import alone
+from park_volumes.run.context import alone, each_alone
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
     from mypy_boto3_sns import SNSClient
 
-T = TypeVar("T")
 SOURCE = "park-volumes"
 VERSION = "1"
 VALUES_PER_METRIC = 99
@@ -102,15 +101,15 @@ class Notices:
         """SNS in the topic's region, which may differ from this one."""
         return cast("SNSClient", self._client("sns", region_name=self._topic_arn.split(":")[3]))
 
-    def send(self, reports: Iterable[Report | None], location: FunctionLocation) -> None:
+    def send(self, reports: Sequence[Report], location: FunctionLocation) -> None:
         """One message for all reports: a thousand instances that stop together must not send a thousand emails."""
-        if told := [r for r in reports if r]:
-            self._count(told)
-            entries = each_alone(told, lambda r: entry(r, self._deployment, location))
+        if reports:
+            self._count(reports)
+            entries = each_alone(reports, lambda r: entry(r, self._deployment, location))
             for some in calls(entries):
                 self._attempt("PutEvents", partial(self._put_events, some))
-            paragraphs = each_alone(told, lambda r: paragraph(r, location))
-            self.send_words(subject(told), "\n\n".join(paragraphs), location)
+            paragraphs = each_alone(reports, lambda r: paragraph(r, location))
+            self.send_words(subject(reports), "\n\n".join(paragraphs), location)
 
     def send_words(self, subject: str, words: str, location: FunctionLocation) -> None:
         """Send a message for people only, or several if it is too long for one."""
@@ -161,12 +160,6 @@ class Notices:
             self._metrics.flush_metrics()
 
 
-def each_alone(reports: Iterable[Report], made: Callable[[Report], T]) -> list[T]:
-    """What is made of each of these, but for those of which nothing can be made."""
-    found = (alone(r.observation.instance.id, partial(made, r), lambda _: None) for r in reports)
-    return [one for one in found if one is not None]
-
-
 def parts(words: str, room: int) -> Iterator[str]:
     """The paragraphs, in as few messages as have room for their bytes. Only a paragraph that is itself too long for one
     is cut."""
@@ -212,7 +205,7 @@ def entry(report: Report, deployment: str, location: FunctionLocation) -> "PutEv
     made: PutEventsRequestEntryTypeDef = {
         "Source": SOURCE,
         "DetailType": report.kind.value,
-        "Resources": [location.arn(report.observation.instance.id)],
+        "Resources": [location.arn(report.instance_id)],
         "Detail": json.dumps(told),
     }
     if _size(made) > BYTES_PER_CALL:

@@ -3,7 +3,7 @@
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -17,7 +17,7 @@ from botocore.config import Config
 
 from park_volumes.aws import Ec2
 from park_volumes.core import environment
-from park_volumes.core.facts import Observation, Verdict
+from park_volumes.core.facts import Verdict
 from park_volumes.core.reading import flag, instance_id, read_from, snapshot_id, whole
 from park_volumes.handlers import runtime
 from park_volumes.handlers.notices import FunctionLocation, Notices
@@ -32,9 +32,9 @@ from park_volumes.report import (
     of_stray_damage,
     of_the_month,
 )
-from park_volumes.run.context import Pass, alone
+from park_volumes.run.context import Pass, alone, each_alone
 from park_volumes.run.execute import Ending, Result
-from park_volumes.run.observe import misspelt_opt_ins, observe_fleet, park_sweep
+from park_volumes.run.observe import Fleet, observe_fleet, park_sweep
 from park_volumes.run.park_pass import ParkPass
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     def told(result: Result) -> Report | None:
         return of_parking(result, SETTINGS, this_pass.began, include_ongoing=result.instance_id in ongoing)
 
-    notices.send([alone(r.instance_id, partial(told, r), lambda _: None) for r in results], location)
+    notices.send(each_alone(results, told), location)
     unfinished = {r.instance_id for r in results if r.ending in (Ending.FAILED, Ending.OUT_OF_TIME)}
     unfinished |= {SWEEP} if failed_sweep else set()
     come_back = {message for message, ids in batch.ids_of.items() if ids & unfinished}
@@ -145,22 +145,23 @@ def _sweep(batch: _Batch, this_pass: Pass, location: FunctionLocation) -> bool:
         return True
     began = this_pass.began
     fleet = observe_fleet(ec2.reads, SETTINGS, this_pass.clock.now())
-    notices.measure(gauges(fleet, SETTINGS, began))
-    misspelt = misspelt_opt_ins(ec2.reads, SETTINGS) if batch.reminder else []
-    _send(park_sweep(fleet, SETTINGS, began) + misspelt, delay=0, looks=0, reminder=batch.reminder)
+    every = fleet.observations
+    notices.measure(gauges(every, SETTINGS, began))
+    misspelt = fleet.misspelt if batch.reminder else []
+    _send(park_sweep(every, SETTINGS, began) + misspelt, delay=0, looks=0, reminder=batch.reminder)
     if batch.reminder and began.day == 1:
-        notices.send_words(MONTHLY, of_the_month(fleet, SETTINGS), location)
+        notices.send_words(MONTHLY, of_the_month(every, SETTINGS), location)
     if batch.reminder:
         _tell_damage(fleet, location)
     return True
 
 
-def _tell_damage(fleet: Sequence[Observation], location: FunctionLocation) -> None:
+def _tell_damage(fleet: Fleet, location: FunctionLocation) -> None:
     """Tell once a day which tags are damaged: those of instances, and those of snapshots of which nobody can say whose
     they are, or whose instances are not opted in."""
-    notices.send([alone(o.instance.id, partial(of_damage, o), lambda _: None) for o in fleet], location)
-    known = {o.instance.id for o in fleet}
-    if words := of_stray_damage(ec2.reads.every_snapshot().damaged, known):
+    notices.send(each_alone(fleet.observations, of_damage), location)
+    known = {o.instance.id for o in fleet.observations}
+    if words := of_stray_damage(fleet.damaged, known):
         logger.warning(words)
         notices.send_words(STRAYS, words, location)
 

@@ -10,7 +10,7 @@ from park_volumes.core import prices
 from park_volumes.core.facts import Observation, SnapshotRecord
 from park_volumes.core.retention import kept_until
 from park_volumes.core.settings import Settings
-from park_volumes.run.context import alone
+from park_volumes.run.context import each_alone
 from park_volumes.run.show import savings_of
 
 COLUMNS = ("id", "name", "as_volumes", "now", "saved", "as_snapshots", "at_most")
@@ -24,12 +24,13 @@ def report(every: Iterable[Observation], left: Iterable[Observation], settings: 
     ``left``: the instances that no longer exist but left snapshots. They are not part of the total."""
     by_name = sorted(every, key=lambda o: (o.instance.name, o.instance.id))
     found = [(o, savings_of(o, settings)) for o in by_name]
+    orphans = each_alone(left, partial(_orphans, settings=settings))
     return {
         "currency": "USD",
         "per": "month",
         "instances": [{"id": o.instance.id, "name": o.instance.name} | figures(costs) for o, costs in found],
         "total": figures(prices.total(costs for _, costs in found)),
-        "orphans": [one for o in left for one in alone(o.instance.id, partial(_orphans, o, settings), lambda _: [])],
+        "orphans": [one for some in orphans for one in some],
         "prices": {"source": prices.SOURCE, "read_in": prices.READ_IN, "of": dict(settings.prices)},
     }
 

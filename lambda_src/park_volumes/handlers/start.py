@@ -19,7 +19,7 @@ from park_volumes.handlers import api, failed_start, runtime, sign_in, trail
 from park_volumes.handlers.notices import FunctionLocation, Notices
 from park_volumes.handlers.pace import Pace
 from park_volumes.report import of_start
-from park_volumes.run.context import alone
+from park_volumes.run.context import each_alone
 from park_volumes.run.execute import Result, ids_of
 from park_volumes.run.start_pass import Queue, StartPass
 
@@ -73,7 +73,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
     def report(results: Iterable[Result], *, asked: bool, include_ongoing: bool) -> None:
         told = partial(of_start, settings=SETTINGS, now=this_pass.began, asked=asked, include_ongoing=include_ongoing)
-        notices.send([alone(r.instance_id, partial(told, r), lambda _: None) for r in results], location)
+        notices.send(each_alone(results, told), location)
 
     if "requestContext" in event:
         report_one = partial(report, asked=True, include_ongoing=True)

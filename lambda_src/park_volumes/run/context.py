@@ -2,10 +2,11 @@
 
 import logging
 import time
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Protocol, TypeVar
 
 from park_volumes.aws import Ec2
@@ -16,6 +17,7 @@ THREADS = 24
 and no more than the SDK has connections for."""
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+Item = TypeVar("Item", bound="OfOneInstance")
 
 
 class Clock(Protocol):
@@ -68,6 +70,17 @@ def alone(what: str, do: Callable[[], T], failed: Callable[[Exception], T]) -> T
     except Exception as error:
         log.exception("%s could not be handled.", what)
         return failed(error)
+
+
+class OfOneInstance(Protocol):
+    @property
+    def instance_id(self) -> str: ...
+
+
+def each_alone(items: Iterable[Item], do: Callable[[Item], T | None]) -> list[T]:
+    """What ``do`` returns of each of these, without those of which it returns None or fails as nobody foresaw."""
+    found = (alone(one.instance_id, partial(do, one), lambda _: None) for one in items)
+    return [one for one in found if one is not None]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
@@ -81,9 +81,8 @@ def _locked(ec2: Ec2Reads, snapshots: Snapshots) -> frozenset[str]:
     return ec2.locked(r.snapshot_id for r in snapshots.records if r.state == "completed")
 
 
-def observe_orphans(ec2: Ec2Reads, now: datetime) -> list[Observation]:
-    """The instances that are terminated or not shown, with the snapshots that they left."""
-    snapshots = ec2.every_snapshot()
+def observe_orphans(ec2: Ec2Reads, snapshots: Snapshots, now: datetime) -> list[Observation]:
+    """The instances that are terminated or not shown, with those of these snapshots that they left."""
     return list(assemble(_ended(ec2, snapshots, known=set()), snapshots, (), now=now).values())
 
 
@@ -151,17 +150,6 @@ def assemble(
     return found
 
 
-def opted_in_instances(ec2: Ec2Reads, settings: Settings, *, name: str | None = None) -> list[Instance]:
-    """The instances that are opted in, in whatever spelling; with ``name`` only those with exactly this Name."""
-    return [i for i in ec2.instances_tagged(settings.opt_in_tag_key, name=name) if opted_in(i.tags, settings)]
-
-
-def misspelt_opt_ins(ec2: Ec2Reads, settings: Settings) -> list[str]:
-    """The ids of the existing instances whose opt-in tag says neither yes nor no."""
-    tagged = ec2.instances_tagged(settings.opt_in_tag_key)
-    return [i.id for i in tagged if i.state != TERMINATED and misspelt_opt_in(i, settings)]
-
-
 def _damage_of_volumes(volumes: Iterable[Volume], now: datetime) -> Mapping[str, Sequence[str]]:
     """By instance: the one that a volume is attached to, and the one in its mark, as far as that can be read."""
     found: dict[str, list[str]] = defaultdict(list)
@@ -172,14 +160,38 @@ def _damage_of_volumes(volumes: Iterable[Volume], now: datetime) -> Mapping[str,
     return found
 
 
-def observe_fleet(ec2: Ec2Reads, settings: Settings, now: datetime) -> list[Observation]:
-    """Every opted-in instance, and every one that no longer exists but left snapshots, in three or four calls.
-    Only marked volumes are seen, and no locks."""
-    instances = opted_in_instances(ec2, settings)
+def opted_in_instances(ec2: Ec2Reads, settings: Settings, *, name: str | None = None) -> list[Instance]:
+    """The instances that are opted in, in whatever spelling; with ``name`` only those with exactly this Name."""
+    return [i for i in ec2.instances_tagged(settings.opt_in_tag_key, name=name) if opted_in(i.tags, settings)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fleet:
+    """What one look at the whole account shows.
+
+    - ``observations``: every opted-in instance, and every one that no longer exists but left snapshots. Only marked
+      volumes are seen, and no locks.
+    - ``misspelt``: the ids of the existing instances whose opt-in tag says neither yes nor no.
+    - ``damaged``: the damaged snapshots, as in ``Snapshots``."""
+
+    observations: list[Observation]
+    misspelt: list[str]
+    damaged: Mapping[str, Sequence[str]]
+
+
+def observe_fleet(ec2: Ec2Reads, settings: Settings, now: datetime) -> Fleet:
+    """Look at the whole account, in three or four calls."""
+    tagged = ec2.instances_tagged(settings.opt_in_tag_key)
+    instances = [i for i in tagged if opted_in(i.tags, settings)]
     snapshots = ec2.every_snapshot()
     instances += _ended(ec2, snapshots, known={i.id for i in instances})
     rehearsals = ec2.rehearsals("*") if _may_have_rehearsed(snapshots.records) else []
-    return list(assemble(instances, snapshots, [*ec2.marked_volumes("*"), *rehearsals], now=now).values())
+    marked = [*ec2.marked_volumes("*"), *rehearsals]
+    return Fleet(
+        observations=list(assemble(instances, snapshots, marked, now=now).values()),
+        misspelt=[i.id for i in tagged if i.state != TERMINATED and misspelt_opt_in(i, settings)],
+        damaged=snapshots.damaged,
+    )
 
 
 def park_sweep(fleet: Sequence[Observation], settings: Settings, now: datetime) -> list[str]:
