@@ -333,10 +333,10 @@ class Observation:
     def _record_of(self, v: Volume, mark: TransitMark) -> SnapshotRecord | None:
         """The record of the snapshot that was taken of this volume, or that it was created from, in the attempt that
         its mark names. Anybody can write a mark; VolumeId and SnapshotId never change. A confirmed record comes first,
-        and the newest of those."""
+        then one whose snapshot is completed, and the newest of those."""
         of_attempt = (r for r in self.records if r.generation == mark.generation)
         proof = [r for r in of_attempt if r.volume_id == v.id or r.snapshot_id == v.snapshot_id]
-        return max(proof, key=lambda r: (r.confirmed_at is not None, r.order), default=None)
+        return max(proof, key=lambda r: (r.confirmed_at is not None, r.state == "completed", r.order), default=None)
 
     @property
     def rehearsals(self) -> tuple[tuple[Volume, SnapshotRecord], ...]:
