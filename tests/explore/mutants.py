@@ -67,7 +67,7 @@ MUTANTS = (
     mutant(
         "counts a snapshot from before the attachment",
         ("evidence:is_copy", "max(a.attach_time, instance.launch_time)", "instance.launch_time"),
-        ("evidence:is_copy", "place and is_current", "is_current"),
+        ("evidence:is_copy", "place and not", "not"),
         ("park:_as_it_is", ", a.delete_on_termination, a.attach_time.isoformat())", ")"),
     ),
     mutant("does not lock the snapshots", ("park:_lock", "for i in to_lock)", "for i in to_lock[:0])")),
@@ -102,8 +102,8 @@ MUTANTS = (
         "confirms the lock before it is taken",
         (
             "park:_lock",
-            "stages(locks, marks, detach, confirm)",
-            "stages(locks, marks, confirm, detach)",
+            "stages(locks, marks, tries, detach, confirm)",
+            "stages(locks, marks, tries, confirm, detach)",
         ),
     ),
     mutant(

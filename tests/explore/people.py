@@ -292,7 +292,10 @@ def detaches(stage: Stage, which: int) -> bool:
         return False
     if _ran_with(stage, volume) or (MARK in volume.tags and _may_look_stopped(stage)):
         return False
+    whole = any(d.device == stage.instance.root_device for d in stage.instance.devices) if stage.instance else False
     _by(stage, volume).detach_volume(VolumeId=volume.id, InstanceId=stage.instance_id, Device=item.device)
+    if whole:
+        stage.taken_off.add(volume.id)
     if MARK in volume.tags:
         stage.wait(stage.world.durations.detach)
         gone = stage.world.volumes.get(volume.id) or volume
@@ -326,8 +329,10 @@ def attaches_another(stage: Stage, which: int) -> bool:
 
 
 def lends(stage: Stage, which: int) -> bool:
-    """A free volume that is not in transit goes to another instance, which writes on it, and comes back later."""
-    free = [v for v in stage.volumes() if v.state == "available" and v.id in stage.theirs and MARK not in v.tags]
+    """A free volume of theirs goes to another instance, which writes on it, and comes back later. One that bears our
+    mark is theirs as long as its instance is not locked."""
+    free = [v for v in stage.volumes() if v.state == "available" and v.id in stage.theirs]
+    free = [v for v in free if MARK not in v.tags or v.id in stage.taken_off]
     if not free:
         return False
     helper = stage.world.launch(Disk(device="/dev/xvda"))

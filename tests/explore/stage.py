@@ -17,6 +17,7 @@ from park_volumes.aws.errors import Ec2Error
 from park_volumes.aws.reads import Ec2Reads
 from park_volumes.core import tags
 from park_volumes.core.park import park
+from park_volumes.core.phase import Phase
 from park_volumes.core.settings import Settings
 from park_volumes.core.start import Intent, start
 from park_volumes.core.steps import Decision, Outcome
@@ -216,7 +217,8 @@ class Stage:
     refuse to go on; without one, it must come to a rest in which nothing is refused. ``fixed`` are the volumes that are
     not to be parked, by device; ``protected`` since when a volume has a word that protects it. ``homes`` are the
     devices at which volumes were last, and ``places`` those at which passes marked them. ``strangers`` are the
-    snapshots and volumes that people made, with our tags on them or not: nobody may touch them. ``forged`` are our
+    snapshots and volumes that people made, with our tags on them or not: nobody may touch them. ``taken_off`` are the
+    volumes that their owner detached beside the root volume, or with it, before any pass did. ``forged`` are our
     snapshots whose tags somebody has changed. ``seen`` counts what was covered.
     """
 
@@ -237,6 +239,7 @@ class Stage:
         self.protected: dict[str, float] = {}
         self.asked: tuple[float, str] | None = None
         self.theirs: set[str] = {v.id for v in world.volumes.current() if v.id in bystanders}
+        self.taken_off: set[str] = set()
         self.withdrawn: float | None = None
         self.seen = seen
         self.meddled = False
@@ -259,6 +262,7 @@ class Stage:
         other.homes, other.places = self.homes.copy(), self.places.copy()
         other.strangers, other.forged = self.strangers.copy(), self.forged.copy()
         other.free_to_change, other.theirs = self.free_to_change.copy(), self.theirs.copy()
+        other.taken_off = self.taken_off.copy()
         other.withdrawn, other.fixed, other.asked = self.withdrawn, self.fixed, self.asked
         other.protected = self.protected.copy()
         other.seen = self.seen if seen is None else seen
@@ -335,6 +339,7 @@ class Stage:
             self._check_place(process, operation, params)
             if operation == "DetachVolume":
                 self.homes[params["VolumeId"]] = params["Device"]
+                self.taken_off.discard(params["VolumeId"])
             if operation == "DeleteVolume":
                 self._check_deletion(process, params["VolumeId"])
 
@@ -377,7 +382,10 @@ class Stage:
             raise Finding(f"{process.name} calls {operation} for an instance that is not opted in: {_brief(params)}.")
 
     def _check_protection(self, process: Process, operation: str, params: Mapping[str, Any]) -> None:
-        """No pass copies or marks a volume that began after everybody could read on it a word that protects it."""
+        """No pass copies or marks a volume that began after everybody could read on it a word that protects it.
+        After the commit such a word is too late."""
+        if self.witness.phase is Phase.COMMITTED:
+            return
         for volume_id in _resources(params) if operation in ("CreateSnapshot", "CreateTags") else ():
             if process.began > self.protected.get(volume_id, process.began) + LAG:
                 raise Finding(f"{process.name} calls {operation} for {volume_id}, which a word protects.")
