@@ -122,7 +122,7 @@ def test_an_instance_of_which_a_volume_may_not_be_deleted_keeps_all_of_them(stop
     data = stopped.volumes_before["guarded"][1]
 
     assert differences(stopped.before["guarded"], stopped.fleet.picture(stopped.ids["guarded"])) == []
-    assert told["state"] == "needs attention"
+    assert told["state"] == "stopped"
     assert "DeleteVolume is denied" in told["detail"]
     assert data in told["detail"]
     assert "not authorized to perform" in told["detail"]
