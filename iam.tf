@@ -35,6 +35,17 @@ resource "aws_iam_role" "function" {
   assume_role_policy   = data.aws_iam_policy_document.assume_role.json
   permissions_boundary = var.permissions_boundary_arn
   tags                 = var.tags
+
+  # With depends_on on the module the region is unknown while what it depends on changes: a name that is unknown would replace the role.
+  # It changes with the name of the deployment only.
+  lifecycle {
+    ignore_changes       = [name]
+    replace_triggered_by = [terraform_data.name]
+  }
+}
+
+resource "terraform_data" "name" {
+  input = var.name
 }
 
 resource "aws_iam_role_policy" "function" {

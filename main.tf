@@ -25,8 +25,6 @@ locals {
     start = "${var.name}-start"
   }
 
-  start_role_arn = "arn:${local.partition}:iam::${local.account}:role/${local.role_names["start"]}"
-
   functions = {
     park = {
       description = "ParkVolumes: turns the volumes of stopped instances into snapshots and deletes them."
@@ -45,7 +43,7 @@ locals {
         {
           FUNCTION_URL_AUTH     = var.function_url_auth
           START_ON_FAILED_START = tostring(var.start_on_failed_start)
-          START_ROLE_ARN        = local.start_role_arn
+          START_ROLE_ARN        = aws_iam_role.function["start"].arn
         },
         local.with_tokens ? { START_TOKENS_PARAMETER = var.start_tokens_parameter } : {}
       )

@@ -1,0 +1,20 @@
+"""What happens around a deployment hurts nobody: not the deployment, and not whoever comes second."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.deployed.changes import Changes, change
+from tests.support.ahead import Ahead
+
+
+@pytest.fixture(scope="module")
+def changes(ahead: Ahead) -> Changes:
+    return ahead.result(change)
+
+
+def test_a_change_of_what_the_module_depends_on_replaces_nothing(changes: Changes) -> None:
+    assert changes.of_the_dependency["aws_sns_topic.people"] == ["update tags", "update tags_all"]
+    replaced = {address for address, actions in changes.of_the_dependency.items() if "delete" in actions}
+    assert replaced == set(), changes.of_the_dependency
+    assert changes.left_after_the_dependency == {}
