@@ -95,6 +95,8 @@ resource "aws_cloudwatch_metric_alarm" "alarm" {
   alarm_actions       = var.alarm_topic_arns
   ok_actions          = var.alarm_topic_arns
   tags                = var.tags
+
+  depends_on = [aws_cloudwatch_log_group.function, aws_iam_role.function] # the name is nobody else's
 }
 
 resource "aws_cloudwatch_dashboard" "dashboard" {
@@ -142,4 +144,6 @@ resource "aws_cloudwatch_dashboard" "dashboard" {
       }
     ]
   })
+
+  depends_on = [aws_cloudwatch_log_group.function, aws_iam_role.function] # the name is nobody else's
 }

@@ -27,7 +27,7 @@ locals {
   kms_key_arns = length(var.kms_key_arns) > 0 ? var.kms_key_arns : ["arn:${local.partition}:kms:${local.region}:${local.account}:key/*"]
 }
 
-resource "aws_iam_role" "function" {
+resource "aws_iam_role" "function" { # "already exists": this account and region have a deployment of this name; choose another name
   for_each = local.role_names
 
   name                 = each.value

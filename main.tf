@@ -89,6 +89,8 @@ resource "aws_sqs_queue" "park" {
     deadLetterTargetArn = aws_sqs_queue.dead_letter.arn
     maxReceiveCount     = 100 # a message also comes back when it was not its turn yet (docs/performance.md)
   })
+
+  depends_on = [aws_cloudwatch_log_group.function, aws_iam_role.function] # the name is nobody else's
 }
 
 resource "aws_sqs_queue" "dead_letter" {
@@ -97,6 +99,8 @@ resource "aws_sqs_queue" "dead_letter" {
   sqs_managed_sse_enabled   = true
   message_retention_seconds = 1209600 # 14 days, the longest there is: somebody has to find them
   tags                      = var.tags
+
+  depends_on = [aws_cloudwatch_log_group.function, aws_iam_role.function] # the name is nobody else's
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -104,7 +108,10 @@ resource "aws_sqs_queue" "dead_letter" {
 # ---------------------------------------------------------------------------------------------------------------------
 
 # Made here and not by Lambda, so that the retention holds; the roles may not create log groups.
-resource "aws_cloudwatch_log_group" "function" {
+#
+# AWS makes no second log group and no second role of a name, but of a queue, a rule or an alarm it makes the second the first. So log groups
+# and roles come before those. Terraform shows the first line of a resource with its error: that is where the cause is told.
+resource "aws_cloudwatch_log_group" "function" { # "already exists": this account and region have a deployment of this name; choose another name
   #checkov:skip=CKV_AWS_158:CloudWatch Logs encrypts with its own key, and the logs hold ids and reasons but no data of anybody
   #checkov:skip=CKV_AWS_338:log_retention_days is the user's to choose; 30 days tell why something was or was not parked
   for_each = local.function_names
@@ -245,4 +252,6 @@ resource "aws_rbin_rule" "snapshots" {
     retention_period_value = var.recycle_bin_days
     retention_period_unit  = "DAYS"
   }
+
+  depends_on = [aws_cloudwatch_log_group.function, aws_iam_role.function] # the name is nobody else's
 }

@@ -18,3 +18,16 @@ def test_a_change_of_what_the_module_depends_on_replaces_nothing(changes: Change
     replaced = {address for address, actions in changes.of_the_dependency.items() if "delete" in actions}
     assert replaced == set(), changes.of_the_dependency
     assert changes.left_after_the_dependency == {}
+
+
+def test_a_second_deployment_of_a_name_is_refused_with_the_cause(changes: Changes) -> None:
+    assert "already exists" in changes.of_the_second
+    assert "this account and region have a deployment of this name; choose another name" in changes.of_the_second
+
+
+def test_and_takes_nothing_of_the_first_over(changes: Changes) -> None:
+    assert changes.taken_by_the_second == {}
+
+
+def test_nor_does_its_destroy(changes: Changes) -> None:
+    assert changes.taken_by_its_destroy == {}
