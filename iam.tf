@@ -15,7 +15,8 @@ locals {
   opt_in_blanks  = ["", " ", "  "] # IAM can ignore case, but has no pattern for blanks
   opt_in_values  = [for around in setproduct(local.opt_in_blanks, local.opt_in_words, local.opt_in_blanks) : join("", around)]
   mark_tag       = "aws:ResourceTag/park-volumes:mark"
-  mark_values    = ["${var.name} *"] # a mark is this deployment's name, a space, the instance and more
+  mark_values    = [for name in local.names : "${name} *"] # a mark is the deployment's name, a space, the instance and more
+  new_marks      = ["${var.name} *"]
   deployment_tag = "aws:ResourceTag/park-volumes:deployment"
 
   tokens_parameter_arn = "arn:${local.partition}:ssm:${local.region}:${local.account}:parameter/${trimprefix(coalesce(var.start_tokens_parameter, "none"), "/")}"
@@ -173,7 +174,7 @@ data "aws_iam_policy_document" "park" {
     condition {
       test     = "StringLikeIfExists"
       variable = "aws:RequestTag/park-volumes:mark"
-      values   = local.mark_values
+      values   = local.new_marks
     }
     condition {
       test     = "StringLikeIfExists"
@@ -201,7 +202,7 @@ data "aws_iam_policy_document" "park" {
     condition {
       test     = "StringEquals"
       variable = local.deployment_tag
-      values   = [var.name]
+      values   = local.names
     }
     condition {
       test     = "ForAllValues:StringEquals"
@@ -229,7 +230,7 @@ data "aws_iam_policy_document" "park" {
     condition {
       test     = "StringEquals"
       variable = local.deployment_tag
-      values   = [var.name]
+      values   = local.names
     }
     condition {
       test     = "StringEqualsIfExists"
@@ -312,7 +313,7 @@ data "aws_iam_policy_document" "start" {
     condition {
       test     = "StringEquals"
       variable = local.deployment_tag
-      values   = [var.name]
+      values   = local.names
     }
     condition {
       test     = "StringEqualsIfExists"
@@ -379,7 +380,7 @@ data "aws_iam_policy_document" "start" {
     condition {
       test     = "StringEquals"
       variable = local.deployment_tag
-      values   = [var.name]
+      values   = local.names
     }
   }
 
@@ -392,7 +393,7 @@ data "aws_iam_policy_document" "start" {
     condition {
       test     = "StringEquals"
       variable = local.deployment_tag
-      values   = [var.name]
+      values   = local.names
     }
     condition {
       test     = "ForAllValues:StringEquals"

@@ -25,6 +25,9 @@ locals {
     start = "${var.name}-start"
   }
 
+  # What bears one of these is of this deployment. Whatever is new bears var.name.
+  names = concat([var.name], var.previous_names)
+
   functions = {
     park = {
       description = "ParkVolumes: turns the volumes of stopped instances into snapshots and deletes them."
@@ -64,6 +67,8 @@ locals {
   foreign_keys     = length(local.foreign_key_arns) == 0 ? {} : { KMS_KEY_ARNS = join(" ", local.foreign_key_arns) }
 
   batching_window_seconds = 5
+
+  previous_names = length(var.previous_names) == 0 ? {} : { PREVIOUS_NAMES = join(" ", var.previous_names) }
 
   notification = var.notification_topic_arn == null ? {} : { NOTIFICATION_TOPIC_ARN = var.notification_topic_arn }
 
@@ -146,7 +151,7 @@ resource "aws_lambda_function" "function" {
   reserved_concurrent_executions = each.value.reserved > 0 ? each.value.reserved : -1 # -1 reserves none, 0 would stop the function
 
   environment {
-    variables = merge(each.value.environment, local.prices, local.notification, local.foreign_keys, {
+    variables = merge(each.value.environment, local.prices, local.notification, local.foreign_keys, local.previous_names, {
       DEPLOYMENT                   = var.name
       OPT_IN_TAG_KEY               = var.opt_in_tag_key
       QUIET_PERIOD_SECONDS         = tostring(var.quiet_period_seconds)
@@ -185,7 +190,7 @@ resource "aws_lambda_function" "function" {
 resource "aws_lambda_event_source_mapping" "park" {
   event_source_arn                   = aws_sqs_queue.park.arn
   function_name                      = aws_lambda_function.function["park"].arn
-  batch_size                         = 190 # what one call describes, 199 at most; FULL_BATCH in handlers/park.py
+  batch_size                         = 190 # what one call describes, 195 at most; FULL_BATCH in handlers/park.py
   maximum_batching_window_in_seconds = local.batching_window_seconds
   function_response_types            = ["ReportBatchItemFailures"]
   tags                               = var.tags
@@ -243,9 +248,13 @@ resource "aws_rbin_rule" "snapshots" {
   resource_type = "EBS_SNAPSHOT"
   tags          = var.tags
 
-  resource_tags {
-    resource_tag_key   = "park-volumes:deployment"
-    resource_tag_value = var.name
+  dynamic "resource_tags" {
+    for_each = toset(local.names)
+
+    content {
+      resource_tag_key   = "park-volumes:deployment"
+      resource_tag_value = resource_tags.value
+    }
   }
 
   retention_period {

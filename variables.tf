@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Name of this deployment. It begins the name of every resource and marks every snapshot, so two deployments in one account need two names."
+  description = "Name of this deployment. It begins the name of every resource and marks every snapshot, so two deployments in one account and region need two names. Before you change it while instances are parked, put the old name into previous_names: otherwise they do not start. Another name makes everything anew, with another Function URL."
   type        = string
   default     = "park-volumes"
   nullable    = false
@@ -7,6 +7,28 @@ variable "name" {
   validation {
     condition     = can(regex("^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$", var.name))
     error_message = "name must have 1 to 32 lower-case letters, digits and hyphens, begin with a letter and not end with a hyphen, for example \"park-volumes\"."
+  }
+}
+
+variable "previous_names" {
+  description = "Names that this deployment has had before, while instances are parked or have snapshots under them: what the old name parked, the new one starts and looks after. The functions and roles then reach what bears one of these names, so the old deployment must be gone; if it is still at work, that is told once a day."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for name in var.previous_names : can(regex("^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$", name))])
+    error_message = "previous_names must hold names as name takes them, of 1 to 32 lower-case letters, digits and hyphens, for example [\"park-volumes\"]."
+  }
+
+  validation {
+    condition     = length(var.previous_names) <= 4
+    error_message = "previous_names must hold at most 4 names, for example [\"park-volumes\"]: each is in every condition of the roles and every question to EC2. What has no snapshots left can be taken out."
+  }
+
+  validation {
+    condition     = !contains(var.previous_names, var.name)
+    error_message = "previous_names must hold earlier names only, not the present one, for example [\"park-volumes\"] with name = \"parking\"."
   }
 }
 

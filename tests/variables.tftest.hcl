@@ -63,6 +63,7 @@ run "accepts_the_greatest_values" {
 
   variables {
     name                       = "park-volumes-of-the-second-team2"
+    previous_names             = ["p", "park-volumes-of-the-second-team", "a1", "b-2"]
     tags                       = { "Cost center/${join("", [for n in range(116) : "a"])}" = "${join("", [for n in range(256) : "b"])}", "팀" = "데이터: a_b.c/d=e+f-g@h" }
     opt_in_tag_key             = "${join("", [for n in range(115) : "a"])}.b-c+d=e_f:@"
     function_url_auth          = "AWS_IAM"
@@ -168,6 +169,36 @@ run "name_rejects_nothing" {
   }
 
   expect_failures = [var.name]
+}
+
+run "previous_names_rejects_a_capital_letter" {
+  command = plan
+
+  variables {
+    previous_names = ["parking", "ParkVolumes"]
+  }
+
+  expect_failures = [var.previous_names]
+}
+
+run "previous_names_rejects_five" {
+  command = plan
+
+  variables {
+    previous_names = ["a", "b", "c", "d", "e"]
+  }
+
+  expect_failures = [var.previous_names]
+}
+
+run "previous_names_rejects_the_present_one" {
+  command = plan
+
+  variables {
+    previous_names = ["park-volumes"]
+  }
+
+  expect_failures = [var.previous_names]
 }
 
 run "tags_rejects_an_aws_key" {

@@ -9,8 +9,9 @@ provider "aws" {
 module "park_volumes" {
   source = "../.."
 
-  name = "park-volumes"
-  tags = { Project = "ParkVolumes" }
+  name           = "park-volumes"
+  previous_names = [] # what this deployment was called before, while anything bears the old name
+  tags           = { Project = "ParkVolumes" }
 
   # Which instances: those with the tag ParkVolumes=true (every volume) or ParkVolumes=root (the root volume only).
   opt_in_tag_key = "ParkVolumes"

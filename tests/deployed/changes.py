@@ -1,18 +1,24 @@
-"""What happens around a deployment: what it depends on changes, and somebody else takes its name."""
+"""What happens around a deployment: what it depends on changes, somebody else takes its name, and it gets another."""
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from tests.local_aws.client import LocalAws
+from tests.iam.judge import denials
+from tests.local_aws.client import ADMIN_KEY, ADMIN_SECRET, LocalAws
 from tests.local_aws.settings import QUICK
 from tests.support.ahead import Ahead
+from tests.support.fleet import PATIENCE, Disk, Fleet, Picture
 from tests.support.terraform import LAMBDA_PYTHON, QUICK_INPUTS, RootModule, TerraformError, copy_module
+from tests.support.url import Answer, FunctionUrl
 
 REGION = "ap-northeast-2"
+DISKS = (Disk(size=16, tags={"Name": "root"}), Disk(device="/dev/sdf", size=30, delete_on_termination=False))
 STACK = """\
 variable "owner" {
   type = string
@@ -35,6 +41,7 @@ module "park_volumes" {
   source = "./module"
 
   name                     = var.inputs.name
+  previous_names           = var.inputs.previous_names
   tags                     = { Purpose = var.purpose }
   alarm_topic_arns         = [aws_sns_topic.people.arn]
   dashboard                = true
@@ -44,8 +51,12 @@ module "park_volumes" {
 
   depends_on = [aws_sns_topic.people]
 }
+
+output "function_url" {
+  value = module.park_volumes.function_url
+}
 """
-INPUTS: Mapping[str, object] = {**QUICK_INPUTS, "name": "park-volumes"}
+INPUTS: Mapping[str, object] = {**QUICK_INPUTS, "name": "park-volumes", "previous_names": []}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +73,14 @@ class Changes:
     """The plan of the first one after that apply."""
     taken_by_its_destroy: Mapping[str, list[str]]
     """The plan of the first one after the second one's destroy."""
+    of_the_start_after_renaming: Answer
+    """What the renamed deployment answers to the start of an instance that it parked under its first name."""
+    before: Picture
+    """The instance before it was parked."""
+    after: Picture
+    """The same once it runs again, which the renamed deployment started when it knew the first name."""
+    denied: Mapping[str, list[str]]
+    """What the functions did that their roles do not allow, by role."""
 
 
 def change(ahead: Ahead) -> Changes:
@@ -75,13 +94,42 @@ def change(ahead: Ahead) -> Changes:
     said = _refused(second)
     taken = first.plan(purpose="other")
     second.destroy()
+    taken_by_its_destroy = first.plan(purpose="other")
+    renamed = _rename(aws, first)
     return Changes(
         of_the_dependency=of_the_dependency,
         left_after_the_dependency=left,
         of_the_second=said,
         taken_by_the_second=taken,
-        taken_by_its_destroy=first.plan(purpose="other"),
+        taken_by_its_destroy=taken_by_its_destroy,
+        **renamed,
     )
+
+
+def _rename(aws: LocalAws, stack: RootModule) -> dict[str, Any]:
+    """An instance is parked; then the deployment gets another name, and in a second apply learns the one it had."""
+    fleet = Fleet(aws=aws, ec2=aws.client("ec2"), zone=f"{REGION}a")
+    instance_id = fleet.launch("db", DISKS, {"ParkVolumes": "true"})
+    aws.write(instance_id)
+    before = fleet.picture(instance_id)
+    fleet.ec2.stop_instances(InstanceIds=[instance_id])
+    aws.wait_for(lambda: not fleet.ec2.describe_volumes()["Volumes"], PATIENCE, "the instance to be parked")
+    answers: list[Answer] = []
+    denied = denials(aws.client("iam"), aws.calls())
+    for previous in ([], ["park-volumes"]):
+        inputs = json.dumps({**INPUTS, "name": "renamed", "previous_names": previous})
+        outputs = stack.apply(lambda _: None, "-var=purpose=other", f"-var=inputs={inputs}")
+        url = FunctionUrl(url=outputs["function_url"], region=REGION, key=ADMIN_KEY, secret=ADMIN_SECRET)
+        answers.append(url.start(instance_id))
+    fleet.wait_until_running(instance_id)
+    fleet.wait_until_settled(instance_id)
+    calls = [call for call in aws.calls() if "/renamed-" in str(call["role"])]
+    return {
+        "of_the_start_after_renaming": answers[0],
+        "before": before,
+        "after": fleet.picture(instance_id),
+        "denied": denied | denials(aws.client("iam"), calls),
+    }
 
 
 def _stack(folder: Path, aws: LocalAws, owner: str) -> RootModule:

@@ -6,6 +6,7 @@ import pytest
 
 from tests.deployed.changes import Changes, change
 from tests.support.ahead import Ahead
+from tests.support.fleet import differences
 
 
 @pytest.fixture(scope="module")
@@ -31,3 +32,22 @@ def test_and_takes_nothing_of_the_first_over(changes: Changes) -> None:
 
 def test_nor_does_its_destroy(changes: Changes) -> None:
     assert changes.taken_by_its_destroy == {}
+
+
+def test_a_start_after_a_renaming_names_the_deployment_that_parked_the_instance(changes: Changes) -> None:
+    answer = changes.of_the_start_after_renaming
+    assert answer.status == 409
+    assert "the deployment park-volumes has parked it" in answer.body["error"]["message"]
+    assert "add that name to previous_names" in answer.body["error"]["message"]
+
+
+def test_with_the_previous_name_it_starts_as_it_was(changes: Changes) -> None:
+    assert len(changes.before) == 2
+    assert differences(changes.before, changes.after) == []
+
+
+def test_and_everything_that_took_is_allowed(changes: Changes) -> None:
+    assert {arn.rsplit("/", 1)[-1] for arn in changes.denied} == {
+        f"{name}-{side}-ap-northeast-2" for name in ("park-volumes", "renamed") for side in ("park", "start")
+    }
+    assert [line for lines in changes.denied.values() for line in lines] == []
