@@ -1,6 +1,7 @@
 # What somebody has to look at. Nine alarms, within the ten that CloudWatch does not charge for; docs/operations.md has a section on each.
 
 locals {
+  with_alarms   = var.alarms == null ? length(var.alarm_topic_arns) > 0 : var.alarms
   sweep_seconds = 60 * var.sweep_interval_minutes
   fleet         = { deployment = var.name, service = "park-volumes" } # the dimensions of our own metrics, see docs/events.md
 
@@ -78,7 +79,7 @@ locals {
 }
 
 resource "aws_cloudwatch_metric_alarm" "alarm" {
-  for_each = { for key, alarm in local.alarms : key => alarm if length(var.alarm_topic_arns) > 0 }
+  for_each = { for key, alarm in local.alarms : key => alarm if local.with_alarms }
 
   alarm_name          = "${var.name}-${each.key}"
   alarm_description   = "ParkVolumes: ${each.value.what} What to do: docs/operations.md, ${each.key}."

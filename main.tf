@@ -7,6 +7,30 @@ data "aws_partition" "current" {}
 # aws_region would be the obvious source of the region, but provider 6 deprecates `name` and `id`, and 5.100 has no `region`.
 data "aws_service" "ec2" {
   service_id = "ec2"
+
+  # What the functions use has to be where they are. Without this, AWS says so in the middle of an apply, or at the first use.
+  lifecycle {
+    postcondition {
+      condition     = alltrue([for arn in compact([var.notification_topic_arn]) : startswith(arn, "arn:${self.partition}:sns:${self.region}:")])
+      error_message = "notification_topic_arn must be the ARN of a topic in the region of this deployment, since SNS takes no message for a topic of another region, for example \"arn:${self.partition}:sns:${self.region}:123456789012:park-volumes\"."
+    }
+    postcondition {
+      condition     = alltrue([for arn in var.alarm_topic_arns : startswith(arn, "arn:${self.partition}:sns:${self.region}:")])
+      error_message = "alarm_topic_arns must be ARNs of topics in the region of this deployment, since CloudWatch notifies no topic of another region, for example [\"arn:${self.partition}:sns:${self.region}:123456789012:on-call\"]."
+    }
+    postcondition {
+      condition     = alltrue([for arn in var.kms_key_arns : startswith(arn, "arn:${self.partition}:kms:${self.region}:")])
+      error_message = "kms_key_arns must be ARNs of keys in the region of this deployment, since volumes are encrypted with no key of another region, for example [\"arn:${self.partition}:kms:${self.region}:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab\"]."
+    }
+    postcondition {
+      condition     = alltrue([for arn in compact([var.powertools_layer_arn]) : startswith(arn, "arn:${self.partition}:lambda:${self.region}:")])
+      error_message = "powertools_layer_arn must be the ARN of a layer version in the region of this deployment, since Lambda takes no layer of another region, for example \"arn:${self.partition}:lambda:${self.region}:123456789012:layer:Powertools:1\"."
+    }
+    postcondition {
+      condition     = alltrue([for arn in compact([var.permissions_boundary_arn]) : startswith(arn, "arn:${self.partition}:iam::")])
+      error_message = "permissions_boundary_arn must be the ARN of a policy in the partition of this deployment, for example \"arn:${self.partition}:iam::123456789012:policy/boundary\"."
+    }
+  }
 }
 
 locals {

@@ -84,7 +84,7 @@ variable "start_tokens_parameter" {
 
   validation {
     condition     = var.start_tokens_parameter == null || can(regex("^(/[A-Za-z0-9_.-]+)+$|^[A-Za-z0-9_.-]+$", var.start_tokens_parameter))
-    error_message = "start_tokens_parameter must be the name of an SSM parameter, not its ARN and not a token, for example \"/park-volumes/tokens\"."
+    error_message = "start_tokens_parameter must be the name of an SSM parameter, not its ARN and not a token, for example \"/park-volumes/tokens\"; for none, it must be null, not \"\"."
   }
 
   validation {
@@ -295,7 +295,7 @@ variable "notification_topic_arn" {
 
   validation {
     condition     = var.notification_topic_arn == null || can(regex("^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$", var.notification_topic_arn))
-    error_message = "notification_topic_arn must be the ARN of a standard SNS topic, for example \"arn:aws:sns:ap-northeast-2:123456789012:park-volumes\"."
+    error_message = "notification_topic_arn must be the ARN of a standard SNS topic, for example \"arn:aws:sns:ap-northeast-2:123456789012:park-volumes\"; for none, it must be null, not \"\"."
   }
 }
 
@@ -314,6 +314,12 @@ variable "alarm_topic_arns" {
     condition     = length(var.alarm_topic_arns) <= 5
     error_message = "alarm_topic_arns must be at most 5 ARNs, the most actions that an alarm takes, for example [\"arn:aws:sns:ap-northeast-2:123456789012:on-call\"]."
   }
+}
+
+variable "alarms" {
+  description = "Whether there are alarms. Null: if alarm_topic_arns names a topic. Set it to true where Terraform knows that list only after the apply, as with compact([...]) of topics that are made in the same apply."
+  type        = bool
+  default     = null
 }
 
 variable "transit_alarm_hours" {
@@ -356,7 +362,7 @@ variable "permissions_boundary_arn" {
 
   validation {
     condition     = var.permissions_boundary_arn == null || can(regex("^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[A-Za-z0-9+=,.@_/-]+$", var.permissions_boundary_arn))
-    error_message = "permissions_boundary_arn must be the ARN of an IAM policy, for example \"arn:aws:iam::123456789012:policy/boundary\"."
+    error_message = "permissions_boundary_arn must be the ARN of an IAM policy, for example \"arn:aws:iam::123456789012:policy/boundary\"; for none, it must be null, not \"\"."
   }
 }
 
@@ -367,7 +373,7 @@ variable "powertools_layer_arn" {
 
   validation {
     condition     = var.powertools_layer_arn == null || can(regex("^arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:layer:[A-Za-z0-9_-]+:[0-9]+$", var.powertools_layer_arn))
-    error_message = "powertools_layer_arn must be the ARN of a layer version, for example \"arn:aws:lambda:ap-northeast-2:017000801446:layer:AWSLambdaPowertoolsPythonV3-python313-arm64:27\"."
+    error_message = "powertools_layer_arn must be the ARN of a layer version, for example \"arn:aws:lambda:ap-northeast-2:017000801446:layer:AWSLambdaPowertoolsPythonV3-python313-arm64:27\"; for none, it must be null, not \"\"."
   }
 }
 

@@ -8,7 +8,7 @@ mock_provider "aws" {
     defaults = { partition = "aws" }
   }
   mock_data "aws_service" {
-    defaults = { region = "ap-northeast-2", dns_name = "ec2.ap-northeast-2.amazonaws.com" }
+    defaults = { partition = "aws", region = "ap-northeast-2", dns_name = "ec2.ap-northeast-2.amazonaws.com" }
   }
   mock_data "aws_iam_policy_document" {
     defaults = { json = "{}" }
@@ -82,16 +82,17 @@ run "accepts_the_greatest_values" {
     sweep_interval_minutes     = 60
     log_retention_days         = 3653
     start_on_failed_start      = true
-    notification_topic_arn     = "arn:aws-us-gov:sns:us-gov-west-1:123456789012:Park_Volumes-1"
-    alarm_topic_arns           = [for n in range(5) : "arn:aws-cn:sns:cn-north-1:123456789012:on-call-${n}"]
+    notification_topic_arn     = "arn:aws:sns:ap-northeast-2:123456789012:Park_Volumes-1"
+    alarm_topic_arns           = [for n in range(5) : "arn:aws:sns:ap-northeast-2:210987654321:on-call-${n}"]
+    alarms                     = true
     transit_alarm_hours        = 720
     dashboard                  = true
     kms_key_arns = [
       "arn:aws:kms:ap-northeast-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
-      "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab",
+      "arn:aws:kms:ap-northeast-2:210987654321:key/mrk-1234abcd12ab34cd56ef1234567890ab",
     ]
-    permissions_boundary_arn   = "arn:aws-cn:iam::123456789012:policy/division/park-volumes_boundary"
-    powertools_layer_arn       = "arn:aws-cn:lambda:cn-north-1:123456789012:layer:Powertools_V3-arm64:27"
+    permissions_boundary_arn   = "arn:aws:iam::123456789012:policy/division/park-volumes_boundary"
+    powertools_layer_arn       = "arn:aws:lambda:ap-northeast-2:123456789012:layer:Powertools_V3-arm64:27"
     lambda_architecture        = "x86_64"
     park_memory_size           = 10240
     start_memory_size          = 10240
@@ -99,6 +100,105 @@ run "accepts_the_greatest_values" {
     park_maximum_concurrency   = 1000
     prices                     = { for name in ["gp3", "gp3-iops", "gp3-throughput", "gp2", "io1", "io1-iops", "io2", "io2-iops", "st1", "sc1", "standard", "snapshot", "archive"] : name => tonumber("100") } # a number alone is more than python-hcl2 reads there
   }
+}
+
+run "accepts_what_is_of_another_partition_where_the_deployment_is" {
+  command = plan
+
+  override_data {
+    target = data.aws_service.ec2
+    values = { partition = "aws-cn", region = "cn-north-1", dns_name = "ec2.cn-north-1.amazonaws.com.cn" }
+  }
+  override_data {
+    target = data.aws_partition.current
+    values = { partition = "aws-cn" }
+  }
+
+  variables {
+    notification_topic_arn   = "arn:aws-cn:sns:cn-north-1:123456789012:park-volumes"
+    alarm_topic_arns         = ["arn:aws-cn:sns:cn-north-1:123456789012:on-call"]
+    kms_key_arns             = ["arn:aws-cn:kms:cn-north-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"]
+    permissions_boundary_arn = "arn:aws-cn:iam::123456789012:policy/boundary"
+    powertools_layer_arn     = "arn:aws-cn:lambda:cn-north-1:123456789012:layer:Powertools_V3-arm64:27"
+  }
+}
+
+run "accepts_the_policies_of_aws_as_a_boundary" {
+  command = plan
+
+  variables {
+    permissions_boundary_arn = "arn:aws:iam::aws:policy/PowerUserAccess"
+  }
+}
+
+run "notification_topic_arn_rejects_another_region" {
+  command = plan
+
+  variables {
+    notification_topic_arn = "arn:aws:sns:us-east-1:123456789012:park-volumes"
+  }
+
+  expect_failures = [data.aws_service.ec2]
+}
+
+run "alarm_topic_arns_rejects_another_partition" {
+  command = plan
+
+  variables {
+    alarm_topic_arns = ["arn:aws:sns:ap-northeast-2:123456789012:on-call", "arn:aws-cn:sns:cn-north-1:123456789012:on-call"]
+  }
+
+  expect_failures = [data.aws_service.ec2]
+}
+
+run "kms_key_arns_rejects_another_region" {
+  command = plan
+
+  variables {
+    kms_key_arns = ["arn:aws:kms:ap-northeast-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"]
+  }
+
+  expect_failures = [data.aws_service.ec2]
+}
+
+run "powertools_layer_arn_rejects_another_region" {
+  command = plan
+
+  variables {
+    powertools_layer_arn = "arn:aws:lambda:us-east-1:017000801446:layer:AWSLambdaPowertoolsPythonV3-python313-arm64:27"
+  }
+
+  expect_failures = [data.aws_service.ec2]
+}
+
+run "permissions_boundary_arn_rejects_another_partition" {
+  command = plan
+
+  variables {
+    permissions_boundary_arn = "arn:aws-us-gov:iam::123456789012:policy/boundary"
+  }
+
+  expect_failures = [data.aws_service.ec2]
+}
+
+run "permissions_boundary_arn_rejects_an_empty_text" {
+  command = plan
+
+  variables {
+    permissions_boundary_arn = ""
+  }
+
+  expect_failures = [var.permissions_boundary_arn]
+}
+
+run "notification_topic_arn_rejects_an_empty_text" {
+  command = plan
+
+  variables {
+    notification_topic_arn = ""
+  }
+
+  expect_failures = [var.notification_topic_arn]
 }
 
 run "name_rejects_a_capital_letter" {

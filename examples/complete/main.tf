@@ -48,6 +48,7 @@ module "park_volumes" {
 
   # Who is woken when something is wrong, and where the numbers are shown.
   alarm_topic_arns    = [aws_sns_topic.park_volumes.arn]
+  alarms              = null # those of the topics above
   transit_alarm_hours = 6
   dashboard           = true
 

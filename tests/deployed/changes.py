@@ -20,6 +20,7 @@ from tests.support.url import Answer, FunctionUrl
 REGION = "ap-northeast-2"
 DISKS = (Disk(size=16, tags={"Name": "root"}), Disk(device="/dev/sdf", size=30, delete_on_termination=False))
 STACK = """\
+# Of the lists nothing is known before the first apply, not even whether they are empty.
 variable "owner" {
   type = string
 }
@@ -37,13 +38,20 @@ resource "aws_sns_topic" "people" {
   tags = { Purpose = var.purpose }
 }
 
+resource "aws_kms_key" "disks" {
+  deletion_window_in_days = 7
+}
+
 module "park_volumes" {
   source = "./module"
 
   name                     = var.inputs.name
   previous_names           = var.inputs.previous_names
   tags                     = { Purpose = var.purpose }
-  alarm_topic_arns         = [aws_sns_topic.people.arn]
+  notification_topic_arn   = aws_sns_topic.people.arn
+  alarm_topic_arns         = compact([aws_sns_topic.people.arn])
+  alarms                   = true
+  kms_key_arns             = compact([aws_kms_key.disks.arn])
   dashboard                = true
   function_timeout_seconds = var.inputs.function_timeout_seconds
   quiet_period_seconds     = var.inputs.quiet_period_seconds
