@@ -66,7 +66,7 @@ variable "opt_in_tag_key" {
 }
 
 variable "function_url_auth" {
-  description = "Who may call the Function URL. AWS_IAM: callers sign their requests and hold the permissions of the output start_policy_json. TOKEN: the URL is open to the internet, and whoever holds a token of start_tokens_parameter may call it, also with a browser; on AWS this takes provider 6.28 or newer, the first that gives such a URL both of the permission statements it needs."
+  description = "Who may call the Function URL. AWS_IAM: callers sign their requests and hold the permissions of the output start_policy_json. TOKEN: the URL is open to the internet, and whoever holds a token of start_tokens_parameter may call it, also with a browser; on AWS this takes provider 6.28 or newer, the first that gives such a URL both of the permission statements it needs. From AWS_IAM to TOKEN the URL gets another address; back to AWS_IAM it keeps it, and is closed at once (docs/security.md says which statement provider 6.28 and newer leave behind then)."
   type        = string
   default     = "AWS_IAM"
   nullable    = false

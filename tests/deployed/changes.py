@@ -1,4 +1,5 @@
-"""What happens around a deployment: what it depends on changes, somebody else takes its name, and it gets another."""
+"""What happens around a deployment: what it depends on changes, somebody else takes its name, it gets another one, and
+its Function URL is opened and closed."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from tests.local_aws.settings import QUICK
 from tests.support.ahead import Ahead
 from tests.support.fleet import PATIENCE, Disk, Fleet, Picture
 from tests.support.terraform import LAMBDA_PYTHON, QUICK_INPUTS, RootModule, TerraformError, copy_module
-from tests.support.url import Answer, FunctionUrl
+from tests.support.url import Answer, FunctionUrl, OpenUrl
 
 REGION = "ap-northeast-2"
 DISKS = (Disk(size=16, tags={"Name": "root"}), Disk(device="/dev/sdf", size=30, delete_on_termination=False))
@@ -38,6 +39,12 @@ resource "aws_sns_topic" "people" {
   tags = { Purpose = var.purpose }
 }
 
+resource "aws_ssm_parameter" "tokens" {
+  name  = "/tokens/${var.owner}"
+  type  = "SecureString"
+  value = "porter:TOKEN"
+}
+
 resource "aws_kms_key" "disks" {
   deletion_window_in_days = 7
 }
@@ -56,6 +63,9 @@ module "park_volumes" {
   function_timeout_seconds = var.inputs.function_timeout_seconds
   quiet_period_seconds     = var.inputs.quiet_period_seconds
   sweep_interval_minutes   = var.inputs.sweep_interval_minutes
+  recycle_bin_days         = 7
+  function_url_auth        = var.inputs.function_url_auth
+  start_tokens_parameter   = var.inputs.function_url_auth == "TOKEN" ? aws_ssm_parameter.tokens.name : null
 
   depends_on = [aws_sns_topic.people]
 }
@@ -64,7 +74,26 @@ output "function_url" {
   value = module.park_volumes.function_url
 }
 """
-INPUTS: Mapping[str, object] = {**QUICK_INPUTS, "name": "park-volumes", "previous_names": []}
+TOKEN = "a-token-for-the-porter-0123456789abcdef"
+INPUTS: Mapping[str, object] = {
+    **QUICK_INPUTS,
+    "name": "park-volumes",
+    "previous_names": [],
+    "function_url_auth": "AWS_IAM",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Switched:
+    """The Function URL before and after its auth was changed."""
+
+    plan: Mapping[str, list[str]]
+    before: str
+    after: str
+    answer: Answer
+    """What it then says to whoever asks for the instances: with a token where one counts, else without anything."""
+    public: list[str]
+    """The ids of the statements that then let everybody do something."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +116,14 @@ class Changes:
     """The instance before it was parked."""
     after: Picture
     """The same once it runs again, which the renamed deployment started when it knew the first name."""
+    opened: Switched
+    """From AWS_IAM to TOKEN."""
+    closed: Switched
+    """And back."""
+    binned: list[str]
+    """The snapshot that somebody deleted while the instance was parked, as the Recycle Bin shows it."""
+    without_it: Answer
+    """The start that was asked for while it was there."""
     denied: Mapping[str, list[str]]
     """What the functions did that their roles do not allow, by role."""
 
@@ -122,17 +159,22 @@ def _rename(aws: LocalAws, stack: RootModule) -> dict[str, Any]:
     before = fleet.picture(instance_id)
     fleet.ec2.stop_instances(InstanceIds=[instance_id])
     aws.wait_for(lambda: not fleet.ec2.describe_volumes()["Volumes"], PATIENCE, "the instance to be parked")
+    binned, without_it = _throw_away_and_take_back(fleet, stack, instance_id)
     answers: list[Answer] = []
     denied = denials(aws.client("iam"), aws.calls())
     for previous in ([], ["park-volumes"]):
         inputs = json.dumps({**INPUTS, "name": "renamed", "previous_names": previous})
         outputs = stack.apply(lambda _: None, "-var=purpose=other", f"-var=inputs={inputs}")
-        url = FunctionUrl(url=outputs["function_url"], region=REGION, key=ADMIN_KEY, secret=ADMIN_SECRET)
-        answers.append(url.start(instance_id))
+        answers.append(_url(outputs["function_url"]).start(instance_id))
     fleet.wait_until_running(instance_id)
     fleet.wait_until_settled(instance_id)
     calls = [call for call in aws.calls() if "/renamed-" in str(call["role"])]
+    renamed = {**INPUTS, "name": "renamed", "previous_names": ["park-volumes"]}
     return {
+        "opened": _switch(aws, stack, {**renamed, "function_url_auth": "TOKEN"}),
+        "closed": _switch(aws, stack, renamed),
+        "binned": binned,
+        "without_it": without_it,
         "of_the_start_after_renaming": answers[0],
         "before": before,
         "after": fleet.picture(instance_id),
@@ -140,10 +182,41 @@ def _rename(aws: LocalAws, stack: RootModule) -> dict[str, Any]:
     }
 
 
+def _throw_away_and_take_back(fleet: Fleet, stack: RootModule, instance_id: str) -> tuple[list[str], Answer]:
+    """Somebody unlocks and deletes the snapshot of the root volume, asks for a start, and takes it out of the bin."""
+    ec2 = fleet.ec2
+    (root,) = [s["SnapshotId"] for s in fleet.snapshots(instance_id) if "/dev/sdf" not in s["Description"]]
+    ec2.unlock_snapshot(SnapshotId=root)
+    ec2.delete_snapshot(SnapshotId=root)
+    binned = [s["Description"] for s in ec2.list_snapshots_in_recycle_bin(SnapshotIds=[root])["Snapshots"]]
+    answer = _url(stack.outputs()["function_url"]).start(instance_id)
+    ec2.restore_snapshot_from_recycle_bin(SnapshotId=root)
+    return binned, answer
+
+
+def _switch(aws: LocalAws, stack: RootModule, inputs: Mapping[str, object]) -> Switched:
+    before = stack.outputs()["function_url"]
+    plan = stack.plan(purpose="other", inputs=inputs)
+    after = stack.apply(lambda _: None, "-var=purpose=other", f"-var=inputs={json.dumps(inputs)}")["function_url"]
+    opened = inputs["function_url_auth"] == "TOKEN"
+    policy = json.loads(aws.client("lambda").get_policy(FunctionName="renamed-start")["Policy"])
+    return Switched(
+        plan=plan,
+        before=before,
+        after=after,
+        answer=OpenUrl(url=after, token=TOKEN if opened else "").send("GET", "instances"),
+        public=[s["Sid"] for s in policy["Statement"] if s["Principal"] == "*"],
+    )
+
+
+def _url(address: str) -> FunctionUrl:
+    return FunctionUrl(url=address, region=REGION, key=ADMIN_KEY, secret=ADMIN_SECRET)
+
+
 def _stack(folder: Path, aws: LocalAws, owner: str) -> RootModule:
     """A root module that calls the module with ``depends_on``."""
     copy_module(folder / "module")
-    (folder / "main.tf").write_text(STACK, encoding="utf-8")
+    (folder / "main.tf").write_text(STACK.replace("porter:TOKEN", f"porter:{TOKEN}"), encoding="utf-8")
     return RootModule(folder, aws.environment(), {"owner": owner, "purpose": owner, "inputs": INPUTS})
 
 

@@ -8,6 +8,9 @@ from tests.deployed.changes import Changes, change
 from tests.support.ahead import Ahead
 from tests.support.fleet import differences
 
+URL = "module.park_volumes.aws_lambda_function_url.start"
+STATEMENT = "module.park_volumes.aws_lambda_permission.anybody_may_call_url[0]"
+
 
 @pytest.fixture(scope="module")
 def changes(ahead: Ahead) -> Changes:
@@ -51,3 +54,27 @@ def test_and_everything_that_took_is_allowed(changes: Changes) -> None:
         f"{name}-{side}-ap-northeast-2" for name in ("park-volumes", "renamed") for side in ("park", "start")
     }
     assert [line for lines in changes.denied.values() for line in lines] == []
+
+
+def test_a_function_url_that_is_opened_is_made_anew_with_the_one_statement_that_opens_it(changes: Changes) -> None:
+    """The provider would add the same statement; it takes ours for its own."""
+    assert (changes.opened.plan[URL], changes.opened.plan[STATEMENT]) == (["delete", "create"], ["create"])
+    assert changes.opened.before != changes.opened.after
+    assert changes.opened.answer.status == 200
+    assert changes.opened.public == ["FunctionURLAllowPublicAccess"]
+
+
+def test_one_that_is_closed_keeps_its_address_and_loses_the_statement(changes: Changes) -> None:
+    assert changes.closed.plan[URL] == ["update authorization_type"]
+    assert changes.closed.plan[STATEMENT] == ["delete"]
+    assert changes.closed.before == changes.closed.after
+    assert changes.closed.answer.status == 403
+    assert changes.closed.public == []
+
+
+def test_a_deleted_snapshot_can_be_had_from_the_recycle_bin_as_the_refusal_says(changes: Changes) -> None:
+    """Afterwards the instance starts as it was, which another test here looks at."""
+    (description,) = changes.binned
+    assert description.startswith("ParkVolumes: /dev/")
+    assert changes.without_it.status == 409
+    assert "aws ec2 restore-snapshot-from-recycle-bin" in changes.without_it.body["error"]["message"]

@@ -62,6 +62,9 @@ class RootModule:
             trust_the_provider(self._folder)
             self._ready = True
         self._follow("apply", report, *options)
+        return self.outputs()
+
+    def outputs(self) -> dict[str, Any]:
         return {name: output["value"] for name, output in json.loads(self._run("output", "-json")).items()}
 
     def plan_is_empty(self) -> bool:
