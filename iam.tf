@@ -32,6 +32,7 @@ resource "aws_iam_role" "function" { # "already exists": this account and region
   for_each = local.role_names
 
   name                 = each.value
+  path                 = var.role_path
   description          = "ParkVolumes: role of the function ${local.function_names[each.key]} in ${local.region}."
   assume_role_policy   = data.aws_iam_policy_document.assume_role.json
   permissions_boundary = var.permissions_boundary_arn

@@ -23,6 +23,10 @@ data "aws_service" "ec2" {
       error_message = "kms_key_arns must be ARNs of keys in the region of this deployment, since volumes are encrypted with no key of another region, for example [\"arn:${self.partition}:kms:${self.region}:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab\"]."
     }
     postcondition {
+      condition     = alltrue([for arn in compact([var.log_kms_key_arn]) : startswith(arn, "arn:${self.partition}:kms:${self.region}:")])
+      error_message = "log_kms_key_arn must be the ARN of a key in the region of this deployment, since CloudWatch Logs uses no key of another region, for example \"arn:${self.partition}:kms:${self.region}:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab\"."
+    }
+    postcondition {
       condition     = alltrue([for arn in compact([var.powertools_layer_arn]) : startswith(arn, "arn:${self.partition}:lambda:${self.region}:")])
       error_message = "powertools_layer_arn must be the ARN of a layer version in the region of this deployment, since Lambda takes no layer of another region, for example \"arn:${self.partition}:lambda:${self.region}:123456789012:layer:Powertools:1\"."
     }
@@ -141,12 +145,13 @@ resource "aws_sqs_queue" "dead_letter" {
 # AWS makes no second log group and no second role of a name, but of a queue, a rule or an alarm it makes the second the first. So log groups
 # and roles come before those. Terraform shows the first line of a resource with its error: that is where the cause is told.
 resource "aws_cloudwatch_log_group" "function" { # "already exists": this account and region have a deployment of this name; choose another name
-  #checkov:skip=CKV_AWS_158:CloudWatch Logs encrypts with its own key, and the logs hold ids and reasons but no data of anybody
+  #checkov:skip=CKV_AWS_158:without log_kms_key_arn CloudWatch Logs encrypts with its own key; the logs hold ids and reasons but no data of anybody
   #checkov:skip=CKV_AWS_338:log_retention_days is the user's to choose; 30 days tell why something was or was not parked
   for_each = local.function_names
 
   name              = "/aws/lambda/${each.value}"
   retention_in_days = var.log_retention_days
+  kms_key_id        = var.log_kms_key_arn
   tags              = var.tags
 }
 
@@ -190,7 +195,7 @@ resource "aws_lambda_function" "function" {
       VOLUME_INITIALIZATION_RATE   = tostring(var.volume_initialization_rate)
       PARK_EVEN_IF_DEARER          = tostring(var.park_even_if_dearer)
       POWERTOOLS_SERVICE_NAME      = "park-volumes"
-      POWERTOOLS_LOG_LEVEL         = "INFO"
+      POWERTOOLS_LOG_LEVEL         = var.log_level
       POWERTOOLS_METRICS_NAMESPACE = "ParkVolumes"
     })
   }
@@ -198,6 +203,9 @@ resource "aws_lambda_function" "function" {
   logging_config {
     log_format = "JSON"
     log_group  = aws_cloudwatch_log_group.function[each.key].name
+
+    # Lambda drops what is below INFO. It may drop no more than that: the metrics are lines without a level.
+    application_log_level = var.log_level == "DEBUG" ? "DEBUG" : null
   }
 
   lifecycle {

@@ -288,6 +288,29 @@ variable "log_retention_days" {
   }
 }
 
+variable "log_kms_key_arn" {
+  description = "ARN of a customer managed KMS key that encrypts the log groups of the functions. Its policy must let CloudWatch Logs of this region use it for them. Null: CloudWatch Logs encrypts with a key of its own."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.log_kms_key_arn == null || can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.log_kms_key_arn))
+    error_message = "log_kms_key_arn must be the ARN of a key, not of an alias, for example \"arn:aws:kms:ap-northeast-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab\"; for none, it must be null, not \"\"."
+  }
+}
+
+variable "log_level" {
+  description = "What the functions log at least: DEBUG, INFO, WARNING or ERROR. INFO tells every decision with its reason. Metrics are in the log at every level."
+  type        = string
+  default     = "INFO"
+  nullable    = false
+
+  validation {
+    condition     = contains(["DEBUG", "INFO", "WARNING", "ERROR"], var.log_level)
+    error_message = "log_level must be \"DEBUG\", \"INFO\", \"WARNING\" or \"ERROR\", for example \"INFO\"."
+  }
+}
+
 variable "notification_topic_arn" {
   description = "ARN of an SNS topic that gets a message for people whenever an instance was parked, started, refused, failed, or left snapshots behind. Its policy, and that of the key it is encrypted with, must let the roles of both functions publish if they are not of this account. Null: events on the default bus only."
   type        = string
@@ -352,6 +375,18 @@ variable "kms_key_arns" {
       for arn in var.kms_key_arns : can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", arn))
     ])
     error_message = "kms_key_arns must be ARNs of keys, not of aliases, for example [\"arn:aws:kms:ap-northeast-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab\"]."
+  }
+}
+
+variable "role_path" {
+  description = "IAM path of the roles of both functions, where an organisation asks for one. Another path makes the roles anew, with other ARNs."
+  type        = string
+  default     = "/"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^/([A-Za-z0-9+=,.@_-]+/)*$", var.role_path)) && length(var.role_path) <= 512
+    error_message = "role_path must begin and end with a slash and have at most 512 letters, digits and + = , . @ _ - between its slashes, for example \"/team/storage/\"."
   }
 }
 

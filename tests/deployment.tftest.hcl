@@ -361,6 +361,42 @@ run "under_another_name_than_before" {
   }
 }
 
+run "with_what_an_organisation_asks_for" {
+  command = plan
+
+  variables {
+    role_path       = "/division/"
+    log_kms_key_arn = "arn:aws:kms:ap-northeast-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    log_level       = "DEBUG"
+  }
+
+  assert {
+    condition     = alltrue([for role in aws_iam_role.function : role.path == "/division/"])
+    error_message = "Both roles have the path."
+  }
+  assert {
+    condition     = alltrue([for group in aws_cloudwatch_log_group.function : group.kms_key_id == "arn:aws:kms:ap-northeast-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"])
+    error_message = "Both log groups are encrypted with the key."
+  }
+  assert {
+    condition     = alltrue([for function in aws_lambda_function.function : function.logging_config[0].application_log_level == "DEBUG"])
+    error_message = "Lambda drops nothing that the functions log."
+  }
+}
+
+run "with_errors_only" {
+  command = plan
+
+  variables {
+    log_level = "ERROR"
+  }
+
+  assert {
+    condition     = alltrue([for function in aws_lambda_function.function : function.logging_config[0].application_log_level == null])
+    error_message = "Lambda itself drops no line that has no level: the metrics have none."
+  }
+}
+
 run "in_china" {
   command   = plan
   providers = { aws = aws.china }

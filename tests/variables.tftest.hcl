@@ -81,6 +81,9 @@ run "accepts_the_greatest_values" {
     function_timeout_seconds   = 420
     sweep_interval_minutes     = 60
     log_retention_days         = 3653
+    log_kms_key_arn            = "arn:aws:kms:ap-northeast-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    log_level                  = "DEBUG"
+    role_path                  = "/division/park_volumes-1/"
     start_on_failed_start      = true
     notification_topic_arn     = "arn:aws:sns:ap-northeast-2:123456789012:Park_Volumes-1"
     alarm_topic_arns           = [for n in range(5) : "arn:aws:sns:ap-northeast-2:210987654321:on-call-${n}"]
@@ -179,6 +182,46 @@ run "permissions_boundary_arn_rejects_another_partition" {
   }
 
   expect_failures = [data.aws_service.ec2]
+}
+
+run "log_kms_key_arn_rejects_an_alias" {
+  command = plan
+
+  variables {
+    log_kms_key_arn = "arn:aws:kms:ap-northeast-2:123456789012:alias/logs"
+  }
+
+  expect_failures = [var.log_kms_key_arn]
+}
+
+run "log_kms_key_arn_rejects_another_region" {
+  command = plan
+
+  variables {
+    log_kms_key_arn = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+  }
+
+  expect_failures = [data.aws_service.ec2]
+}
+
+run "log_level_rejects_a_word_of_lambda" {
+  command = plan
+
+  variables {
+    log_level = "WARN"
+  }
+
+  expect_failures = [var.log_level]
+}
+
+run "role_path_rejects_no_slash_at_its_end" {
+  command = plan
+
+  variables {
+    role_path = "/division"
+  }
+
+  expect_failures = [var.role_path]
 }
 
 run "permissions_boundary_arn_rejects_an_empty_text" {

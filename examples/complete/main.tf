@@ -60,9 +60,12 @@ module "park_volumes" {
   start_reserved_concurrency = 0 # 10 for a thousand instances; a new account has none to reserve
   park_maximum_concurrency   = 2
   log_retention_days         = 30
+  log_kms_key_arn            = null # a key of CloudWatch Logs' own
+  log_level                  = "INFO"
 
-  # What a security review may ask for: the customer keys by name, and a boundary for both roles.
+  # What a security review may ask for: the customer keys by name, and a path and a boundary for both roles.
   kms_key_arns             = var.kms_key_arns
+  role_path                = "/"
   permissions_boundary_arn = var.permissions_boundary_arn
 }
 
