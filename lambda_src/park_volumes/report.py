@@ -132,6 +132,23 @@ def of_stray_damage(damaged: Mapping[str, Sequence[str]], told: Collection[str])
     return "\n\n".join((*strays[:MOST_STRAYS], TO_CORRECT)) + more
 
 
+TWO_AT_WORK = "ParkVolumes: two deployments at work"
+LATELY = timedelta(hours=23)
+"""Less than the day after which a new deployment looks for this the first time: until then it may have been renamed."""
+
+
+def of_two_at_work(fleet: Iterable[Observation], settings: Settings, now: datetime) -> str:
+    """What is told once a day while the deployment that had a previous name goes on parking; empty if none does."""
+    every = (r for o in fleet for r in o.records if r.deployment in settings.previous_names)
+    names = ", ".join(sorted({r.deployment for r in every if r.started > now - LATELY}))
+    return names and (
+        f"The deployment {names} has taken snapshots in the last day, although previous_names says that it has become "
+        f"{settings.deployment}. Two deployments now work on the same instances. Nothing is lost by that, but each can "
+        f"refuse what the other has begun. Destroy {names}; or take it out of previous_names, and let the two have "
+        f"different tags to opt in (opt_in_tag_key)."
+    )
+
+
 def _given_up_now(result: Result) -> tuple[SnapshotRecord, ...]:
     """The records of the volumes if this pass deleted the last of them; otherwise none."""
     generation = result.observation.complete_generation

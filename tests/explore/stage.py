@@ -486,7 +486,7 @@ class Stage:
         """What each side would decide, seeing everything as it is."""
         lag, self.world.lag = self.world.lag, None
         hooks, self.world.on_call, self.world.on_answer = (self.world.on_call, self.world.on_answer), None, None
-        now, reads = self.world.clock.time(), Ec2Reads(self.hand, deployment=DEPLOYMENT)  # type: ignore[arg-type]
+        now, reads = self.world.clock.time(), Ec2Reads(self.hand, names=[DEPLOYMENT])  # type: ignore[arg-type]
         seen = observe(reads, [self.instance_id], now=now, locks=True)[self.instance_id]
         found = park(seen, SETTINGS, now), start(seen, SETTINGS, now, intent=Intent.START)
         self.world.lag = lag

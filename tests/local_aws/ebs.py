@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -214,6 +214,21 @@ class StrictSnapshot(Snapshot):
 
 
 @dataclass(frozen=True, kw_only=True)
+class BinnedSnapshot:
+    """A deleted snapshot in the Recycle Bin, as long as that keeps it."""
+
+    snapshot: StrictSnapshot
+    tags: Mapping[str, str]
+    leaves: datetime
+    entered: datetime = field(default_factory=utcnow)
+
+    def described(self) -> dict[str, Any]:
+        s = self.snapshot
+        entry = {"SnapshotId": s.id, "Description": s.description, "VolumeId": s.volume_id}
+        return entry | {"RecycleBinEnterTime": self.entered, "RecycleBinExitTime": self.leaves}
+
+
+@dataclass(frozen=True, kw_only=True)
 class SnapshotLock:
     """https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_LockedSnapshotsInfo.html"""
 
@@ -276,6 +291,7 @@ class StrictEbs:
 
     def __init__(self) -> None:
         self.ami_snapshots: dict[str, Snapshot] = {}
+        self.binned: dict[str, BinnedSnapshot] = {}
         self.volume_tokens: dict[str, tuple[dict[str, Any], StrictVolume]] = {}
 
     def end_dry_run(self) -> None:
@@ -631,7 +647,27 @@ class StrictEbs:
         if isinstance(snapshot, StrictSnapshot) and snapshot.status == "pending":
             snapshot.delete_when_completed = True
             return
+        tags = dict(self.tags.get(snapshot_id, {}))
         self.forget_snapshot(snapshot_id)
+        seconds = self.world.kept_for(self.region_name, tags)
+        if seconds is not None and isinstance(snapshot, StrictSnapshot):
+            leaves = utcnow() + timedelta(seconds=seconds)
+            self.binned[snapshot_id] = BinnedSnapshot(snapshot=snapshot, tags=tags, leaves=leaves)
+
+    @property
+    def recycle_bin(self) -> dict[str, BinnedSnapshot]:
+        """The deleted snapshots that can still be had."""
+        return {name: binned for name, binned in self.binned.items() if binned.leaves > utcnow()}
+
+    def api_restore_snapshot_from_recycle_bin(self, snapshot_id: str) -> StrictSnapshot:
+        """With its tags, and without the lock that it had to lose to be deleted."""
+        if snapshot_id not in self.recycle_bin:
+            raise refusal("InvalidSnapshot.NotFound", f"The snapshot '{snapshot_id}' does not exist.")
+        self.end_dry_run()
+        binned = self.binned.pop(snapshot_id)
+        self.snapshots[snapshot_id] = binned.snapshot
+        self.tags[snapshot_id] = dict(binned.tags)
+        return binned.snapshot
 
     def api_lock_snapshot(self, params: dict[str, Any]) -> StrictSnapshot:
         """LockSnapshot. The duration of a lock set while the snapshot is pending begins at once here."""

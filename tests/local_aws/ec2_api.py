@@ -229,6 +229,17 @@ class StrictEc2Api(EC2Response):
         self.strict.api_delete_snapshot(self._get_param("SnapshotId"))
         return EmptyResult()
 
+    def list_snapshots_in_recycle_bin(self) -> ActionResult:
+        self.error_on_dryrun()
+        ids = list(self._get_param("SnapshotIds", []))
+        found = [b.described() for name, b in self.strict.recycle_bin.items() if not ids or name in ids]
+        return ActionResult({"Snapshots": found})
+
+    def restore_snapshot_from_recycle_bin(self) -> ActionResult:
+        self.begin_change()
+        s = self.strict.api_restore_snapshot_from_recycle_bin(self._get_param("SnapshotId"))
+        return ActionResult({"SnapshotId": s.id, "Description": s.description, "State": s.status})
+
     def describe_snapshots(self) -> ActionResult:
         self.error_on_dryrun()
         ids = list(self._get_param("SnapshotIds", []))

@@ -15,9 +15,9 @@ from park_volumes.core.facts import NEVER, Attachment, BlockDevice, Instance, Sn
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
-FILTER_VALUES: Final = 199
-"""The most values that we pass in a call: its filters take 200 (EC2 API Reference, "List and filter"), and the tag of
-the deployment is one of them."""
+FILTER_VALUES: Final = 195
+"""The most values that we pass in a call: its filters take 200 (EC2 API Reference, "List and filter"), and up to five
+of them are the names of the deployment (``previous_names`` in variables.tf)."""
 PAGE: Final = 1000
 PAGE_OF_MODIFICATIONS: Final = 500
 """The largest page of DescribeVolumesModifications (EC2 API Reference)."""
@@ -37,9 +37,10 @@ class Snapshots:
 class Ec2Reads:
     """EC2 as one deployment sees it. Every method raises Ec2Error."""
 
-    def __init__(self, client: "EC2Client", *, deployment: str) -> None:
+    def __init__(self, client: "EC2Client", *, names: Sequence[str]) -> None:
+        """``names``: that of the deployment, and the previous ones."""
         self._client = client
-        self._deployment = deployment
+        self._names = names
 
     def instances(self, ids: Iterable[str]) -> list[Instance]:
         """The existing instances with these ids; unknown ids are left out."""
@@ -58,12 +59,12 @@ class Ec2Reads:
 
     def marked_volumes(self, instance_ids: Iterable[str]) -> list[Volume]:
         """The volumes in transit of these instances; "*" stands for all."""
-        patterns = (our_tags.mark_pattern(self._deployment, i) for i in instance_ids)
+        patterns = (our_tags.mark_pattern(name, i) for i in instance_ids for name in self._names)
         return [v for chunk in _chunks(patterns) for v in self._volumes({f"tag:{our_tags.MARK}": chunk})]
 
     def rehearsals(self, instance_ids: Iterable[str]) -> list[Volume]:
         """The volumes that were created only to try a key, for these instances; "*" stands for all."""
-        values = (f"{self._deployment} {i}" for i in instance_ids)
+        values = (f"{name} {i}" for i in instance_ids for name in self._names)
         return [v for chunk in _chunks(values) for v in self._volumes({f"tag:{our_tags.REHEARSAL}": chunk})]
 
     def verdicts(self, hours: Iterable[str]) -> list[Verdict]:
@@ -96,6 +97,17 @@ class Ec2Reads:
 
     def snapshots_named(self, ids: Iterable[str]) -> Snapshots:
         return records_in(s for chunk in _chunks(ids) for s in self._snapshots({"snapshot-id": chunk}))
+
+    def records_of_others(self, instance_ids: Iterable[str]) -> list[SnapshotRecord]:
+        """The records of these instances that belong to other deployments."""
+        tag = f"tag:{our_tags.INSTANCE}"
+        found = (s for chunk in _chunks(instance_ids) for s in self._snapshots_of_anyone({tag: chunk}))
+        return [r for r in records_in(found).records if r.deployment not in self._names]
+
+    def other_deployments(self) -> list[str]:
+        """The names of all other deployments that have snapshots in this account and region."""
+        found = records_in(self._snapshots_of_anyone({"tag-key": [our_tags.DEPLOYMENT]})).records
+        return sorted({r.deployment for r in found} - set(self._names))
 
     def locked(self, snapshot_ids: Iterable[str]) -> frozenset[str]:
         """The snapshots among these that DeleteSnapshot refuses because of a lock.
@@ -157,10 +169,13 @@ class Ec2Reads:
                 yield from map(volume_of, page["Volumes"])
 
     def _snapshots(self, filters: Mapping[str, Sequence[str]]) -> Iterator[Any]:
-        ours = {f"tag:{our_tags.DEPLOYMENT}": [self._deployment]}
+        ours = {f"tag:{our_tags.DEPLOYMENT}": self._names}
+        yield from self._snapshots_of_anyone(ours | dict(filters))
+
+    def _snapshots_of_anyone(self, filters: Mapping[str, Sequence[str]]) -> Iterator[Any]:
         with errors_of("DescribeSnapshots", "snapshots"):
             paginator = self._client.get_paginator("describe_snapshots")
-            for page in _pages(paginator, ours | dict(filters), OwnerIds=["self"]):
+            for page in _pages(paginator, filters, OwnerIds=["self"]):
                 yield from page["Snapshots"]
 
 

@@ -287,6 +287,7 @@ class Observation:
     - ``modifying``: the ids of volumes whose modification is not finished.
     - ``being_copied``: the ids of volumes of which a snapshot that is not ours is pending.
     - ``verdicts``: what EC2 said of calls for volumes of other instances, by their shape.
+    - ``parked_by``: the names of other deployments that gave volumes of its last stop up; seen only where it is BROKEN.
     - ``damaged``: a sentence for each tag of ours on its snapshots and volumes that says what cannot be."""
 
     instance: Instance
@@ -297,6 +298,7 @@ class Observation:
     modifying: frozenset[str] = frozenset()
     being_copied: frozenset[str] = frozenset()
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    parked_by: tuple[str, ...] = ()
     damaged: tuple[str, ...] = ()
 
     @property

@@ -23,6 +23,7 @@ from park_volumes.core.refusals import (
     missing_originals,
     misspelt_opt_in,
     not_to_be_parked,
+    parked_elsewhere,
     put_back_obstacle,
 )
 from park_volumes.core.retention import discard, discard_superseded, next_discard, retain
@@ -324,6 +325,8 @@ def _leave_to_start_side(seen: Observation) -> Decision:
 
 def _broken(seen: Observation) -> Decision:
     instance, generation = seen.instance, seen.generation
+    if words := parked_elsewhere(seen):
+        return refuse(words)
     if generation is None:
         return refuse(f"{instance.id} has no root volume, and no snapshots that replaced it at its last stop.")
     return refuse(f"Snapshots of {instance.id} are missing ({', '.join(generation.missing)}): no volume is deleted.")

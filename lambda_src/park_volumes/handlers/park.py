@@ -25,12 +25,14 @@ from park_volumes.handlers.pace import Pace
 from park_volumes.report import (
     MONTHLY,
     STRAYS,
+    TWO_AT_WORK,
     Report,
     gauges,
     of_damage,
     of_parking,
     of_stray_damage,
     of_the_month,
+    of_two_at_work,
 )
 from park_volumes.run.context import Pass, alone, each_alone
 from park_volumes.run.execute import Ending, Result
@@ -62,7 +64,7 @@ logger = Logger()
 client = boto3.client("ec2", config=runtime.patient())
 pace = Pace(runtime.clock(), functions=int(environment.text(os.environ, "PARK_MAXIMUM_CONCURRENCY")))
 client.meta.events.register("before-call.ec2", pace)
-ec2 = Ec2(client, deployment=SETTINGS.deployment)
+ec2 = Ec2(client, deployment=SETTINGS.deployment, previous_names=SETTINGS.previous_names)
 notices = Notices.of_function(SETTINGS.deployment, logger)
 sqs = boto3.client("sqs", config=Config(retries={"mode": "standard"}))
 
@@ -153,6 +155,9 @@ def _sweep(batch: _Batch, this_pass: Pass, location: FunctionLocation) -> bool:
         notices.send_words(MONTHLY, of_the_month(every, SETTINGS), location)
     if batch.reminder:
         _tell_damage(fleet, location)
+        if words := of_two_at_work(every, SETTINGS, began):
+            logger.warning(words)
+            notices.send_words(TWO_AT_WORK, words, location)
     return True
 
 

@@ -40,7 +40,7 @@ queue = Queue()
 known = dict[str, datetime]()
 client.meta.events.register("before-call.ec2", pace)
 client.meta.events.register("needs-retry.ec2", pace.again)  # type: ignore[arg-type]  # the stubs expect hooks to return nothing
-ec2 = Ec2(client, deployment=SETTINGS.deployment)
+ec2 = Ec2(client, deployment=SETTINGS.deployment, previous_names=SETTINGS.previous_names)
 notices = Notices.of_function(SETTINGS.deployment, logger)
 
 

@@ -10,7 +10,7 @@ from park_volumes.aws.reads import Ec2Reads, Snapshots
 from park_volumes.core.archive import due, some_at_once
 from park_volumes.core.facts import NEVER, NOT_SHOWN, Instance, Observation, SnapshotRecord, Volume
 from park_volumes.core.park import needs_park_pass
-from park_volumes.core.phase import TERMINATED, last_request, start_pending, start_reverted
+from park_volumes.core.phase import TERMINATED, Phase, last_request, phase_of, start_pending, start_reverted
 from park_volumes.core.refusals import misspelt_opt_in
 from park_volumes.core.settings import Settings
 from park_volumes.core.tags import damage_of_volume, opted_in, owner_of_mark, without_the_future
@@ -54,6 +54,7 @@ def observe_instances(
     volumes = _volumes(ec2, instances, snapshots.records, [*marked, *rehearsals])
     moving = ec2.moving(r.snapshot_id for r in snapshots.records if may_move(r))
     found = assemble(instances, snapshots, volumes, _locked(ec2, snapshots) if locks else frozenset(), moving, now=now)
+    found = _with_other_deployments(ec2, found)
     return _with_others(ec2, found) if locks else found
 
 
@@ -68,6 +69,16 @@ def _with_others(ec2: Ec2Reads, found: Mapping[str, Observation]) -> dict[str, O
     ids, ours = {v.id for o in stopped for v in o.volumes}, {r.snapshot_id for o in stopped for r in o.records}
     modifying, being_copied = ec2.modifying(ids), ec2.being_copied(ids, ours=ours)
     return {i: replace(o, modifying=modifying, being_copied=being_copied) for i, o in found.items()}
+
+
+def _with_other_deployments(ec2: Ec2Reads, found: Mapping[str, Observation]) -> dict[str, Observation]:
+    """The same with the deployments that have parked what this one cannot start."""
+    broken = {o.instance.id for o in chosen(found.values(), lambda o: phase_of(o) is Phase.BROKEN, unclear=False)}
+    names: dict[str, set[str]] = defaultdict(set)
+    for r in ec2.records_of_others(broken):
+        if r.confirmed_at and r.launch_time == found[r.instance_id].instance.launch_time:
+            names[r.instance_id].add(r.deployment)
+    return {i: replace(o, parked_by=tuple(sorted(names[i]))) if i in names else o for i, o in found.items()}
 
 
 def observe_not_shown(ec2: Ec2Reads, ids: Iterable[str], now: datetime) -> dict[str, Observation]:
@@ -180,15 +191,16 @@ class Fleet:
 
 
 def observe_fleet(ec2: Ec2Reads, settings: Settings, now: datetime) -> Fleet:
-    """Look at the whole account, in three or four calls."""
+    """Look at the whole account, in three to five calls."""
     tagged = ec2.instances_tagged(settings.opt_in_tag_key)
     instances = [i for i in tagged if opted_in(i.tags, settings)]
     snapshots = ec2.every_snapshot()
     instances += _ended(ec2, snapshots, known={i.id for i in instances})
     rehearsals = ec2.rehearsals("*") if _may_have_rehearsed(snapshots.records) else []
     marked = [*ec2.marked_volumes("*"), *rehearsals]
+    found = _with_other_deployments(ec2, assemble(instances, snapshots, marked, now=now))
     return Fleet(
-        observations=list(assemble(instances, snapshots, marked, now=now).values()),
+        observations=list(found.values()),
         misspelt=[i.id for i in tagged if i.state != TERMINATED and misspelt_opt_in(i, settings)],
         damaged=snapshots.damaged,
     )
