@@ -155,7 +155,7 @@ class TestAStart:
         result = stand.start_pass(faults=at_operation("StartInstances", Fault.NO_CAPACITY)).start(instance_id)
 
         assert result is not None
-        assert result.without_capacity
+        assert result.lack == "InsufficientInstanceCapacity"
         assert "InsufficientInstanceCapacity" in str(result.error)
         stand.step(instance_id)
         assert len(stand.instance(instance_id).devices) == 2

@@ -7,10 +7,11 @@ from enum import StrEnum
 from functools import partial
 from itertools import chain, count
 
-from park_volumes.aws.errors import NO_CAPACITY, THROTTLED, Ec2Error, Raced
+from park_volumes.aws.errors import THROTTLED, Ec2Error, Raced
 from park_volumes.core import steps
+from park_volumes.core.capacity import lacks_room
 from park_volumes.core.facts import Observation, Volume
-from park_volumes.core.queue import without_capacity
+from park_volumes.core.queue import without_room
 from park_volumes.core.refusals import apply_observe_only
 from park_volumes.core.steps import Decision, Outcome, Stage, Step, refuse
 from park_volumes.run.context import NotYet, OutOfTime, Pass, log
@@ -70,9 +71,10 @@ class Result:
         return " ".join(filter(None, (self.decision.reason, self.note, self.not_remembered)))
 
     @property
-    def without_capacity(self) -> bool:
-        """Whether EC2 had no capacity for a start, which is retried with growing delays."""
-        return isinstance(self.error, Ec2Error) and self.error.code == NO_CAPACITY
+    def lack(self) -> str:
+        """The code with which EC2 said that it has no room for a start, which is tried again less and less often;
+        otherwise empty."""
+        return self.error.code if isinstance(self.error, Ec2Error) and lacks_room(self.error.code) else ""
 
 
 def ids_of(results: Iterable[Result]) -> set[str]:
@@ -159,8 +161,8 @@ class _Execution:
             remembering = any(isinstance(step, steps.RememberStart) for step in self.stage)
             at_once = remembering or not self.carried_on
             return self._look_again(Ending.RACED if at_once else Ending.THROTTLED, error)
-        if error.code == NO_CAPACITY:
-            self._remember_want_of_capacity()
+        if lacks_room(error.code):
+            self._remember_want_of_room()
         if error.denied:
             _remember(self.this_pass, self.observation, error)
         return replace(self._ended(Ending.FAILED), error=error)
@@ -179,16 +181,15 @@ class _Execution:
         decision = replace(self.decision, outcome=Outcome.GOING_ON, look_again=AFTER_RACE)
         return replace(self._ended(ending, note=str(reason)), decision=decision)
 
-    def _remember_want_of_capacity(self) -> None:
-        """A start that EC2 had no capacity for is retried with growing delays: remember that it was tried. Where that
-        cannot be written down, it is retried by every sweep."""
-        for step in without_capacity(self.observation, self.decision, self.this_pass.clock.now()):
+    def _remember_want_of_room(self) -> None:
+        """A start that EC2 had no room for is tried again less and less often: remember that it was tried. Where that
+        cannot be written down, every sweep tries."""
+        this_pass = self.this_pass
+        for step in without_room(self.observation, self.decision, this_pass.settings, this_pass.clock.now()):
             try:
-                self.this_pass.ec2.writes.do(step)
+                this_pass.ec2.writes.do(step)
             except (Ec2Error, OutOfTime) as error:
-                log.warning(
-                    "That EC2 had no capacity for %s is not remembered: %s", self.observation.instance.id, error
-                )
+                log.warning("That EC2 had no room for %s is not remembered: %s", self.observation.instance.id, error)
 
     def _volume_of(self, step: steps.AttachVolume) -> str:
         return step.volume_id or self.made[step.snapshot_id]
