@@ -1,6 +1,6 @@
 """Carries out a decision about one instance: step by step, waiting the seconds that EC2 takes for volumes."""
 
-from collections.abc import Callable, Iterable, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -17,10 +17,11 @@ from park_volumes.core.steps import Decision, Outcome, Stage, Step, refuse
 from park_volumes.run.context import NotYet, OutOfTime, Pass, log
 from park_volumes.run.trial import Denied, remember_denial, try_giving_up, try_way_back
 
+POLL, PART = 0.4, 0.04
+"""Seconds between two looks at volumes, or this part of the time waited so far, if that is longer."""
 CREATING, ATTACHING = 5.0, 3.0
-"""Seconds that EC2 usually takes to create and to attach volumes (docs/performance.md): looking earlier is useless."""
-POLL = 0.4
-"""Seconds until the second look at volumes that take longer; the pause doubles after each look."""
+"""In a crowd nobody looks before the seconds have passed that EC2 usually takes (docs/performance.md), and after each
+look the pause doubles."""
 LONGEST_POLL = 5.0
 AFTER_RACE = timedelta(seconds=2)
 """When to look again after EC2 refused a step because the state had changed."""
@@ -107,16 +108,19 @@ def execute(
     *,
     confirmations: Confirmations | None = None,
     carried_on: bool = True,
+    crowd: Callable[[], bool] = lambda: False,
 ) -> Result:
     """Do the steps, stage by stage. A pass that loses a race or runs out of time stops there and looks again.
     The step ConfirmSnapshots is put into ``confirmations``, by instance: the pass does it for all of them at once.
-    ``carried_on``: a later pass goes on with what this one leaves undone."""
+    ``carried_on``: a later pass goes on with what this one leaves undone. ``crowd`` is asked before volumes
+    are waited for: whether so many are started that looking all the time is no longer cheap."""
     return _Execution(
         this_pass=this_pass,
         observation=observation,
         decision=apply_observe_only(decision, observation, this_pass.settings),
         confirmations={} if confirmations is None else confirmations,
         carried_on=carried_on,
+        crowd=crowd,
     ).run()
 
 
@@ -130,6 +134,7 @@ class _Execution:
     decision: Decision
     confirmations: Confirmations
     carried_on: bool
+    crowd: Callable[[], bool]
     made: dict[str, str] = field(default_factory=dict)
     ready: set[str] = field(default_factory=set)
     attaching: set[str] = field(default_factory=set)
@@ -217,11 +222,9 @@ class _Execution:
             self.attaching.clear()
 
     def _wait_until(self, ids: Sequence[str], usual: float, ready: Callable[[Volume], bool]) -> list[Volume]:
-        """The volumes, once all are ready. The first look comes after the usual time, or after a quarter of the time
-        left if that is shorter; the pauses between the next looks grow."""
+        """The volumes, once all are ready."""
         clock, deadline = self.this_pass.clock, self.this_pass.deadline
-        left = (deadline - clock.now()).total_seconds()
-        pauses = chain((min(usual, left / 4),), (min(POLL * 2**n, LONGEST_POLL) for n in count()))
+        pauses = self._rarely(usual) if self.crowd() else self._often()
         while True:
             pause = next(pauses)
             if clock.now() + timedelta(seconds=pause) >= deadline:
@@ -234,6 +237,19 @@ class _Execution:
                 raise Ec2Error("CreateVolume", ", ".join(failed), "error", words)
             if all(i in found and ready(found[i]) for i in ids):
                 return list(found.values())
+
+    def _often(self) -> Iterator[float]:
+        """Pauses so short that volumes are seen almost as soon as they are ready, however fast EC2 is: describing is
+        cheap."""
+        clock, began = self.this_pass.clock, self.this_pass.clock.now()
+        while True:
+            yield max(POLL, PART * (clock.now() - began).total_seconds())
+
+    def _rarely(self, usual: float) -> Iterator[float]:
+        """The first look comes after the usual time, or after a quarter of the time left if that is shorter; then the
+        pauses grow."""
+        left = (self.this_pass.deadline - self.this_pass.clock.now()).total_seconds()
+        return chain((min(usual, left / 4),), (min(POLL * 2**n, LONGEST_POLL) for n in count()))
 
     def _perform(self, step: Step) -> None:
         ec2 = self.this_pass.ec2
