@@ -11,7 +11,7 @@ from enum import StrEnum
 from functools import partial
 from typing import assert_never
 
-from park_volumes.core import phase
+from park_volumes.core import capacity, phase
 from park_volumes.core.choice import told_to_stay
 from park_volumes.core.facts import Observation, SnapshotRecord
 from park_volumes.core.phase import Phase, phase_of
@@ -30,7 +30,6 @@ ORPHANS = (
 )
 ASK_AGAIN = "Nothing is lost, but the request could not be written down: ask for the start again."
 TO_CORRECT = "Correct the tag, or remove it if it is not needed: docs/by-hand.md says what each of them tells."
-SHORT_OF_CAPACITY = "ParkVolumes tries again for an hour, with growing delays. Another instance type may start at once."
 MISSPELT = "Until then ParkVolumes neither parks nor starts it."
 OTHER_CAUSE = (
     "Its volumes are attached, cost as much as before, and are not parked again. Often the cause is a KMS key: its "
@@ -103,7 +102,7 @@ def of_start(result: Result, settings: Settings, now: datetime, *, asked: bool, 
     if not include_ongoing:
         return None
     if result.error:
-        advice = SHORT_OF_CAPACITY if result.without_capacity else AGAIN
+        advice = _short_of(result.lack) if result.lack else AGAIN
         advice = ASK_AGAIN if result.not_remembered else advice
         return Report(Kind.START_FAILED, observation, str(result.error), advice)
     wanted = asked or phase.start_pending(observation, settings, now)
@@ -203,14 +202,18 @@ def _started(observation: Observation, settings: Settings) -> Report:
     return Report(Kind.STARTED, observation, what, advice, snapshot_ids=ids, gib=gib, seconds=took)
 
 
+def _short_of(code: str) -> str:
+    return f"{capacity.TRIED_AGAIN} {capacity.remedy(code)}"
+
+
 def _reverted(observation: Observation, settings: Settings) -> Report | None:
-    """EC2 reverted a start. If it is retried because capacity is missing, only the first time is reported."""
+    """EC2 took a start back. If it is tried again because EC2 has no room, only the first time is reported."""
     instance = observation.instance
     asked = phase.request_of_this_launch(observation, settings)
-    short = instance.state_reason == phase.NO_CAPACITY
+    short = capacity.lacks_room(instance.state_reason)
     if short and asked and instance.launch_time - asked > AT_ONCE:
         return None
-    advice = SHORT_OF_CAPACITY if short else OTHER_CAUSE
+    advice = _short_of(instance.state_reason) if short else OTHER_CAUSE
     return Report(Kind.START_FAILED, observation, phase.reverted_message(observation), advice)
 
 

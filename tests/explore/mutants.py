@@ -384,6 +384,22 @@ MUTANTS = (
         "the sweep of start overlooks what is marked",
         ("observe:start_sweep", "if i.id in marked and i.state", "if i.id in () and i.state"),
     ),
+    # EC2 has no room.
+    mutant(
+        "knows one code of those that say that there is no room",
+        ("capacity:lacks_room", ".startswith(FAMILY)", ' == "InsufficientInstanceCapacity"'),
+        ("capacity:lacks_room", "== FULL_RESERVATION", 'in ("",)'),
+    ),
+    mutant("tries in every sweep a start that finds no room", ("capacity:next_try", "min(tried + wait,", "min(tried,")),
+    mutant("waits as long as it likes for room", ("capacity:next_try", "LONGEST_WAIT)", "timedelta(hours=9))")),
+    mutant(
+        "does not remember that a start has found no room",
+        ("execute:_Execution._refused", "lacks_room(error.code)", "False"),
+    ),
+    mutant(
+        "does not try again a start that is taken back for want of room",
+        ("phase:_try_without_room", "fell_back and not", "fell_back or not"),
+    ),
     # Each phase mistaken for its neighbour.
     mutant(
         "takes a terminated instance for one that changes", ("phase:_ended", "(TERMINATED, NOT_SHOWN)", "(NOT_SHOWN,)")

@@ -43,6 +43,8 @@ LAG = 60.0
 """Seconds that describe calls lag behind, at most."""
 MARGIN = 3.0
 RETENTION = timedelta(hours=24)
+ROUNDED = 3.0
+"""Seconds that EC2 cuts off in its times."""
 
 SETTINGS = Settings(
     deployment=DEPLOYMENT,
@@ -87,6 +89,8 @@ EXCUSES: dict[Fault, tuple[str, ...]] = {
     Fault.VOLUME_FAILS: ("a volume failed, perhaps the one that tried a key",),
 }
 """The faults after which an instance may be refused for a while."""
+MORE = 16
+"""Rounds of sweeps, so many more, until a start is over for which EC2 had no room."""
 DEADLY = (Fault.DIES_BEFORE, Fault.DIES_AFTER)
 
 
@@ -169,7 +173,7 @@ class Process:
         )
         try:
             self.results = [r for r in KINDS[self.kind](this, self.stage.named) if r]
-            self.error = " ".join(str(r.error) for r in self.results if r.error)
+            self.error = " ".join(str(r.error) for r in self.results if r.error and not r.lack)
         except ProcessDied:
             self.error = "It died."
         except Ec2Error as error:  # the handler lets it through, and the event comes back or the sweep does
@@ -199,7 +203,7 @@ class Process:
                 self.faults.remove(fault)
                 self.stage.seen[f"fault: {fault.value}"] += 1
                 return fault
-        return None
+        return self.stage.lack(self, call)
 
 
 class Thread(greenlet):
@@ -219,7 +223,8 @@ class Stage:
     devices at which volumes were last, and ``places`` those at which passes marked them. ``strangers`` are the
     snapshots and volumes that people made, with our tags on them or not: nobody may touch them. ``taken_off`` are the
     volumes that their owner detached beside the root volume, or with it, before any pass did. ``forged`` are our
-    snapshots whose tags somebody has changed. ``seen`` counts what was covered.
+    snapshots whose tags somebody has changed. ``shortage`` is how EC2 lacks room for a start, and until when; ``tries``
+    are the calls and the launches that have found none since the start was asked for. ``seen`` counts what was covered.
     """
 
     def __init__(self, world: World, instance_id: str, bystanders: Sequence[str], seen: Counter[str]) -> None:
@@ -238,6 +243,8 @@ class Stage:
         self.fixed: dict[str, str] = {}
         self.protected: dict[str, float] = {}
         self.asked: tuple[float, str] | None = None
+        self.shortage: tuple[Fault, float] | None = None
+        self.tries: tuple[float, ...] = ()
         self.theirs: set[str] = {v.id for v in world.volumes.current() if v.id in bystanders}
         self.taken_off: set[str] = set()
         self.withdrawn: float | None = None
@@ -264,6 +271,7 @@ class Stage:
         other.free_to_change, other.theirs = self.free_to_change.copy(), self.theirs.copy()
         other.taken_off = self.taken_off.copy()
         other.withdrawn, other.fixed, other.asked = self.withdrawn, self.fixed, self.asked
+        other.shortage, other.tries = self.shortage, self.tries
         other.protected = self.protected.copy()
         other.seen = self.seen if seen is None else seen
         other.meddled = False
@@ -392,17 +400,66 @@ class Stage:
 
     def _check_start_request(self, process: Process, operation: str, params: Mapping[str, Any]) -> None:
         """For an hour after a start was asked for, or until there was one, nobody takes the root volume away."""
-        now, instance = self.world.clock.now, self.instance
+        instance = self.instance
         if instance is None:
             return
-        if operation == "CreateTags" and any(t["Key"] == "park-volumes:start-requested" for t in params["Tags"]):
-            snapshot = self.world.snapshots.get(params["Resources"][0])
-            self.asked = (now, snapshot.tags["park-volumes:launch-time"]) if snapshot else None
+        if operation == "CreateTags":
+            self._note_request(params)
         if operation == "DetachVolume" and params["Device"] == instance.root_device and self.asked:
             asked, launch_time = self.asked
             pending = instance.launch_time.isoformat() == launch_time and asked + LAG < process.began < asked + 3600
             if pending and not self.excuses:
                 raise Finding(f"{process.name} parks {instance.id}, which was asked to start and did not yet.")
+
+    def _note_request(self, params: Mapping[str, Any]) -> None:
+        """A request that is written down, for the first time or again with a try that has found no room."""
+        written = [t["Value"] for t in params["Tags"] if t["Key"] == tags.START_REQUESTED]
+        snapshot = self.world.snapshots.get(params["Resources"][0])
+        for value in written:
+            at = datetime.fromisoformat(value.partition(" ")[0]).timestamp()
+            if self.asked is None or at > self.asked[0]:
+                self.tries = ()
+            self.asked = (at, snapshot.tags[tags.LAUNCH_TIME]) if snapshot else None
+
+    # EC2 has no room.
+
+    def fall_short(self, fault: Fault, seconds: float) -> None:
+        """For so long EC2 has no room for any start, and says so in this way."""
+        self.shortage = fault, self.world.clock.now + seconds
+
+    def lack(self, process: Process, call: Call) -> Fault | None:
+        """How EC2 has no room for this start; None where it has, or the call is none."""
+        now = self.world.clock.now
+        if self.shortage is None or call.operation != "StartInstances" or call.params.get("DryRun"):
+            return None
+        fault, until = self.shortage
+        if now >= until:
+            return None
+        self._check_try(process)
+        self.tries = (*self.tries, now)
+        if self.asked and until > self.asked[0] + 3000:
+            self.excuses.append("there was no room for too long")
+        self.seen[f"no room: {fault.value}"] += 1
+        return fault
+
+    def _check_try(self, process: Process) -> None:
+        """Sweeps try again after as long as has been waited, from one minute to ten; people try when they like."""
+        if process.kind == "start" or self.asked is None or not self.tries:
+            return
+        asked, last = self.asked[0], self.tries[-1]
+        due = last + min(max(60, last - asked), 600)
+        last_chance = asked + 3600 - 60
+        if process.began + ROUNDED < min(due, last_chance) and process.began > last + LAG:
+            raise Finding(f"{process.name} tries again {process.began - last:.0f} s after EC2 had no room for a start.")
+
+    def judge_patience(self, since: float, pause: float) -> None:
+        """Sweeps that have gone on ``since`` then have tried within the last ten minutes, as long as the start is
+        remembered."""
+        now = self.world.clock.now
+        if not self.tries or self.asked is None or self.state != "stopped" or self.excuses or self.meddled:
+            return
+        if now < self.asked[0] + 3600 and now - max(self.tries[-1], since) > 600 + 2 * pause:
+            raise Finding(f"There may be room, and for {now - self.tries[-1]:.0f} s nobody has tried to start it.")
 
     def _check_place(self, process: Process, operation: str, params: Mapping[str, Any]) -> None:
         """A volume is attached again only where a pass found it when it marked it."""
@@ -497,9 +554,11 @@ class Stage:
         """The sweeps alone lead to a rest: a round in which nothing is done, and nothing is left to be done."""
         for process in self.live:
             process.kill()
-        for _ in range(most):
+        since = self.world.clock.now
+        for _ in range(most + (MORE if self.shortage else 0)):
             self.wait(pause)
             passes = self.run("sweep of park"), self.run("sweep of start")
+            self.judge_patience(since, pause)
             if errors := [p.error for p in passes if p.error]:
                 raise Finding(f"A sweep fails though nothing disturbs it: {' '.join(errors)}")
             busy = any(p.wrote for p in passes) or any(
@@ -584,6 +643,8 @@ class Stage:
 
     def start_up(self) -> None:
         """Somebody asks for a start: it brings everything back, or refuses in words and changes nothing."""
+        if self.shortage and self.world.clock.now < self.shortage[1]:
+            self.wait(self.shortage[1] - self.world.clock.now)
         before = self.world.clone()
         process = self.run("start")
         result = process.results[0] if process.results else None

@@ -32,6 +32,15 @@ STORIES: Mapping[str, Story] = {
         "begin park",
         "finish a",
     ),
+    "a start that finds no room is tried again, less and less often, until there is some": story(
+        "two volumes", "parked", "short HOST_FULL 2700", "begin start", "finish a"
+    ),
+    "a start that is taken back for want of room is tried again, less and less often, until there is some": story(
+        "one volume", "parked", "short START_FINDS_NO_HOST 2700", "begin start", "finish a"
+    ),
+    "a start for which there is room at the end of its hour is made": story(
+        "one volume", "parked", "short RESERVATION_FULL 2900", "begin start", "finish a"
+    ),
     "a restoration that nobody wants any more is finished all the same": story("two volumes", "rootless", "wait 3700"),
     "a start that was asked for goes on though its pass died": story(
         "two volumes", "parked", "begin start", "go a 6", "die a"

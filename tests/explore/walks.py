@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import NamedTuple
 
+from park_volumes.core.capacity import lacks_room
 from tests.explore import people
 from tests.explore.crashes import conclude
 from tests.explore.scenarios import MOMENTS, SHAPES, at
 from tests.explore.stage import EXCUSES, KINDS, Finding, Process, Stage
-from tests.model.faults import STRIKES_AT, Fault, Lag
+from tests.model.faults import CAPACITY, FALLS_BACK, STRIKES_AT, Fault, Lag
 
 FAULTS = (
     Fault.DIES_BEFORE,
@@ -29,12 +30,16 @@ FAULTS = (
     Fault.NO_CAPACITY,
     Fault.START_FALLS_BACK,
 )
+SHORTAGES = (*CAPACITY, *(fault for fault, reason in FALLS_BACK.items() if lacks_room(reason)))
+"""How EC2 says that it has no room for a start."""
+SHORT = (100, 700, 1500, 2700)
+"""Seconds for which it has none."""
 WAITS = (0.5, 1, 2, 5, 10, 20, 40, 61, 90, 125, 185, 400, 3700)
 """Seconds: what EC2 needs for its steps, what passes live, the quiet period, the hour of a start, and between."""
 
 
 class Deed(NamedTuple):
-    """``verb``: begin, go, finish, die, fault, wait, person. ``what`` says more; ``which`` chooses, or counts."""
+    """``verb``: begin, go, finish, die, fault, short, wait, person. ``what`` says more; ``which`` chooses or counts."""
 
     verb: str
     what: str = ""
@@ -75,7 +80,11 @@ def invent(seed: int) -> Story:
 def _pass_begins(chance: Random, calm: bool) -> Iterator[Deed]:
     yield Deed("begin", chance.choices(tuple(KINDS), (5, 1, 3, 3, 1))[0])
     if chance.random() < (0.1 if calm else 0.25):
-        yield Deed("fault", chance.choices(FAULTS, [1 + 3 * (fault in STRIKES_AT) for fault in FAULTS])[0].name)
+        fault = chance.choices(FAULTS, [1 + 3 * (fault in STRIKES_AT) for fault in FAULTS])[0]
+        if fault is Fault.NO_CAPACITY and chance.random() < 0.5:
+            yield Deed("short", chance.choice(SHORTAGES).name, chance.choice(SHORT))
+        else:
+            yield Deed("fault", (chance.choice(SHORTAGES) if fault is Fault.NO_CAPACITY else fault).name)
     if chance.random() < 0.7:
         yield Deed("go", "c", chance.choice((1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15)))
 
@@ -152,6 +161,8 @@ def _happen(stage: Stage, deed: Deed, last: Process | None) -> Process | None:
             return stage.begin(deed.what)  # type: ignore[arg-type]  # a Kind
         case "wait":
             stage.wait(deed.which)
+        case "short":
+            stage.fall_short(Fault[deed.what], deed.which)
         case "person":
             people.act(stage, deed.what, int(deed.which))
         case _ if live := stage.live:

@@ -18,8 +18,6 @@ RACED: Final = GONE | {
 """The codes if the resource is not, or no longer, in the observed state: look again."""
 THROTTLED: Final = "RequestLimitExceeded"
 """The code of a call that EC2 throttled, even after the SDK's own retries."""
-NO_CAPACITY: Final = "InsufficientInstanceCapacity"
-"""The code of a start for which EC2 has no capacity at the moment."""
 DENIALS: Final = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "TagPolicyViolation"})
 """The codes of a call that a policy does not allow, given the current tags of the resource."""
 WOULD_SUCCEED: Final = "DryRunOperation"

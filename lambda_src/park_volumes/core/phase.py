@@ -6,20 +6,17 @@ it there. The request is a second axis: what was asked for, wherever the instanc
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
+from park_volumes.core import capacity
 from park_volumes.core.evidence import changed
-from park_volumes.core.facts import NOT_SHOWN, Observation
+from park_volumes.core.facts import NOT_SHOWN, Observation, SnapshotRecord
 from park_volumes.core.settings import Settings
 
 TERMINATED = "terminated"
 STOPPED_ON_PURPOSE = ("", "Client.UserInitiatedShutdown", "Client.InstanceInitiatedShutdown", "Server.ScheduledStop")
 """The StateReason codes of a stop that a person, the guest or AWS maintenance asked for; an absent one counts too."""
-NO_CAPACITY = "Server.InsufficientInstanceCapacity"
-"""The StateReason code of a start that EC2 had no room for."""
-SHORTEST_WAIT = timedelta(minutes=1)
-"""The wait before a start is tried again that EC2 had no capacity for."""
 
 
 class Phase(StrEnum):
@@ -264,8 +261,13 @@ def request_of_this_launch(seen: Observation, settings: Settings) -> datetime | 
     EC2 cuts LaunchTime to seconds: a request of the same second came before it."""
     launched = seen.instance.launch_time
     asked = (r.start_requested for r in seen.records if r.start_requested and r.launch_time < launched)
-    requests = (at.replace(microsecond=0) for at in asked)
+    requests = map(_in_seconds, asked)
     return max((at for at in requests if at <= launched < at + settings.start_hold), default=None)
+
+
+def _in_seconds(at: datetime) -> datetime:
+    """Cut as EC2 cuts LaunchTime: only so can the two be compared."""
+    return at.replace(microsecond=0)
 
 
 def start_reverted(seen: Observation, settings: Settings) -> bool:
@@ -276,24 +278,34 @@ def start_reverted(seen: Observation, settings: Settings) -> bool:
 
 
 def next_try(seen: Observation, settings: Settings, now: datetime) -> datetime | None:
-    """When a start is tried again that EC2 had no capacity for: after as long again as it has waited already.
-    None where the last try did not end like that, or the hour is over. EC2 refuses the call, or it accepts the call,
-    moves the launch time, and lets the instance fall back to stopped."""
-    last = _try_without_capacity(seen, settings)
-    if last is None or now >= last[0] + settings.start_hold:
+    """When a start is tried again that EC2 had no room for; None where the last try did not end like that, or the hour
+    is over."""
+    last = _try_without_room(seen, settings)
+    if last is None or now >= (until := last[0] + settings.start_hold):
         return None
     asked, tried = last
-    return tried + max(SHORTEST_WAIT, tried - asked)
+    return capacity.next_try(asked, tried, until)
 
 
-def _try_without_capacity(seen: Observation, settings: Settings) -> tuple[datetime, datetime] | None:
-    """When a start was asked for, and last tried, that EC2 had no capacity for."""
-    instance = seen.instance
-    asked = request_of_this_launch(seen, settings) if start_reverted(seen, settings) else None
-    if asked and instance.state_reason == NO_CAPACITY:
-        return asked, instance.launch_time
-    tries = ((r.start_requested, r.capacity_refused_at) for r in seen.of_this_stop)
-    return max(((asked, tried) for asked, tried in tries if asked and tried), default=None)
+def _try_without_room(seen: Observation, settings: Settings) -> tuple[datetime, datetime] | None:
+    """When a start was asked for, and last tried, that EC2 had no room for. EC2 refused the call, or it accepted the
+    call, moved the launch time, and let the instance fall back to stopped."""
+    fell_back = start_reverted(seen, settings)
+    if fell_back and not capacity.lacks_room(seen.instance.state_reason):
+        return None
+    launches = [seen.instance.launch_time] if fell_back else []
+    tries = ((r.start_requested, [r.capacity_refused_at, *launches]) for r in records_of_request(seen, settings))
+    every = ((asked, max(filter(None, at), default=None)) for asked, at in tries)
+    return max(((asked, tried) for asked, tried in every if asked and tried), default=None)
+
+
+def records_of_request(seen: Observation, settings: Settings) -> tuple[SnapshotRecord, ...]:
+    """The records on which the start is remembered that is being carried on: those of this stop, or, where EC2 took the
+    start back and so moved the launch time, those of the stop before."""
+    if not start_reverted(seen, settings):
+        return seen.of_this_stop
+    asked = request_of_this_launch(seen, settings)
+    return tuple(r for r in seen.records if r.start_requested and _in_seconds(r.start_requested) == asked)
 
 
 def reverted_message(seen: Observation) -> str:

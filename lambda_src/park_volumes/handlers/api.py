@@ -17,7 +17,7 @@ from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from park_volumes.aws.errors import Ec2Error, Raced
-from park_volumes.core import prices
+from park_volumes.core import capacity, prices
 from park_volumes.core.facts import Instance, Observation
 from park_volumes.core.phase import Phase, phase_of, reverted_message
 from park_volumes.core.queue import queue_message
@@ -250,12 +250,20 @@ def _must_have_worked(result: Result) -> None:
     if isinstance(result.error, Ec2Error) and result.error.denied:
         raise Problem(HTTPStatus.CONFLICT, "refused", f"{result.error} {DENIED}")
     if result.error:
-        follows = f". {result.not_remembered}" if result.not_remembered else "; the sweep tries again."
-        raise Problem(HTTPStatus.BAD_GATEWAY, "ec2_refused", f"{result.error} Nothing is lost{follows}")
+        raise Problem(HTTPStatus.BAD_GATEWAY, "ec2_refused", f"{result.error} Nothing is lost{_what_follows(result)}")
     if result.decision.outcome is Outcome.REFUSED:
         raise Problem(HTTPStatus.CONFLICT, "refused", result.reason)
     if result.decision.outcome is Outcome.OBSERVED:
         raise Problem(HTTPStatus.CONFLICT, "observe_only", result.reason)
+
+
+def _what_follows(result: Result) -> str:
+    """The end of a sentence about an error, and what happens next."""
+    if result.not_remembered:
+        return f". {result.not_remembered}"
+    if result.lack and result.observation.of_this_stop:
+        return f". {capacity.TRIED_AGAIN} {capacity.remedy(result.lack)}"
+    return f". {capacity.remedy(result.lack)} Ask again later." if result.lack else "; the sweep tries again."
 
 
 def _started(result: Result) -> Response[Any]:

@@ -1,25 +1,27 @@
 """Carries out a decision about one instance: step by step, waiting the seconds that EC2 takes for volumes."""
 
-from collections.abc import Callable, Iterable, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from itertools import chain, count
 
-from park_volumes.aws.errors import NO_CAPACITY, THROTTLED, Ec2Error, Raced
+from park_volumes.aws.errors import THROTTLED, Ec2Error, Raced
 from park_volumes.core import steps
+from park_volumes.core.capacity import lacks_room
 from park_volumes.core.facts import Observation, Volume
-from park_volumes.core.queue import without_capacity
+from park_volumes.core.queue import without_room
 from park_volumes.core.refusals import apply_observe_only
 from park_volumes.core.steps import Decision, Outcome, Stage, Step, refuse
 from park_volumes.run.context import NotYet, OutOfTime, Pass, log
 from park_volumes.run.trial import Denied, remember_denial, try_giving_up, try_way_back
 
+POLL, PART = 0.4, 0.04
+"""Seconds between two looks at volumes, or this part of the time waited so far, if that is longer."""
 CREATING, ATTACHING = 5.0, 3.0
-"""Seconds that EC2 usually takes to create and to attach volumes (docs/performance.md): looking earlier is useless."""
-POLL = 0.4
-"""Seconds until the second look at volumes that take longer; the pause doubles after each look."""
+"""In a crowd nobody looks before the seconds have passed that EC2 usually takes (docs/performance.md), and after each
+look the pause doubles."""
 LONGEST_POLL = 5.0
 AFTER_RACE = timedelta(seconds=2)
 """When to look again after EC2 refused a step because the state had changed."""
@@ -70,9 +72,10 @@ class Result:
         return " ".join(filter(None, (self.decision.reason, self.note, self.not_remembered)))
 
     @property
-    def without_capacity(self) -> bool:
-        """Whether EC2 had no capacity for a start, which is retried with growing delays."""
-        return isinstance(self.error, Ec2Error) and self.error.code == NO_CAPACITY
+    def lack(self) -> str:
+        """The code with which EC2 said that it has no room for a start, which is tried again less and less often;
+        otherwise empty."""
+        return self.error.code if isinstance(self.error, Ec2Error) and lacks_room(self.error.code) else ""
 
 
 def ids_of(results: Iterable[Result]) -> set[str]:
@@ -105,16 +108,19 @@ def execute(
     *,
     confirmations: Confirmations | None = None,
     carried_on: bool = True,
+    crowd: Callable[[], bool] = lambda: False,
 ) -> Result:
     """Do the steps, stage by stage. A pass that loses a race or runs out of time stops there and looks again.
     The step ConfirmSnapshots is put into ``confirmations``, by instance: the pass does it for all of them at once.
-    ``carried_on``: a later pass goes on with what this one leaves undone."""
+    ``carried_on``: a later pass goes on with what this one leaves undone. ``crowd`` is asked before volumes
+    are waited for: whether so many are started that looking all the time is no longer cheap."""
     return _Execution(
         this_pass=this_pass,
         observation=observation,
         decision=apply_observe_only(decision, observation, this_pass.settings),
         confirmations={} if confirmations is None else confirmations,
         carried_on=carried_on,
+        crowd=crowd,
     ).run()
 
 
@@ -128,6 +134,7 @@ class _Execution:
     decision: Decision
     confirmations: Confirmations
     carried_on: bool
+    crowd: Callable[[], bool]
     made: dict[str, str] = field(default_factory=dict)
     ready: set[str] = field(default_factory=set)
     attaching: set[str] = field(default_factory=set)
@@ -159,8 +166,8 @@ class _Execution:
             remembering = any(isinstance(step, steps.RememberStart) for step in self.stage)
             at_once = remembering or not self.carried_on
             return self._look_again(Ending.RACED if at_once else Ending.THROTTLED, error)
-        if error.code == NO_CAPACITY:
-            self._remember_want_of_capacity()
+        if lacks_room(error.code):
+            self._remember_want_of_room()
         if error.denied:
             _remember(self.this_pass, self.observation, error)
         return replace(self._ended(Ending.FAILED), error=error)
@@ -179,16 +186,15 @@ class _Execution:
         decision = replace(self.decision, outcome=Outcome.GOING_ON, look_again=AFTER_RACE)
         return replace(self._ended(ending, note=str(reason)), decision=decision)
 
-    def _remember_want_of_capacity(self) -> None:
-        """A start that EC2 had no capacity for is retried with growing delays: remember that it was tried. Where that
-        cannot be written down, it is retried by every sweep."""
-        for step in without_capacity(self.observation, self.decision, self.this_pass.clock.now()):
+    def _remember_want_of_room(self) -> None:
+        """A start that EC2 had no room for is tried again less and less often: remember that it was tried. Where that
+        cannot be written down, every sweep tries."""
+        this_pass = self.this_pass
+        for step in without_room(self.observation, self.decision, this_pass.settings, this_pass.clock.now()):
             try:
-                self.this_pass.ec2.writes.do(step)
+                this_pass.ec2.writes.do(step)
             except (Ec2Error, OutOfTime) as error:
-                log.warning(
-                    "That EC2 had no capacity for %s is not remembered: %s", self.observation.instance.id, error
-                )
+                log.warning("That EC2 had no room for %s is not remembered: %s", self.observation.instance.id, error)
 
     def _volume_of(self, step: steps.AttachVolume) -> str:
         return step.volume_id or self.made[step.snapshot_id]
@@ -216,11 +222,9 @@ class _Execution:
             self.attaching.clear()
 
     def _wait_until(self, ids: Sequence[str], usual: float, ready: Callable[[Volume], bool]) -> list[Volume]:
-        """The volumes, once all are ready. The first look comes after the usual time, or after a quarter of the time
-        left if that is shorter; the pauses between the next looks grow."""
+        """The volumes, once all are ready."""
         clock, deadline = self.this_pass.clock, self.this_pass.deadline
-        left = (deadline - clock.now()).total_seconds()
-        pauses = chain((min(usual, left / 4),), (min(POLL * 2**n, LONGEST_POLL) for n in count()))
+        pauses = self._rarely(usual) if self.crowd() else self._often()
         while True:
             pause = next(pauses)
             if clock.now() + timedelta(seconds=pause) >= deadline:
@@ -233,6 +237,19 @@ class _Execution:
                 raise Ec2Error("CreateVolume", ", ".join(failed), "error", words)
             if all(i in found and ready(found[i]) for i in ids):
                 return list(found.values())
+
+    def _often(self) -> Iterator[float]:
+        """Pauses so short that volumes are seen almost as soon as they are ready, however fast EC2 is: describing is
+        cheap."""
+        clock, began = self.this_pass.clock, self.this_pass.clock.now()
+        while True:
+            yield max(POLL, PART * (clock.now() - began).total_seconds())
+
+    def _rarely(self, usual: float) -> Iterator[float]:
+        """The first look comes after the usual time, or after a quarter of the time left if that is shorter; then the
+        pauses grow."""
+        left = (self.this_pass.deadline - self.this_pass.clock.now()).total_seconds()
+        return chain((min(usual, left / 4),), (min(POLL * 2**n, LONGEST_POLL) for n in count()))
 
     def _perform(self, step: Step) -> None:
         ec2 = self.this_pass.ec2
