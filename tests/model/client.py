@@ -19,7 +19,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from tests.model.answers import Answer
+from tests.model.answers import Answer, sparse
 from tests.model.faults import Call, Fault, FaultPlan, ProcessDied
 from tests.model.policies import denial, sentence, subjects
 from tests.model.validation import Refused, parameter_check
@@ -160,7 +160,7 @@ class Client:
             world.on_change()
         if fault is not None:
             self._after(fault, op)
-        return answer
+        return dict(sparse(answer)) if world.rules.sparse else answer
 
     def _ask_policies(self, action: str, params: Params) -> None:
         world = self.world

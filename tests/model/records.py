@@ -164,6 +164,7 @@ class Rules:
     thaws: int = 5
     dry_run_checks: bool = False  # a dry run is refused for states and parameters too, not for permissions alone
     attach_times: AttachTimes = "whole seconds"  # in the answers of AttachVolume and DetachVolume
+    sparse: bool = False  # answers lack what recorded ones lack (tests/recorded)
     unlocked_ids_refused: bool = False  # DescribeLockedSnapshots fails if one of the SnapshotIds is not locked
     default_key: str | None = None  # encryption by default with this key
     broken_keys: frozenset[str] = frozenset()  # disabled, or the caller may not use them
