@@ -124,7 +124,7 @@ class TestVolumeEvents:
         self, stand: Stand, functions: Functions
     ) -> None:
         instance_id = stand.parked()
-        stand.start_pass(faults=at_operation("AttachVolume", Fault.DENIED, 99)).start(instance_id)
+        stand.start_pass(faults=at_operation("AttachVolume", Fault.THROTTLED, 1)).start(instance_id)
         stand.after(10)
 
         assert functions.start(volume_event(in_transit(stand)[0], "createVolume", "failed")) == {}
