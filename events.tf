@@ -66,7 +66,7 @@ locals {
         detail = {
           eventSource = ["ec2.amazonaws.com"]
           eventName   = ["StartInstances"]
-          errorCode   = ["Client.InvalidParameterValue"]
+          errorCode   = ["Client.InvalidParameterValue", "InvalidParameterValue"]
         }
       }
     }

@@ -346,6 +346,15 @@ MUTANTS = (
         "compares the time of an attachment to the fraction of a second",
         ("writes:Ec2Writes._detach_volume", ".replace(microsecond=0)", ""),
     ),
+    mutant(
+        "names the snapshots whose locks it reads",
+        ("reads:Ec2Reads.locked", "Filters=[LOCKED], MaxResults=PAGE, **token", "SnapshotIds=sorted(wanted)"),
+    ),
+    mutant(
+        "takes the denial of a tag that was just written for one that lasts",
+        ("execute:_Execution._refused", "(age := self._age_of_tag(error.resource)) < TAGS_COUNT", "False"),
+    ),
+    mutant("looks for the card where only instances tell it", ("observe:_with_cards", "if m.card", "if False")),
     # What a record says.
     mutant(
         "forgets DeleteOnTermination", ("tags:tags_of_record", "_word(attachment.delete_on_termination)", '"false"')

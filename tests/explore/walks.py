@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from park_volumes.core.capacity import lacks_room
 from tests.explore import people
@@ -16,6 +16,7 @@ from tests.explore.crashes import conclude
 from tests.explore.scenarios import MOMENTS, SHAPES, at
 from tests.explore.stage import EXCUSES, KINDS, Finding, Process, Stage
 from tests.model.faults import CAPACITY, FALLS_BACK, STRIKES_AT, Fault, Lag
+from tests.model.records import SWITCHES
 
 FAULTS = (
     Fault.DIES_BEFORE,
@@ -56,9 +57,12 @@ class Story:
     lag: Lag | None
     deeds: tuple[Deed, ...]
     seed: int
+    aws: tuple[tuple[str, Any], ...] = ()
+    """Which of the two AWS is (``SWITCHES``), where that is not as the instance of this shape has it."""
 
     def __str__(self) -> str:
         lag = f"describe calls lag up to {self.lag.seconds:.0f} s" if self.lag else "no lag"
+        lag += "".join(f", {name}: {value}" for name, value in self.aws)
         deeds = "; ".join(map(str, self.deeds))
         return f"Seed {self.seed}: an instance with {self.shape}, {self.moment}; {lag}; {deeds or 'nothing happens'}."
 
@@ -74,7 +78,13 @@ def invent(seed: int) -> Story:
     deeds: list[Deed] = []
     for turn in chance.choices(turns, weights, k=chance.randint(3, 14)):
         deeds += turn(chance, calm)
-    return Story(shape=shape, moment=chance.choice(MOMENTS), lag=lag, deeds=tuple(deeds), seed=seed)
+    moment = chance.choice(MOMENTS)
+    return Story(shape=shape, moment=moment, lag=lag, deeds=tuple(deeds), seed=seed, aws=_which_aws(seed))
+
+
+def _which_aws(seed: int) -> tuple[tuple[str, Any], ...]:
+    chance = Random(f"which of the two AWS is: {seed}")
+    return tuple((name, chance.choice(values)) for name, values in SWITCHES.items())
 
 
 def _pass_begins(chance: Random, calm: bool) -> Iterator[Deed]:
@@ -142,6 +152,8 @@ def tell(story: Story, seen: Counter[str], log: list[str] | None = None) -> None
     """Let the story happen, and what follows from it. Raises Finding."""
     stage = at(story.shape, story.moment).clone(seen)
     stage.world.lag = story.lag
+    stage.world.rules = replace(stage.world.rules, **dict(story.aws))
+    seen.update(f"AWS: {name} {value}" for name, value in story.aws)
     stage.log = log
     seen[f"moment: {story.moment}"] += 1
     seen[f"shape: {story.shape}"] += 1
@@ -215,6 +227,8 @@ def _ever_smaller(story: Story) -> Iterator[Story]:
         yield replace(story, lag=None)
         if story.lag.share < 100:
             yield replace(story, lag=replace(story.lag, share=100))
+    for n in range(len(story.aws)):
+        yield replace(story, aws=(*story.aws[:n], *story.aws[n + 1 :]))
     names = tuple(SHAPES)
     for name in names[: names.index(story.shape)]:
         yield replace(story, shape=name)

@@ -19,9 +19,9 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from tests.model.answers import Answer
+from tests.model.answers import Answer, sparse
 from tests.model.faults import Call, Fault, FaultPlan, ProcessDied
-from tests.model.policies import denial, sentence, subjects
+from tests.model.policies import OF_ROLES, denial, sentence, subjects
 from tests.model.validation import Refused, parameter_check
 from tests.model.world import World
 
@@ -150,7 +150,7 @@ class Client:
             self._before(fault, op)
         if world.throttle is not None:
             world.throttle.take(name, params, world.clock.now)
-        if world.denials and not self.owner and op.service == "ec2":
+        if (world.denials or world.rules.tags_count_after) and not self.owner and op.service == "ec2":
             self._ask_policies(name, params)
         if params.get("DryRun"):
             self._try_dry(op, params, fault)
@@ -160,11 +160,12 @@ class Client:
             world.on_change()
         if fault is not None:
             self._after(fault, op)
-        return answer
+        return dict(sparse(answer)) if world.rules.sparse else answer
 
     def _ask_policies(self, action: str, params: Params) -> None:
         world = self.world
-        denied = denial(world.denials, self.caller, params, subjects(world, action, params), world.clock.now)
+        policies = (*world.denials, OF_ROLES) if world.rules.tags_count_after else world.denials
+        denied = denial(policies, self.caller, params, subjects(world, action, params), world.clock.now)
         if denied is not None:
             user = f"arn:aws:sts::{world.rules.account}:assumed-role/{self.caller}"
             raise Refused("UnauthorizedOperation", sentence(user, *denied))

@@ -164,10 +164,22 @@ class Rules:
     thaws: int = 5
     dry_run_checks: bool = False  # a dry run is refused for states and parameters too, not for permissions alone
     attach_times: AttachTimes = "whole seconds"  # in the answers of AttachVolume and DetachVolume
+    sparse: bool = False  # answers lack what recorded ones lack (tests/recorded)
+    tags_count_after: float = 0  # seconds; the functions' roles need marks on volumes, and IAM goes by tags that old
     unlocked_ids_refused: bool = False  # DescribeLockedSnapshots fails if one of the SnapshotIds is not locked
     default_key: str | None = None  # encryption by default with this key
     broken_keys: frozenset[str] = frozenset()  # disabled, or the caller may not use them
     hydration: float = 0  # seconds a new volume loads from its snapshot; whether deleting that harms it, no page says
+
+
+SWITCHES: Mapping[str, tuple[Any, ...]] = {
+    "attach_times": ("whole seconds", "milliseconds", "missing"),
+    "dry_run_checks": (False, True),
+    "sparse": (False, True),
+    "tags_count_after": (0, 4),
+    "unlocked_ids_refused": (False, True),
+}
+"""Which of the two AWS is, where nobody has seen it: whatever is drawn of these, all has to be well (docs/aws.md)."""
 
 
 class Disk(NamedTuple):

@@ -35,7 +35,7 @@ from tests.model.records import (
     spot,
     zulu,
 )
-from tests.model.table import MEMORY_SECONDS, Table
+from tests.model.table import MEMORY_SECONDS, Table, last_at
 
 START = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 
@@ -265,6 +265,12 @@ class World:
 
     def find(self, resource_id: str) -> Instance | Volume | Snapshot | None:
         return self.instances.get(resource_id) or self.volumes.get(resource_id) or self.snapshots.get(resource_id)
+
+    def find_at(self, resource_id: str, moment: float) -> Instance | Volume | Snapshot | None:
+        """The same as it was at that moment, or last if it is no more; None if it was not there yet."""
+        volume, instance = self.volumes.rows.get(resource_id), self.instances.rows.get(resource_id)
+        snapshot = self.snapshots.rows.get(resource_id)
+        return last_at(volume, moment) or last_at(instance, moment) or last_at(snapshot, moment)
 
     def content(self, volume: Volume) -> Content:
         """What the volume holds at this moment."""

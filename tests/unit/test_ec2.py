@@ -36,7 +36,8 @@ from park_volumes.core.steps import (
 from park_volumes.core.volume_spec import VolumeSpec
 from tests.model.ec2_model import EC2Client
 from tests.model.faults import Fault, at_operation
-from tests.model.records import Disk
+from tests.model.records import Disk, Rules
+from tests.model.world import World
 from tests.unit.facts import ID, MARK, NOW, OPT_IN, SETTINGS, record
 from tests.unit.passes import ROOT, Stand
 
@@ -308,12 +309,20 @@ class TestSnapshots:
 
         assert stand.ec2().reads.locked([locked, free]) == {locked}
 
-    def test_no_lock_counts_where_a_snapshot_has_gone_meanwhile(self, stand: Stand) -> None:
-        """EC2 refuses the whole call; what is not known to be locked is not given up."""
-        snapshot_id = stand.world.add_snapshot()
-        stand.ec2().writes.do(LockSnapshot(snapshot_id=snapshot_id))
+    @pytest.mark.parametrize("refused", [False, True])
+    def test_locks_are_told_whatever_ec2_says_of_ids_that_are_not_locked(self, refused: bool) -> None:
+        stand = Stand(World(rules=Rules(unlocked_ids_refused=refused)))
+        locked, free = stand.world.add_snapshot(), stand.world.add_snapshot()
+        stand.ec2().writes.do(LockSnapshot(snapshot_id=locked))
 
-        assert stand.ec2().reads.locked([snapshot_id, GONE_SNAPSHOT]) == frozenset()
+        assert stand.ec2().reads.locked([locked, free, GONE_SNAPSHOT]) == {locked}
+
+    def test_the_locks_of_others_are_none_of_these(self, stand: Stand) -> None:
+        ours, theirs = stand.world.add_snapshot(), stand.world.add_snapshot()
+        for snapshot_id in (ours, theirs):
+            stand.owner.lock_snapshot(SnapshotId=snapshot_id, LockMode="governance", LockDuration=1)
+
+        assert stand.ec2().reads.locked([ours]) == {ours}
 
     def test_an_expired_lock_is_none(self, stand: Stand) -> None:
         snapshot_id = stand.world.add_snapshot()
@@ -395,11 +404,20 @@ class TestManyAtOnce:
         assert len(found.damaged[ID]) == PAGE + 5
         assert client.calls == {"DescribeSnapshots": 2}
 
-    def test_locks_are_asked_for_in_chunks_too(self) -> None:
-        ec2, recorder = watched(lambda *_: {"Snapshots": []})
-        ec2.reads.locked([f"snap-{n}" for n in range(201)])
+    def test_locks_are_read_page_after_page_until_all_are_found(self) -> None:
+        pages = {
+            None: {"Snapshots": [{"SnapshotId": "snap-1"}], "NextToken": "a"},
+            "a": {"Snapshots": [], "NextToken": "b"},
+            "b": {"Snapshots": [{"SnapshotId": "snap-2"}], "NextToken": "c"},
+            "c": {"Snapshots": [{"SnapshotId": "snap-3"}]},
+        }
+        ec2, recorder = watched(lambda _, params: pages[params.get("NextToken")])
 
-        assert [len(params["SnapshotIds"]) for _, params in recorder.calls] == [195, 6]
+        assert ec2.reads.locked(["snap-1", "snap-2"]) == {"snap-1", "snap-2"}
+        assert [params.get("NextToken") for _, params in recorder.calls] == [None, "a", "b"]
+        assert ec2.reads.locked(["snap-1", "snap-3", "snap-4"]) == {"snap-1", "snap-3"}
+        assert {params["MaxResults"] for _, params in recorder.calls} == {PAGE}
+        assert not any("SnapshotIds" in params for _, params in recorder.calls)
 
     def test_every_description_is_paged(self) -> None:
         ec2, recorder = watched(lambda *_: {"Reservations": [], "Volumes": [], "Snapshots": []})

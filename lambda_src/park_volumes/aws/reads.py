@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from park_volumes.aws.errors import GONE, errors_of
+from park_volumes.aws.errors import errors_of
 from park_volumes.aws.volume_parameters import spec_of
 from park_volumes.core import tags as our_tags
 from park_volumes.core.facts import NEVER, Attachment, BlockDevice, Instance, SnapshotRecord, Verdict, Volume
@@ -21,6 +21,8 @@ of them are the names of the deployment (``previous_names`` in variables.tf)."""
 PAGE: Final = 1000
 PAGE_OF_MODIFICATIONS: Final = 500
 """The largest page of DescribeVolumesModifications (EC2 API Reference)."""
+LOCKED: Final[Any] = {"Name": "lock-state", "Values": ["compliance-cooloff", "compliance", "governance"]}
+"""All lock states but expired. The SDK has no paginator for this call."""
 STOPPED_AT: Final = re.compile(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) GMT\)", re.ASCII)
 UNFINISHED: Final = ("modifying", "optimizing")
 
@@ -111,12 +113,17 @@ class Ec2Reads:
 
     def locked(self, snapshot_ids: Iterable[str]) -> frozenset[str]:
         """The snapshots among these that DeleteSnapshot refuses because of a lock.
-        If one of them is gone, EC2 refuses the whole call; then none counts as locked, and no volume is deleted."""
-        found: set[str] = set()
-        for chunk in _chunks(snapshot_ids):
-            with errors_of("DescribeLockedSnapshots", "snapshots", done=GONE):
-                answer = self._client.describe_locked_snapshots(SnapshotIds=chunk)
-                found |= {s["SnapshotId"] for s in answer["Snapshots"] if s["LockState"] != "expired"}
+        They are not named in the call: whether that is an error where one of them is not locked, no document says. So
+        all locks of the account are read, but no further than until all of these are found."""
+        wanted, found = frozenset(snapshot_ids), set[str]()
+        token: dict[str, Any] = {}
+        while found < wanted:
+            with errors_of("DescribeLockedSnapshots", "snapshots"):
+                answer = self._client.describe_locked_snapshots(Filters=[LOCKED], MaxResults=PAGE, **token)
+            found |= wanted & {s["SnapshotId"] for s in answer["Snapshots"]}
+            token = {"NextToken": answer.get("NextToken")}
+            if not token["NextToken"]:
+                break
         return frozenset(found)
 
     def moving(self, snapshot_ids: Iterable[str]) -> frozenset[str]:
@@ -219,6 +226,7 @@ def instance_of(i: Any, owner: str = "") -> Instance:
                 volume_id=m["Ebs"]["VolumeId"],
                 status=m["Ebs"]["Status"],
                 managed_by=_managed_by(m["Ebs"]),
+                card=m["Ebs"].get("EbsCardIndex", 0),
             )
             for m in i.get("BlockDeviceMappings", ())
             if "Ebs" in m

@@ -25,6 +25,7 @@ class BlockDevice:
     volume_id: str
     status: str
     managed_by: str = ""
+    card: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,8 @@ from itertools import chain, count
 from park_volumes.aws.errors import THROTTLED, Ec2Error, Raced
 from park_volumes.core import steps
 from park_volumes.core.capacity import lacks_room
-from park_volumes.core.facts import Observation, Volume
+from park_volumes.core.evidence import TAGS_COUNT, tagged_at
+from park_volumes.core.facts import NEVER, Observation, Volume
 from park_volumes.core.queue import without_room
 from park_volumes.core.refusals import apply_observe_only
 from park_volumes.core.steps import Decision, Outcome, Stage, Step, refuse
@@ -25,6 +26,9 @@ look the pause doubles."""
 LONGEST_POLL = 5.0
 AFTER_RACE = timedelta(seconds=2)
 """When to look again after EC2 refused a step because the state had changed."""
+
+LATE = timedelta(seconds=10)
+"""From this age of a tag on, a denial because of it is left to the next sweep."""
 
 Confirmations = MutableMapping[str, steps.ConfirmSnapshots]
 
@@ -126,8 +130,8 @@ def execute(
 
 @dataclass(kw_only=True)
 class _Execution:
-    """One decision being carried out. ``made``: the volumes created so far, by snapshot; ``ready``: those seen ready to
-    attach; ``attaching``: those being attached."""
+    """One decision being carried out. ``made``: the volumes created so far, by snapshot, and ``born`` when they were;
+    ``ready``: those seen ready to attach; ``attaching``: those being attached."""
 
     this_pass: Pass
     observation: Observation
@@ -136,6 +140,7 @@ class _Execution:
     carried_on: bool
     crowd: Callable[[], bool]
     made: dict[str, str] = field(default_factory=dict)
+    born: dict[str, datetime] = field(default_factory=dict)
     ready: set[str] = field(default_factory=set)
     attaching: set[str] = field(default_factory=set)
     stage: Stage = ()
@@ -168,9 +173,23 @@ class _Execution:
             return self._look_again(Ending.RACED if at_once else Ending.THROTTLED, error)
         if lacks_room(error.code):
             self._remember_want_of_room()
+        if error.denied and (age := self._age_of_tag(error.resource)) < TAGS_COUNT:
+            raced = self._look_again(Ending.RACED, error)
+            return raced if age < LATE else replace(raced, decision=replace(raced.decision, look_again=None))
         if error.denied:
             _remember(self.this_pass, self.observation, error)
         return replace(self._ended(Ending.FAILED), error=error)
+
+    def _age_of_tag(self, resource_id: str) -> timedelta:
+        """How old our tag on a resource is. What this pass writes over an older one of ours is not new."""
+        now, observed = self.this_pass.clock.now(), {v.id: v for v in self.observation.volumes}
+        if (v := observed.get(resource_id)) and (v.mark or v.rehearsal):
+            return now - tagged_at(v)
+        marked = {
+            s.volume_id: self.this_pass.began for s in self.decision.every_step if isinstance(s, steps.MarkVolume)
+        }
+        born = {r.snapshot_id: r.started for r in self.observation.records}
+        return now - (marked | born | self.born).get(resource_id, NEVER)
 
     def _do_stages(self) -> None:
         for stage in self.decision.steps:
@@ -333,6 +352,7 @@ class _Execution:
         attached to the instance lost its mark because it is where it belongs, which this pass has not seen yet."""
         volume_id, created = self._create_at_any_rate(step)
         self.made[step.record.snapshot_id] = volume_id
+        self.born[volume_id] = created
         if created < self.this_pass.began and self._unusable(volume_id, created):
             self._count_attempt(step)
             raise NotYet(f"The volume {volume_id} made from {step.record.snapshot_id} is gone; it is created again.")

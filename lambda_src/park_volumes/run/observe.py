@@ -1,7 +1,7 @@
 """Observes some instances, or a whole account and region, and finds those that a sweep must look at closer."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -133,7 +133,8 @@ def assemble(
     records_of: dict[str, list[SnapshotRecord]] = defaultdict(list)
     for r in (without_the_future(r, now) for r in snapshots.records):
         records_of[r.instance_id].append(r)
-    by_id = {v.id: v for v in volumes}
+    instances = list(instances)
+    by_id = {v.id: v for v in _with_cards(volumes, instances)}
     ids_of: dict[str, set[str]] = defaultdict(set)
     for v in by_id.values():
         for instance_id in (
@@ -159,6 +160,15 @@ def assemble(
             ),
         )
     return found
+
+
+def _with_cards(volumes: Iterable[Volume], instances: Iterable[Instance]) -> Iterator[Volume]:
+    """The same volumes with the EBS card of each attachment. Recorded descriptions of instances name it, those of
+    volumes do not."""
+    cards = {(i.id, m.device, m.volume_id): m.card for i in instances for m in i.mappings if m.card}
+    for v in volumes:
+        every = ((a, cards.get((a.instance_id, a.device, v.id), a.card)) for a in v.attachments)
+        yield replace(v, attachments=tuple(replace(a, card=card) for a, card in every)) if cards else v
 
 
 def _damage_of_volumes(volumes: Iterable[Volume], now: datetime) -> Mapping[str, Sequence[str]]:
