@@ -28,6 +28,10 @@ ORPHANS = (
     "They are kept, and you pay for them. If nobody needs them, run aws ec2 unlock-snapshot and then aws ec2 "
     "delete-snapshot for each."
 )
+IN_USE = (
+    "It is kept and locked, and you pay for it; the others are discarded. Once nothing uses it any more (deregister "
+    "the AMI, or stop sharing it), run aws ec2 unlock-snapshot and then aws ec2 delete-snapshot if it is still there."
+)
 ASK_AGAIN = "Nothing is lost, but the request could not be written down: ask for the start again."
 TO_CORRECT = "Correct the tag, or remove it if it is not needed: docs/by-hand.md says what each of them tells."
 SHORT_OF_CAPACITY = "ParkVolumes tries again for an hour, with growing delays. Another instance type may start at once."
@@ -80,6 +84,8 @@ def of_parking(result: Result, settings: Settings, now: datetime, *, include_ong
         return _parked(observation, parts, settings, now)
     if result.complete and any(isinstance(s, RememberTermination) for s in decision.every_step):
         return _orphaned(observation, decision.reason)
+    if result.kept:
+        return _kept(result)
     if not include_ongoing:
         return None
     if result.error:
@@ -157,6 +163,13 @@ def _parked(observation: Observation, parts: Sequence[SnapshotRecord], settings:
 def _orphaned(observation: Observation, what: str) -> Report:
     ids = tuple(r.snapshot_id for r in observation.records)
     return Report(Kind.ORPHANED, observation, what, ORPHANS, snapshot_ids=ids)
+
+
+def _kept(result: Result) -> Report:
+    """Snapshots that something else uses: told by the pass that finds it out, and not again for the same reason."""
+    each = ", ".join(f"{i} ({why.rstrip('.')})" for i, why in result.kept.items())
+    what = f"A superseded snapshot of {result.instance_id} cannot be discarded: {each}."
+    return Report(Kind.ORPHANED, result.observation, what, IN_USE, snapshot_ids=tuple(result.kept))
 
 
 def _without_volumes(observation: Observation, settings: Settings) -> Savings:

@@ -407,6 +407,37 @@ MUTANTS = (
     mutant("takes a committed instance for a parked one", ("phase:_committed", "return ", "return False and ")),
     mutant("takes a restoration for a parked instance", ("phase:_restoring", "return ", "return False and ")),
     mutant("takes a parked instance for a restoration", ("phase:_restoring", "return ", "return True or ")),
+    # What is in the way of discarding.
+    mutant(
+        "discards nothing after a snapshot that something uses",
+        ("execute:_Execution._discard", "or not error.refused", "or True"),
+    ),
+    mutant(
+        "leaves a snapshot unlocked that something uses",
+        ("execute:_Execution._discard", "self._lock_again(step)", "pass"),
+    ),
+    mutant(
+        "discards what is shared with others",
+        ("execute:_Execution._discard", "if accounts := ", "if accounts := () and "),
+    ),
+    mutant(
+        "keeps for ever what EC2 did not delete in that moment",
+        ("execute:_Execution._discard", "isinstance(error, Raced) or not error.refused", "False"),
+    ),
+    mutant(
+        "discards nothing while parked",
+        ("park:park", "discard_while_parked(seen, settings, now)", "None"),
+    ),
+    mutant(
+        "discards while parked what the latest snapshots do not continue",
+        (
+            "retention:superseded_while_parked",
+            "_superseded(seen, ((r.volume_id, r.source, r.device) for r in parts))",
+            "list(seen.records)",
+        ),
+        ("retention:superseded_while_parked", "r.launch_time < seen.instance.launch_time and r not in parts", "True"),
+        ("retention:_due", "since is not None and now >= since + settings.snapshot_retention", "True"),
+    ),
 )
 
 ROOMS = {"aws": ("errors", "reads", "volume_parameters", "writes"), "run": ("execute", "observe")}

@@ -73,6 +73,7 @@ DESCRIBES = frozenset(
         "DescribeVolumes",
         "DescribeSnapshots",
         "DescribeLockedSnapshots",
+        "DescribeSnapshotAttribute",
         "DescribeSnapshotTierStatus",
         "DescribeVolumesModifications",
     ]
@@ -214,7 +215,8 @@ class Stage:
 
     ``fittings`` is what each device must be like after a start. ``excuses`` are the deeds after which the product may
     refuse to go on; without one, it must come to a rest in which nothing is refused. ``fixed`` are the volumes that are
-    not to be parked, by device; ``protected`` since when a volume has a word that protects it. ``homes`` are the
+    not to be parked, by device; ``protected`` since when a volume has a word that protects it. ``in_the_way`` are the
+    snapshots that an AMI, a lock or another account ever kept; ``shared`` since when one is shared. ``homes`` are the
     devices at which volumes were last, and ``places`` those at which passes marked them. ``strangers`` are the
     snapshots and volumes that people made, with our tags on them or not: nobody may touch them. ``forged`` are our
     snapshots whose tags somebody has changed. ``seen`` counts what was covered.
@@ -235,6 +237,8 @@ class Stage:
         self.free_to_change: set[str] = set()
         self.fixed: dict[str, str] = {}
         self.protected: dict[str, float] = {}
+        self.in_the_way: set[str] = set()
+        self.shared: dict[str, float] = {}
         self.asked: tuple[float, str] | None = None
         self.theirs: set[str] = {v.id for v in world.volumes.current() if v.id in bystanders}
         self.withdrawn: float | None = None
@@ -261,6 +265,7 @@ class Stage:
         other.free_to_change, other.theirs = self.free_to_change.copy(), self.theirs.copy()
         other.withdrawn, other.fixed, other.asked = self.withdrawn, self.fixed, self.asked
         other.protected = self.protected.copy()
+        other.in_the_way, other.shared = self.in_the_way.copy(), self.shared.copy()
         other.seen = self.seen if seen is None else seen
         other.meddled = False
         other.processes = []
@@ -333,6 +338,8 @@ class Stage:
             self._check_protection(process, operation, params)
             self._check_start_request(process, operation, params)
             self._check_place(process, operation, params)
+            if operation == "DeleteSnapshot" and process.began > self.shared.get(params["SnapshotId"], process.began):
+                raise Finding(f"{process.name} discards {params['SnapshotId']}, which others share.")
             if operation == "DetachVolume":
                 self.homes[params["VolumeId"]] = params["Device"]
             if operation == "DeleteVolume":
@@ -519,6 +526,8 @@ class Stage:
         if refused and not self.excuses:
             raise Finding(f"Refused without a reason: {' '.join(refusals)} {self._situation()}")
         self.seen["rest: refused" if refused else f"rest: {self._rest()}"] += 1
+        if rootless and not refused and not self.excuses:
+            self._judge_superseded()
         if not refused:
             self._judge_leftovers()
         if self.state == "running" and not refused:
@@ -601,9 +610,27 @@ class Stage:
         """A day later the superseded snapshots are discarded, and with that the traces are gone."""
         self.wait(RETENTION.total_seconds() + LAG)
         self.converge()
-        ours = ", ".join(s.id for s in self.ours())
+        ours = ", ".join(s.id for s in self.ours() if s.id not in self.in_the_way)
         if ours and not self.excuses and self.state == "running":
             raise Finding(f"{ours} is superseded and never discarded. {self._situation()}")
+        self._judge_kept()
+
+    def _judge_superseded(self) -> None:
+        """While it is parked, what an earlier stop left is discarded in time, too."""
+        if self.instance is None or self.world.clock.time() < self.instance.launch_time + RETENTION:
+            return
+        launched = self.instance.launch_time.isoformat()
+        earlier = [s for s in self.ours() if s.tags[tags.LAUNCH_TIME] < launched and s.id not in self.in_the_way]
+        if earlier:
+            ids = ", ".join(s.id for s in earlier)
+            raise Finding(f"{ids} is superseded and not discarded while parked. {self._situation()}")
+        self._judge_kept()
+
+    def _judge_kept(self) -> None:
+        """What could not be discarded is locked again."""
+        kept = [s for s in self.ours() if tags.KEPT in s.tags]
+        if bare := [s.id for s in kept if s.lock is None and "a snapshot was unlocked" not in self.excuses]:
+            raise Finding(f"{', '.join(bare)} could not be discarded, and is left without its lock.")
 
     def fingerprint(self) -> int:
         """A hash of all that the future depends on. Ids and fingerprints of content count by their order only."""

@@ -238,6 +238,14 @@ class StrictEc2Api(EC2Response):
         shown, token = self.page(found, lambda snapshot: snapshot.id)
         return ActionResult({"Snapshots": shown, "NextToken": token})
 
+    def register_image(self) -> ActionResult:
+        """moto forgets which snapshots an AMI is registered from."""
+        self.error_on_dryrun()
+        image = self.strict.register_image(self._get_param("Name"), self._get_param("Description", ""))
+        for mapping in self._get_param("BlockDeviceMappings", []):
+            self.strict.own_snapshot(mapping["Ebs"]["SnapshotId"]).from_ami = image.id
+        return ActionResult({"ImageId": image.id})
+
     def lock_snapshot(self) -> ActionResult:
         self.begin_change()
         snapshot = self.strict.api_lock_snapshot(self.arguments())

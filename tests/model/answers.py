@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.model.records import Attachment, Instance, Modification, Snapshot, Volume
+from tests.model.records import UNTOLD_FACTS, Attachment, Instance, Modification, Snapshot, Volume
 from tests.model.world import World
 
 Answer = dict[str, Any]
@@ -146,7 +146,7 @@ def snapshot_answer(world: World, snapshot: Snapshot) -> Answer:
         answer["FullSnapshotSizeInBytes"] = snapshot.size * GIB
     if snapshot.state == "error":
         answer["StateMessage"] = "Internal error."
-    answer.update({key: value for key, value in snapshot.facts.items() if key != "used-by-image"})
+    answer.update({key: value for key, value in snapshot.facts.items() if key not in UNTOLD_FACTS})
     return answer
 
 

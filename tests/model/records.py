@@ -7,6 +7,9 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 NO_FACTS: Mapping[str, Any] = MappingProxyType({})
+USED_BY, SHARED_WITH, OF_BACKUP = "used-by-image", "shared-with", "of-backup"
+UNTOLD_FACTS = (USED_BY, SHARED_WITH, OF_BACKUP)
+"""What stands in the way of a snapshot's deletion, or should; DescribeSnapshots does not tell it."""
 LOCKED = ":locked"
 """No filter of EC2's: DescribeLockedSnapshots finds with it what it is to show."""
 

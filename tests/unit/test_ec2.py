@@ -807,9 +807,17 @@ class TestErrors:
         with pytest.raises(Ec2Error, match="StopInstances failed"):
             answering("UnsupportedOperation").writes.stop_instance(ID)
 
-    def test_to_unlock_may_fail_while_the_deletion_succeeds(self, stand: Stand) -> None:
+    def test_to_unlock_may_be_refused_while_the_deletion_succeeds(self, stand: Stand) -> None:
         snapshot_id = stand.world.add_snapshot()
-        ec2 = stand.ec2(faults=at_operation("UnlockSnapshot", Fault.THROTTLED))
-        ec2.writes.do(DiscardSnapshot(snapshot_id=snapshot_id, locked=True))
+        stand.ec2().writes.do(DiscardSnapshot(snapshot_id=snapshot_id, locked=True))
 
         assert stand.world.find(snapshot_id) is None
+
+    def test_an_error_of_the_moment_while_unlocking_is_none_of_the_deletion(self, stand: Stand) -> None:
+        """EC2 would refuse to delete it, as if somebody else had locked it."""
+        snapshot_id = stand.world.add_snapshot()
+        ec2 = stand.ec2(faults=at_operation("UnlockSnapshot", Fault.THROTTLED))
+        with pytest.raises(Ec2Error, match="UnlockSnapshot failed"):
+            ec2.writes.do(DiscardSnapshot(snapshot_id=snapshot_id, locked=True))
+
+        assert stand.world.find(snapshot_id) is not None

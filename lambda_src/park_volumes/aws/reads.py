@@ -107,6 +107,16 @@ class Ec2Reads:
                 found |= {s["SnapshotId"] for s in answer["Snapshots"] if s["LockState"] != "expired"}
         return frozenset(found)
 
+    def shared_with(self, snapshot_id: str) -> tuple[str, ...]:
+        """The accounts that a snapshot is shared with, and "all" if it is public (DescribeSnapshotAttribute)."""
+        with errors_of("DescribeSnapshotAttribute", snapshot_id, done=GONE):
+            attribute = self._client.describe_snapshot_attribute
+            permissions = attribute(SnapshotId=snapshot_id, Attribute="createVolumePermission")[
+                "CreateVolumePermissions"
+            ]
+            return tuple(sorted(p.get("UserId") or p.get("Group", "others") for p in permissions))
+        return ()
+
     def moving(self, snapshot_ids: Iterable[str]) -> frozenset[str]:
         """The snapshots among these that are moving to the archive tier or back (DescribeSnapshotTierStatus)."""
         found: set[str] = set()

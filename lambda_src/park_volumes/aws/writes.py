@@ -1,13 +1,10 @@
 """The steps as calls of EC2."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, assert_never, cast
-
-from botocore.exceptions import BotoCoreError, ClientError
 
 from park_volumes.aws.errors import GONE, WOULD_SUCCEED, Ec2Error, Raced, errors_of
 from park_volumes.aws.volume_parameters import parameters_of
@@ -87,6 +84,8 @@ class Ec2Writes:
                 self._tag(step.snapshot_ids, our_tags.tags_of_request(step.at, step.capacity_refused_at))
             case steps.RememberTermination():
                 self._tag(step.snapshot_ids, our_tags.tags_of_termination(step.instance_id, step.at))
+            case steps.RememberKept():
+                self._tag([step.snapshot_id], our_tags.tags_of_kept(step.kept))
             case steps.RememberVerdict():
                 self._tag([step.snapshot_id], our_tags.tags_of_verdict(step.verdict))
             case steps.CountAttempt():
@@ -125,10 +124,14 @@ class Ec2Writes:
         return next((a.get("AttachTime") for a in here), None)
 
     def _discard_snapshot(self, step: steps.DiscardSnapshot) -> None:
-        """Unlock and delete a snapshot. The deletion shows whether unlocking worked or was needed."""
+        """Unlock and delete a snapshot. Where EC2 refuses to unlock it, the deletion shows whether that was needed."""
         if step.locked:
-            with suppress(ClientError, BotoCoreError):
-                self._client.unlock_snapshot(SnapshotId=step.snapshot_id)
+            try:
+                with errors_of("UnlockSnapshot", step.snapshot_id):
+                    self._client.unlock_snapshot(SnapshotId=step.snapshot_id)
+            except Ec2Error as error:
+                if not error.refused:
+                    raise
         with errors_of("DeleteSnapshot", step.snapshot_id, done=GONE):
             self._client.delete_snapshot(SnapshotId=step.snapshot_id)
 

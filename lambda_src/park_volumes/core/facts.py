@@ -112,6 +112,15 @@ class Verdict:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Kept:
+    """The tag ``park-volumes:kept`` of a snapshot that was to be discarded at ``at``, and why it was not: EC2's words,
+    such as the AMI that uses it, or the accounts that it is shared with."""
+
+    at: datetime
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class AttachmentTarget:
     """Where a volume in transit belongs, and the snapshot that holds its content. The tag ``park-volumes:place`` tells
     people and older versions the same; what is done follows the record of the snapshot."""
@@ -162,6 +171,7 @@ class SnapshotRecord:
     - ``terminated`` is when the instance was first seen terminated.
     - ``archived``: the snapshot is in the archive tier, and no volume can be created from it.
     - ``verdict`` is what EC2 said of the calls that follow once the volume is given up; None: they were not tried.
+    - ``kept`` says why it was not discarded when that was tried last; None: it was not tried.
     - ``damage``: a sentence for each note in its tags that cannot be read, and so counts as absent."""
 
     snapshot_id: str
@@ -189,6 +199,7 @@ class SnapshotRecord:
     terminated: datetime | None = None
     archived: bool = False
     verdict: Verdict | None = None
+    kept: Kept | None = None
     damage: tuple[str, ...] = ()
 
     @property

@@ -25,7 +25,14 @@ from park_volumes.core.refusals import (
     not_to_be_parked,
     put_back_obstacle,
 )
-from park_volumes.core.retention import discard, discard_superseded, next_discard, retain
+from park_volumes.core.retention import (
+    discard,
+    discard_superseded,
+    discard_while_parked,
+    next_discard,
+    retain,
+    superseded_while_parked,
+)
 from park_volumes.core.settings import Settings
 from park_volumes.core.steps import Decision, Outcome, Stage, going_on, refuse, stages
 
@@ -67,7 +74,8 @@ def park(seen: Observation, settings: Settings, now: datetime, *, take_snapshots
         case Phase.RESTORING:
             return _unlocked(seen, settings) or Decision(reason=f"{instance.id} is being restored.")
         case Phase.PARKED:
-            return _unlocked(seen, settings) or _with_what_stays(archive(seen, settings, now), seen, settings)
+            waiting = _unlocked(seen, settings) or discard_while_parked(seen, settings, now)
+            return waiting or _with_what_stays(archive(seen, settings, now), seen, settings)
         case _:
             assert_never(phase)
 
@@ -105,7 +113,8 @@ def needs_park_pass(seen: Observation, settings: Settings, now: datetime) -> boo
             return True
         case Phase.PARKED:
             named = {r.volume_id for r in seen.records}
-            return any(m.volume_id in named for m in seen.instance.mappings)
+            left = any(m.volume_id in named for m in seen.instance.mappings)
+            return left or bool(superseded_while_parked(seen, settings, now))
         case _:
             assert_never(phase)
 
