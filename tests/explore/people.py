@@ -183,6 +183,18 @@ def locks_for_good(stage: Stage, which: int) -> bool:
     return True
 
 
+def sticks(stage: Stage, which: int) -> bool:
+    """EC2 does not come to an end with a volume of the instance, or with a snapshot of ours that is pending."""
+    pending = [s.id for s in stage.ours() if s.state == "pending"]
+    attached = [item.volume_id for item in stage.instance.devices] if stage.instance else []
+    marked = [v.id for v in stage.volumes() if MARK in v.tags and v.id not in stage.strangers]
+    found = list(dict.fromkeys([*pending, *marked, *attached]))
+    if not found:
+        return False
+    stage.world.hold(found[which % len(found)])
+    return True
+
+
 def deletes_a_locked_snapshot(stage: Stage, which: int) -> bool:
     """On purpose, whatever its volume is up to. Not promised: random stories leave it out."""
     found = stage.ours()
@@ -475,5 +487,6 @@ DEEDS: Mapping[str, Callable[[Stage, int], bool]] = {
     "registers an image": registers_an_image,
     "shares a snapshot": shares_a_snapshot,
     "locks a snapshot for good": locks_for_good,
+    "waits for EC2 in vain": sticks,
     "deletes a locked snapshot": deletes_a_locked_snapshot,
 }

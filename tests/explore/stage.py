@@ -16,13 +16,16 @@ from park_volumes.aws import Ec2
 from park_volumes.aws.errors import Ec2Error
 from park_volumes.aws.reads import Ec2Reads
 from park_volumes.core import tags
+from park_volumes.core.facts import Observation
 from park_volumes.core.park import park
+from park_volumes.core.phase import Phase, phase_of
 from park_volumes.core.settings import Settings
 from park_volumes.core.start import Intent, start
+from park_volumes.core.status import NEEDS_ATTENTION, status
 from park_volumes.core.steps import Decision, Outcome
 from park_volumes.run.context import Pass, one_by_one
 from park_volumes.run.execute import Result
-from park_volumes.run.observe import observe, observe_fleet, park_sweep
+from park_volumes.run.observe import not_shown, observe, observe_fleet, park_sweep
 from park_volumes.run.park_pass import ParkPass
 from park_volumes.run.start_pass import StartPass
 from tests.explore.fittings import Change, Fittings
@@ -41,6 +44,8 @@ TIMEOUT = 60.0
 LAG = 60.0
 """Seconds that describe calls lag behind, at most."""
 MARGIN = 3.0
+STUCK = 43_200.0
+"""Seconds that something stays stuck: longer than anything here may take before it is told."""
 RETENTION = timedelta(hours=24)
 
 SETTINGS = Settings(
@@ -483,14 +488,18 @@ class Stage:
 
     def decisions(self) -> tuple[Decision, Decision]:
         """What each side would decide, seeing everything as it is."""
+        seen, now = self.observed(), self.world.clock.time()
+        return park(seen, SETTINGS, now), start(seen, SETTINGS, now, intent=Intent.START)
+
+    def observed(self) -> Observation:
+        """The instance as it is, without any lag."""
         lag, self.world.lag = self.world.lag, None
         hooks, self.world.on_call, self.world.on_answer = (self.world.on_call, self.world.on_answer), None, None
         now, reads = self.world.clock.time(), Ec2Reads(self.hand, deployment=DEPLOYMENT)  # type: ignore[arg-type]
-        seen = observe(reads, [self.instance_id], now=now, locks=True)[self.instance_id]
-        found = park(seen, SETTINGS, now), start(seen, SETTINGS, now, intent=Intent.START)
+        every = observe(reads, [self.instance_id], now=now, locks=True)
         self.world.lag = lag
         self.world.on_call, self.world.on_answer = hooks
-        return found
+        return every.get(self.instance_id) or Observation(instance=not_shown(self.instance_id))
 
     def converge(self, *, most: int = 14, pause: float = 245.0) -> None:
         """The sweeps alone lead to a rest: a round in which nothing is done, and nothing is left to be done."""
@@ -510,6 +519,34 @@ class Stage:
         else:
             raise Finding(f"The sweeps come to no rest. {self._situation()}")
         self.judge_rest()
+
+    def outwait_the_stuck(self) -> None:
+        """What EC2 does not end for half a day is told, whatever it is; then it ends."""
+        if self.world.held:
+            for process in self.live:
+                process.kill()
+            for _ in range(4):
+                self.wait(STUCK / 4)
+                self.run("sweep of park")
+                self.run("sweep of start")
+            self._judge_silence()
+            self.world.release()
+
+    def _judge_silence(self) -> None:
+        """Where something is stuck, and a pass waits for it, people are told that it takes too long, or why not."""
+        ours = {s.id for s in self.ours()} | set(self.homes) | {v.id for v in self.volumes() if tags.MARK in v.tags}
+        stuck = [resource_id for _, resource_id, _ in self.world.stuck if resource_id in ours]
+        seen, now = self.observed(), self.world.clock.time()
+        phase = phase_of(seen)
+        if not stuck or not self.opted_in or phase in (Phase.ENDED, Phase.BROKEN, Phase.RUNNING, Phase.PARKED):
+            return
+        decision = park(seen, SETTINGS, now)
+        if phase is Phase.WHOLE and decision.outcome is not Outcome.GOING_ON:
+            return
+        shown = status(seen, SETTINGS, now)
+        self.seen["stuck, and told"] += 1
+        if shown["state"] != NEEDS_ATTENTION:
+            raise Finding(f"{', '.join(stuck)} is stuck, and nobody is told: {shown['detail']} {self._situation()}")
 
     def judge_rest(self) -> None:
         """At rest: running whole, parked whole, or refused in words with an excuse; nothing left over."""
@@ -646,6 +683,8 @@ class Stage:
                 sorted(world.tokens),
                 list(world.modifications.current()),
                 world.denials,
+                sorted(world.held),
+                sorted(world.stuck),
                 sorted(world.rules.broken_keys),
                 sorted(kept.latest.items()),
                 sorted(kept.kept.items()),

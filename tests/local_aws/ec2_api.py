@@ -298,6 +298,7 @@ class StrictEc2Api(EC2Response):
                 "OwnerId": s.owner_id,
                 "StorageTier": s.storage_tier,
                 "LastTieringOperationStatus": s.last_tiering_operation_status,
+                "LastTieringStartTime": s.last_tiering_start_time,
             }
             for s in shown
         ]

@@ -151,6 +151,8 @@ def snapshot_answer(world: World, snapshot: Snapshot) -> Answer:
 
 
 def _progress(world: World, snapshot: Snapshot) -> int:
+    if snapshot.id in world.held:
+        return 0
     whole = snapshot.completes - snapshot.started
     return min(99, int(100 * (world.clock.now - snapshot.started) / whole)) if whole > 0 else 99
 
@@ -165,6 +167,7 @@ def tier_answer(snapshot: Snapshot) -> Answer:
     }
     if snapshot.tiering:
         answer["LastTieringOperationStatus"] = snapshot.tiering
+        answer["LastTieringStartTime"] = datetime.fromtimestamp(snapshot.tiering_since, UTC)
     return answer
 
 

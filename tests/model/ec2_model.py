@@ -377,7 +377,7 @@ def modify_snapshot_tier(world: World, params: Params, _: Context) -> Answer:
     if snapshot.state != "completed" or snapshot.tier == "archive" or snapshot.tiering == ARCHIVING:
         raise Refused("IncorrectState", f"The snapshot '{snapshot.id}' can't be archived now.")
     _check_tiering_quota(world, ARCHIVING, world.rules.archives)
-    world.snapshots.put(snapshot._replace(tiering=ARCHIVING), world.clock.now)
+    world.snapshots.put(snapshot._replace(tiering=ARCHIVING, tiering_since=world.clock.now), world.clock.now)
     world.later(world.durations.archive, "tiered", snapshot.id, "archive")
     return {"SnapshotId": snapshot.id, "TieringStartTime": world.clock.time()}
 
@@ -391,7 +391,7 @@ def restore_snapshot_tier(world: World, params: Params, _: Context) -> Answer:
     if snapshot.tier != "archive" or snapshot.tiering == THAWING:
         raise Refused("IncorrectState", f"The snapshot '{snapshot.id}' can't be restored from the archive now.")
     _check_tiering_quota(world, THAWING, world.rules.thaws)
-    world.snapshots.put(snapshot._replace(tiering=THAWING), world.clock.now)
+    world.snapshots.put(snapshot._replace(tiering=THAWING, tiering_since=world.clock.now), world.clock.now)
     world.later(world.durations.thaw, "tiered", snapshot.id, "standard")
     return {"SnapshotId": snapshot.id, "RestoreStartTime": world.clock.time(), "IsPermanentRestore": True}
 
@@ -584,6 +584,8 @@ def attach_volume(world: World, params: Params, context: Context) -> Answer:
     if volume.zone != instance.zone:
         message = f"The volume '{volume.id}' is not in the same availability zone as instance '{instance.id}'"
         raise Refused("InvalidVolume.ZoneMismatch", message)
+    if device in world.rules.refused_devices:
+        raise Refused("InvalidParameterValue", f"Value ({device}) for parameter device is invalid.")
     if instance.attachment(device) is not None:
         message = f"Invalid value '{device}' for unixDevice. Attachment point {device} is already in use"
         raise Refused("InvalidParameterValue", message)

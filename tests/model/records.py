@@ -122,6 +122,7 @@ class Snapshot(NamedTuple):
     doomed: bool = False  # deleted while pending: goes when it completes
     tier: str = "standard"  # or archive
     tiering: str = ""  # LastTieringOperationStatus
+    tiering_since: float = 0  # LastTieringStartTime
     lock: Lock | None = None
     facts: Mapping[str, Any] = NO_FACTS
 
@@ -169,6 +170,7 @@ class Rules:
     attach_times: AttachTimes = "whole seconds"  # in the answers of AttachVolume and DetachVolume
     unlocked_ids_refused: bool = False  # DescribeLockedSnapshots fails if one of the SnapshotIds is not locked
     default_key: str | None = None  # encryption by default with this key
+    refused_devices: frozenset[str] = frozenset()  # AttachVolume does not accept them, whatever is free
     broken_keys: frozenset[str] = frozenset()  # disabled, or the caller may not use them
     hydration: float = 0  # seconds a new volume loads from its snapshot; whether deleting that harms it, no page says
 

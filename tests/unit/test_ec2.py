@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -331,13 +331,15 @@ class TestOthersAtWork:
 
     def test_a_volume_is_being_modified_until_it_is_optimized(self, stand: Stand) -> None:
         modified, other = self.volume(stand), self.volume(stand)
+        began = stand.clock.now()
         stand.owner.modify_volume(VolumeId=modified, Size=20)
-        reads, told = stand.ec2().reads, []
+        reads = stand.ec2().reads
+        told: list[dict[str, datetime]] = []
         for seconds in (0, stand.world.durations.modify, stand.world.durations.optimize):
             stand.after(seconds)
             told.append(reads.modifying([modified, other]))
 
-        assert told == [{modified}, {modified}, frozenset()]
+        assert told == [{modified: began}, {modified: began}, {}]
 
     def test_modifications_are_asked_for_in_filters_and_pages_that_ec2_takes(self) -> None:
         ec2, recorder = watched(lambda *_: {"VolumesModifications": []})
@@ -351,12 +353,12 @@ class TestOthersAtWork:
         copied, other = self.volume(stand), self.volume(stand)
         forged = [{"ResourceType": "snapshot", "Tags": [{"Key": tags.DEPLOYMENT, "Value": DEPLOYMENT}]}]
         made = stand.owner.create_snapshot(VolumeId=copied, TagSpecifications=forged)["SnapshotId"]
-        reads = stand.ec2().reads
+        reads, began = stand.ec2().reads, stand.clock.now()
 
-        assert reads.being_copied([copied, other], ours=()) == {copied}
-        assert reads.being_copied([copied, other], ours=[made]) == frozenset()
+        assert reads.being_copied([copied, other], ours=()) == {copied: began}
+        assert reads.being_copied([copied, other], ours=[made]) == {}
         stand.after(60)
-        assert reads.being_copied([copied, other], ours=()) == frozenset()
+        assert reads.being_copied([copied, other], ours=()) == {}
 
     def test_pending_snapshots_are_asked_for_in_filters_that_ec2_takes(self) -> None:
         ec2, recorder = watched(lambda *_: {"Snapshots": []})
@@ -367,7 +369,7 @@ class TestOthersAtWork:
     def test_nothing_is_asked_for_no_volumes(self) -> None:
         ec2, recorder = watched(lambda *_: {})
 
-        assert (ec2.reads.modifying([]), ec2.reads.being_copied([], ours=())) == (frozenset(), frozenset())
+        assert (ec2.reads.modifying([]), ec2.reads.being_copied([], ours=())) == ({}, {})
         assert recorder.calls == []
 
 

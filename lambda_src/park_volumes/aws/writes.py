@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, assert_never, cast
 
-from park_volumes.aws.errors import GONE, WOULD_SUCCEED, Ec2Error, Raced, errors_of
+from park_volumes.aws.errors import GONE, INVALID, WOULD_SUCCEED, Ec2Error, Raced, errors_of
 from park_volumes.aws.volume_parameters import parameters_of
 from park_volumes.core import steps
 from park_volumes.core import tags as our_tags
@@ -154,7 +154,7 @@ class Ec2Writes:
     def attach_volume(self, step: steps.AttachVolume, volume_id: str) -> None:
         # Older SDKs do not know the card, and without it EC2 uses 0.
         card: dict[str, Any] = {"EbsCardIndex": step.card} if step.card else {}
-        with errors_of("AttachVolume", volume_id, raced={"InvalidParameterValue"}):
+        with errors_of("AttachVolume", volume_id, raced={INVALID}):
             self._client.attach_volume(VolumeId=volume_id, InstanceId=step.instance_id, Device=step.device, **card)
 
     def _set_delete_on_termination(self, step: steps.SetDeleteOnTermination) -> None:
@@ -174,7 +174,7 @@ class Ec2Writes:
 
     def _start_instance(self, step: steps.StartInstance) -> None:
         """Start an instance. EC2 answers InvalidParameterValue if the root volume is not attached."""
-        with errors_of("StartInstances", step.instance_id, raced={"InvalidParameterValue"}):
+        with errors_of("StartInstances", step.instance_id, raced={INVALID}):
             self._client.start_instances(InstanceIds=[step.instance_id])
 
     def stop_instance(self, instance_id: str) -> None:

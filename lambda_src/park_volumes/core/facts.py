@@ -297,6 +297,7 @@ class Observation:
     - ``moving``: the ids of snapshots on their way to or from the archive tier.
     - ``modifying``: the ids of volumes whose modification is not finished.
     - ``being_copied``: the ids of volumes of which a snapshot that is not ours is pending.
+    - ``since``: when that began which is moving, modifying or being copied, by the id of the snapshot or volume.
     - ``verdicts``: what EC2 said of calls for volumes of other instances, by their shape.
     - ``damaged``: a sentence for each tag of ours on its snapshots and volumes that says what cannot be."""
 
@@ -307,6 +308,7 @@ class Observation:
     moving: frozenset[str] = frozenset()
     modifying: frozenset[str] = frozenset()
     being_copied: frozenset[str] = frozenset()
+    since: Mapping[str, datetime] = field(default_factory=dict)
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     damaged: tuple[str, ...] = ()
 

@@ -13,6 +13,7 @@ from typing import assert_never
 from park_volumes.core import steps, tags, way_back
 from park_volumes.core.archive import archive
 from park_volumes.core.choice import told_to_stay, volumes_to_park
+from park_volumes.core.due import changing
 from park_volumes.core.evidence import changed, is_copy, is_current
 from park_volumes.core.facts import NEVER, Attachment, Observation, SnapshotRecord, TransitMark, Volume, VolumeInTransit
 from park_volumes.core.phase import Phase, phase_of, start_pending
@@ -105,7 +106,8 @@ def needs_park_pass(seen: Observation, settings: Settings, now: datetime) -> boo
         case _ if seen.in_transit or seen.rehearsals:
             return True
         case Phase.CHANGING:
-            return False
+            by = changing(seen, settings)
+            return by is not None and now >= by
         case Phase.RUNNING:
             due = next_discard(seen, settings)
             return due is not None and now >= due

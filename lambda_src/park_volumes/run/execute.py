@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import partial
 from itertools import chain, count
 
-from park_volumes.aws.errors import NO_CAPACITY, THROTTLED, Ec2Error, Raced
+from park_volumes.aws.errors import INVALID, NO_CAPACITY, THROTTLED, Ec2Error, Raced
 from park_volumes.core import steps
 from park_volumes.core.facts import Kept, Observation, Volume
 from park_volumes.core.queue import without_capacity
@@ -247,8 +247,7 @@ class _Execution:
             case steps.CreateVolume():
                 self._create(step)
             case steps.AttachVolume():
-                ec2.writes.attach_volume(step, self._volume_of(step))
-                self.attaching.add(self._volume_of(step))
+                self._attach(step)
             case steps.ArchiveSnapshot() | steps.RestoreSnapshotTier():
                 self._change_tier(step)
             case steps.DiscardSnapshot():
@@ -267,6 +266,27 @@ class _Execution:
                 self.confirmations[self.observation.instance.id] = step
             case _:
                 ec2.writes.do(step)
+
+    def _attach(self, step: steps.AttachVolume) -> None:
+        """EC2 answers InvalidParameterValue where another pass has just attached a volume at the device, and where it
+        does not accept the device or the volume at all. A device that is still free a moment later tells the two
+        apart: then looking again does not help."""
+        volume_id = self._volume_of(step)
+        try:
+            self.this_pass.ec2.writes.attach_volume(step, volume_id)
+        except Raced as race:
+            if race.code == INVALID and self._is_still_free(step, volume_id):
+                raise Ec2Error(race.action, race.resource, race.code, race.message, refused=race.refused) from race
+            raise
+        self.attaching.add(volume_id)
+
+    def _is_still_free(self, step: steps.AttachVolume, volume_id: str) -> bool:
+        reads, clock = self.this_pass.ec2.reads, self.this_pass.clock
+        if clock.now() + AFTER_RACE >= self.this_pass.deadline:
+            return False
+        clock.sleep(AFTER_RACE.total_seconds())
+        empty = any(i.on(step.device) is None for i in reads.instances([step.instance_id]))
+        return empty and any(v.state == "available" for v in reads.volumes([volume_id]))
 
     def _discard(self, step: steps.DiscardSnapshot) -> None:
         """A snapshot that is shared, or that EC2 does not delete because something uses it, holds up no other: it is
@@ -322,7 +342,8 @@ class _Execution:
             starts = any(isinstance(s, steps.StartInstance) for s in self.decision.every_step)
             if not starts or not error.refused:
                 raise
-            self.notes.append(f"{error} It is tried again once the instance runs.")
+            then = "It is set once that is allowed." if error.denied else "It is tried again once the instance runs."
+            self.notes.append(f"{error} {then}")
 
     def _remember(self, step: steps.RememberStart) -> None:
         """A note: no start fails because of it. Where EC2 has no request tokens left, it is tried again all the same,
