@@ -16,7 +16,7 @@ locals {
         above      = 0
       }
       transit = {
-        what       = "An instance has had volumes in transit for more than ${var.transit_alarm_hours} hours: it is neither parked nor whole."
+        what       = "An instance has had volumes in transit, or has taken longer than it should, for more than ${var.transit_alarm_hours} hours: it is neither parked nor whole."
         namespace  = "ParkVolumes"
         metric     = "TransitAge"
         dimensions = local.fleet

@@ -194,7 +194,8 @@ data "aws_iam_policy_document" "park" {
     }
   }
 
-  # Our snapshots keep what the marks of their volumes said, what is denied, and when their instance was seen terminated.
+  # Our snapshots keep what the marks of their volumes said, what is denied, when their instance was seen terminated, and why they could
+  # not be discarded.
   statement {
     sid       = "MarkRecords"
     actions   = ["ec2:CreateTags"]
@@ -208,7 +209,7 @@ data "aws_iam_policy_document" "park" {
     condition {
       test     = "ForAllValues:StringEquals"
       variable = "aws:TagKeys"
-      values   = ["park-volumes:mark", "park-volumes:terminated", "park-volumes:way-back"]
+      values   = ["park-volumes:kept", "park-volumes:mark", "park-volumes:terminated", "park-volumes:way-back"]
     }
     condition {
       test     = "Null"
@@ -237,6 +238,19 @@ data "aws_iam_policy_document" "park" {
       test     = "StringEqualsIfExists"
       variable = "ec2:Owner"
       values   = [local.account]
+    }
+  }
+
+  # None is discarded that is shared with other accounts: EC2 itself would delete it.
+  statement {
+    sid       = "SeeWhetherRecordsAreShared"
+    actions   = ["ec2:DescribeSnapshotAttribute"]
+    resources = [local.snapshot_arns]
+
+    condition {
+      test     = "StringEquals"
+      variable = local.deployment_tag
+      values   = [var.name]
     }
   }
 

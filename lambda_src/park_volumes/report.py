@@ -11,16 +11,18 @@ from enum import StrEnum
 from functools import partial
 from typing import assert_never
 
+from park_volumes.aws.errors import Ec2Error
 from park_volumes.core import capacity, phase
 from park_volumes.core.choice import told_to_stay
 from park_volumes.core.facts import Observation, SnapshotRecord
+from park_volumes.core.overdue import Overdue, overdue
 from park_volumes.core.phase import Phase, phase_of
 from park_volumes.core.prices import Savings, savings, total
 from park_volumes.core.refusals import misspelt_opt_in
 from park_volumes.core.settings import Settings
 from park_volumes.core.steps import DeleteVolume, Outcome, RememberTermination, UnmarkVolumes
 from park_volumes.run.context import each_alone
-from park_volumes.run.execute import Result
+from park_volumes.run.execute import Result, Unforeseen
 
 AGAIN = "Nothing is lost; ParkVolumes tries again by itself. The log of the function has every step."
 NOTHING = "There is nothing to do."
@@ -28,6 +30,23 @@ ORPHANS = (
     "They are kept, and you pay for them. If nobody needs them, run aws ec2 unlock-snapshot and then aws ec2 "
     "delete-snapshot for each."
 )
+IN_USE = (
+    "It is kept and locked, and you pay for it; the others are discarded. Once nothing uses it any more (deregister "
+    "the AMI, or stop sharing it), run aws ec2 unlock-snapshot and then aws ec2 delete-snapshot if it is still there."
+)
+DENIED = (
+    "Nothing is lost. A policy does not allow it: look at service control policies, permissions boundaries and key "
+    "policies. It goes on once the roles of ParkVolumes may do it."
+)
+LIMITED = (
+    "Nothing is lost. A quota is used up: ask for a higher one (Service Quotas), or delete what nobody needs. Then it "
+    "goes on."
+)
+USED = "Nothing is lost. Something else uses it: look what that is, and end it. Then it goes on."
+NOT_ACCEPTED = (
+    "Nothing is lost. EC2 does not accept it as it is, and will not by itself: correct what it names. Then it goes on."
+)
+FOLLOWED = " A start is followed for an hour; after that, ask for it again."
 ASK_AGAIN = "Nothing is lost, but the request could not be written down: ask for the start again."
 TO_CORRECT = "Correct the tag, or remove it if it is not needed: docs/by-hand.md says what each of them tells."
 MISSPELT = "Until then ParkVolumes neither parks nor starts it."
@@ -50,6 +69,7 @@ class Kind(StrEnum):
     START_FAILED = "Start Failed"
     ORPHANED = "Snapshots Orphaned"
     DAMAGED = "Tags Damaged"
+    OVERDUE = "Instance Overdue"
 
 
 @dataclass(frozen=True)
@@ -79,10 +99,12 @@ def of_parking(result: Result, settings: Settings, now: datetime, *, include_ong
         return _parked(observation, parts, settings, now)
     if result.complete and any(isinstance(s, RememberTermination) for s in decision.every_step):
         return _orphaned(observation, decision.reason)
+    if result.kept:
+        return _kept(result)
     if not include_ongoing:
         return None
     if result.error:
-        return Report(Kind.PARKING_FAILED, observation, str(result.error), AGAIN)
+        return Report(Kind.PARKING_FAILED, observation, str(result.error), advice_on(result.error))
     if phase.start_reverted(observation, settings):
         return _reverted(observation, settings)
     if decision.outcome is Outcome.REFUSED:
@@ -90,7 +112,7 @@ def of_parking(result: Result, settings: Settings, now: datetime, *, include_ong
     if failed := [r.device for r in observation.of_this_stop if r.state == "error"]:
         what = f"A snapshot of {', '.join(failed)} failed. {decision.reason}"
         return Report(Kind.PARKING_FAILED, observation, what, AGAIN)
-    return None
+    return _overdue(result, settings, now)
 
 
 def of_start(result: Result, settings: Settings, now: datetime, *, asked: bool, include_ongoing: bool) -> Report | None:
@@ -102,13 +124,39 @@ def of_start(result: Result, settings: Settings, now: datetime, *, asked: bool, 
     if not include_ongoing:
         return None
     if result.error:
-        advice = _short_of(result.lack) if result.lack else AGAIN
+        followed = advice_on(result.error)
+        advice = _short_of(result.lack) if result.lack else followed + FOLLOWED * (followed != AGAIN)
         advice = ASK_AGAIN if result.not_remembered else advice
         return Report(Kind.START_FAILED, observation, str(result.error), advice)
     wanted = asked or phase.start_pending(observation, settings, now)
     if wanted and decision.outcome is Outcome.REFUSED and observation.instance.state == "stopped":
         return Report(Kind.START_REFUSED, observation, decision.reason, "Correct that, and try again.")
-    return None
+    return _overdue(result, settings, now) if phase_of(observation) is Phase.PARKED else None
+
+
+def advice_on(error: Exception) -> str:
+    """What to do about an error. That it is tried again by itself helps only where nobody has to do anything."""
+    if not isinstance(error, Ec2Error):
+        return AGAIN
+    if error.denied:
+        return DENIED
+    if error.limited:
+        return LIMITED
+    if error.in_use:
+        return USED
+    return NOT_ACCEPTED if error.refused else AGAIN
+
+
+def overdue_of(result: Result, settings: Settings, now: datetime) -> Overdue | None:
+    """None of an instance that could not be handled: that is told anyway."""
+    if isinstance(result.error, Unforeseen):
+        return None
+    return overdue(result.observation, result.decision, settings, now)
+
+
+def _overdue(result: Result, settings: Settings, now: datetime) -> Report | None:
+    late = overdue_of(result, settings, now)
+    return Report(Kind.OVERDUE, result.observation, late.what, late.remedy) if late else None
 
 
 def of_damage(observation: Observation) -> Report | None:
@@ -173,6 +221,13 @@ def _parked(observation: Observation, parts: Sequence[SnapshotRecord], settings:
 def _orphaned(observation: Observation, what: str) -> Report:
     ids = tuple(r.snapshot_id for r in observation.records)
     return Report(Kind.ORPHANED, observation, what, ORPHANS, snapshot_ids=ids)
+
+
+def _kept(result: Result) -> Report:
+    """Snapshots that something else uses: told by the pass that finds it out, and not again for the same reason."""
+    each = ", ".join(f"{i} ({why.rstrip('.')})" for i, why in result.kept.items())
+    what = f"A superseded snapshot of {result.instance_id} cannot be discarded: {each}."
+    return Report(Kind.ORPHANED, result.observation, what, IN_USE, snapshot_ids=tuple(result.kept))
 
 
 def _without_volumes(observation: Observation, settings: Settings) -> Savings:
@@ -300,11 +355,12 @@ def _parked_gib(observation: Observation) -> int:
 
 
 def _in_transit_since(observation: Observation) -> datetime | None:
-    """When the oldest transit began: for an original with its mark, for a restored volume with the start request,
-    because it is created with the mark from parking."""
+    """When the oldest transit began: for an original with its mark; for a restored volume, which is created with the
+    mark from parking, with the start request, or with its creation where no start was asked for."""
     originals = [v.mark.at for v in observation.in_transit if not v.restored]
     requests = [r.start_requested for r in observation.records if r.start_requested]
-    restored = [max(requests)] if requests and any(v.restored for v in observation.in_transit) else []
+    created = [v.volume.created for v in observation.in_transit if v.restored]
+    restored = [max(requests, default=min(created))] if created else []
     return min(originals + restored, default=None)
 
 

@@ -432,6 +432,52 @@ MUTANTS = (
     mutant("takes a committed instance for a parked one", ("phase:_committed", "return ", "return False and ")),
     mutant("takes a restoration for a parked instance", ("phase:_restoring", "return ", "return False and ")),
     mutant("takes a parked instance for a restoration", ("phase:_restoring", "return ", "return True or ")),
+    # What is in the way of discarding.
+    mutant(
+        "discards nothing after a snapshot that something uses",
+        ("execute:_Execution._discard", "or not error.refused", "or True"),
+    ),
+    mutant(
+        "leaves a snapshot unlocked that something uses",
+        ("execute:_Execution._discard", "self._lock_again(step)", "pass"),
+    ),
+    mutant(
+        "discards what is shared with others",
+        ("execute:_Execution._discard", "if accounts := ", "if accounts := () and "),
+    ),
+    mutant(
+        "keeps for ever what EC2 did not delete in that moment",
+        ("execute:_Execution._discard", "isinstance(error, Raced) or not error.refused", "False"),
+    ),
+    mutant(
+        "discards nothing while parked",
+        ("park:park", "discard_while_parked(seen, settings, now)", "None"),
+    ),
+    mutant(
+        "discards while parked what the latest snapshots do not continue",
+        (
+            "retention:superseded_while_parked",
+            "_superseded(seen, ((r.volume_id, r.source, r.device) for r in parts))",
+            "list(seen.records)",
+        ),
+        ("retention:superseded_while_parked", "r.launch_time < seen.instance.launch_time and r not in parts", "True"),
+        ("retention:_due", "since is not None and now >= since + settings.snapshot_retention", "True"),
+    ),
+    # What lasts too long.
+    mutant("tells nobody of what takes too long", ("overdue:overdue", "by is None or now < by", "True")),
+    mutant(
+        "waits for a lock that moves without a word",
+        ("due:locked", "root.mark.at + settings.lock_period + PATIENCE", "root.mark.at + 99 * PATIENCE"),
+    ),
+    mutant(
+        "waits for snapshots without a word",
+        ("due:copying", "since + settings.grace_period", "since + 99 * PATIENCE"),
+    ),
+    mutant(
+        "waits for the last volumes to go without a word",
+        ("due:dismantling", "settings.lock_period + PATIENCE", "99 * PATIENCE"),
+    ),
+    mutant("waits for new volumes without a word", ("due:restoring", "loading + PATIENCE", "99 * PATIENCE")),
 )
 
 ROOMS = {"aws": ("errors", "reads", "volume_parameters", "writes"), "run": ("execute", "observe")}
@@ -473,13 +519,13 @@ def _replace(where: str, edits: list[Edit]) -> Callable[[], None]:
         return partial(setattr, owner, last, old)
     rooms = [m for key, m in sys.modules.items() if key.startswith(("park_volumes", "tests.explore"))]
     users = [m for m in rooms if vars(m).get(last) is old]
-    rows = [row for row in PHASES if row.holds is old]
+    rows = [(row, field) for row in PHASES for field in ("holds", "due") if getattr(row, field) is old]
 
     def put(function: Any) -> None:
         for user in users:
             setattr(user, last, function)
-        for row in rows:
-            object.__setattr__(row, "holds", function)
+        for row, field in rows:
+            object.__setattr__(row, field, function)
 
     put(new)
     return partial(put, old)

@@ -16,14 +16,16 @@ from park_volumes.aws import Ec2
 from park_volumes.aws.errors import Ec2Error
 from park_volumes.aws.reads import Ec2Reads
 from park_volumes.core import tags
+from park_volumes.core.facts import Observation
 from park_volumes.core.park import park
-from park_volumes.core.phase import Phase
+from park_volumes.core.phase import Phase, phase_of
 from park_volumes.core.settings import Settings
 from park_volumes.core.start import Intent, start
+from park_volumes.core.status import NEEDS_ATTENTION, status
 from park_volumes.core.steps import Decision, Outcome
 from park_volumes.run.context import Pass, one_by_one
 from park_volumes.run.execute import Result
-from park_volumes.run.observe import observe, observe_fleet, park_sweep
+from park_volumes.run.observe import not_shown, observe, observe_fleet, park_sweep
 from park_volumes.run.park_pass import ParkPass
 from park_volumes.run.start_pass import StartPass
 from tests.explore.fittings import Change, Fittings
@@ -42,6 +44,8 @@ TIMEOUT = 60.0
 LAG = 60.0
 """Seconds that describe calls lag behind, at most."""
 MARGIN = 3.0
+STUCK = 43_200.0
+"""Seconds that something stays stuck: longer than anything here may take before it is told."""
 RETENTION = timedelta(hours=24)
 ROUNDED = 3.0
 """Seconds that EC2 cuts off in its times."""
@@ -76,6 +80,7 @@ DESCRIBES = frozenset(
         "DescribeVolumes",
         "DescribeSnapshots",
         "DescribeLockedSnapshots",
+        "DescribeSnapshotAttribute",
         "DescribeSnapshotTierStatus",
         "DescribeVolumesModifications",
     ]
@@ -219,7 +224,8 @@ class Stage:
 
     ``fittings`` is what each device must be like after a start. ``excuses`` are the deeds after which the product may
     refuse to go on; without one, it must come to a rest in which nothing is refused. ``fixed`` are the volumes that are
-    not to be parked, by device; ``protected`` since when a volume has a word that protects it. ``homes`` are the
+    not to be parked, by device; ``protected`` since when a volume has a word that protects it. ``in_the_way`` are the
+    snapshots that an AMI, a lock or another account ever kept; ``shared`` since when one is shared. ``homes`` are the
     devices at which volumes were last, and ``places`` those at which passes marked them. ``strangers`` are the
     snapshots and volumes that people made, with our tags on them or not: nobody may touch them. ``taken_off`` are the
     volumes that their owner detached beside the root volume, or with it, before any pass did. ``forged`` are our
@@ -242,6 +248,8 @@ class Stage:
         self.free_to_change: set[str] = set()
         self.fixed: dict[str, str] = {}
         self.protected: dict[str, float] = {}
+        self.in_the_way: set[str] = set()
+        self.shared: dict[str, float] = {}
         self.asked: tuple[float, str] | None = None
         self.shortage: tuple[Fault, float] | None = None
         self.tries: tuple[float, ...] = ()
@@ -273,6 +281,7 @@ class Stage:
         other.withdrawn, other.fixed, other.asked = self.withdrawn, self.fixed, self.asked
         other.shortage, other.tries = self.shortage, self.tries
         other.protected = self.protected.copy()
+        other.in_the_way, other.shared = self.in_the_way.copy(), self.shared.copy()
         other.seen = self.seen if seen is None else seen
         other.meddled = False
         other.processes = []
@@ -345,6 +354,8 @@ class Stage:
             self._check_protection(process, operation, params)
             self._check_start_request(process, operation, params)
             self._check_place(process, operation, params)
+            if operation == "DeleteSnapshot" and process.began > self.shared.get(params["SnapshotId"], process.began):
+                raise Finding(f"{process.name} discards {params['SnapshotId']}, which others share.")
             if operation == "DetachVolume":
                 self.homes[params["VolumeId"]] = params["Device"]
                 self.taken_off.discard(params["VolumeId"])
@@ -541,14 +552,18 @@ class Stage:
 
     def decisions(self) -> tuple[Decision, Decision]:
         """What each side would decide, seeing everything as it is."""
+        seen, now = self.observed(), self.world.clock.time()
+        return park(seen, SETTINGS, now), start(seen, SETTINGS, now, intent=Intent.START)
+
+    def observed(self) -> Observation:
+        """The instance as it is, without any lag."""
         lag, self.world.lag = self.world.lag, None
         hooks, self.world.on_call, self.world.on_answer = (self.world.on_call, self.world.on_answer), None, None
         now, reads = self.world.clock.time(), Ec2Reads(self.hand, names=[DEPLOYMENT])  # type: ignore[arg-type]
-        seen = observe(reads, [self.instance_id], now=now, locks=True)[self.instance_id]
-        found = park(seen, SETTINGS, now), start(seen, SETTINGS, now, intent=Intent.START)
+        every = observe(reads, [self.instance_id], now=now, locks=True)
         self.world.lag = lag
         self.world.on_call, self.world.on_answer = hooks
-        return found
+        return every.get(self.instance_id) or Observation(instance=not_shown(self.instance_id))
 
     def converge(self, *, most: int = 14, pause: float = 245.0) -> None:
         """The sweeps alone lead to a rest: a round in which nothing is done, and nothing is left to be done."""
@@ -571,6 +586,34 @@ class Stage:
             raise Finding(f"The sweeps come to no rest. {self._situation()}")
         self.judge_rest()
 
+    def outwait_the_stuck(self) -> None:
+        """What EC2 does not end for half a day is told, whatever it is; then it ends."""
+        if self.world.held:
+            for process in self.live:
+                process.kill()
+            for _ in range(4):
+                self.wait(STUCK / 4)
+                self.run("sweep of park")
+                self.run("sweep of start")
+            self._judge_silence()
+            self.world.release()
+
+    def _judge_silence(self) -> None:
+        """Where something is stuck, and a pass waits for it, people are told that it takes too long, or why not."""
+        ours = {s.id for s in self.ours()} | set(self.homes) | {v.id for v in self.volumes() if tags.MARK in v.tags}
+        stuck = [resource_id for _, resource_id, _ in self.world.stuck if resource_id in ours]
+        seen, now = self.observed(), self.world.clock.time()
+        phase = phase_of(seen)
+        if not stuck or not self.opted_in or phase in (Phase.ENDED, Phase.BROKEN, Phase.RUNNING, Phase.PARKED):
+            return
+        decision = park(seen, SETTINGS, now)
+        if phase is Phase.WHOLE and decision.outcome is not Outcome.GOING_ON:
+            return
+        shown = status(seen, SETTINGS, now)
+        self.seen["stuck, and told"] += 1
+        if shown["state"] != NEEDS_ATTENTION:
+            raise Finding(f"{', '.join(stuck)} is stuck, and nobody is told: {shown['detail']} {self._situation()}")
+
     def judge_rest(self) -> None:
         """At rest: running whole, parked whole, or refused in words with an excuse; nothing left over."""
         self.judge_bystanders()
@@ -586,6 +629,8 @@ class Stage:
         if refused and not self.excuses:
             raise Finding(f"Refused without a reason: {' '.join(refusals)} {self._situation()}")
         self.seen["rest: refused" if refused else f"rest: {self._rest()}"] += 1
+        if rootless and not refused and not self.excuses:
+            self._judge_superseded()
         if not refused:
             self._judge_leftovers()
         if self.state == "running" and not refused:
@@ -670,9 +715,27 @@ class Stage:
         """A day later the superseded snapshots are discarded, and with that the traces are gone."""
         self.wait(RETENTION.total_seconds() + LAG)
         self.converge()
-        ours = ", ".join(s.id for s in self.ours())
+        ours = ", ".join(s.id for s in self.ours() if s.id not in self.in_the_way)
         if ours and not self.excuses and self.state == "running":
             raise Finding(f"{ours} is superseded and never discarded. {self._situation()}")
+        self._judge_kept()
+
+    def _judge_superseded(self) -> None:
+        """While it is parked, what an earlier stop left is discarded in time, too."""
+        if self.instance is None or self.world.clock.time() < self.instance.launch_time + RETENTION:
+            return
+        launched = self.instance.launch_time.isoformat()
+        earlier = [s for s in self.ours() if s.tags[tags.LAUNCH_TIME] < launched and s.id not in self.in_the_way]
+        if earlier:
+            ids = ", ".join(s.id for s in earlier)
+            raise Finding(f"{ids} is superseded and not discarded while parked. {self._situation()}")
+        self._judge_kept()
+
+    def _judge_kept(self) -> None:
+        """What could not be discarded is locked again."""
+        kept = [s for s in self.ours() if tags.KEPT in s.tags]
+        if bare := [s.id for s in kept if s.lock is None and "a snapshot was unlocked" not in self.excuses]:
+            raise Finding(f"{', '.join(bare)} could not be discarded, and is left without its lock.")
 
     def fingerprint(self) -> int:
         """A hash of all that the future depends on. Ids and fingerprints of content count by their order only."""
@@ -688,6 +751,8 @@ class Stage:
                 sorted(world.tokens),
                 list(world.modifications.current()),
                 world.denials,
+                sorted(world.held),
+                sorted(world.stuck),
                 sorted(world.rules.broken_keys),
                 sorted(kept.latest.items()),
                 sorted(kept.kept.items()),

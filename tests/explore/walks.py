@@ -142,6 +142,10 @@ WEIGHTS = {
     "attaches another": 0.7,
     "lends": 0.2,
     "archives a snapshot": 0.5,
+    "registers an image": 0.5,
+    "shares a snapshot": 0.4,
+    "locks a snapshot for good": 0.2,
+    "waits for EC2 in vain": 0.4,
 }
 """How often people do what. Left out is what docs/safety.md does not promise anything about."""
 AFTER_DETACHING = ("attaches", "attaches", "attaches another", "lends", "lends", "deletes a volume", "starts")

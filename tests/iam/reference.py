@@ -51,6 +51,7 @@ TAGGABLE: Final = re.findall(r"\S+", _TAGGABLE_IN_WORDS)
 ACTIONS: Final[Mapping[str, Keys]] = {
     "ec2:DescribeInstances": {EVERYTHING: frozenset()},
     "ec2:DescribeLockedSnapshots": {EVERYTHING: frozenset()},
+    "ec2:DescribeSnapshotAttribute": {"snapshot": _SNAPSHOT},
     "ec2:DescribeSnapshots": {EVERYTHING: frozenset()},
     "ec2:DescribeSnapshotTierStatus": {EVERYTHING: frozenset()},
     "ec2:DescribeVolumes": {EVERYTHING: frozenset()},

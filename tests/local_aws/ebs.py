@@ -725,7 +725,7 @@ class StrictEbs:
         if snapshot.storage_tier != "archive" or snapshot.moving:
             raise refusal("IncorrectState", f"The snapshot '{snapshot.id}' can't be restored from the archive now.")
         self.end_dry_run()
-        snapshot.restore_start_time = utcnow()
+        snapshot.restore_start_time = snapshot.last_tiering_start_time = utcnow()
         self.move(snapshot, "standard", "permanent-restore", self.world.settings.thaw_seconds)
         return snapshot
 

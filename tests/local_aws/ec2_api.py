@@ -249,6 +249,14 @@ class StrictEc2Api(EC2Response):
         shown, token = self.page(found, lambda snapshot: snapshot.id)
         return ActionResult({"Snapshots": shown, "NextToken": token})
 
+    def register_image(self) -> ActionResult:
+        """moto forgets which snapshots an AMI is registered from."""
+        self.error_on_dryrun()
+        image = self.strict.register_image(self._get_param("Name"), self._get_param("Description", ""))
+        for mapping in self._get_param("BlockDeviceMappings", []):
+            self.strict.own_snapshot(mapping["Ebs"]["SnapshotId"]).from_ami = image.id
+        return ActionResult({"ImageId": image.id})
+
     def lock_snapshot(self) -> ActionResult:
         self.begin_change()
         snapshot = self.strict.api_lock_snapshot(self.arguments())
@@ -301,6 +309,7 @@ class StrictEc2Api(EC2Response):
                 "OwnerId": s.owner_id,
                 "StorageTier": s.storage_tier,
                 "LastTieringOperationStatus": s.last_tiering_operation_status,
+                "LastTieringStartTime": s.last_tiering_start_time,
             }
             for s in shown
         ]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.model.records import Attachment, Instance, Modification, Snapshot, Volume
+from tests.model.records import UNTOLD_FACTS, Attachment, Instance, Modification, Snapshot, Volume
 from tests.model.world import World
 
 Answer = dict[str, Any]
@@ -146,11 +146,13 @@ def snapshot_answer(world: World, snapshot: Snapshot) -> Answer:
         answer["FullSnapshotSizeInBytes"] = snapshot.size * GIB
     if snapshot.state == "error":
         answer["StateMessage"] = "Internal error."
-    answer.update({key: value for key, value in snapshot.facts.items() if key != "used-by-image"})
+    answer.update({key: value for key, value in snapshot.facts.items() if key not in UNTOLD_FACTS})
     return answer
 
 
 def _progress(world: World, snapshot: Snapshot) -> int:
+    if snapshot.id in world.held:
+        return 0
     whole = snapshot.completes - snapshot.started
     return min(99, int(100 * (world.clock.now - snapshot.started) / whole)) if whole > 0 else 99
 
@@ -165,6 +167,7 @@ def tier_answer(snapshot: Snapshot) -> Answer:
     }
     if snapshot.tiering:
         answer["LastTieringOperationStatus"] = snapshot.tiering
+        answer["LastTieringStartTime"] = datetime.fromtimestamp(snapshot.tiering_since, UTC)
     return answer
 
 

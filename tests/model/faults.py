@@ -151,6 +151,7 @@ BUCKETS: Mapping[str, Bucket] = {
     "DescribeVolumes": DESCRIBE,
     "DescribeSnapshots": DESCRIBE,
     "DescribeLockedSnapshots": DESCRIBE,
+    "DescribeSnapshotAttribute": DESCRIBE,
     "DescribeSnapshotTierStatus": DESCRIBE,
     "DescribeVolumesModifications": DESCRIBE,
     "ModifySnapshotTier": SNAPSHOTS_AND_VOLUMES,

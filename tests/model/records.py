@@ -7,6 +7,9 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 NO_FACTS: Mapping[str, Any] = MappingProxyType({})
+USED_BY, SHARED_WITH, OF_BACKUP = "used-by-image", "shared-with", "of-backup"
+UNTOLD_FACTS = (USED_BY, SHARED_WITH, OF_BACKUP)
+"""What stands in the way of a snapshot's deletion, or should; DescribeSnapshots does not tell it."""
 LOCKED = ":locked"
 """No filter of EC2's: DescribeLockedSnapshots finds with it what it is to show."""
 
@@ -119,6 +122,7 @@ class Snapshot(NamedTuple):
     doomed: bool = False  # deleted while pending: goes when it completes
     tier: str = "standard"  # or archive
     tiering: str = ""  # LastTieringOperationStatus
+    tiering_since: float = 0  # LastTieringStartTime
     lock: Lock | None = None
     facts: Mapping[str, Any] = NO_FACTS
 
@@ -168,6 +172,7 @@ class Rules:
     tags_count_after: float = 0  # seconds; the functions' roles need marks on volumes, and IAM goes by tags that old
     unlocked_ids_refused: bool = False  # DescribeLockedSnapshots fails if one of the SnapshotIds is not locked
     default_key: str | None = None  # encryption by default with this key
+    refused_devices: frozenset[str] = frozenset()  # AttachVolume does not accept them, whatever is free
     broken_keys: frozenset[str] = frozenset()  # disabled, or the caller may not use them
     hydration: float = 0  # seconds a new volume loads from its snapshot; whether deleting that harms it, no page says
 

@@ -234,6 +234,59 @@ def unlock_and_delete(account: Account, snapshot_id: str) -> bool:
     return bool(account.snapshot(snapshot_id))
 
 
+def used_by_an_image(account: Account) -> tuple[str, str]:
+    """A snapshot, and the AMI that is registered from it."""
+    snapshot_id = account.new_snapshot()
+    mapping = {"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": snapshot_id}}
+    image = account.ec2.register_image(Name=snapshot_id, RootDeviceName="/dev/xvda", BlockDeviceMappings=[mapping])
+    return snapshot_id, str(image["ImageId"])
+
+
+def deleted_without_its_image(account: Account, snapshot_id: str, image_id: str) -> bool:
+    with pytest.raises(ClientError, match=f"is currently in use by {image_id}"):
+        account.ec2.delete_snapshot(SnapshotId=snapshot_id)
+    account.ec2.deregister_image(ImageId=image_id)
+    account.ec2.delete_snapshot(SnapshotId=snapshot_id)
+    return bool(account.snapshot(snapshot_id))
+
+
+def shared_and_not(account: Account, snapshot_id: str) -> list[list[str]]:
+    """Whom it is shared with before, while and after it is shared; and EC2 deletes it while it is."""
+    told = []
+    for operation in ("", "add", "remove", "add"):
+        if operation:
+            account.ec2.modify_snapshot_attribute(
+                SnapshotId=snapshot_id,
+                Attribute="createVolumePermission",
+                OperationType=operation,
+                UserIds=["111122223333"],
+            )
+        answer = account.ec2.describe_snapshot_attribute(SnapshotId=snapshot_id, Attribute="createVolumePermission")
+        told.append([p["UserId"] for p in answer["CreateVolumePermissions"]])
+    account.ec2.delete_snapshot(SnapshotId=snapshot_id)
+    return [*told, ["is there"] if account.snapshot(snapshot_id) else []]
+
+
+def locked_in_compliance_mode(account: Account) -> str:
+    snapshot_id = account.new_snapshot()
+    account.ec2.lock_snapshot(SnapshotId=snapshot_id, LockMode="compliance", LockDuration=1)
+    return snapshot_id
+
+
+def refusals_of_a_lock(account: Account, snapshot_id: str) -> list[str]:
+    deeds: list[Callable[[], Any]] = [
+        lambda: account.ec2.unlock_snapshot(SnapshotId=snapshot_id),
+        lambda: account.ec2.lock_snapshot(SnapshotId=snapshot_id, LockMode="governance", LockDuration=1),
+        lambda: account.ec2.delete_snapshot(SnapshotId=snapshot_id),
+    ]
+    codes = []
+    for deed in deeds:
+        with pytest.raises(ClientError) as refused:
+            deed()
+        codes.append(refused.value.response["Error"]["Code"])
+    return codes
+
+
 def lock_states(account: Account, snapshot_ids: list[str]) -> list[tuple[int, str]]:
     found = account.ec2.describe_locked_snapshots(SnapshotIds=snapshot_ids)["Snapshots"]
     return [(snapshot_ids.index(item["SnapshotId"]), item["LockState"]) for item in found]
@@ -856,6 +909,24 @@ RULES = [
         Refusal("SnapshotLocked"),
     ),
     Rule("an unlocked snapshot can be deleted", Account.locked_snapshot, unlock_and_delete, False),
+    Rule(
+        "a snapshot that an AMI uses cannot be deleted before the AMI is deregistered",
+        used_by_an_image,
+        lambda a, made: deleted_without_its_image(a, *made),
+        False,
+    ),
+    Rule(
+        "a snapshot tells whom it is shared with, and can be deleted all the same",
+        Account.new_snapshot,
+        shared_and_not,
+        [[], ["111122223333"], [], ["111122223333"], []],
+    ),
+    Rule(
+        "nothing loosens a lock in compliance mode",
+        locked_in_compliance_mode,
+        refusals_of_a_lock,
+        ["OperationNotPermitted", "OperationNotPermitted", "SnapshotLocked"],
+    ),
     Rule(
         "a pending snapshot can be locked",
         pending_snapshot,

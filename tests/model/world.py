@@ -93,6 +93,8 @@ class World:
         self.lag: Lag | None = None
         self.throttle: Throttle | None = None
         self.denials: tuple[Deny, ...] = ()
+        self.held: set[str] = set()
+        self.stuck: list[tuple[str, str, str]] = []
         self.on_call: Hook | None = None
         self.on_answer: Hook | None = None
         self.on_change: Callable[[], None] | None = None
@@ -117,6 +119,7 @@ class World:
         other.pages = self.pages.copy()
         other.ledger = self.ledger.clone()
         other.throttle = self.throttle.clone() if self.throttle is not None else None
+        other.held, other.stuck = self.held.copy(), self.stuck.copy()
         other.on_call = other.on_answer = other.on_change = None
         other.calls, other.tick, other._serial = self.calls, self.tick, self._serial
         other._due = self._due.copy()
@@ -256,6 +259,23 @@ class World:
     def mend_key(self, key: str) -> None:
         self.rules = replace(self.rules, broken_keys=self.rules.broken_keys - {key})
 
+    def hold(self, resource_id: str) -> None:
+        """From now on nothing that takes time comes to its end for this volume or snapshot."""
+        self.held.add(resource_id)
+
+    def make_busy(self, volume_id: str) -> None:
+        """Its attachment is busy: EC2 says so where a volume does not leave, and where it does not know."""
+        volume = self.volumes.get(volume_id)
+        for attachment in volume.attachments if volume else ():
+            self._set_attachment(attachment, attachment._replace(state="busy"))
+
+    def release(self) -> None:
+        """Whatever is held comes to its end now."""
+        stuck, self.stuck, self.held = self.stuck, [], set()
+        for step, resource_id, other_id in stuck:
+            self.later(0, step, resource_id, other_id)
+        self.settle()
+
     def new_id(self, prefix: str) -> str:
         """Ids in no order of age, as in EC2: nothing may rely on the smallest being the oldest."""
         self._serial += 1
@@ -390,6 +410,9 @@ class World:
         due, clock = self._due, self.clock
         while due and due[0][0] <= moment:
             clock.now, _, step, resource_id, other_id = heappop(due)
+            if resource_id in self.held and step not in ("forget", "modified"):
+                self.stuck.append((step, resource_id, other_id))
+                continue
             STEPS[step](self, resource_id, other_id)
             if self.on_change is not None:
                 self.on_change()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -340,13 +340,15 @@ class TestOthersAtWork:
 
     def test_a_volume_is_being_modified_until_it_is_optimized(self, stand: Stand) -> None:
         modified, other = self.volume(stand), self.volume(stand)
+        began = stand.clock.now()
         stand.owner.modify_volume(VolumeId=modified, Size=20)
-        reads, told = stand.ec2().reads, []
+        reads = stand.ec2().reads
+        told: list[dict[str, datetime]] = []
         for seconds in (0, stand.world.durations.modify, stand.world.durations.optimize):
             stand.after(seconds)
             told.append(reads.modifying([modified, other]))
 
-        assert told == [{modified}, {modified}, frozenset()]
+        assert told == [{modified: began}, {modified: began}, {}]
 
     def test_modifications_are_asked_for_in_filters_and_pages_that_ec2_takes(self) -> None:
         ec2, recorder = watched(lambda *_: {"VolumesModifications": []})
@@ -360,12 +362,12 @@ class TestOthersAtWork:
         copied, other = self.volume(stand), self.volume(stand)
         forged = [{"ResourceType": "snapshot", "Tags": [{"Key": tags.DEPLOYMENT, "Value": DEPLOYMENT}]}]
         made = stand.owner.create_snapshot(VolumeId=copied, TagSpecifications=forged)["SnapshotId"]
-        reads = stand.ec2().reads
+        reads, began = stand.ec2().reads, stand.clock.now()
 
-        assert reads.being_copied([copied, other], ours=()) == {copied}
-        assert reads.being_copied([copied, other], ours=[made]) == frozenset()
+        assert reads.being_copied([copied, other], ours=()) == {copied: began}
+        assert reads.being_copied([copied, other], ours=[made]) == {}
         stand.after(60)
-        assert reads.being_copied([copied, other], ours=()) == frozenset()
+        assert reads.being_copied([copied, other], ours=()) == {}
 
     def test_pending_snapshots_are_asked_for_in_filters_that_ec2_takes(self) -> None:
         ec2, recorder = watched(lambda *_: {"Snapshots": []})
@@ -376,7 +378,7 @@ class TestOthersAtWork:
     def test_nothing_is_asked_for_no_volumes(self) -> None:
         ec2, recorder = watched(lambda *_: {})
 
-        assert (ec2.reads.modifying([]), ec2.reads.being_copied([], ours=())) == (frozenset(), frozenset())
+        assert (ec2.reads.modifying([]), ec2.reads.being_copied([], ours=())) == ({}, {})
         assert recorder.calls == []
 
 
@@ -825,9 +827,17 @@ class TestErrors:
         with pytest.raises(Ec2Error, match="StopInstances failed"):
             answering("UnsupportedOperation").writes.stop_instance(ID)
 
-    def test_to_unlock_may_fail_while_the_deletion_succeeds(self, stand: Stand) -> None:
+    def test_to_unlock_may_be_refused_while_the_deletion_succeeds(self, stand: Stand) -> None:
         snapshot_id = stand.world.add_snapshot()
-        ec2 = stand.ec2(faults=at_operation("UnlockSnapshot", Fault.THROTTLED))
-        ec2.writes.do(DiscardSnapshot(snapshot_id=snapshot_id, locked=True))
+        stand.ec2().writes.do(DiscardSnapshot(snapshot_id=snapshot_id, locked=True))
 
         assert stand.world.find(snapshot_id) is None
+
+    def test_an_error_of_the_moment_while_unlocking_is_none_of_the_deletion(self, stand: Stand) -> None:
+        """EC2 would refuse to delete it, as if somebody else had locked it."""
+        snapshot_id = stand.world.add_snapshot()
+        ec2 = stand.ec2(faults=at_operation("UnlockSnapshot", Fault.THROTTLED))
+        with pytest.raises(Ec2Error, match="UnlockSnapshot failed"):
+            ec2.writes.do(DiscardSnapshot(snapshot_id=snapshot_id, locked=True))
+
+        assert stand.world.find(snapshot_id) is not None

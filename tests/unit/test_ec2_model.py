@@ -128,6 +128,12 @@ def park_and_start(world: World, instance_id: str, ec2: EC2Client) -> None:
     ec2.delete_tags(Resources=list(new.values()), Tags=[MARK])
     world.clock.advance(100)
     for snapshot_id in made.values():
+        shared = {"SnapshotId": snapshot_id, "Attribute": "createVolumePermission"}
+        ec2.modify_snapshot_attribute(**shared, OperationType="add", UserIds=["111122223333"])
+        ec2.describe_snapshot_attribute(**shared)
+        mapping = {"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": snapshot_id}}
+        image = ec2.register_image(Name="image", BlockDeviceMappings=[mapping])
+        ec2.deregister_image(ImageId=image["ImageId"])
         ec2.unlock_snapshot(SnapshotId=snapshot_id)
         ec2.delete_snapshot(SnapshotId=snapshot_id)
     ec2.describe_instances(InstanceIds=[instance_id])

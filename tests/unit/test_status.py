@@ -52,7 +52,7 @@ def test_an_instance_that_is_not_stopped_shows_the_state_of_ec2(state: str) -> N
 
 
 def test_a_pending_instance_is_starting() -> None:
-    assert shown(change(stopped(), state="pending"))["state"] == "starting"
+    assert shown(change(stopped(), state="pending", launch_time=NOW))["state"] == "starting"
 
 
 def test_a_running_instance_shows_its_address() -> None:

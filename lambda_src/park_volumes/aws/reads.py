@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from park_volumes.aws.errors import errors_of
+from park_volumes.aws.errors import GONE, errors_of
 from park_volumes.aws.volume_parameters import spec_of
 from park_volumes.core import tags as our_tags
 from park_volumes.core.facts import NEVER, Attachment, BlockDevice, Instance, SnapshotRecord, Verdict, Volume
@@ -126,20 +126,32 @@ class Ec2Reads:
                 break
         return frozenset(found)
 
-    def moving(self, snapshot_ids: Iterable[str]) -> frozenset[str]:
-        """The snapshots among these that are moving to the archive tier or back (DescribeSnapshotTierStatus)."""
-        found: set[str] = set()
+    def shared_with(self, snapshot_id: str) -> tuple[str, ...]:
+        """The accounts that a snapshot is shared with, and "all" if it is public (DescribeSnapshotAttribute)."""
+        with errors_of("DescribeSnapshotAttribute", snapshot_id, done=GONE):
+            attribute = self._client.describe_snapshot_attribute
+            permissions = attribute(SnapshotId=snapshot_id, Attribute="createVolumePermission")[
+                "CreateVolumePermissions"
+            ]
+            return tuple(sorted(p.get("UserId") or p.get("Group", "others") for p in permissions))
+        return ()
+
+    def moving(self, snapshot_ids: Iterable[str]) -> dict[str, datetime]:
+        """The snapshots among these that are moving to the archive tier or back, and since when
+        (DescribeSnapshotTierStatus)."""
+        found: dict[str, datetime] = {}
         for chunk in _chunks(snapshot_ids):
             with errors_of("DescribeSnapshotTierStatus", "snapshots"):
                 pages = _pages(self._client.get_paginator("describe_snapshot_tier_status"), {"snapshot-id": chunk})
                 every = (s for page in pages for s in page["SnapshotTierStatuses"])
                 moving = (s for s in every if s.get("LastTieringOperationStatus", "").endswith("-in-progress"))
-                found |= {s["SnapshotId"] for s in moving}
-        return frozenset(found)
+                found |= {s["SnapshotId"]: s.get("LastTieringStartTime", NEVER) for s in moving}
+        return found
 
-    def modifying(self, volume_ids: Iterable[str]) -> frozenset[str]:
-        """The volumes among these whose modification is not finished (DescribeVolumesModifications)."""
-        found: set[str] = set()
+    def modifying(self, volume_ids: Iterable[str]) -> dict[str, datetime]:
+        """The volumes among these whose modification is not finished, and when it began
+        (DescribeVolumesModifications)."""
+        found: dict[str, datetime] = {}
         for chunk in _chunks(volume_ids, FILTER_VALUES - len(UNFINISHED)):
             with errors_of("DescribeVolumesModifications", "volumes"):
                 pages = _pages(
@@ -147,13 +159,14 @@ class Ec2Reads:
                     {"volume-id": chunk, "modification-state": UNFINISHED},
                     size=PAGE_OF_MODIFICATIONS,
                 )
-                found |= {m["VolumeId"] for page in pages for m in page["VolumesModifications"]}
-        return frozenset(found)
+                every = (m for page in pages for m in page["VolumesModifications"])
+                found |= {m["VolumeId"]: m.get("StartTime", NEVER) for m in every}
+        return found
 
-    def being_copied(self, volume_ids: Iterable[str], *, ours: Collection[str]) -> frozenset[str]:
-        """The volumes among these of which a snapshot is pending that is not ours: of AWS Backup, of an AMI.
-        ``ours`` are the ids of our own; tags would not tell, since anybody can write them."""
-        found: set[str] = set()
+    def being_copied(self, volume_ids: Iterable[str], *, ours: Collection[str]) -> dict[str, datetime]:
+        """The volumes among these of which a snapshot is pending that is not ours, and when the last one began: of AWS
+        Backup, of an AMI. ``ours`` are the ids of our own; tags would not tell, since anybody can write them."""
+        found: dict[str, datetime] = {}
         for chunk in _chunks(volume_ids):
             with errors_of("DescribeSnapshots", "snapshots"):
                 pages = _pages(
@@ -161,8 +174,9 @@ class Ec2Reads:
                     {"volume-id": chunk, "status": ["pending"]},
                     OwnerIds=["self"],
                 )
-                found |= {s["VolumeId"] for page in pages for s in page["Snapshots"] if s["SnapshotId"] not in ours}
-        return frozenset(found)
+                theirs = [s for page in pages for s in page["Snapshots"] if s["SnapshotId"] not in ours]
+                found |= {s["VolumeId"]: s["StartTime"] for s in sorted(theirs, key=lambda s: s["StartTime"])}
+        return found
 
     def _instances(self, filters: Mapping[str, Sequence[str]]) -> Iterator[Instance]:
         with errors_of("DescribeInstances", "instances"):

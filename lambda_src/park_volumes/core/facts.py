@@ -113,6 +113,15 @@ class Verdict:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Kept:
+    """The tag ``park-volumes:kept`` of a snapshot that was to be discarded at ``at``, and why it was not: EC2's words,
+    such as the AMI that uses it, or the accounts that it is shared with."""
+
+    at: datetime
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class AttachmentTarget:
     """Where a volume in transit belongs, and the snapshot that holds its content. The tag ``park-volumes:place`` tells
     people and older versions the same; what is done follows the record of the snapshot."""
@@ -163,6 +172,7 @@ class SnapshotRecord:
     - ``terminated`` is when the instance was first seen terminated.
     - ``archived``: the snapshot is in the archive tier, and no volume can be created from it.
     - ``verdict`` is what EC2 said of the calls that follow once the volume is given up; None: they were not tried.
+    - ``kept`` says why it was not discarded when that was tried last; None: it was not tried.
     - ``damage``: a sentence for each note in its tags that cannot be read, and so counts as absent."""
 
     snapshot_id: str
@@ -190,6 +200,7 @@ class SnapshotRecord:
     terminated: datetime | None = None
     archived: bool = False
     verdict: Verdict | None = None
+    kept: Kept | None = None
     damage: tuple[str, ...] = ()
 
     @property
@@ -287,6 +298,7 @@ class Observation:
     - ``moving``: the ids of snapshots on their way to or from the archive tier.
     - ``modifying``: the ids of volumes whose modification is not finished.
     - ``being_copied``: the ids of volumes of which a snapshot that is not ours is pending.
+    - ``since``: when that began which is moving, modifying or being copied, by the id of the snapshot or volume.
     - ``verdicts``: what EC2 said of calls for volumes of other instances, by their shape.
     - ``parked_by``: the names of other deployments that gave volumes of its last stop up; seen only where it is BROKEN.
     - ``damaged``: a sentence for each tag of ours on its snapshots and volumes that says what cannot be."""
@@ -298,6 +310,7 @@ class Observation:
     moving: frozenset[str] = frozenset()
     modifying: frozenset[str] = frozenset()
     being_copied: frozenset[str] = frozenset()
+    since: Mapping[str, datetime] = field(default_factory=dict)
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     parked_by: tuple[str, ...] = ()
     damaged: tuple[str, ...] = ()

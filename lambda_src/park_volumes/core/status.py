@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any, assert_never
 
 from park_volumes.core.facts import Instance, Observation, SnapshotRecord, Volume
+from park_volumes.core.overdue import Overdue, overdue
 from park_volumes.core.park import park
 from park_volumes.core.phase import WITHOUT_ROOT, Phase, Request, phase_of, request_of, reverted_message
 from park_volumes.core.refusals import apply_observe_only
@@ -49,6 +50,8 @@ def no_status(instance: Instance, why: str) -> dict[str, Any]:
 def _state(seen: Observation, settings: Settings, now: datetime) -> tuple[str, str]:
     phase, state = phase_of(seen), seen.instance.state
     to_park = apply_observe_only(park(seen, settings, now), seen, settings)
+    if late := overdue(seen, to_park, settings, now) or _thaws_too_long(seen, settings, now):
+        return NEEDS_ATTENTION, f"{late.what} {late.remedy}"
     match phase:
         case Phase.ENDED | Phase.CHANGING | Phase.RUNNING:
             return (STARTING if state == "pending" else state), to_park.reason
@@ -62,6 +65,13 @@ def _state(seen: Observation, settings: Settings, now: datetime) -> tuple[str, s
         case _:
             assert_never(phase)
     return _asked_for(seen, settings, now) or _at_rest(word, to_park, seen, settings, now)
+
+
+def _thaws_too_long(seen: Observation, settings: Settings, now: datetime) -> Overdue | None:
+    """While it is parked only a start is on its way: its snapshots come back from the archive."""
+    if phase_of(seen) is not Phase.PARKED:
+        return None
+    return overdue(seen, start(seen, settings, now, intent=Intent.SWEEP), settings, now)
 
 
 def _asked_for(seen: Observation, settings: Settings, now: datetime) -> tuple[str, str] | None:

@@ -33,6 +33,7 @@ from park_volumes.report import (
     of_stray_damage,
     of_the_month,
     of_two_at_work,
+    overdue_of,
 )
 from park_volumes.run.context import Pass, alone, each_alone
 from park_volumes.run.execute import Ending, Result
@@ -130,15 +131,24 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     ongoing = batch.include_ongoing
 
     def told(result: Result) -> Report | None:
-        return of_parking(result, SETTINGS, this_pass.began, include_ongoing=result.instance_id in ongoing)
+        occasion = runtime.is_news(this_pass, result) or result.instance_id in ongoing
+        return of_parking(result, SETTINGS, this_pass.began, include_ongoing=occasion)
 
     notices.send(each_alone(results, told), location)
+    _measure(results, this_pass.began)
     unfinished = {r.instance_id for r in results if r.ending in (Ending.FAILED, Ending.OUT_OF_TIME)}
     unfinished |= {SWEEP} if failed_sweep else set()
     come_back = {message for message, ids in batch.ids_of.items() if ids & unfinished}
     seen_then = {i for message in come_back for i in batch.ids_of[message]}
-    _look_again([r for r in results if r.instance_id not in seen_then], batch.looks)
+    _look_again([r for r in results if r.instance_id not in seen_then], batch.looks, this_pass.began)
     return {"batchItemFailures": [{"itemIdentifier": message} for message in sorted(batch.broken | come_back)]}
+
+
+def _measure(results: Iterable[Result], now: datetime) -> None:
+    """What takes too long counts as in transit, with a mark or without: the alarm hears of it."""
+    late = each_alone(results, lambda r: overdue_of(r, SETTINGS, now))
+    if late:
+        notices.measure({"TransitAge": max((now - one.by).total_seconds() for one in late)})
 
 
 def _sweep(batch: _Batch, this_pass: Pass, location: FunctionLocation) -> bool:
@@ -238,11 +248,11 @@ def _ids(values: Any) -> frozenset[str]:
     return frozenset(map(instance_id, values))
 
 
-def _look_again(results: Iterable[Result], looks: Mapping[str, int]) -> None:
-    """Schedule another look at the instances that wait for time to pass, not for an event."""
+def _look_again(results: Iterable[Result], looks: Mapping[str, int], now: datetime) -> None:
+    """Schedule another look at the instances that wait for time to pass, not for an event, and not for too long."""
     groups: dict[tuple[int, int], list[str]] = defaultdict(list)
     for r in results:
-        if r.decision.look_again and not r.error:
+        if r.decision.look_again and not r.error and not overdue_of(r, SETTINGS, now):
             delay, count = ceil(r.decision.look_again.total_seconds()), looks.get(r.instance_id, 0) + 1
             groups[delay, count].append(r.instance_id)
     for (delay, count), ids in groups.items():

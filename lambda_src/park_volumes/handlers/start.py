@@ -18,7 +18,7 @@ from park_volumes.core.steps import Outcome
 from park_volumes.handlers import api, failed_start, runtime, sign_in, trail
 from park_volumes.handlers.notices import FunctionLocation, Notices
 from park_volumes.handlers.pace import Pace
-from park_volumes.report import of_start
+from park_volumes.report import Report, of_start
 from park_volumes.run.context import each_alone
 from park_volumes.run.execute import Result, ids_of
 from park_volumes.run.start_pass import Queue, StartPass
@@ -72,7 +72,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     location = FunctionLocation.of_function(context.invoked_function_arn)
 
     def report(results: Iterable[Result], *, asked: bool, include_ongoing: bool) -> None:
-        told = partial(of_start, settings=SETTINGS, now=this_pass.began, asked=asked, include_ongoing=include_ongoing)
+        def told(result: Result) -> Report | None:
+            occasion = runtime.is_news(this_pass, result) or include_ongoing
+            return of_start(result, SETTINGS, this_pass.began, asked=asked, include_ongoing=occasion)
+
         notices.send(each_alone(results, told), location)
 
     if "requestContext" in event:

@@ -1,20 +1,22 @@
 """Carries out a decision about one instance: step by step, waiting the seconds that EC2 takes for volumes."""
 
-from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from itertools import chain, count
 
-from park_volumes.aws.errors import THROTTLED, Ec2Error, Raced
+from park_volumes.aws.errors import INVALID, THROTTLED, Ec2Error, Raced
 from park_volumes.core import steps
 from park_volumes.core.capacity import lacks_room
 from park_volumes.core.evidence import TAGS_COUNT, tagged_at
-from park_volumes.core.facts import NEVER, Observation, Volume
+from park_volumes.core.facts import NEVER, Kept, Observation, Volume
 from park_volumes.core.queue import without_room
 from park_volumes.core.refusals import apply_observe_only
+from park_volumes.core.retention import TRIED_AGAIN
 from park_volumes.core.steps import Decision, Outcome, Stage, Step, refuse
+from park_volumes.core.tags import says_the_same
 from park_volumes.run.context import NotYet, OutOfTime, Pass, log
 from park_volumes.run.trial import Denied, remember_denial, try_giving_up, try_way_back
 
@@ -54,7 +56,8 @@ class Ending(StrEnum):
 class Result:
     """How a pass ended for one instance.
     ``error`` is what stopped it if it FAILED; ``note`` is a sentence on what stopped it otherwise. ``not_remembered``
-    says in a sentence if the start request could not be written down: then nothing carries it on later."""
+    says in a sentence if the start request could not be written down: then nothing carries it on later. ``kept`` has
+    the snapshots that could not be discarded, each with the reason, if that is new."""
 
     observation: Observation
     decision: Decision
@@ -62,6 +65,7 @@ class Result:
     error: Exception | None = None
     note: str = ""
     not_remembered: str = ""
+    kept: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def instance_id(self) -> str:
@@ -145,6 +149,7 @@ class _Execution:
     attaching: set[str] = field(default_factory=set)
     stage: Stage = ()
     notes: list[str] = field(default_factory=list)
+    kept: dict[str, str] = field(default_factory=dict)
 
     def run(self) -> Result:
         clock = self.this_pass.clock
@@ -199,7 +204,9 @@ class _Execution:
             self.this_pass.each([partial(self._perform, step) for step in self.stage])
 
     def _ended(self, ending: Ending, *, note: str = "") -> Result:
-        return Result(observation=self.observation, decision=self.decision, ending=ending, note=note)
+        return Result(
+            observation=self.observation, decision=self.decision, ending=ending, note=note, kept=dict(self.kept)
+        )
 
     def _look_again(self, ending: Ending, reason: Exception) -> Result:
         decision = replace(self.decision, outcome=Outcome.GOING_ON, look_again=AFTER_RACE)
@@ -270,16 +277,17 @@ class _Execution:
         left = (self.this_pass.deadline - self.this_pass.clock.now()).total_seconds()
         return chain((min(usual, left / 4),), (min(POLL * 2**n, LONGEST_POLL) for n in count()))
 
-    def _perform(self, step: Step) -> None:
+    def _perform(self, step: Step) -> None:  # noqa: C901  # one case for each step that is more than one call
         ec2 = self.this_pass.ec2
         match step:
             case steps.CreateVolume():
                 self._create(step)
             case steps.AttachVolume():
-                ec2.writes.attach_volume(step, self._volume_of(step))
-                self.attaching.add(self._volume_of(step))
+                self._attach(step)
             case steps.ArchiveSnapshot() | steps.RestoreSnapshotTier():
                 self._change_tier(step)
+            case steps.DiscardSnapshot():
+                self._discard(step)
             case steps.SetDeleteOnTermination():
                 self._set_flags(step)
             case steps.UnmarkVolumes():
@@ -295,6 +303,70 @@ class _Execution:
             case _:
                 ec2.writes.do(step)
 
+    def _attach(self, step: steps.AttachVolume) -> None:
+        """EC2 answers InvalidParameterValue where another pass has just attached a volume at the device, and where it
+        does not accept the device or the volume at all. A device that is still free a moment later tells the two
+        apart: then looking again does not help."""
+        volume_id = self._volume_of(step)
+        try:
+            self.this_pass.ec2.writes.attach_volume(step, volume_id)
+        except Raced as race:
+            if race.code == INVALID and self._is_still_free(step, volume_id):
+                raise Ec2Error(race.action, race.resource, race.code, race.message, refused=race.refused) from race
+            raise
+        self.attaching.add(volume_id)
+
+    def _is_still_free(self, step: steps.AttachVolume, volume_id: str) -> bool:
+        reads, clock = self.this_pass.ec2.reads, self.this_pass.clock
+        if clock.now() + AFTER_RACE >= self.this_pass.deadline:
+            return False
+        clock.sleep(AFTER_RACE.total_seconds())
+        empty = any(i.on(step.device) is None for i in reads.instances([step.instance_id]))
+        return empty and any(v.state == "available" for v in reads.volumes([volume_id]))
+
+    def _discard(self, step: steps.DiscardSnapshot) -> None:
+        """A snapshot that is shared, or that EC2 does not delete because something uses it, holds up no other: it is
+        locked again, and kept. Any other error ends the pass, so that no link is lost that may still be discarded."""
+        ec2, why = self.this_pass.ec2, ""
+        if self.this_pass.knows(f"kept {step.snapshot_id}", TRIED_AGAIN):
+            return
+        try:
+            if accounts := ec2.reads.shared_with(step.snapshot_id):
+                why = f"it is shared with {', '.join(accounts)}"
+                if not step.locked:
+                    self._lock_again(step)
+            else:
+                ec2.writes.do(step)
+        except Ec2Error as error:
+            self._lock_again(step)
+            if isinstance(error, Raced) or not error.refused:
+                raise
+            why = error.message
+        if why:
+            self._keep(step.snapshot_id, why)
+
+    def _lock_again(self, step: steps.DiscardSnapshot) -> None:
+        """Also one that an earlier pass has unlocked. One that is gone or cannot be locked, such as one with a lock of
+        somebody else, stays as it is."""
+        if not self.this_pass.settings.lock_snapshots:
+            return
+        try:
+            self.this_pass.ec2.writes.do(steps.LockSnapshot(snapshot_id=step.snapshot_id))
+        except Ec2Error as error:
+            log.warning("%s was not discarded, and is not locked again: %s", step.snapshot_id, error)
+
+    def _keep(self, snapshot_id: str, why: str) -> None:
+        kept = Kept(at=self.this_pass.clock.now(), words=why)
+        self.notes.append(f"{snapshot_id} is kept: {why.rstrip('.')}.")
+        self.this_pass.learns(f"kept {snapshot_id}")
+        known = next((r.kept for r in self.observation.records if r.snapshot_id == snapshot_id), None)
+        if not says_the_same(known, kept):
+            self.kept[snapshot_id] = why
+        try:
+            self.this_pass.ec2.writes.do(steps.RememberKept(snapshot_id=snapshot_id, kept=kept))
+        except Ec2Error as error:
+            log.warning("Why %s is kept is not written on it: %s", snapshot_id, error)
+
     def _set_flags(self, step: steps.SetDeleteOnTermination) -> None:
         """A flag that EC2 does not let us set does not keep an instance from starting. Its volume keeps its mark, and
         as long as it has one, the flag is set again and again, and told."""
@@ -306,7 +378,8 @@ class _Execution:
             starts = any(isinstance(s, steps.StartInstance) for s in self.decision.every_step)
             if not starts or not error.refused:
                 raise
-            self.notes.append(f"{error} It is tried again once the instance runs.")
+            then = "It is set once that is allowed." if error.denied else "It is tried again once the instance runs."
+            self.notes.append(f"{error} {then}")
 
     def _remember(self, step: steps.RememberStart) -> None:
         """A note: no start fails because of it. Where EC2 has no request tokens left, it is tried again all the same,

@@ -53,9 +53,10 @@ def observe_instances(
     rehearsals = ec2.rehearsals(_may_have_rehearsed(snapshots.records)) if locks else []
     volumes = _volumes(ec2, instances, snapshots.records, [*marked, *rehearsals])
     moving = ec2.moving(r.snapshot_id for r in snapshots.records if may_move(r))
-    found = assemble(instances, snapshots, volumes, _locked(ec2, snapshots) if locks else frozenset(), moving, now=now)
+    locked = _locked(ec2, snapshots) if locks else frozenset()
+    found = assemble(instances, snapshots, volumes, locked, frozenset(moving), now=now)
     found = _with_other_deployments(ec2, found)
-    return _with_others(ec2, found) if locks else found
+    return _with_others(ec2, found, moving) if locks else {i: replace(o, since=moving) for i, o in found.items()}
 
 
 def _may_have_rehearsed(records: Iterable[SnapshotRecord]) -> set[str]:
@@ -63,12 +64,18 @@ def _may_have_rehearsed(records: Iterable[SnapshotRecord]) -> set[str]:
     return {r.instance_id for r in records if r.spec.kms_key and r.confirmed_at is None}
 
 
-def _with_others(ec2: Ec2Reads, found: Mapping[str, Observation]) -> dict[str, Observation]:
+def _with_others(
+    ec2: Ec2Reads, found: Mapping[str, Observation], moving: Mapping[str, datetime]
+) -> dict[str, Observation]:
     """The same with what others are doing to the volumes of stopped instances: modifying or copying them."""
     stopped = [o for o in found.values() if o.instance.state == "stopped"]
     ids, ours = {v.id for o in stopped for v in o.volumes}, {r.snapshot_id for o in stopped for r in o.records}
     modifying, being_copied = ec2.modifying(ids), ec2.being_copied(ids, ours=ours)
-    return {i: replace(o, modifying=modifying, being_copied=being_copied) for i, o in found.items()}
+    since = dict(moving) | modifying | being_copied
+    return {
+        i: replace(o, modifying=frozenset(modifying), being_copied=frozenset(being_copied), since=since)
+        for i, o in found.items()
+    }
 
 
 def _with_other_deployments(ec2: Ec2Reads, found: Mapping[str, Observation]) -> dict[str, Observation]:
