@@ -75,6 +75,7 @@ DESCRIBES = frozenset(
         "DescribeLockedSnapshots",
         "DescribeSnapshotTierStatus",
         "DescribeVolumesModifications",
+        "ListVolumesInRecycleBin",
     ]
 )
 

@@ -23,18 +23,20 @@ from park_volumes.handlers import runtime
 from park_volumes.handlers.notices import FunctionLocation, Notices
 from park_volumes.handlers.pace import Pace
 from park_volumes.report import (
+    BINNED,
     MONTHLY,
     STRAYS,
     Report,
     gauges,
     of_damage,
     of_parking,
+    of_recycle_bin,
     of_stray_damage,
     of_the_month,
 )
 from park_volumes.run.context import Pass, alone, each_alone
 from park_volumes.run.execute import Ending, Result
-from park_volumes.run.observe import Fleet, observe_fleet, park_sweep
+from park_volumes.run.observe import Fleet, in_recycle_bin, observe_fleet, park_sweep
 from park_volumes.run.park_pass import ParkPass
 
 if TYPE_CHECKING:
@@ -149,9 +151,13 @@ def _sweep(batch: _Batch, this_pass: Pass, location: FunctionLocation) -> bool:
     notices.measure(gauges(every, SETTINGS, began))
     misspelt = fleet.misspelt if batch.reminder else []
     _send(park_sweep(every, SETTINGS, began) + misspelt, delay=0, looks=0, reminder=batch.reminder)
-    if batch.reminder and began.day == 1:
-        notices.send_words(MONTHLY, of_the_month(every, SETTINGS), location)
     if batch.reminder:
+        binned = alone("The Recycle Bin", partial(in_recycle_bin, ec2.reads, every), lambda _: [])
+        if began.day == 1:
+            notices.send_words(MONTHLY, of_the_month(every, SETTINGS, binned), location)
+        if words := of_recycle_bin(binned, SETTINGS):
+            logger.warning(words)
+            notices.send_words(BINNED, words, location)
         _tell_damage(fleet, location)
     return True
 
