@@ -14,13 +14,14 @@ from typing import assert_never
 from park_volumes.aws.errors import Ec2Error
 from park_volumes.core import capacity, phase
 from park_volumes.core.choice import told_to_stay
-from park_volumes.core.facts import Observation, SnapshotRecord
+from park_volumes.core.facts import BinnedVolume, Observation, SnapshotRecord
 from park_volumes.core.overdue import Overdue, overdue
 from park_volumes.core.phase import Phase, phase_of
-from park_volumes.core.prices import Savings, savings, total
+from park_volumes.core.prices import Savings, savings, total, volume_price
 from park_volumes.core.refusals import misspelt_opt_in
 from park_volumes.core.settings import Settings
 from park_volumes.core.steps import DeleteVolume, Outcome, RememberTermination, UnmarkVolumes
+from park_volumes.core.tags import MARK
 from park_volumes.run.context import each_alone
 from park_volumes.run.execute import Result, Unforeseen
 
@@ -290,6 +291,15 @@ def _not_parked(observation: Observation, reason: str, settings: Settings) -> Re
     return Report(Kind.PARKING_REFUSED, observation, reason, advice)
 
 
+BINNED = "ParkVolumes: parked volumes in the Recycle Bin"
+"""The subject of the message about them."""
+BIN_ADVICE = (
+    "Parking saves nothing of that before they leave it, nobody can empty it, and they count towards the volume quota "
+    "of the account: an instance that is started meanwhile counts twice. If you want the savings at once, add the "
+    f"exclusion tag {MARK}, without a value, to the retention rule of the region for volumes (aws rbin update-rule "
+    "--exclude-resource-tags): every volume that is parked bears it. The snapshots are kept in any case."
+)
+
 MONTHLY = "ParkVolumes: what parking saves"
 """The subject of the monthly message."""
 
@@ -322,12 +332,33 @@ def _figures(fleet: Iterable[Observation], settings: Settings) -> list[_Figures]
     return each_alone(fleet, partial(_figures_of, settings=settings))
 
 
-def of_the_month(fleet: Iterable[Observation], settings: Settings) -> str:
+def of_recycle_bin(binned: Sequence[BinnedVolume], settings: Settings) -> str:
+    """What is told once a day of given up volumes that a Recycle Bin keeps; empty if there are none."""
+    if not binned:
+        return ""
+    costs = [volume_price(settings.prices, v.spec) for v in binned]
+    known = [cost for cost in costs if cost is not None]
+    money = f", {sum(known):.2f} USD a month" if len(known) == len(costs) else ""
+    last = max((v.leaves for v in binned if v.leaves), default=None)
+    until = f" until {last:%Y-%m-%d %H:%M} UTC at the latest" if last else ""
+    words = f"Of this deployment {_binned(binned)} in the Recycle Bin{until}"
+    return f"{words}, at the price of before{money}. {BIN_ADVICE}"
+
+
+def _binned(binned: Sequence[BinnedVolume]) -> str:
+    gib = sum(v.spec.size for v in binned)
+    which = "a parked volume" if len(binned) == 1 else f"{len(binned)} parked volumes"
+    return f"{which} ({gib:,} GiB) {'is' if len(binned) == 1 else 'are'} still"
+
+
+def of_the_month(fleet: Iterable[Observation], settings: Settings, binned: Sequence[BinnedVolume] = ()) -> str:
     every = _figures(fleet, settings)
     parked = [f.saves for f in every if f.saves]
     gib = sum(f.parked_gib for f in every)
     money = _in_words(total(parked)) or " The saving is not known."
     words = f"{len(parked)} of {len(every)} opted-in instances are parked, with {gib:,} GiB of volumes.{money}"
+    if binned:
+        words += f" Of that, {_binned(binned)} in the Recycle Bin, and saves nothing yet."
     return f"{words}\nGET /savings at the Function URL shows the saving of each instance."
 
 

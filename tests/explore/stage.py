@@ -83,6 +83,7 @@ DESCRIBES = frozenset(
         "DescribeSnapshotAttribute",
         "DescribeSnapshotTierStatus",
         "DescribeVolumesModifications",
+        "ListVolumesInRecycleBin",
     ]
 )
 

@@ -293,6 +293,7 @@ class StrictEbs:
         self.ami_snapshots: dict[str, Snapshot] = {}
         self.binned: dict[str, BinnedSnapshot] = {}
         self.volume_tokens: dict[str, tuple[dict[str, Any], StrictVolume]] = {}
+        self.binned: dict[str, tuple[StrictVolume, datetime]] = {}
 
     def end_dry_run(self) -> None:
         """All that EC2 may check is checked, and nothing is changed yet."""
@@ -468,6 +469,8 @@ class StrictEbs:
         def gone() -> None:
             volume.state = "deleted"
             self.volumes.pop(volume.id, None)
+            if self.world.settings.volume_bin_days:
+                self.binned[volume.id] = (volume, utcnow())
             self.tags.pop(volume.id, None)
             self.volume_event(volume, "deleteVolume", "deleted", "")
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import re
+from datetime import timedelta
 from typing import Any
 
 from moto.core.responses import ActionResult, EmptyResult
+from moto.core.utils import utcnow
 from moto.ec2.models import validate_resource_ids
 from moto.ec2.responses import EC2Response
 
@@ -164,6 +166,28 @@ class StrictEc2Api(EC2Response):
         self.refuse_ids_with_paging(ids, "volumesSet")
         shown, token = self.page(self.strict.matching_volumes(ids, self.filters()), lambda volume: volume.id)
         return ActionResult({"Volumes": shown, "NextToken": token})
+
+    def list_volumes_in_recycle_bin(self) -> ActionResult:
+        """No tags are told."""
+        self.error_on_dryrun()
+        kept = timedelta(days=self.world.settings.volume_bin_days)
+        found = [(v, since) for v, since in self.strict.binned.values() if utcnow() < since + kept]
+        shown, token = self.page(found, lambda pair: pair[0].id)
+        volumes = [
+            {
+                "VolumeId": v.id,
+                "VolumeType": v.volume_type,
+                "Size": v.size,
+                "Iops": v.iops,
+                "Throughput": v.throughput,
+                "AvailabilityZone": v.availability_zone,
+                "State": "deleted",
+                "RecycleBinEnterTime": since,
+                "RecycleBinExitTime": since + kept,
+            }
+            for v, since in shown
+        ]
+        return ActionResult({"Volumes": volumes, "NextToken": token})
 
     def modify_volume(self) -> ActionResult:
         self.begin_change()

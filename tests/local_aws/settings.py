@@ -45,6 +45,10 @@ class Settings:
     """Whether AttachVolume and DetachVolume tell no AttachTime."""
     unlocked_ids_refused: bool = False
     """Whether DescribeLockedSnapshots fails if one of the SnapshotIds is not locked."""
+    volume_bin_days: float = 0.0
+    """Days that a Recycle Bin keeps deleted volumes; 0: there is none."""
+    bare_trail_codes: bool = False
+    """Whether CloudTrail writes the codes of errors without ``Client.`` or ``Server.`` before them."""
     decode_raw_path: bool = False
     """Whether a Function URL event carries ``rawPath`` percent-decoded; AWS does not document which it is."""
 

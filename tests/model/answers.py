@@ -87,6 +87,14 @@ def volume_answer(volume: Volume) -> Answer:
     return answer
 
 
+def bin_answer(volume: Volume, since: float, kept: float) -> Answer:
+    told = volume_answer(volume)
+    names = ("VolumeId", "VolumeType", "Size", "Iops", "Throughput", "AvailabilityZone", "SnapshotId", "CreateTime")
+    times = {"RecycleBinEnterTime": since, "RecycleBinExitTime": since + kept}
+    answer = {name: told[name] for name in names if name in told} | {"State": "deleted"}
+    return answer | {name: datetime.fromtimestamp(at, UTC) for name, at in times.items()}
+
+
 def attachment_answer(item: Attachment) -> Answer:
     return {
         "AttachTime": item.since,

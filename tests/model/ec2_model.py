@@ -21,6 +21,7 @@ from botocore.exceptions import OperationNotPageableError
 from tests.model.answers import (
     Answer,
     attachment_answer,
+    bin_answer,
     change_answer,
     instance_answer,
     lock_answer,
@@ -63,6 +64,7 @@ UNTOLD = ("ClientToken", "DryRun")
 """Parameters that do not tell two calls with the same token apart."""
 PAGE = range(5, 1001)
 LARGEST_PAGE_OF_MODIFICATIONS = 500
+LARGEST_PAGE_OF_BIN = 500
 MOST_TOKENS_KEPT = 1000
 PAGED = (
     "describe_instances",
@@ -112,6 +114,19 @@ def describe_volumes(world: World, params: Params, _: Context) -> Answer:
     return _with_token({"Volumes": [volume_answer(volume) for volume in volumes]}, token)
 
 
+@ec2("ListVolumesInRecycleBin")
+def list_volumes_in_recycle_bin(world: World, params: Params, _: Context) -> Answer:
+    """No tags are told."""
+    most = params.get("MaxResults", LARGEST_PAGE_OF_BIN)
+    if most not in range(5, LARGEST_PAGE_OF_BIN + 1):
+        raise Refused("InvalidParameterValue", f"Value ( {most} ) for parameter maxResults is invalid.")
+    kept = {i: (v, at) for i, (v, at) in world.bin.items() if world.clock.now < at + world.rules.volume_bin}
+    row_ids, position = _waiting(world, "Bin", params.get("NextToken")) or (tuple(kept), 0)
+    page = row_ids[position : position + most]
+    found = [bin_answer(*kept[row_id], world.rules.volume_bin) for row_id in page if row_id in kept]
+    return _with_token({"Volumes": found}, _next_token(world, "Bin", row_ids, position + len(page)))
+
+
 @ec2("DescribeSnapshots")
 def describe_snapshots(world: World, params: Params, _: Context) -> Answer:
     """With OwnerIds a page may hold fewer than MaxResults, or none, and yet not be the last: as in EC2."""
@@ -154,7 +169,7 @@ def _describe(
         if most not in PAGE:
             raise Refused("InvalidParameterValue", f"Value ( {most} ) for parameter maxResults is invalid.")
     filters = _filters(table, params.get("Filters"))
-    matches = table.matcher(filters) if filters else None
+    matches = _that_is_shown(world, params, table.matcher(filters) if filters else None)
     if ids:
         found = [(row_id, _seen(world, table, row_id)) for row_id in dict.fromkeys(ids)]
         unknown = [row_id for row_id, record in found if record is None]
@@ -169,6 +184,17 @@ def _describe(
         if record is not None and (matches is None or matches(record)):
             records.append(record)
     return records, _next_token(world, ids_name, row_ids, position)
+
+
+def _that_is_shown(world: World, params: Params, matches: Callable[[Any], bool] | None) -> Callable[[Any], bool] | None:
+    """Of instances and volumes that another service manages, and that the account hides, only who asks is told."""
+    if not world.rules.hides_managed or params.get("IncludeManagedResources"):
+        return matches
+    return lambda record: not _is_managed(record) and (matches is None or matches(record))
+
+
+def _is_managed(record: Any) -> bool:
+    return bool(getattr(record, "facts", {}).get("Operator", {}).get("Managed"))
 
 
 def _next_token(world: World, ids_name: str, row_ids: tuple[str, ...], position: int) -> str | None:

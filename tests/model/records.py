@@ -170,6 +170,9 @@ class Rules:
     attach_times: AttachTimes = "whole seconds"  # in the answers of AttachVolume and DetachVolume
     sparse: bool = False  # answers lack what recorded ones lack (tests/recorded)
     tags_count_after: float = 0  # seconds; the functions' roles need marks on volumes, and IAM goes by tags that old
+    old_sdk: bool = False  # the SDK of the runtime does not know yet what is new
+    hides_managed: bool = False  # what other services manage is described only where that is asked for
+    volume_bin: float = 0  # seconds that a Recycle Bin keeps a deleted volume
     unlocked_ids_refused: bool = False  # DescribeLockedSnapshots fails if one of the SnapshotIds is not locked
     default_key: str | None = None  # encryption by default with this key
     refused_devices: frozenset[str] = frozenset()  # AttachVolume does not accept them, whatever is free
@@ -180,9 +183,12 @@ class Rules:
 SWITCHES: Mapping[str, tuple[Any, ...]] = {
     "attach_times": ("whole seconds", "milliseconds", "missing"),
     "dry_run_checks": (False, True),
+    "hides_managed": (False, True),
+    "old_sdk": (False, True),
     "sparse": (False, True),
     "tags_count_after": (0, 4),
     "unlocked_ids_refused": (False, True),
+    "volume_bin": (0, 86_400),
 }
 """Which of the two AWS is, where nobody has seen it: whatever is drawn of these, all has to be well (docs/aws.md)."""
 

@@ -87,6 +87,7 @@ class World:
         self.modifications: Table[Modification] = Table(MODIFICATION_VALUES)
         self.outbox: list[Event] = []
         self.messages: list[Message] = []
+        self.bin: dict[str, tuple[Volume, float]] = {}  # deleted volumes, and since when
         self.tokens: dict[str, tuple[Any, Volume]] = {}  # ClientToken -> parameters, volume
         self.pages: dict[str, tuple[str, tuple[str, ...], int]] = {}  # NextToken -> kind of ids, ids, position
         self.ledger = Ledger()
@@ -115,6 +116,7 @@ class World:
         other.modifications = self.modifications.clone()
         other.outbox = self.outbox.copy()
         other.messages = self.messages.copy()
+        other.bin = self.bin.copy()
         other.tokens = self.tokens.copy()
         other.pages = self.pages.copy()
         other.ledger = self.ledger.clone()
@@ -484,6 +486,9 @@ class World:
             self._emit("EBS Volume Notification", "volume", volume_id, detail)
 
     def _deleted(self, volume_id: str, _: str) -> None:
+        volume = self.volumes.get(volume_id)
+        if volume is not None and self.rules.volume_bin:
+            self.bin[volume_id] = (volume, self.clock.now)
         self.volumes.drop(volume_id, self.clock.now)
         if self.modifications.get(volume_id) is not None:
             self.modifications.drop(volume_id, self.clock.now)

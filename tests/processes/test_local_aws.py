@@ -400,8 +400,12 @@ def test_a_refused_start_is_told_only_where_a_trail_logs_it(deployed: Deployment
     assert refused() == []
     trail.start_logging(Name="management")
     (told,) = refused()
+    deployed.aws.configure(bare_trail_codes=True)
+    _, bare = refused()
+    deployed.aws.configure(bare_trail_codes=False)
     trail.delete_trail(Name="management")
 
+    assert bare["detail"]["errorCode"] == "InvalidParameterValue"
     detail = told["detail"]
     assert (told["source"], detail["eventSource"]) == ("aws.ec2", "ec2.amazonaws.com")
     assert (detail["eventName"], detail["errorCode"]) == ("StartInstances", "Client.InvalidParameterValue")
@@ -660,6 +664,22 @@ def test_naming_a_snapshot_that_is_not_locked_can_be_an_error(deployed: Deployme
     deployed.ec2.lock_snapshot(SnapshotId=snapshot_id, LockMode="governance", LockDuration=1)
     assert len(deployed.ec2.describe_locked_snapshots(SnapshotIds=[snapshot_id])["Snapshots"]) == 1
     deployed.aws.configure(unlocked_ids_refused=False)
+
+
+def test_a_recycle_bin_keeps_deleted_volumes_for_days(deployed: Deployment) -> None:
+    def in_bin() -> list[str]:
+        return [v["VolumeId"] for v in deployed.ec2.list_volumes_in_recycle_bin(MaxResults=5)["Volumes"]]
+
+    made = [deployed.ec2.create_volume(AvailabilityZone="us-east-1a", Size=1)["VolumeId"] for _ in range(2)]
+    deployed.aws.wait_until_quiet()
+    for volume_id, days in zip(made, (0, 7), strict=True):
+        deployed.aws.configure(volume_bin_days=days)
+        deployed.ec2.delete_volume(VolumeId=volume_id)
+        deployed.aws.wait_until_quiet()
+
+    assert in_bin() == [made[1]]
+    deployed.aws.configure(volume_bin_days=0)
+    assert in_bin() == []
 
 
 # Policies that deny

@@ -98,7 +98,7 @@ class Laptop:
         if service == "lambda":
             return self.functions
         client = OneAtATime(self.stand.world, "laptop", faults=self._fault_at)
-        client.meta = SimpleNamespace(events=SimpleNamespace(register=lambda *_: None))
+        client.meta.events = SimpleNamespace(register=lambda *_: None)
         return client
 
     def _fault_at(self, call: Call) -> Fault | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -37,6 +38,7 @@ from park_volumes.core.volume_spec import VolumeSpec
 from tests.model.ec2_model import EC2Client
 from tests.model.faults import Fault, at_operation
 from tests.model.records import Disk, Rules
+from tests.model.validation import service_model
 from tests.model.world import World
 from tests.unit.facts import ID, MARK, NOW, OPT_IN, SETTINGS, record
 from tests.unit.passes import ROOT, Stand
@@ -49,6 +51,8 @@ GONE_INSTANCE = "i-00000000"
 
 class Recorder:
     """A client that writes down how it is called and answers every call alike."""
+
+    meta = SimpleNamespace(service_model=service_model("ec2"))
 
     def __init__(self, answer: Callable[[str, dict[str, Any]], Any]) -> None:
         self.calls: list[tuple[str, dict[str, Any]]] = []

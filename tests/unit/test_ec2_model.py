@@ -198,11 +198,12 @@ class TestParameters:
         assert _verdict(parameter_check("ec2", name), params) == botocore
 
     def test_every_answer_has_the_shape_that_botocore_knows(self) -> None:
-        world = World()
+        world = World(rules=Rules(volume_bin=86_400))
         facts = {"ProductCodes": [{"ProductCodeId": "a", "ProductCodeType": "marketplace"}]}
         instance_id = world.launch(ROOT, DATA._replace(key="arn:aws:kms:us-east-1:1:key/k"), name="db", facts=facts)
         ec2 = Checked(world)
         park_and_start(world, instance_id, ec2)
+        ec2.list_volumes_in_recycle_bin()
         assert set(ec2.calls) == {op.name for (service, _), op in OPERATIONS.items() if service == "ec2"}
 
 

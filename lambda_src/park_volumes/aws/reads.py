@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any, Final
 from park_volumes.aws.errors import GONE, errors_of
 from park_volumes.aws.volume_parameters import spec_of
 from park_volumes.core import tags as our_tags
-from park_volumes.core.facts import NEVER, Attachment, BlockDevice, Instance, SnapshotRecord, Verdict, Volume
+from park_volumes.core.facts import (
+    NEVER,
+    Attachment,
+    BinnedVolume,
+    BlockDevice,
+    Instance,
+    SnapshotRecord,
+    Verdict,
+    Volume,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -21,6 +30,10 @@ of them are the names of the deployment (``previous_names`` in variables.tf)."""
 PAGE: Final = 1000
 PAGE_OF_MODIFICATIONS: Final = 500
 """The largest page of DescribeVolumesModifications (EC2 API Reference)."""
+PAGE_OF_BIN: Final = 500
+"""The largest page of ListVolumesInRecycleBin (EC2 API Reference)."""
+HIDDEN_TOO: Final = "IncludeManagedResources"
+"""With this parameter EC2 also describes what other services manage and hide. Older SDKs do not know it."""
 LOCKED: Final[Any] = {"Name": "lock-state", "Values": ["compliance-cooloff", "compliance", "governance"]}
 """All lock states but expired. The SDK has no paginator for this call."""
 STOPPED_AT: Final = re.compile(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) GMT\)", re.ASCII)
@@ -136,6 +149,24 @@ class Ec2Reads:
             return tuple(sorted(p.get("UserId") or p.get("Group", "others") for p in permissions))
         return ()
 
+    def recycle_bin(self) -> list[BinnedVolume]:
+        """The deleted volumes that the Recycle Bin keeps, whoever deleted them; none where the SDK is older than the
+        call. EC2 does not tell their tags, and the SDK has no paginator."""
+        if not hasattr(self._client, "list_volumes_in_recycle_bin"):
+            return []
+        found: list[BinnedVolume] = []
+        token: dict[str, Any] = {}
+        while True:
+            with errors_of("ListVolumesInRecycleBin", "volumes"):
+                answer = self._client.list_volumes_in_recycle_bin(MaxResults=PAGE_OF_BIN, **token)
+            found += [
+                BinnedVolume(id=v["VolumeId"], spec=spec_of(v), leaves=v.get("RecycleBinExitTime"))
+                for v in answer["Volumes"]
+            ]
+            token = {"NextToken": answer.get("NextToken")}
+            if not token["NextToken"]:
+                return found
+
     def moving(self, snapshot_ids: Iterable[str]) -> dict[str, datetime]:
         """The snapshots among these that are moving to the archive tier or back, and since when
         (DescribeSnapshotTierStatus)."""
@@ -180,14 +211,20 @@ class Ec2Reads:
 
     def _instances(self, filters: Mapping[str, Sequence[str]]) -> Iterator[Instance]:
         with errors_of("DescribeInstances", "instances"):
-            for page in _pages(self._client.get_paginator("describe_instances"), filters):
+            paginator = self._client.get_paginator("describe_instances")
+            for page in _pages(paginator, filters, **self._hidden_too("DescribeInstances")):
                 for reservation in page["Reservations"]:
                     yield from (instance_of(i, reservation.get("OwnerId", "")) for i in reservation["Instances"])
 
     def _volumes(self, filters: Mapping[str, Sequence[str]]) -> Iterator[Volume]:
         with errors_of("DescribeVolumes", "volumes"):
-            for page in _pages(self._client.get_paginator("describe_volumes"), filters):
+            paginator = self._client.get_paginator("describe_volumes")
+            for page in _pages(paginator, filters, **self._hidden_too("DescribeVolumes")):
                 yield from map(volume_of, page["Volumes"])
+
+    def _hidden_too(self, operation: str) -> dict[str, bool]:
+        shape = self._client.meta.service_model.operation_model(operation).input_shape
+        return {HIDDEN_TOO: True} if shape and HIDDEN_TOO in getattr(shape, "members", ()) else {}
 
     def _snapshots(self, filters: Mapping[str, Sequence[str]]) -> Iterator[Any]:
         ours = {f"tag:{our_tags.DEPLOYMENT}": self._names}

@@ -157,6 +157,15 @@ class Volume:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BinnedVolume:
+    """A deleted volume that a Recycle Bin keeps until ``leaves``; None if EC2 does not say."""
+
+    id: str
+    spec: VolumeSpec
+    leaves: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class SnapshotRecord:
     """One of our snapshots with all that is needed to rebuild its volume. The record is stored in its tags.
 

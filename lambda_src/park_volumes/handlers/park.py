@@ -23,6 +23,7 @@ from park_volumes.handlers import runtime
 from park_volumes.handlers.notices import FunctionLocation, Notices
 from park_volumes.handlers.pace import Pace
 from park_volumes.report import (
+    BINNED,
     MONTHLY,
     STRAYS,
     TWO_AT_WORK,
@@ -30,6 +31,7 @@ from park_volumes.report import (
     gauges,
     of_damage,
     of_parking,
+    of_recycle_bin,
     of_stray_damage,
     of_the_month,
     of_two_at_work,
@@ -37,7 +39,7 @@ from park_volumes.report import (
 )
 from park_volumes.run.context import Pass, alone, each_alone
 from park_volumes.run.execute import Ending, Result
-from park_volumes.run.observe import Fleet, observe_fleet, park_sweep
+from park_volumes.run.observe import Fleet, in_recycle_bin, observe_fleet, park_sweep
 from park_volumes.run.park_pass import ParkPass
 
 if TYPE_CHECKING:
@@ -161,9 +163,13 @@ def _sweep(batch: _Batch, this_pass: Pass, location: FunctionLocation) -> bool:
     notices.measure(gauges(every, SETTINGS, began))
     misspelt = fleet.misspelt if batch.reminder else []
     _send(park_sweep(every, SETTINGS, began) + misspelt, delay=0, looks=0, reminder=batch.reminder)
-    if batch.reminder and began.day == 1:
-        notices.send_words(MONTHLY, of_the_month(every, SETTINGS), location)
     if batch.reminder:
+        binned = alone("The Recycle Bin", partial(in_recycle_bin, ec2.reads, every), lambda _: [])
+        if began.day == 1:
+            notices.send_words(MONTHLY, of_the_month(every, SETTINGS, binned), location)
+        if words := of_recycle_bin(binned, SETTINGS):
+            logger.warning(words)
+            notices.send_words(BINNED, words, location)
         _tell_damage(fleet, location)
         if words := of_two_at_work(every, SETTINGS, began):
             logger.warning(words)

@@ -8,7 +8,7 @@ from functools import partial
 
 from park_volumes.aws.reads import Ec2Reads, Snapshots
 from park_volumes.core.archive import due, some_at_once
-from park_volumes.core.facts import NEVER, NOT_SHOWN, Instance, Observation, SnapshotRecord, Volume
+from park_volumes.core.facts import NEVER, NOT_SHOWN, BinnedVolume, Instance, Observation, SnapshotRecord, Volume
 from park_volumes.core.park import needs_park_pass
 from park_volumes.core.phase import TERMINATED, Phase, last_request, phase_of, start_pending, start_reverted
 from park_volumes.core.refusals import misspelt_opt_in
@@ -221,6 +221,12 @@ def observe_fleet(ec2: Ec2Reads, settings: Settings, now: datetime) -> Fleet:
         misspelt=[i.id for i in tagged if i.state != TERMINATED and misspelt_opt_in(i, settings)],
         damaged=snapshots.damaged,
     )
+
+
+def in_recycle_bin(ec2: Ec2Reads, fleet: Iterable[Observation]) -> list[BinnedVolume]:
+    """The volumes of a fleet that were given up and that a Recycle Bin still keeps."""
+    given_up = {r.volume_id for o in fleet for r in o.records if r.confirmed_at}
+    return [v for v in ec2.recycle_bin() if v.id in given_up]
 
 
 def park_sweep(fleet: Sequence[Observation], settings: Settings, now: datetime) -> list[str]:
