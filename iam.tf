@@ -71,6 +71,7 @@ data "aws_iam_policy_document" "common" {
       ["ec2:DescribeInstances", "ec2:DescribeSnapshots", "ec2:DescribeVolumes"],
       ["ec2:DescribeLockedSnapshots", "ec2:DescribeVolumesModifications"],
       each.key == "start" || local.archives ? ["ec2:DescribeSnapshotTierStatus"] : [],
+      each.key == "start" ? ["ec2:DescribeVolumeStatus"] : [],
     )
   }
 

@@ -77,6 +77,7 @@ DESCRIBES = frozenset(
         "DescribeLockedSnapshots",
         "DescribeSnapshotTierStatus",
         "DescribeVolumesModifications",
+        "DescribeVolumeStatus",
     ]
 )
 

@@ -165,6 +165,14 @@ class StrictEc2Api(EC2Response):
         shown, token = self.page(self.strict.matching_volumes(ids, self.filters()), lambda volume: volume.id)
         return ActionResult({"Volumes": shown, "NextToken": token})
 
+    def describe_volume_status(self) -> ActionResult:  # type: ignore[override]  # moto only says that it has none
+        self.error_on_dryrun()
+        ids = list(self._get_param("VolumeIds", []))
+        self.refuse_ids_with_paging(ids, "volumesSet")
+        shown, token = self.page(self.strict.matching_volumes(ids, {}), lambda volume: volume.id)
+        settings = self.world.settings
+        return ActionResult({"VolumeStatuses": [v.described_status(settings) for v in shown], "NextToken": token})
+
     def modify_volume(self) -> ActionResult:
         self.begin_change()
         modification = self.strict.api_modify_volume(self.arguments())

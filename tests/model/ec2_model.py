@@ -27,6 +27,7 @@ from tests.model.answers import (
     lock_state,
     modification_answer,
     snapshot_answer,
+    status_answer,
     tier_answer,
     volume_answer,
 )
@@ -107,6 +108,14 @@ def describe_instances(world: World, params: Params, _: Context) -> Answer:
 def describe_volumes(world: World, params: Params, _: Context) -> Answer:
     volumes, token = _describe(world, world.volumes, params, "VolumeIds", _no_volume)
     return _with_token({"Volumes": [volume_answer(volume) for volume in volumes]}, token)
+
+
+@ec2("DescribeVolumeStatus")
+def describe_volume_status(world: World, params: Params, _: Context) -> Answer:
+    if params.get("Filters"):
+        raise NotImplementedError("The model finds the status of volumes by their ids only.")
+    volumes, token = _describe(world, world.volumes, params, "VolumeIds", _no_volume)
+    return _with_token({"VolumeStatuses": [status_answer(world, volume) for volume in volumes]}, token)
 
 
 @ec2("DescribeSnapshots")

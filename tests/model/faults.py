@@ -153,6 +153,7 @@ BUCKETS: Mapping[str, Bucket] = {
     "DescribeLockedSnapshots": DESCRIBE,
     "DescribeSnapshotTierStatus": DESCRIBE,
     "DescribeVolumesModifications": DESCRIBE,
+    "DescribeVolumeStatus": DESCRIBE,
     "ModifySnapshotTier": SNAPSHOTS_AND_VOLUMES,
     "RestoreSnapshotTier": SNAPSHOTS_AND_VOLUMES,
 }

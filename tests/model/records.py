@@ -167,7 +167,9 @@ class Rules:
     unlocked_ids_refused: bool = False  # DescribeLockedSnapshots fails if one of the SnapshotIds is not locked
     default_key: str | None = None  # encryption by default with this key
     broken_keys: frozenset[str] = frozenset()  # disabled, or the caller may not use them
-    hydration: float = 0  # seconds a new volume loads from its snapshot; whether deleting that harms it, no page says
+    hydration: float = (
+        0  # seconds a new volume without a rate loads from its snapshot; whether deleting that harms it, no page says
+    )
 
 
 class Disk(NamedTuple):
