@@ -85,6 +85,7 @@ data "aws_iam_policy_document" "common" {
       ["ec2:DescribeLockedSnapshots", "ec2:DescribeVolumesModifications"],
       each.key == "start" || local.archives ? ["ec2:DescribeSnapshotTierStatus"] : [],
       each.key == "park" ? ["ec2:ListVolumesInRecycleBin"] : [],
+      each.key == "start" ? ["ec2:DescribeVolumeStatus"] : [],
     )
   }
 

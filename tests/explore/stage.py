@@ -84,6 +84,7 @@ DESCRIBES = frozenset(
         "DescribeSnapshotTierStatus",
         "DescribeVolumesModifications",
         "ListVolumesInRecycleBin",
+        "DescribeVolumeStatus",
     ]
 )
 

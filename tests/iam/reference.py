@@ -55,6 +55,7 @@ ACTIONS: Final[Mapping[str, Keys]] = {
     "ec2:DescribeSnapshots": {EVERYTHING: frozenset()},
     "ec2:DescribeSnapshotTierStatus": {EVERYTHING: frozenset()},
     "ec2:DescribeVolumes": {EVERYTHING: frozenset()},
+    "ec2:DescribeVolumeStatus": {EVERYTHING: frozenset()},
     "ec2:DescribeVolumesModifications": {EVERYTHING: frozenset()},
     "ec2:ListVolumesInRecycleBin": {EVERYTHING: frozenset()},
     "ec2:CreateSnapshot": {"volume": _RESOURCE_TAG, "snapshot": _NEW_TAGS | {"ec2:ParentVolume"}},

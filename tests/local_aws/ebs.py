@@ -21,9 +21,11 @@ from moto.ec2.utils import random_snapshot_id, random_volume_id
 from moto.kms.models import kms_backends
 
 from tests.local_aws.filters import matches
+from tests.local_aws.settings import Settings
 from tests.local_aws.world import World
 
 GIB = 1024**3
+MIB = 2**20
 MAX_TAGS = 50
 MAX_TAG_KEY, MAX_TAG_VALUE = 127, 256
 PENDING_SNAPSHOTS_PER_VOLUME = 5
@@ -121,6 +123,7 @@ class StrictVolume(Volume):
         self.state = "creating"
         self.content = Content()
         self.volume_initialization_rate: int | None = None
+        self.created = utcnow()
         self.operator = {"Managed": False}
         super().__init__(**facts)
 
@@ -139,6 +142,21 @@ class StrictVolume(Volume):
     @property
     def attachments(self) -> Any:
         return self.attached
+
+    def described_status(self, settings: Settings) -> dict[str, Any]:
+        """DescribeVolumeStatus; how far a volume is loaded is told of one that was made from a snapshot."""
+        checks = {"Status": "ok", "Details": [{"Name": "io-enabled", "Status": "passed"}]}
+        status = {"VolumeId": self.id, "AvailabilityZone": self.availability_zone, "VolumeStatus": checks}
+        if not self.snapshot_id:
+            return status
+        rate = self.volume_initialization_rate
+        takes = self.size * GIB / (rate * MIB) if rate else settings.load_seconds
+        left = max(0.0, takes - (utcnow() - self.created).total_seconds())
+        details: dict[str, Any] = {"InitializationType": "provisioned-rate" if rate else "default"}
+        details["Progress"] = int(100 - 100 * left / takes) if left else 100
+        if rate:
+            details["EstimatedTimeToCompleteInSeconds"] = round(left)
+        return status | {"InitializationStatusDetails": details}
 
     def fields(self) -> dict[str, Any]:
         """https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeVolumes.html, Filter.N"""
@@ -291,9 +309,9 @@ class StrictEbs:
 
     def __init__(self) -> None:
         self.ami_snapshots: dict[str, Snapshot] = {}
-        self.binned: dict[str, BinnedSnapshot] = {}
+        self.binned_snapshots: dict[str, BinnedSnapshot] = {}
         self.volume_tokens: dict[str, tuple[dict[str, Any], StrictVolume]] = {}
-        self.binned: dict[str, tuple[StrictVolume, datetime]] = {}
+        self.binned_volumes: dict[str, tuple[StrictVolume, datetime]] = {}
 
     def end_dry_run(self) -> None:
         """All that EC2 may check is checked, and nothing is changed yet."""
@@ -470,7 +488,7 @@ class StrictEbs:
             volume.state = "deleted"
             self.volumes.pop(volume.id, None)
             if self.world.settings.volume_bin_days:
-                self.binned[volume.id] = (volume, utcnow())
+                self.binned_volumes[volume.id] = (volume, utcnow())
             self.tags.pop(volume.id, None)
             self.volume_event(volume, "deleteVolume", "deleted", "")
 
@@ -655,19 +673,19 @@ class StrictEbs:
         seconds = self.world.kept_for(self.region_name, tags)
         if seconds is not None and isinstance(snapshot, StrictSnapshot):
             leaves = utcnow() + timedelta(seconds=seconds)
-            self.binned[snapshot_id] = BinnedSnapshot(snapshot=snapshot, tags=tags, leaves=leaves)
+            self.binned_snapshots[snapshot_id] = BinnedSnapshot(snapshot=snapshot, tags=tags, leaves=leaves)
 
     @property
     def recycle_bin(self) -> dict[str, BinnedSnapshot]:
         """The deleted snapshots that can still be had."""
-        return {name: binned for name, binned in self.binned.items() if binned.leaves > utcnow()}
+        return {name: binned for name, binned in self.binned_snapshots.items() if binned.leaves > utcnow()}
 
     def api_restore_snapshot_from_recycle_bin(self, snapshot_id: str) -> StrictSnapshot:
         """With its tags, and without the lock that it had to lose to be deleted."""
         if snapshot_id not in self.recycle_bin:
             raise refusal("InvalidSnapshot.NotFound", f"The snapshot '{snapshot_id}' does not exist.")
         self.end_dry_run()
-        binned = self.binned.pop(snapshot_id)
+        binned = self.binned_snapshots.pop(snapshot_id)
         self.snapshots[snapshot_id] = binned.snapshot
         self.tags[snapshot_id] = dict(binned.tags)
         return binned.snapshot

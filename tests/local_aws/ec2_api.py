@@ -171,7 +171,7 @@ class StrictEc2Api(EC2Response):
         """No tags are told."""
         self.error_on_dryrun()
         kept = timedelta(days=self.world.settings.volume_bin_days)
-        found = [(v, since) for v, since in self.strict.binned.values() if utcnow() < since + kept]
+        found = [(v, since) for v, since in self.strict.binned_volumes.values() if utcnow() < since + kept]
         shown, token = self.page(found, lambda pair: pair[0].id)
         volumes = [
             {
@@ -188,6 +188,14 @@ class StrictEc2Api(EC2Response):
             for v, since in shown
         ]
         return ActionResult({"Volumes": volumes, "NextToken": token})
+
+    def describe_volume_status(self) -> ActionResult:  # type: ignore[override]  # moto only says that it has none
+        self.error_on_dryrun()
+        ids = list(self._get_param("VolumeIds", []))
+        self.refuse_ids_with_paging(ids, "volumesSet")
+        shown, token = self.page(self.strict.matching_volumes(ids, {}), lambda volume: volume.id)
+        settings = self.world.settings
+        return ActionResult({"VolumeStatuses": [v.described_status(settings) for v in shown], "NextToken": token})
 
     def modify_volume(self) -> ActionResult:
         self.begin_change()

@@ -14,6 +14,8 @@ class Settings:
     archive_seconds: float = 4.0
     thaw_seconds: float = 8.0
     create_volume_seconds: float = 1.0
+    load_seconds: float = 0.0
+    """From the creation of a volume until EC2 has loaded it from its snapshot, where it has no rate."""
     delete_volume_seconds: float = 1.0
     modify_volume_seconds: float = 1.0
     optimize_volume_seconds: float = 8.0

@@ -10,6 +10,7 @@ from tests.model.world import World
 Answer = dict[str, Any]
 
 GIB = 2**30
+MIB_IN_GIB = 1024
 STATE_CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
 STATE_REASONS = {
     "Client.UserInitiatedShutdown": "User initiated shutdown",
@@ -93,6 +94,24 @@ def bin_answer(volume: Volume, since: float, kept: float) -> Answer:
     times = {"RecycleBinEnterTime": since, "RecycleBinExitTime": since + kept}
     answer = {name: told[name] for name in names if name in told} | {"State": "deleted"}
     return answer | {name: datetime.fromtimestamp(at, UTC) for name, at in times.items()}
+
+
+def status_answer(world: World, volume: Volume) -> Answer:
+    """Of a volume that was made from a snapshot EC2 tells how far it has loaded it."""
+    answer: Answer = {
+        "VolumeId": volume.id,
+        "AvailabilityZone": volume.zone,
+        "VolumeStatus": {"Status": "ok", "Details": [{"Name": "io-enabled", "Status": "passed"}]},
+    }
+    if not volume.snapshot_id:
+        return answer
+    takes = volume.size * MIB_IN_GIB / volume.rate if volume.rate else world.rules.hydration
+    passed = world.clock.now - volume.created.timestamp()
+    details: Answer = {"InitializationType": "provisioned-rate" if volume.rate else "default"}
+    details["Progress"] = 100 if passed >= takes else int(100 * passed / takes)
+    if volume.rate:
+        details["EstimatedTimeToCompleteInSeconds"] = max(0, round(takes - passed))
+    return answer | {"InitializationStatusDetails": details}
 
 
 def attachment_answer(item: Attachment) -> Answer:

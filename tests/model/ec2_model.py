@@ -28,6 +28,7 @@ from tests.model.answers import (
     lock_state,
     modification_answer,
     snapshot_answer,
+    status_answer,
     tier_answer,
     volume_answer,
 )
@@ -125,6 +126,14 @@ def list_volumes_in_recycle_bin(world: World, params: Params, _: Context) -> Ans
     page = row_ids[position : position + most]
     found = [bin_answer(*kept[row_id], world.rules.volume_bin) for row_id in page if row_id in kept]
     return _with_token({"Volumes": found}, _next_token(world, "Bin", row_ids, position + len(page)))
+
+
+@ec2("DescribeVolumeStatus")
+def describe_volume_status(world: World, params: Params, _: Context) -> Answer:
+    if params.get("Filters"):
+        raise NotImplementedError("The model finds the status of volumes by their ids only.")
+    volumes, token = _describe(world, world.volumes, params, "VolumeIds", _no_volume)
+    return _with_token({"VolumeStatuses": [status_answer(world, volume) for volume in volumes]}, token)
 
 
 @ec2("DescribeSnapshots")

@@ -154,6 +154,7 @@ BUCKETS: Mapping[str, Bucket] = {
     "DescribeSnapshotAttribute": DESCRIBE,
     "DescribeSnapshotTierStatus": DESCRIBE,
     "DescribeVolumesModifications": DESCRIBE,
+    "DescribeVolumeStatus": DESCRIBE,
     "ModifySnapshotTier": SNAPSHOTS_AND_VOLUMES,
     "RestoreSnapshotTier": SNAPSHOTS_AND_VOLUMES,
 }

@@ -177,7 +177,9 @@ class Rules:
     default_key: str | None = None  # encryption by default with this key
     refused_devices: frozenset[str] = frozenset()  # AttachVolume does not accept them, whatever is free
     broken_keys: frozenset[str] = frozenset()  # disabled, or the caller may not use them
-    hydration: float = 0  # seconds a new volume loads from its snapshot; whether deleting that harms it, no page says
+    hydration: float = (
+        0  # seconds a new volume without a rate loads from its snapshot; whether deleting that harms it, no page says
+    )
 
 
 SWITCHES: Mapping[str, tuple[Any, ...]] = {

@@ -182,6 +182,16 @@ def volume_tags(*tags: dict[str, str]) -> list[dict[str, Any]]:
     return [{"ResourceType": "volume", "Tags": list(tags)}]
 
 
+def gone_volume(account: Account) -> str:
+    volume_id = account.new_volume()
+    account.delete(volume_id)
+    return volume_id
+
+
+def restored_volume(account: Account) -> str:
+    return account.new_volume(SnapshotId=account.new_snapshot(account.new_volume()))
+
+
 def deleted_volume_with_token(account: Account) -> str:
     volume_id = account.new_volume(ClientToken="of a dead volume")
     account.delete(volume_id)
@@ -465,6 +475,16 @@ def volume_of_another_type(account: Account, volume_id: str) -> list[Any]:
 def seven_modifications(account: Account) -> None:
     for _ in range(7):
         account.ec2.modify_volume(VolumeId=account.new_volume(), Size=17)
+
+
+def status_of(account: Account, volume_id: str) -> Any:
+    [found] = account.ec2.describe_volume_status(VolumeIds=[volume_id])["VolumeStatuses"]
+    return found
+
+
+def told_of_loading(account: Account, volume_id: str) -> list[Any]:
+    details = status_of(account, volume_id)["InitializationStatusDetails"]
+    return [details["InitializationType"], 0 <= details["Progress"] <= 100]
 
 
 def pages_of_modifications(account: Account, _: Any) -> list[int]:
@@ -894,6 +914,24 @@ RULES = [
         Refusal("InvalidVolumeModification.NotFound"),
     ),
     Rule("modifications are found by their state", modified_volume, found_by_state, [True, False]),
+    Rule(
+        "of a volume that was created empty nothing is told about loading",
+        free_volume,
+        lambda a, v: "InitializationStatusDetails" in status_of(a, v),
+        False,
+    ),
+    Rule(
+        "of a volume that was made from a snapshot it is told how far it is loaded",
+        restored_volume,
+        told_of_loading,
+        ["default", True],
+    ),
+    Rule(
+        "the status of a volume that is gone is an error",
+        gone_volume,
+        status_of,
+        Refusal("InvalidVolume.NotFound"),
+    ),
     Rule("modifications come in pages", seven_modifications, pages_of_modifications, [5, 2]),
     # snapshots
     Rule(

@@ -115,6 +115,7 @@ def park_and_start(world: World, instance_id: str, ec2: EC2Client) -> None:
         for device, item in made.items()
     }
     ec2.describe_volumes(VolumeIds=list(new.values()))
+    ec2.describe_volume_status(VolumeIds=list(new.values()))
     world.clock.advance(100)
     for device, volume_id in new.items():
         ec2.attach_volume(VolumeId=volume_id, InstanceId=instance_id, Device=device)

@@ -138,6 +138,7 @@ class TestDevices:
                 "type": "gp3",
                 "state": "attached",
                 "progress": None,
+                "loading": None,
             }
         ]
 
@@ -152,6 +153,7 @@ class TestDevices:
             "type": "gp3",
             "state": "parked",
             "progress": None,
+            "loading": None,
         }
 
     def test_the_sizes_of_all_devices_are_added_up_attached_or_parked(self) -> None:

@@ -1,10 +1,13 @@
 """EC2: turns describe calls into facts, steps into calls, error codes into our exceptions. Only this talks to EC2."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from park_volumes.aws.reads import Ec2Reads
+from park_volumes.aws.statuses import loading
 from park_volumes.aws.writes import Ec2Writes
+from park_volumes.core.facts import Loading
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -17,3 +20,4 @@ class Ec2:
     def __init__(self, client: "EC2Client", *, deployment: str, previous_names: Sequence[str] = ()) -> None:
         self.reads = Ec2Reads(client, names=(deployment, *previous_names))
         self.writes = Ec2Writes(client)
+        self.loading: Callable[[Sequence[str]], Mapping[str, Loading]] = partial(loading, client)

@@ -99,6 +99,15 @@ class Rehearsal:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Loading:
+    """How far EC2 has filled a volume with the blocks of its snapshot, and in how many seconds it will be full by EC2's
+    own estimate; None without one."""
+
+    percent: int
+    seconds_left: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Verdict:
     """The tag ``park-volumes:way-back`` of a snapshot: what EC2 answered at ``at``, when the calls were tried that
     follow once its volume is given up. ``denied`` is the action that it did not allow, with EC2's ``words``; empty: all
@@ -308,6 +317,7 @@ class Observation:
     - ``modifying``: the ids of volumes whose modification is not finished.
     - ``being_copied``: the ids of volumes of which a snapshot that is not ours is pending.
     - ``since``: when that began which is moving, modifying or being copied, by the id of the snapshot or volume.
+    - ``loading``: the volumes that EC2 still fills from their snapshots, where somebody wants to see that.
     - ``verdicts``: what EC2 said of calls for volumes of other instances, by their shape.
     - ``parked_by``: the names of other deployments that gave volumes of its last stop up; seen only where it is BROKEN.
     - ``damaged``: a sentence for each tag of ours on its snapshots and volumes that says what cannot be."""
@@ -320,6 +330,7 @@ class Observation:
     modifying: frozenset[str] = frozenset()
     being_copied: frozenset[str] = frozenset()
     since: Mapping[str, datetime] = field(default_factory=dict)
+    loading: Mapping[str, Loading] = field(default_factory=dict)
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     parked_by: tuple[str, ...] = ()
     damaged: tuple[str, ...] = ()

@@ -30,7 +30,7 @@ from park_volumes.handlers.sign_in import Caller, InvokedDirectly, NotSignedIn, 
 from park_volumes.run.context import Pass
 from park_volumes.run.execute import Ending, Result
 from park_volumes.run.observe import observe, observe_instances, observe_orphans, opted_in_instances
-from park_volumes.run.show import savings_of, status_of
+from park_volumes.run.show import savings_of, status_of, with_loading
 from park_volumes.run.start_pass import StartPass
 
 CLOSEST = 3
@@ -130,7 +130,7 @@ def show_openapi() -> Response[Any]:
 
 @app.get("/instances")
 def list_instances() -> Response[Any]:
-    every = _every(locks=True)
+    every = with_loading(_this_pass(), _every(locks=True))
     costs = [savings_of(o, _this_pass().settings) for o in every]
     shown = sorted(map(_shown, every, costs), key=lambda one: (one["name"], one["id"]))
     of_all = savings.figures(prices.total(costs))
@@ -163,7 +163,8 @@ def _every(*, locks: bool) -> list[Observation]:
 
 @app.get("/instances/<ref>")
 def show_instance(ref: str) -> Response[Any]:
-    return _json(HTTPStatus.OK, _shown(_observe(_find_instance(ref), ref, locks=True)))
+    (observation,) = with_loading(_this_pass(), [_observe(_find_instance(ref), ref, locks=True)])
+    return _json(HTTPStatus.OK, _shown(observation))
 
 
 @app.post("/instances/<ref>/start")
