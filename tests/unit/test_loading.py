@@ -217,7 +217,8 @@ def test_each_step_of_a_start_shows(stand: Stand) -> None:
 def test_the_steps_of_a_restoration_show_while_it_goes_on() -> None:
     asked = tuple(replace(r, start_requested=NOW) for r in records())
     data, root = asked
-    half = seen(restored(data, attachment(data.device)), restored(root), records=asked)
+    made = (restored(data, attachment(data.device)), restored(root))
+    half = seen(*(replace(v, created=NOW) for v in made), records=asked)
 
     assert status(half, SETTINGS, NOW)["detail"].endswith("2 of 2 volumes are made, 1 attached.")
     assert ID in status(half, SETTINGS, NOW)["detail"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, field, fields
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from park_volumes.aws.volume_parameters import PARAMETERS, Parameter, parameters
 from park_volumes.core import tags
 from park_volumes.core.steps import CreateSnapshot, CreateVolume
 from park_volumes.core.volume_spec import READ, VolumeSpec
+from tests.model.validation import service_model
 from tests.unit.facts import DATA, GENERATION, ID, LAUNCHED, NOW, SETTINGS, TAKEN, ZONE, spec
 
 KEY = "arn:aws:kms:eu-central-1:123456789012:key/k"
@@ -126,6 +128,8 @@ BURST = Parameter(attribute="burst", name="BurstCredits", types=frozenset({"gp3"
 
 class Account:
     """EC2 with one volume attached, as far as it takes to copy that volume and to make it anew."""
+
+    meta = SimpleNamespace(service_model=service_model("ec2"))
 
     def __init__(self, **attributes: Any) -> None:
         self.volume = {"VolumeId": "vol-1", "State": "in-use", "AvailabilityZone": ZONE, "Size": 8} | attributes
