@@ -188,7 +188,7 @@ SWITCHES: Mapping[str, tuple[Any, ...]] = {
     "hides_managed": (False, True),
     "old_sdk": (False, True),
     "sparse": (False, True),
-    "tags_count_after": (0, 4),
+    "tags_count_after": (0, 8),
     "unlocked_ids_refused": (False, True),
     "volume_bin": (0, 86_400),
 }
