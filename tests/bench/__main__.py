@@ -15,7 +15,7 @@ from tests.bench.running import running
 from tests.bench.sdk import CHANGING_SECONDS, DESCRIBING_SECONDS
 from tests.model.records import Durations
 
-SIZES = ((1, 1), (1, 2), (1, 8), (1, 27), (100, 1), (100, 2), (100, 8), (1000, 2), (10000, 2))
+SIZES = ((1, 1), (1, 2), (1, 8), (1, 27), (10, 2), (100, 1), (100, 2), (100, 8), (1000, 2), (10000, 2))
 """Instances, and volumes of each."""
 CONCURRENCIES = (10, 100)
 """Of the account."""

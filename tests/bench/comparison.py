@@ -38,7 +38,8 @@ LONGEST_SECONDS = 900.0
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """Per instance, unless the name says otherwise. ``start_seconds``: the longest from a request to StartInstances."""
+    """Per instance, unless the name says otherwise. ``last_parked_seconds``: until the last volume was deleted of
+    those that were, and its snapshot completed. ``start_seconds``: the longest from a request to StartInstances."""
 
     way: str
     instances: int
@@ -47,6 +48,7 @@ class Figures:
     park_describing: float
     park_billed_ms: float
     park_seconds: float
+    last_parked_seconds: float
     start_changing: float
     start_describing: float
     start_seconds: float
@@ -54,6 +56,21 @@ class Figures:
     not_parked: int
     not_started: int
     lost_gib: int
+
+    @property
+    def parked(self) -> int:
+        return self.instances - self.not_parked
+
+    @property
+    def dollars_per_1000_parked(self) -> float | None:
+        """Of those that were really parked; None if none was."""
+        return self.dollars_per_1000 * self.instances / self.parked if self.parked else None
+
+    @property
+    def seconds_per_parked(self) -> float | None:
+        """Of those that were really parked: the time until the last of them was, without that of its snapshot, divided
+        by their number."""
+        return max(0, self.last_parked_seconds - SNAPSHOT_SECONDS) / self.parked if self.parked else None
 
 
 class Others:
@@ -132,6 +149,22 @@ def spent(way: Deployment | Others) -> Spent:
     )
 
 
+class _Parks:
+    """When volumes became snapshots: each was deleted, and its snapshot is completed."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._completed: dict[str, float] = {}
+        self.last = fleet.began
+
+    def note(self, name: str, params: Any) -> None:
+        now = self._fleet.simulation.now
+        if name == "CreateSnapshot":
+            self._completed[params["VolumeId"]] = now + SNAPSHOT_SECONDS
+        if name == "DeleteVolume":
+            self.last = max(self.last, now, self._completed.get(params["VolumeId"], now))
+
+
 def compare(
     way: str,
     instances: int,
@@ -143,10 +176,12 @@ def compare(
     """A night and a morning of one fleet. With a seed, some of the calls go wrong."""
     fleet = Fleet(instances, volumes, gib=GIB, durations=durations, concurrency=1000)
     with _entered(fleet, way, misfortune(seed) if seed is not None else None) as entered:
+        parks = _Parks(fleet)
+        fleet.world.on_answer = parks.note
         fleet.stop(within=min(60, instances))
         parked_after = _wait(fleet, lambda: not _left(fleet, way, volumes))
         not_parked = _left(fleet, way, volumes)
-        night = spent(entered)
+        night, last_parked = spent(entered), parks.last
         called: dict[str, float] = {}
 
         def note(name: str, params: Any) -> None:
@@ -168,6 +203,7 @@ def compare(
         park_describing=night.describing / instances,
         park_billed_ms=1000 * night.billed_seconds / instances,
         park_seconds=max(0, parked_after - SNAPSHOT_SECONDS),
+        last_parked_seconds=last_parked - fleet.began,
         start_changing=(after.changing - night.changing) / instances,
         start_describing=(after.describing - night.describing) / instances,
         start_seconds=max(called.values(), default=asked) - asked,

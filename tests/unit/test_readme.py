@@ -183,7 +183,8 @@ def test_the_complete_example_spells_out_every_input_and_every_output() -> None:
 def test_the_pictures_are_there_and_small(document: Path) -> None:
     pictures = set(re.findall(r'(?:src|srcset)="([^"]+)"', document.read_text(encoding="utf-8")))
     assert {Path(p).name for p in pictures} >= {"page-light.png", "page-dark.png", "page-phone.png"}
-    assert sum((ROOT / picture).stat().st_size for picture in pictures) < 400_000
+    assert {Path(p).name for p in pictures} >= {"bench-light.png", "bench-dark.png"}
+    assert sum((ROOT / picture).stat().st_size for picture in pictures) < 450_000
 
 
 @pytest.mark.parametrize("role", ROLES)
