@@ -49,19 +49,19 @@ def _about(number: int, to: int) -> str:
 
 
 FIGURES = {
-    r"([\d,]+) short Lambda runs": _about(_functions_run(), 1_000),
-    r"짧은 Lambda 실행 ([\d,]+)번": _about(_functions_run(), 1_000),
-    r"([\d,]+) SQS requests": _about(POLLS, 10_000),
-    r"SQS 요청 ([\d,]+)번": _about(POLLS, 10_000),
-    r"Terraform (\d[\d.]*\d) or newer": _versions("required_version"),
-    r"Terraform (\d[\d.]*\d) 이상": _versions("required_version"),
-    r"AWS provider (5[\d.]*\d) or newer": _versions("version"),
-    r"AWS 프로바이더 (5[\d.]*\d) 이상": _versions("version"),
-    r"(\d+) faults put into the product": str(len(MUTANTS)),
+    r"([\d,]+)\s+short\s+Lambda\s+runs": _about(_functions_run(), 1_000),
+    r"짧은\s+Lambda\s+실행\s+([\d,]+)번": _about(_functions_run(), 1_000),
+    r"([\d,]+)\s+SQS\s+requests": _about(POLLS, 10_000),
+    r"SQS\s+요청\s+([\d,]+)번": _about(POLLS, 10_000),
+    r"Terraform\s+(\d[\d.]*\d)\s+or\s+newer": _versions("required_version"),
+    r"Terraform\s+(\d[\d.]*\d)\s+이상": _versions("required_version"),
+    r"AWS\s+provider\s+(5[\d.]*\d)\s+or\s+newer": _versions("version"),
+    r"AWS\s+프로바이더\s+(5[\d.]*\d)\s+이상": _versions("version"),
+    r"(\d+)\s+faults\s+put\s+into\s+the\s+product": str(len(MUTANTS)),
     **dict.fromkeys(PINNED, __version__),
 }
 """Patterns of what documents say, each with one group, and what has to stand there."""
-DEFAULTS = re.compile(r"`(\w+)` \((\d+)\)")
+DEFAULTS = re.compile(r"(`(\w+)`\s+)\((\d+)\)")
 """An input with its default behind it."""
 
 
@@ -69,7 +69,7 @@ def with_figures(text: str) -> str:
     """A text in which every figure is what it is now."""
     for pattern, value in FIGURES.items():
         text = re.sub(pattern, lambda found, value=value: found[0].replace(found[1], value), text)  # type: ignore[misc]
-    return DEFAULTS.sub(lambda found: f"`{found[1]}` ({_INPUTS.get(found[1], found[2])})", text)
+    return DEFAULTS.sub(lambda found: f"{found[1]}({_INPUTS.get(found[2], found[3])})", text)
 
 
 def savings() -> Iterator[str]:
