@@ -1,6 +1,7 @@
 # What somebody has to look at. Nine alarms, within the ten that CloudWatch does not charge for; docs/operations.md has a section on each.
 
 locals {
+  with_alarms   = var.alarms == null ? length(var.alarm_topic_arns) > 0 : var.alarms
   sweep_seconds = 60 * var.sweep_interval_minutes
   fleet         = { deployment = var.name, service = "park-volumes" } # the dimensions of our own metrics, see docs/events.md
 
@@ -15,7 +16,7 @@ locals {
         above      = 0
       }
       transit = {
-        what       = "An instance has had volumes in transit for more than ${var.transit_alarm_hours} hours: it is neither parked nor whole."
+        what       = "An instance has had volumes in transit, or has taken longer than it should, for more than ${var.transit_alarm_hours} hours: it is neither parked nor whole."
         namespace  = "ParkVolumes"
         metric     = "TransitAge"
         dimensions = local.fleet
@@ -78,7 +79,7 @@ locals {
 }
 
 resource "aws_cloudwatch_metric_alarm" "alarm" {
-  for_each = { for key, alarm in local.alarms : key => alarm if length(var.alarm_topic_arns) > 0 }
+  for_each = { for key, alarm in local.alarms : key => alarm if local.with_alarms }
 
   alarm_name          = "${var.name}-${each.key}"
   alarm_description   = "ParkVolumes: ${each.value.what} What to do: docs/operations.md, ${each.key}."
@@ -95,6 +96,8 @@ resource "aws_cloudwatch_metric_alarm" "alarm" {
   alarm_actions       = var.alarm_topic_arns
   ok_actions          = var.alarm_topic_arns
   tags                = var.tags
+
+  depends_on = [aws_cloudwatch_log_group.function, aws_iam_role.function] # the name is nobody else's
 }
 
 resource "aws_cloudwatch_dashboard" "dashboard" {
@@ -142,4 +145,6 @@ resource "aws_cloudwatch_dashboard" "dashboard" {
       }
     ]
   })
+
+  depends_on = [aws_cloudwatch_log_group.function, aws_iam_role.function] # the name is nobody else's
 }

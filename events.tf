@@ -66,7 +66,7 @@ locals {
         detail = {
           eventSource = ["ec2.amazonaws.com"]
           eventName   = ["StartInstances"]
-          errorCode   = ["Client.InvalidParameterValue"]
+          errorCode   = ["Client.InvalidParameterValue", "InvalidParameterValue"]
         }
       }
     }
@@ -94,6 +94,8 @@ resource "aws_cloudwatch_event_rule" "rule" {
   event_pattern       = each.value.pattern == null ? null : jsonencode(each.value.pattern)
   schedule_expression = each.value.schedule
   tags                = var.tags
+
+  depends_on = [aws_cloudwatch_log_group.function, aws_iam_role.function] # the name is nobody else's
 }
 
 resource "aws_cloudwatch_event_target" "target" {

@@ -15,7 +15,8 @@ locals {
   opt_in_blanks  = ["", " ", "  "] # IAM can ignore case, but has no pattern for blanks
   opt_in_values  = [for around in setproduct(local.opt_in_blanks, local.opt_in_words, local.opt_in_blanks) : join("", around)]
   mark_tag       = "aws:ResourceTag/park-volumes:mark"
-  mark_values    = ["${var.name} *"] # a mark is this deployment's name, a space, the instance and more
+  mark_values    = [for name in local.names : "${name} *"] # a mark is the deployment's name, a space, the instance and more
+  new_marks      = ["${var.name} *"]
   deployment_tag = "aws:ResourceTag/park-volumes:deployment"
 
   tokens_parameter_arn = "arn:${local.partition}:ssm:${local.region}:${local.account}:parameter/${trimprefix(coalesce(var.start_tokens_parameter, "none"), "/")}"
@@ -27,14 +28,26 @@ locals {
   kms_key_arns = length(var.kms_key_arns) > 0 ? var.kms_key_arns : ["arn:${local.partition}:kms:${local.region}:${local.account}:key/*"]
 }
 
-resource "aws_iam_role" "function" {
+resource "aws_iam_role" "function" { # "already exists": this account and region have a deployment of this name; choose another name
   for_each = local.role_names
 
   name                 = each.value
+  path                 = var.role_path
   description          = "ParkVolumes: role of the function ${local.function_names[each.key]} in ${local.region}."
   assume_role_policy   = data.aws_iam_policy_document.assume_role.json
   permissions_boundary = var.permissions_boundary_arn
   tags                 = var.tags
+
+  # With depends_on on the module the region is unknown while what it depends on changes: a name that is unknown would replace the role.
+  # It changes with the name of the deployment only.
+  lifecycle {
+    ignore_changes       = [name]
+    replace_triggered_by = [terraform_data.name]
+  }
+}
+
+resource "terraform_data" "name" {
+  input = var.name
 }
 
 resource "aws_iam_role_policy" "function" {
@@ -71,6 +84,8 @@ data "aws_iam_policy_document" "common" {
       ["ec2:DescribeInstances", "ec2:DescribeSnapshots", "ec2:DescribeVolumes"],
       ["ec2:DescribeLockedSnapshots", "ec2:DescribeVolumesModifications"],
       each.key == "start" || local.archives ? ["ec2:DescribeSnapshotTierStatus"] : [],
+      each.key == "park" ? ["ec2:ListVolumesInRecycleBin"] : [],
+      each.key == "start" ? ["ec2:DescribeVolumeStatus"] : [],
     )
   }
 
@@ -162,7 +177,7 @@ data "aws_iam_policy_document" "park" {
     condition {
       test     = "StringLikeIfExists"
       variable = "aws:RequestTag/park-volumes:mark"
-      values   = local.mark_values
+      values   = local.new_marks
     }
     condition {
       test     = "StringLikeIfExists"
@@ -181,7 +196,8 @@ data "aws_iam_policy_document" "park" {
     }
   }
 
-  # Our snapshots keep what the marks of their volumes said, what is denied, and when their instance was seen terminated.
+  # Our snapshots keep what the marks of their volumes said, what is denied, when their instance was seen terminated, and why they could
+  # not be discarded.
   statement {
     sid       = "MarkRecords"
     actions   = ["ec2:CreateTags"]
@@ -190,12 +206,12 @@ data "aws_iam_policy_document" "park" {
     condition {
       test     = "StringEquals"
       variable = local.deployment_tag
-      values   = [var.name]
+      values   = local.names
     }
     condition {
       test     = "ForAllValues:StringEquals"
       variable = "aws:TagKeys"
-      values   = ["park-volumes:mark", "park-volumes:terminated", "park-volumes:way-back"]
+      values   = ["park-volumes:kept", "park-volumes:mark", "park-volumes:terminated", "park-volumes:way-back"]
     }
     condition {
       test     = "Null"
@@ -218,12 +234,25 @@ data "aws_iam_policy_document" "park" {
     condition {
       test     = "StringEquals"
       variable = local.deployment_tag
-      values   = [var.name]
+      values   = local.names
     }
     condition {
       test     = "StringEqualsIfExists"
       variable = "ec2:Owner"
       values   = [local.account]
+    }
+  }
+
+  # None is discarded that is shared with other accounts: EC2 itself would delete it.
+  statement {
+    sid       = "SeeWhetherRecordsAreShared"
+    actions   = ["ec2:DescribeSnapshotAttribute"]
+    resources = [local.snapshot_arns]
+
+    condition {
+      test     = "StringEquals"
+      variable = local.deployment_tag
+      values   = [var.name]
     }
   }
 
@@ -301,7 +330,7 @@ data "aws_iam_policy_document" "start" {
     condition {
       test     = "StringEquals"
       variable = local.deployment_tag
-      values   = [var.name]
+      values   = local.names
     }
     condition {
       test     = "StringEqualsIfExists"
@@ -368,7 +397,7 @@ data "aws_iam_policy_document" "start" {
     condition {
       test     = "StringEquals"
       variable = local.deployment_tag
-      values   = [var.name]
+      values   = local.names
     }
   }
 
@@ -381,7 +410,7 @@ data "aws_iam_policy_document" "start" {
     condition {
       test     = "StringEquals"
       variable = local.deployment_tag
-      values   = [var.name]
+      values   = local.names
     }
     condition {
       test     = "ForAllValues:StringEquals"

@@ -7,6 +7,34 @@ data "aws_partition" "current" {}
 # aws_region would be the obvious source of the region, but provider 6 deprecates `name` and `id`, and 5.100 has no `region`.
 data "aws_service" "ec2" {
   service_id = "ec2"
+
+  # What the functions use has to be where they are. Without this, AWS says so in the middle of an apply, or at the first use.
+  lifecycle {
+    postcondition {
+      condition     = alltrue([for arn in compact([var.notification_topic_arn]) : startswith(arn, "arn:${self.partition}:sns:${self.region}:")])
+      error_message = "notification_topic_arn must be the ARN of a topic in the region of this deployment, since SNS takes no message for a topic of another region, for example \"arn:${self.partition}:sns:${self.region}:123456789012:park-volumes\"."
+    }
+    postcondition {
+      condition     = alltrue([for arn in var.alarm_topic_arns : startswith(arn, "arn:${self.partition}:sns:${self.region}:")])
+      error_message = "alarm_topic_arns must be ARNs of topics in the region of this deployment, since CloudWatch notifies no topic of another region, for example [\"arn:${self.partition}:sns:${self.region}:123456789012:on-call\"]."
+    }
+    postcondition {
+      condition     = alltrue([for arn in var.kms_key_arns : startswith(arn, "arn:${self.partition}:kms:${self.region}:")])
+      error_message = "kms_key_arns must be ARNs of keys in the region of this deployment, since volumes are encrypted with no key of another region, for example [\"arn:${self.partition}:kms:${self.region}:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab\"]."
+    }
+    postcondition {
+      condition     = alltrue([for arn in compact([var.log_kms_key_arn]) : startswith(arn, "arn:${self.partition}:kms:${self.region}:")])
+      error_message = "log_kms_key_arn must be the ARN of a key in the region of this deployment, since CloudWatch Logs uses no key of another region, for example \"arn:${self.partition}:kms:${self.region}:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab\"."
+    }
+    postcondition {
+      condition     = alltrue([for arn in compact([var.powertools_layer_arn]) : startswith(arn, "arn:${self.partition}:lambda:${self.region}:")])
+      error_message = "powertools_layer_arn must be the ARN of a layer version in the region of this deployment, since Lambda takes no layer of another region, for example \"arn:${self.partition}:lambda:${self.region}:123456789012:layer:Powertools:1\"."
+    }
+    postcondition {
+      condition     = alltrue([for arn in compact([var.permissions_boundary_arn]) : startswith(arn, "arn:${self.partition}:iam::")])
+      error_message = "permissions_boundary_arn must be the ARN of a policy in the partition of this deployment, for example \"arn:${self.partition}:iam::123456789012:policy/boundary\"."
+    }
+  }
 }
 
 locals {
@@ -25,7 +53,8 @@ locals {
     start = "${var.name}-start"
   }
 
-  start_role_arn = "arn:${local.partition}:iam::${local.account}:role/${local.role_names["start"]}"
+  # What bears one of these is of this deployment. Whatever is new bears var.name.
+  names = concat([var.name], var.previous_names)
 
   functions = {
     park = {
@@ -45,7 +74,7 @@ locals {
         {
           FUNCTION_URL_AUTH     = var.function_url_auth
           START_ON_FAILED_START = tostring(var.start_on_failed_start)
-          START_ROLE_ARN        = local.start_role_arn
+          START_ROLE_ARN        = aws_iam_role.function["start"].arn
         },
         local.with_tokens ? { START_TOKENS_PARAMETER = var.start_tokens_parameter } : {}
       )
@@ -66,6 +95,8 @@ locals {
   foreign_keys     = length(local.foreign_key_arns) == 0 ? {} : { KMS_KEY_ARNS = join(" ", local.foreign_key_arns) }
 
   batching_window_seconds = 5
+
+  previous_names = length(var.previous_names) == 0 ? {} : { PREVIOUS_NAMES = join(" ", var.previous_names) }
 
   notification = var.notification_topic_arn == null ? {} : { NOTIFICATION_TOPIC_ARN = var.notification_topic_arn }
 
@@ -91,6 +122,8 @@ resource "aws_sqs_queue" "park" {
     deadLetterTargetArn = aws_sqs_queue.dead_letter.arn
     maxReceiveCount     = 100 # a message also comes back when it was not its turn yet (docs/performance.md)
   })
+
+  depends_on = [aws_cloudwatch_log_group.function, aws_iam_role.function] # the name is nobody else's
 }
 
 resource "aws_sqs_queue" "dead_letter" {
@@ -99,6 +132,8 @@ resource "aws_sqs_queue" "dead_letter" {
   sqs_managed_sse_enabled   = true
   message_retention_seconds = 1209600 # 14 days, the longest there is: somebody has to find them
   tags                      = var.tags
+
+  depends_on = [aws_cloudwatch_log_group.function, aws_iam_role.function] # the name is nobody else's
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -106,13 +141,17 @@ resource "aws_sqs_queue" "dead_letter" {
 # ---------------------------------------------------------------------------------------------------------------------
 
 # Made here and not by Lambda, so that the retention holds; the roles may not create log groups.
-resource "aws_cloudwatch_log_group" "function" {
-  #checkov:skip=CKV_AWS_158:CloudWatch Logs encrypts with its own key, and the logs hold ids and reasons but no data of anybody
+#
+# AWS makes no second log group and no second role of a name, but of a queue, a rule or an alarm it makes the second the first. So log groups
+# and roles come before those. Terraform shows the first line of a resource with its error: that is where the cause is told.
+resource "aws_cloudwatch_log_group" "function" { # "already exists": this account and region have a deployment of this name; choose another name
+  #checkov:skip=CKV_AWS_158:without log_kms_key_arn CloudWatch Logs encrypts with its own key; the logs hold ids and reasons but no data of anybody
   #checkov:skip=CKV_AWS_338:log_retention_days is the user's to choose; 30 days tell why something was or was not parked
   for_each = local.function_names
 
   name              = "/aws/lambda/${each.value}"
   retention_in_days = var.log_retention_days
+  kms_key_id        = var.log_kms_key_arn
   tags              = var.tags
 }
 
@@ -141,7 +180,7 @@ resource "aws_lambda_function" "function" {
   reserved_concurrent_executions = each.value.reserved > 0 ? each.value.reserved : -1 # -1 reserves none, 0 would stop the function
 
   environment {
-    variables = merge(each.value.environment, local.prices, local.notification, local.foreign_keys, {
+    variables = merge(each.value.environment, local.prices, local.notification, local.foreign_keys, local.previous_names, {
       DEPLOYMENT                   = var.name
       OPT_IN_TAG_KEY               = var.opt_in_tag_key
       QUIET_PERIOD_SECONDS         = tostring(var.quiet_period_seconds)
@@ -156,7 +195,7 @@ resource "aws_lambda_function" "function" {
       VOLUME_INITIALIZATION_RATE   = tostring(var.volume_initialization_rate)
       PARK_EVEN_IF_DEARER          = tostring(var.park_even_if_dearer)
       POWERTOOLS_SERVICE_NAME      = "park-volumes"
-      POWERTOOLS_LOG_LEVEL         = "INFO"
+      POWERTOOLS_LOG_LEVEL         = var.log_level
       POWERTOOLS_METRICS_NAMESPACE = "ParkVolumes"
     })
   }
@@ -164,6 +203,9 @@ resource "aws_lambda_function" "function" {
   logging_config {
     log_format = "JSON"
     log_group  = aws_cloudwatch_log_group.function[each.key].name
+
+    # Lambda drops what is below INFO. It may drop no more than that: the metrics are lines without a level.
+    application_log_level = var.log_level == "DEBUG" ? "DEBUG" : null
   }
 
   lifecycle {
@@ -180,7 +222,7 @@ resource "aws_lambda_function" "function" {
 resource "aws_lambda_event_source_mapping" "park" {
   event_source_arn                   = aws_sqs_queue.park.arn
   function_name                      = aws_lambda_function.function["park"].arn
-  batch_size                         = 190 # what one call describes, 199 at most; FULL_BATCH in handlers/park.py
+  batch_size                         = 190 # what one call describes, 195 at most; FULL_BATCH in handlers/park.py
   maximum_batching_window_in_seconds = local.batching_window_seconds
   function_response_types            = ["ReportBatchItemFailures"]
   tags                               = var.tags
@@ -208,14 +250,35 @@ resource "aws_lambda_function_url" "start" {
   authorization_type = local.with_tokens ? "NONE" : "AWS_IAM"
   invoke_mode        = "BUFFERED"
 
-  # The provider opens a URL of the type NONE to everybody (the function asks for a token) when it creates it, not when it changes it.
-  lifecycle {
-    replace_triggered_by = [terraform_data.function_url_auth]
-  }
+  # A URL that is to be opened is made anew, with another address: only when it makes one, the provider lets everybody invoke the function
+  # through it, which takes a permission that provider 5 has no words for. Closing it keeps the address. So this is always empty, but unknown
+  # while the URL is being opened, and an unknown qualifier replaces it.
+  qualifier = one([for opened in terraform_data.url_opened_to_the_internet : substr(opened.id, 0, 0)])
+
+  depends_on = [aws_lambda_permission.anybody_may_call_url]
 }
 
-resource "terraform_data" "function_url_auth" {
+resource "terraform_data" "url_opened_to_the_internet" {
+  count = local.with_tokens ? 1 : 0
   input = var.function_url_auth
+}
+
+moved {
+  from = terraform_data.function_url_auth
+  to   = terraform_data.url_opened_to_the_internet[0]
+}
+
+# The provider adds this statement, too, when it makes such a URL, and never takes it off. One of the same id it takes for its own: so it
+# comes first, and goes with TOKEN.
+resource "aws_lambda_permission" "anybody_may_call_url" {
+  #checkov:skip=CKV_AWS_301:with TOKEN browsers call the URL without a signature, and the function asks for the token
+  count = local.with_tokens ? 1 : 0
+
+  statement_id           = "FunctionURLAllowPublicAccess"
+  action                 = "lambda:InvokeFunctionUrl"
+  function_name          = aws_lambda_function.function["start"].function_name
+  principal              = "*"
+  function_url_auth_type = "NONE"
 }
 
 # An account of ten concurrent executions has none to reserve, so this is a warning, and reserving none the default.
@@ -238,13 +301,19 @@ resource "aws_rbin_rule" "snapshots" {
   resource_type = "EBS_SNAPSHOT"
   tags          = var.tags
 
-  resource_tags {
-    resource_tag_key   = "park-volumes:deployment"
-    resource_tag_value = var.name
+  dynamic "resource_tags" {
+    for_each = toset(local.names)
+
+    content {
+      resource_tag_key   = "park-volumes:deployment"
+      resource_tag_value = resource_tags.value
+    }
   }
 
   retention_period {
     retention_period_value = var.recycle_bin_days
     retention_period_unit  = "DAYS"
   }
+
+  depends_on = [aws_cloudwatch_log_group.function, aws_iam_role.function] # the name is nobody else's
 }

@@ -43,6 +43,31 @@ output "dead_letter_queue_url" {
   value       = aws_sqs_queue.dead_letter.url
 }
 
+output "park_queue_arn" {
+  description = "ARN of the queue in front of the park function."
+  value       = aws_sqs_queue.park.arn
+}
+
+output "dead_letter_queue_arn" {
+  description = "ARN of the queue that keeps whatever failed."
+  value       = aws_sqs_queue.dead_letter.arn
+}
+
+output "rule_arns" {
+  description = "ARNs of the EventBridge rules, by their names without the name of the deployment: instance-stopped, sweep and others."
+  value       = { for key, rule in aws_cloudwatch_event_rule.rule : key => rule.arn }
+}
+
+output "alarm_arns" {
+  description = "ARNs of the CloudWatch alarms, by the headings of docs/operations.md; empty without alarms."
+  value       = { for key, alarm in aws_cloudwatch_metric_alarm.alarm : key => alarm.arn }
+}
+
+output "log_group_names" {
+  description = "Names of the log groups of the park and the start function."
+  value       = { for key, group in aws_cloudwatch_log_group.function : key => group.name }
+}
+
 output "start_policy_json" {
   description = "The IAM policy, as JSON, that a caller of the Function URL needs."
   value       = data.aws_iam_policy_document.caller.json

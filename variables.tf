@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Name of this deployment. It begins the name of every resource and marks every snapshot, so two deployments in one account need two names."
+  description = "Name of this deployment. It begins the name of every resource and marks every snapshot, so two deployments in one account and region need two names. Before you change it while instances are parked, put the old name into previous_names: otherwise they do not start. Another name makes everything anew, with another Function URL."
   type        = string
   default     = "park-volumes"
   nullable    = false
@@ -7,6 +7,28 @@ variable "name" {
   validation {
     condition     = can(regex("^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$", var.name))
     error_message = "name must have 1 to 32 lower-case letters, digits and hyphens, begin with a letter and not end with a hyphen, for example \"park-volumes\"."
+  }
+}
+
+variable "previous_names" {
+  description = "Names that this deployment has had before, while instances are parked or have snapshots under them: what the old name parked, the new one starts and looks after. The functions and roles then reach what bears one of these names, so the old deployment must be gone; if it is still at work, that is told once a day."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for name in var.previous_names : can(regex("^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$", name))])
+    error_message = "previous_names must hold names as name takes them, of 1 to 32 lower-case letters, digits and hyphens, for example [\"park-volumes\"]."
+  }
+
+  validation {
+    condition     = length(var.previous_names) <= 4
+    error_message = "previous_names must hold at most 4 names, for example [\"park-volumes\"]: each is in every condition of the roles and every question to EC2. What has no snapshots left can be taken out."
+  }
+
+  validation {
+    condition     = !contains(var.previous_names, var.name)
+    error_message = "previous_names must hold earlier names only, not the present one, for example [\"park-volumes\"] with name = \"parking\"."
   }
 }
 
@@ -44,7 +66,7 @@ variable "opt_in_tag_key" {
 }
 
 variable "function_url_auth" {
-  description = "Who may call the Function URL. AWS_IAM: callers sign their requests and hold the permissions of the output start_policy_json. TOKEN: the URL is open to the internet, and whoever holds a token of start_tokens_parameter may call it, also with a browser; on AWS this takes provider 6.28 or newer, the first that gives such a URL both of the permission statements it needs."
+  description = "Who may call the Function URL. AWS_IAM: callers sign their requests and hold the permissions of the output start_policy_json. TOKEN: the URL is open to the internet, and whoever holds a token of start_tokens_parameter may call it, also with a browser; on AWS this takes provider 6.28 or newer, the first that gives such a URL both of the permission statements it needs. From AWS_IAM to TOKEN the URL gets another address; back to AWS_IAM it keeps it, and is closed at once (docs/security.md says which statement provider 6.28 and newer leave behind then)."
   type        = string
   default     = "AWS_IAM"
   nullable    = false
@@ -62,7 +84,7 @@ variable "start_tokens_parameter" {
 
   validation {
     condition     = var.start_tokens_parameter == null || can(regex("^(/[A-Za-z0-9_.-]+)+$|^[A-Za-z0-9_.-]+$", var.start_tokens_parameter))
-    error_message = "start_tokens_parameter must be the name of an SSM parameter, not its ARN and not a token, for example \"/park-volumes/tokens\"."
+    error_message = "start_tokens_parameter must be the name of an SSM parameter, not its ARN and not a token, for example \"/park-volumes/tokens\"; for none, it must be null, not \"\"."
   }
 
   validation {
@@ -266,6 +288,29 @@ variable "log_retention_days" {
   }
 }
 
+variable "log_kms_key_arn" {
+  description = "ARN of a customer managed KMS key that encrypts the log groups of the functions. Its policy must let CloudWatch Logs of this region use it for them. Null: CloudWatch Logs encrypts with a key of its own."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.log_kms_key_arn == null || can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.log_kms_key_arn))
+    error_message = "log_kms_key_arn must be the ARN of a key, not of an alias, for example \"arn:aws:kms:ap-northeast-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab\"; for none, it must be null, not \"\"."
+  }
+}
+
+variable "log_level" {
+  description = "What the functions log at least: DEBUG, INFO, WARNING or ERROR. INFO tells every decision with its reason. Metrics are in the log at every level."
+  type        = string
+  default     = "INFO"
+  nullable    = false
+
+  validation {
+    condition     = contains(["DEBUG", "INFO", "WARNING", "ERROR"], var.log_level)
+    error_message = "log_level must be \"DEBUG\", \"INFO\", \"WARNING\" or \"ERROR\", for example \"INFO\"."
+  }
+}
+
 variable "notification_topic_arn" {
   description = "ARN of an SNS topic that gets a message for people whenever an instance was parked, started, refused, failed, or left snapshots behind. Its policy, and that of the key it is encrypted with, must let the roles of both functions publish if they are not of this account. Null: events on the default bus only."
   type        = string
@@ -273,7 +318,7 @@ variable "notification_topic_arn" {
 
   validation {
     condition     = var.notification_topic_arn == null || can(regex("^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$", var.notification_topic_arn))
-    error_message = "notification_topic_arn must be the ARN of a standard SNS topic, for example \"arn:aws:sns:ap-northeast-2:123456789012:park-volumes\"."
+    error_message = "notification_topic_arn must be the ARN of a standard SNS topic, for example \"arn:aws:sns:ap-northeast-2:123456789012:park-volumes\"; for none, it must be null, not \"\"."
   }
 }
 
@@ -292,6 +337,12 @@ variable "alarm_topic_arns" {
     condition     = length(var.alarm_topic_arns) <= 5
     error_message = "alarm_topic_arns must be at most 5 ARNs, the most actions that an alarm takes, for example [\"arn:aws:sns:ap-northeast-2:123456789012:on-call\"]."
   }
+}
+
+variable "alarms" {
+  description = "Whether there are alarms. Null: if alarm_topic_arns names a topic. Set it to true where Terraform knows that list only after the apply, as with compact([...]) of topics that are made in the same apply."
+  type        = bool
+  default     = null
 }
 
 variable "transit_alarm_hours" {
@@ -327,6 +378,18 @@ variable "kms_key_arns" {
   }
 }
 
+variable "role_path" {
+  description = "IAM path of the roles of both functions, where an organisation asks for one. Another path makes the roles anew, with other ARNs."
+  type        = string
+  default     = "/"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^/([A-Za-z0-9+=,.@_-]+/)*$", var.role_path)) && length(var.role_path) <= 512
+    error_message = "role_path must begin and end with a slash and have at most 512 letters, digits and + = , . @ _ - between its slashes, for example \"/team/storage/\"."
+  }
+}
+
 variable "permissions_boundary_arn" {
   description = "ARN of a policy that bounds the permissions of both functions' roles. Null: no boundary."
   type        = string
@@ -334,7 +397,7 @@ variable "permissions_boundary_arn" {
 
   validation {
     condition     = var.permissions_boundary_arn == null || can(regex("^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[A-Za-z0-9+=,.@_/-]+$", var.permissions_boundary_arn))
-    error_message = "permissions_boundary_arn must be the ARN of an IAM policy, for example \"arn:aws:iam::123456789012:policy/boundary\"."
+    error_message = "permissions_boundary_arn must be the ARN of an IAM policy, for example \"arn:aws:iam::123456789012:policy/boundary\"; for none, it must be null, not \"\"."
   }
 }
 
@@ -345,7 +408,7 @@ variable "powertools_layer_arn" {
 
   validation {
     condition     = var.powertools_layer_arn == null || can(regex("^arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:layer:[A-Za-z0-9_-]+:[0-9]+$", var.powertools_layer_arn))
-    error_message = "powertools_layer_arn must be the ARN of a layer version, for example \"arn:aws:lambda:ap-northeast-2:017000801446:layer:AWSLambdaPowertoolsPythonV3-python313-arm64:27\"."
+    error_message = "powertools_layer_arn must be the ARN of a layer version, for example \"arn:aws:lambda:ap-northeast-2:017000801446:layer:AWSLambdaPowertoolsPythonV3-python313-arm64:27\"; for none, it must be null, not \"\"."
   }
 }
 

@@ -319,6 +319,84 @@ run "of_another_team" {
   }
 }
 
+run "under_another_name_than_before" {
+  command = plan
+
+  variables {
+    name             = "parking"
+    previous_names   = ["park-volumes"]
+    recycle_bin_days = 7
+  }
+
+  assert {
+    condition     = local.previous_names["PREVIOUS_NAMES"] == "park-volumes"
+    error_message = "Both functions look after what bears the previous name."
+  }
+  assert {
+    condition = alltrue([
+      for document in [data.aws_iam_policy_document.park, data.aws_iam_policy_document.start] : alltrue([
+        for statement in jsondecode(document.json).Statement : alltrue([
+          for key, values in try(statement.Condition.StringEquals, {}) : toset(values) == toset(["parking", "park-volumes"])
+          if key == "aws:ResourceTag/park-volumes:deployment"
+          ]) && alltrue([
+          for key, values in try(statement.Condition.StringLike, {}) : toset(values) == toset(["parking *", "park-volumes *"])
+          if key == "aws:ResourceTag/park-volumes:mark"
+        ])
+      ])
+    ])
+    error_message = "Both roles reach what bears either name."
+  }
+  assert {
+    condition = [
+      for statement in jsondecode(data.aws_iam_policy_document.park.json).Statement : [
+        try(statement.Condition.StringEquals["aws:RequestTag/park-volumes:deployment"], ""),
+        try(statement.Condition.StringLikeIfExists["aws:RequestTag/park-volumes:mark"], ""),
+      ] if contains(["CreateRecords", "MarkVolumes"], statement.Sid)
+    ] == [["parking", ""], ["", "parking *"]]
+    error_message = "Whatever is new bears the new name only."
+  }
+  assert {
+    condition     = toset(aws_rbin_rule.snapshots[0].resource_tags[*].resource_tag_value) == toset(["parking", "park-volumes"])
+    error_message = "The Recycle Bin keeps the snapshots of either name."
+  }
+}
+
+run "with_what_an_organisation_asks_for" {
+  command = plan
+
+  variables {
+    role_path       = "/division/"
+    log_kms_key_arn = "arn:aws:kms:ap-northeast-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    log_level       = "DEBUG"
+  }
+
+  assert {
+    condition     = alltrue([for role in aws_iam_role.function : role.path == "/division/"])
+    error_message = "Both roles have the path."
+  }
+  assert {
+    condition     = alltrue([for group in aws_cloudwatch_log_group.function : group.kms_key_id == "arn:aws:kms:ap-northeast-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"])
+    error_message = "Both log groups are encrypted with the key."
+  }
+  assert {
+    condition     = alltrue([for function in aws_lambda_function.function : function.logging_config[0].application_log_level == "DEBUG"])
+    error_message = "Lambda drops nothing that the functions log."
+  }
+}
+
+run "with_errors_only" {
+  command = plan
+
+  variables {
+    log_level = "ERROR"
+  }
+
+  assert {
+    condition     = alltrue([for function in aws_lambda_function.function : function.logging_config[0].application_log_level == null])
+    error_message = "Lambda itself drops no line that has no level: the metrics have none."
+  }
+}
+
 run "in_china" {
   command   = plan
   providers = { aws = aws.china }
@@ -390,7 +468,7 @@ run "with_tokens" {
     error_message = "Browsers do not sign their requests: the function asks for the token."
   }
   assert {
-    condition     = aws_lambda_function.function["start"].environment[0].variables["FUNCTION_URL_AUTH"] == "TOKEN"
+    condition     = local.functions["start"].environment["FUNCTION_URL_AUTH"] == "TOKEN"
     error_message = "The function has to know that nobody else checks who calls."
   }
   assert {

@@ -8,7 +8,7 @@ mock_provider "aws" {
     defaults = { partition = "aws" }
   }
   mock_data "aws_service" {
-    defaults = { region = "ap-northeast-2", dns_name = "ec2.ap-northeast-2.amazonaws.com" }
+    defaults = { partition = "aws", region = "ap-northeast-2", dns_name = "ec2.ap-northeast-2.amazonaws.com" }
   }
   mock_data "aws_iam_policy_document" {
     defaults = { json = "{}" }
@@ -63,6 +63,7 @@ run "accepts_the_greatest_values" {
 
   variables {
     name                       = "park-volumes-of-the-second-team2"
+    previous_names             = ["p", "park-volumes-of-the-second-team", "a1", "b-2"]
     tags                       = { "Cost center/${join("", [for n in range(116) : "a"])}" = "${join("", [for n in range(256) : "b"])}", "팀" = "데이터: a_b.c/d=e+f-g@h" }
     opt_in_tag_key             = "${join("", [for n in range(115) : "a"])}.b-c+d=e_f:@"
     function_url_auth          = "AWS_IAM"
@@ -80,17 +81,21 @@ run "accepts_the_greatest_values" {
     function_timeout_seconds   = 420
     sweep_interval_minutes     = 60
     log_retention_days         = 3653
+    log_kms_key_arn            = "arn:aws:kms:ap-northeast-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    log_level                  = "DEBUG"
+    role_path                  = "/division/park_volumes-1/"
     start_on_failed_start      = true
-    notification_topic_arn     = "arn:aws-us-gov:sns:us-gov-west-1:123456789012:Park_Volumes-1"
-    alarm_topic_arns           = [for n in range(5) : "arn:aws-cn:sns:cn-north-1:123456789012:on-call-${n}"]
+    notification_topic_arn     = "arn:aws:sns:ap-northeast-2:123456789012:Park_Volumes-1"
+    alarm_topic_arns           = [for n in range(5) : "arn:aws:sns:ap-northeast-2:210987654321:on-call-${n}"]
+    alarms                     = true
     transit_alarm_hours        = 720
     dashboard                  = true
     kms_key_arns = [
       "arn:aws:kms:ap-northeast-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
-      "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab",
+      "arn:aws:kms:ap-northeast-2:210987654321:key/mrk-1234abcd12ab34cd56ef1234567890ab",
     ]
-    permissions_boundary_arn   = "arn:aws-cn:iam::123456789012:policy/division/park-volumes_boundary"
-    powertools_layer_arn       = "arn:aws-cn:lambda:cn-north-1:123456789012:layer:Powertools_V3-arm64:27"
+    permissions_boundary_arn   = "arn:aws:iam::123456789012:policy/division/park-volumes_boundary"
+    powertools_layer_arn       = "arn:aws:lambda:ap-northeast-2:123456789012:layer:Powertools_V3-arm64:27"
     lambda_architecture        = "x86_64"
     park_memory_size           = 10240
     start_memory_size          = 10240
@@ -98,6 +103,145 @@ run "accepts_the_greatest_values" {
     park_maximum_concurrency   = 1000
     prices                     = { for name in ["gp3", "gp3-iops", "gp3-throughput", "gp2", "io1", "io1-iops", "io2", "io2-iops", "st1", "sc1", "standard", "snapshot", "archive"] : name => tonumber("100") } # a number alone is more than python-hcl2 reads there
   }
+}
+
+run "accepts_what_is_of_another_partition_where_the_deployment_is" {
+  command = plan
+
+  override_data {
+    target = data.aws_service.ec2
+    values = { partition = "aws-cn", region = "cn-north-1", dns_name = "ec2.cn-north-1.amazonaws.com.cn" }
+  }
+  override_data {
+    target = data.aws_partition.current
+    values = { partition = "aws-cn" }
+  }
+
+  variables {
+    notification_topic_arn   = "arn:aws-cn:sns:cn-north-1:123456789012:park-volumes"
+    alarm_topic_arns         = ["arn:aws-cn:sns:cn-north-1:123456789012:on-call"]
+    kms_key_arns             = ["arn:aws-cn:kms:cn-north-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"]
+    permissions_boundary_arn = "arn:aws-cn:iam::123456789012:policy/boundary"
+    powertools_layer_arn     = "arn:aws-cn:lambda:cn-north-1:123456789012:layer:Powertools_V3-arm64:27"
+  }
+}
+
+run "accepts_the_policies_of_aws_as_a_boundary" {
+  command = plan
+
+  variables {
+    permissions_boundary_arn = "arn:aws:iam::aws:policy/PowerUserAccess"
+  }
+}
+
+run "notification_topic_arn_rejects_another_region" {
+  command = plan
+
+  variables {
+    notification_topic_arn = "arn:aws:sns:us-east-1:123456789012:park-volumes"
+  }
+
+  expect_failures = [data.aws_service.ec2]
+}
+
+run "alarm_topic_arns_rejects_another_partition" {
+  command = plan
+
+  variables {
+    alarm_topic_arns = ["arn:aws:sns:ap-northeast-2:123456789012:on-call", "arn:aws-cn:sns:cn-north-1:123456789012:on-call"]
+  }
+
+  expect_failures = [data.aws_service.ec2]
+}
+
+run "kms_key_arns_rejects_another_region" {
+  command = plan
+
+  variables {
+    kms_key_arns = ["arn:aws:kms:ap-northeast-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"]
+  }
+
+  expect_failures = [data.aws_service.ec2]
+}
+
+run "powertools_layer_arn_rejects_another_region" {
+  command = plan
+
+  variables {
+    powertools_layer_arn = "arn:aws:lambda:us-east-1:017000801446:layer:AWSLambdaPowertoolsPythonV3-python313-arm64:27"
+  }
+
+  expect_failures = [data.aws_service.ec2]
+}
+
+run "permissions_boundary_arn_rejects_another_partition" {
+  command = plan
+
+  variables {
+    permissions_boundary_arn = "arn:aws-us-gov:iam::123456789012:policy/boundary"
+  }
+
+  expect_failures = [data.aws_service.ec2]
+}
+
+run "log_kms_key_arn_rejects_an_alias" {
+  command = plan
+
+  variables {
+    log_kms_key_arn = "arn:aws:kms:ap-northeast-2:123456789012:alias/logs"
+  }
+
+  expect_failures = [var.log_kms_key_arn]
+}
+
+run "log_kms_key_arn_rejects_another_region" {
+  command = plan
+
+  variables {
+    log_kms_key_arn = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+  }
+
+  expect_failures = [data.aws_service.ec2]
+}
+
+run "log_level_rejects_a_word_of_lambda" {
+  command = plan
+
+  variables {
+    log_level = "WARN"
+  }
+
+  expect_failures = [var.log_level]
+}
+
+run "role_path_rejects_no_slash_at_its_end" {
+  command = plan
+
+  variables {
+    role_path = "/division"
+  }
+
+  expect_failures = [var.role_path]
+}
+
+run "permissions_boundary_arn_rejects_an_empty_text" {
+  command = plan
+
+  variables {
+    permissions_boundary_arn = ""
+  }
+
+  expect_failures = [var.permissions_boundary_arn]
+}
+
+run "notification_topic_arn_rejects_an_empty_text" {
+  command = plan
+
+  variables {
+    notification_topic_arn = ""
+  }
+
+  expect_failures = [var.notification_topic_arn]
 }
 
 run "name_rejects_a_capital_letter" {
@@ -168,6 +312,36 @@ run "name_rejects_nothing" {
   }
 
   expect_failures = [var.name]
+}
+
+run "previous_names_rejects_a_capital_letter" {
+  command = plan
+
+  variables {
+    previous_names = ["parking", "ParkVolumes"]
+  }
+
+  expect_failures = [var.previous_names]
+}
+
+run "previous_names_rejects_five" {
+  command = plan
+
+  variables {
+    previous_names = ["a", "b", "c", "d", "e"]
+  }
+
+  expect_failures = [var.previous_names]
+}
+
+run "previous_names_rejects_the_present_one" {
+  command = plan
+
+  variables {
+    previous_names = ["park-volumes"]
+  }
+
+  expect_failures = [var.previous_names]
 }
 
 run "tags_rejects_an_aws_key" {

@@ -9,8 +9,9 @@ provider "aws" {
 module "park_volumes" {
   source = "../.."
 
-  name = "park-volumes"
-  tags = { Project = "ParkVolumes" }
+  name           = "park-volumes"
+  previous_names = [] # what this deployment was called before, while anything bears the old name
+  tags           = { Project = "ParkVolumes" }
 
   # Which instances: those with the tag ParkVolumes=true (every volume) or ParkVolumes=root (the root volume only).
   opt_in_tag_key = "ParkVolumes"
@@ -47,6 +48,7 @@ module "park_volumes" {
 
   # Who is woken when something is wrong, and where the numbers are shown.
   alarm_topic_arns    = [aws_sns_topic.park_volumes.arn]
+  alarms              = null # those of the topics above
   transit_alarm_hours = 6
   dashboard           = true
 
@@ -58,9 +60,12 @@ module "park_volumes" {
   start_reserved_concurrency = 0 # 10 for a thousand instances; a new account has none to reserve
   park_maximum_concurrency   = 2
   log_retention_days         = 30
+  log_kms_key_arn            = null # a key of CloudWatch Logs' own
+  log_level                  = "INFO"
 
-  # What a security review may ask for: the customer keys by name, and a boundary for both roles.
+  # What a security review may ask for: the customer keys by name, and a path and a boundary for both roles.
   kms_key_arns             = var.kms_key_arns
+  role_path                = "/"
   permissions_boundary_arn = var.permissions_boundary_arn
 }
 

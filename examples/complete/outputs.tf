@@ -43,6 +43,31 @@ output "dead_letter_queue_url" {
   value       = module.park_volumes.dead_letter_queue_url
 }
 
+output "park_queue_arn" {
+  description = "ARN of the queue in front of the park function."
+  value       = module.park_volumes.park_queue_arn
+}
+
+output "dead_letter_queue_arn" {
+  description = "ARN of the queue that keeps whatever failed."
+  value       = module.park_volumes.dead_letter_queue_arn
+}
+
+output "rule_arns" {
+  description = "ARNs of the EventBridge rules."
+  value       = module.park_volumes.rule_arns
+}
+
+output "alarm_arns" {
+  description = "ARNs of the CloudWatch alarms."
+  value       = module.park_volumes.alarm_arns
+}
+
+output "log_group_names" {
+  description = "Names of the log groups of both functions."
+  value       = module.park_volumes.log_group_names
+}
+
 output "notification_topic_arn" {
   description = "ARN of the topic that tells what happens, to subscribe to."
   value       = aws_sns_topic.park_volumes.arn

@@ -7,7 +7,7 @@ locals {
   # As iam.tf of the module names them.
   roles = flatten([
     for d in var.deployments : [
-      for side in ["park", "start"] : "arn:${local.partition}:iam::${d.account}:role/${d.name}-${side}-${d.region}"
+      for side in ["park", "start"] : "arn:${local.partition}:iam::${d.account}:role${d.role_path}${d.name}-${side}-${d.region}"
     ]
   ])
   writers = sort(distinct(concat(local.roles, tolist(var.other_writers))))

@@ -1,15 +1,16 @@
 variable "deployments" {
-  description = "The deployments of ParkVolumes whose two roles may write the tags, for example [{ account = \"123456789012\", region = \"eu-central-1\" }]. The name is the module's input name. An account or a region may be \"*\"."
+  description = "The deployments of ParkVolumes whose two roles may write the tags, for example [{ account = \"123456789012\", region = \"eu-central-1\" }]. The name and the role_path are the module's inputs. An account or a region may be \"*\"."
   type = set(object({
-    account = string
-    region  = string
-    name    = optional(string, "park-volumes")
+    account   = string
+    region    = string
+    name      = optional(string, "park-volumes")
+    role_path = optional(string, "/")
   }))
   nullable = false
 
   validation {
-    condition     = length(var.deployments) > 0 && alltrue([for d in var.deployments : can(regex("^([0-9]{12}|\\*)$", d.account)) && can(regex("^([a-z]+(-[a-z]+)+-[0-9]+|\\*)$", d.region)) && can(regex("^[a-z0-9-]+$", d.name))])
-    error_message = "At least one deployment is needed, each with the 12 digits of an account or \"*\", a region or \"*\", and the name of the deployment: without their tags the roles can park nothing."
+    condition     = length(var.deployments) > 0 && alltrue([for d in var.deployments : can(regex("^([0-9]{12}|\\*)$", d.account)) && can(regex("^([a-z]+(-[a-z]+)+-[0-9]+|\\*)$", d.region)) && can(regex("^[a-z0-9-]+$", d.name)) && can(regex("^/([A-Za-z0-9+=,.@_-]+/)*$", d.role_path))])
+    error_message = "At least one deployment is needed, each with the 12 digits of an account or \"*\", a region or \"*\", the name of the deployment, and a path between slashes: without their tags the roles can park nothing."
   }
 }
 

@@ -11,16 +11,19 @@ from enum import StrEnum
 from functools import partial
 from typing import assert_never
 
-from park_volumes.core import phase
+from park_volumes.aws.errors import Ec2Error
+from park_volumes.core import capacity, phase
 from park_volumes.core.choice import told_to_stay
-from park_volumes.core.facts import Observation, SnapshotRecord
+from park_volumes.core.facts import BinnedVolume, Observation, SnapshotRecord
+from park_volumes.core.overdue import Overdue, overdue
 from park_volumes.core.phase import Phase, phase_of
-from park_volumes.core.prices import Savings, savings, total
+from park_volumes.core.prices import Savings, savings, total, volume_price
 from park_volumes.core.refusals import misspelt_opt_in
 from park_volumes.core.settings import Settings
 from park_volumes.core.steps import DeleteVolume, Outcome, RememberTermination, UnmarkVolumes
+from park_volumes.core.tags import MARK
 from park_volumes.run.context import each_alone
-from park_volumes.run.execute import Result
+from park_volumes.run.execute import Result, Unforeseen
 
 AGAIN = "Nothing is lost; ParkVolumes tries again by itself. The log of the function has every step."
 NOTHING = "There is nothing to do."
@@ -28,9 +31,25 @@ ORPHANS = (
     "They are kept, and you pay for them. If nobody needs them, run aws ec2 unlock-snapshot and then aws ec2 "
     "delete-snapshot for each."
 )
+IN_USE = (
+    "It is kept and locked, and you pay for it; the others are discarded. Once nothing uses it any more (deregister "
+    "the AMI, or stop sharing it), run aws ec2 unlock-snapshot and then aws ec2 delete-snapshot if it is still there."
+)
+DENIED = (
+    "Nothing is lost. A policy does not allow it: look at service control policies, permissions boundaries and key "
+    "policies. It goes on once the roles of ParkVolumes may do it."
+)
+LIMITED = (
+    "Nothing is lost. A quota is used up: ask for a higher one (Service Quotas), or delete what nobody needs. Then it "
+    "goes on."
+)
+USED = "Nothing is lost. Something else uses it: look what that is, and end it. Then it goes on."
+NOT_ACCEPTED = (
+    "Nothing is lost. EC2 does not accept it as it is, and will not by itself: correct what it names. Then it goes on."
+)
+FOLLOWED = " A start is followed for an hour; after that, ask for it again."
 ASK_AGAIN = "Nothing is lost, but the request could not be written down: ask for the start again."
 TO_CORRECT = "Correct the tag, or remove it if it is not needed: docs/by-hand.md says what each of them tells."
-SHORT_OF_CAPACITY = "ParkVolumes tries again for an hour, with growing delays. Another instance type may start at once."
 MISSPELT = "Until then ParkVolumes neither parks nor starts it."
 OTHER_CAUSE = (
     "Its volumes are attached, cost as much as before, and are not parked again. Often the cause is a KMS key: its "
@@ -51,6 +70,7 @@ class Kind(StrEnum):
     START_FAILED = "Start Failed"
     ORPHANED = "Snapshots Orphaned"
     DAMAGED = "Tags Damaged"
+    OVERDUE = "Instance Overdue"
 
 
 @dataclass(frozen=True)
@@ -80,10 +100,12 @@ def of_parking(result: Result, settings: Settings, now: datetime, *, include_ong
         return _parked(observation, parts, settings, now)
     if result.complete and any(isinstance(s, RememberTermination) for s in decision.every_step):
         return _orphaned(observation, decision.reason)
+    if result.kept:
+        return _kept(result)
     if not include_ongoing:
         return None
     if result.error:
-        return Report(Kind.PARKING_FAILED, observation, str(result.error), AGAIN)
+        return Report(Kind.PARKING_FAILED, observation, str(result.error), advice_on(result.error))
     if phase.start_reverted(observation, settings):
         return _reverted(observation, settings)
     if decision.outcome is Outcome.REFUSED:
@@ -91,7 +113,7 @@ def of_parking(result: Result, settings: Settings, now: datetime, *, include_ong
     if failed := [r.device for r in observation.of_this_stop if r.state == "error"]:
         what = f"A snapshot of {', '.join(failed)} failed. {decision.reason}"
         return Report(Kind.PARKING_FAILED, observation, what, AGAIN)
-    return None
+    return _overdue(result, settings, now)
 
 
 def of_start(result: Result, settings: Settings, now: datetime, *, asked: bool, include_ongoing: bool) -> Report | None:
@@ -103,13 +125,39 @@ def of_start(result: Result, settings: Settings, now: datetime, *, asked: bool, 
     if not include_ongoing:
         return None
     if result.error:
-        advice = SHORT_OF_CAPACITY if result.without_capacity else AGAIN
+        followed = advice_on(result.error)
+        advice = _short_of(result.lack) if result.lack else followed + FOLLOWED * (followed != AGAIN)
         advice = ASK_AGAIN if result.not_remembered else advice
         return Report(Kind.START_FAILED, observation, str(result.error), advice)
     wanted = asked or phase.start_pending(observation, settings, now)
     if wanted and decision.outcome is Outcome.REFUSED and observation.instance.state == "stopped":
         return Report(Kind.START_REFUSED, observation, decision.reason, "Correct that, and try again.")
-    return None
+    return _overdue(result, settings, now) if phase_of(observation) is Phase.PARKED else None
+
+
+def advice_on(error: Exception) -> str:
+    """What to do about an error. That it is tried again by itself helps only where nobody has to do anything."""
+    if not isinstance(error, Ec2Error):
+        return AGAIN
+    if error.denied:
+        return DENIED
+    if error.limited:
+        return LIMITED
+    if error.in_use:
+        return USED
+    return NOT_ACCEPTED if error.refused else AGAIN
+
+
+def overdue_of(result: Result, settings: Settings, now: datetime) -> Overdue | None:
+    """None of an instance that could not be handled: that is told anyway."""
+    if isinstance(result.error, Unforeseen):
+        return None
+    return overdue(result.observation, result.decision, settings, now)
+
+
+def _overdue(result: Result, settings: Settings, now: datetime) -> Report | None:
+    late = overdue_of(result, settings, now)
+    return Report(Kind.OVERDUE, result.observation, late.what, late.remedy) if late else None
 
 
 def of_damage(observation: Observation) -> Report | None:
@@ -130,6 +178,23 @@ def of_stray_damage(damaged: Mapping[str, Sequence[str]], told: Collection[str])
         return ""
     more = f"\n\nThere are {len(strays) - MOST_STRAYS} more." if len(strays) > MOST_STRAYS else ""
     return "\n\n".join((*strays[:MOST_STRAYS], TO_CORRECT)) + more
+
+
+TWO_AT_WORK = "ParkVolumes: two deployments at work"
+LATELY = timedelta(hours=23)
+"""Less than the day after which a new deployment looks for this the first time: until then it may have been renamed."""
+
+
+def of_two_at_work(fleet: Iterable[Observation], settings: Settings, now: datetime) -> str:
+    """What is told once a day while the deployment that had a previous name goes on parking; empty if none does."""
+    every = (r for o in fleet for r in o.records if r.deployment in settings.previous_names)
+    names = ", ".join(sorted({r.deployment for r in every if r.started > now - LATELY}))
+    return names and (
+        f"The deployment {names} has taken snapshots in the last day, although previous_names says that it has become "
+        f"{settings.deployment}. Two deployments now work on the same instances. Nothing is lost by that, but each can "
+        f"refuse what the other has begun. Destroy {names}; or take it out of previous_names, and let the two have "
+        f"different tags to opt in (opt_in_tag_key)."
+    )
 
 
 def _given_up_now(result: Result) -> tuple[SnapshotRecord, ...]:
@@ -159,6 +224,13 @@ def _orphaned(observation: Observation, what: str) -> Report:
     return Report(Kind.ORPHANED, observation, what, ORPHANS, snapshot_ids=ids)
 
 
+def _kept(result: Result) -> Report:
+    """Snapshots that something else uses: told by the pass that finds it out, and not again for the same reason."""
+    each = ", ".join(f"{i} ({why.rstrip('.')})" for i, why in result.kept.items())
+    what = f"A superseded snapshot of {result.instance_id} cannot be discarded: {each}."
+    return Report(Kind.ORPHANED, result.observation, what, IN_USE, snapshot_ids=tuple(result.kept))
+
+
 def _without_volumes(observation: Observation, settings: Settings) -> Savings:
     """What parking saves, by the records alone: the volumes that still exist were not parked."""
     return savings(replace(observation, volumes=()), settings.prices)
@@ -186,14 +258,18 @@ def _started(observation: Observation, settings: Settings) -> Report:
     return Report(Kind.STARTED, observation, what, advice, snapshot_ids=ids, gib=gib, seconds=took)
 
 
+def _short_of(code: str) -> str:
+    return f"{capacity.TRIED_AGAIN} {capacity.remedy(code)}"
+
+
 def _reverted(observation: Observation, settings: Settings) -> Report | None:
-    """EC2 reverted a start. If it is retried because capacity is missing, only the first time is reported."""
+    """EC2 took a start back. If it is tried again because EC2 has no room, only the first time is reported."""
     instance = observation.instance
     asked = phase.request_of_this_launch(observation, settings)
-    short = instance.state_reason == phase.NO_CAPACITY
+    short = capacity.lacks_room(instance.state_reason)
     if short and asked and instance.launch_time - asked > AT_ONCE:
         return None
-    advice = SHORT_OF_CAPACITY if short else OTHER_CAUSE
+    advice = _short_of(instance.state_reason) if short else OTHER_CAUSE
     return Report(Kind.START_FAILED, observation, phase.reverted_message(observation), advice)
 
 
@@ -214,6 +290,15 @@ def _not_parked(observation: Observation, reason: str, settings: Settings) -> Re
             assert_never(found)
     return Report(Kind.PARKING_REFUSED, observation, reason, advice)
 
+
+BINNED = "ParkVolumes: parked volumes in the Recycle Bin"
+"""The subject of the message about them."""
+BIN_ADVICE = (
+    "Parking saves nothing of that before they leave it, nobody can empty it, and they count towards the volume quota "
+    "of the account: an instance that is started meanwhile counts twice. If you want the savings at once, add the "
+    f"exclusion tag {MARK}, without a value, to the retention rule of the region for volumes (aws rbin update-rule "
+    "--exclude-resource-tags): every volume that is parked bears it. The snapshots are kept in any case."
+)
 
 MONTHLY = "ParkVolumes: what parking saves"
 """The subject of the monthly message."""
@@ -247,12 +332,33 @@ def _figures(fleet: Iterable[Observation], settings: Settings) -> list[_Figures]
     return each_alone(fleet, partial(_figures_of, settings=settings))
 
 
-def of_the_month(fleet: Iterable[Observation], settings: Settings) -> str:
+def of_recycle_bin(binned: Sequence[BinnedVolume], settings: Settings) -> str:
+    """What is told once a day of given up volumes that a Recycle Bin keeps; empty if there are none."""
+    if not binned:
+        return ""
+    costs = [volume_price(settings.prices, v.spec) for v in binned]
+    known = [cost for cost in costs if cost is not None]
+    money = f", {sum(known):.2f} USD a month" if len(known) == len(costs) else ""
+    last = max((v.leaves for v in binned if v.leaves), default=None)
+    until = f" until {last:%Y-%m-%d %H:%M} UTC at the latest" if last else ""
+    words = f"Of this deployment {_binned(binned)} in the Recycle Bin{until}"
+    return f"{words}, at the price of before{money}. {BIN_ADVICE}"
+
+
+def _binned(binned: Sequence[BinnedVolume]) -> str:
+    gib = sum(v.spec.size for v in binned)
+    which = "a parked volume" if len(binned) == 1 else f"{len(binned)} parked volumes"
+    return f"{which} ({gib:,} GiB) {'is' if len(binned) == 1 else 'are'} still"
+
+
+def of_the_month(fleet: Iterable[Observation], settings: Settings, binned: Sequence[BinnedVolume] = ()) -> str:
     every = _figures(fleet, settings)
     parked = [f.saves for f in every if f.saves]
     gib = sum(f.parked_gib for f in every)
     money = _in_words(total(parked)) or " The saving is not known."
     words = f"{len(parked)} of {len(every)} opted-in instances are parked, with {gib:,} GiB of volumes.{money}"
+    if binned:
+        words += f" Of that, {_binned(binned)} in the Recycle Bin, and saves nothing yet."
     return f"{words}\nGET /savings at the Function URL shows the saving of each instance."
 
 
@@ -280,11 +386,12 @@ def _parked_gib(observation: Observation) -> int:
 
 
 def _in_transit_since(observation: Observation) -> datetime | None:
-    """When the oldest transit began: for an original with its mark, for a restored volume with the start request,
-    because it is created with the mark from parking."""
+    """When the oldest transit began: for an original with its mark; for a restored volume, which is created with the
+    mark from parking, with the start request, or with its creation where no start was asked for."""
     originals = [v.mark.at for v in observation.in_transit if not v.restored]
     requests = [r.start_requested for r in observation.records if r.start_requested]
-    restored = [max(requests)] if requests and any(v.restored for v in observation.in_transit) else []
+    created = [v.volume.created for v in observation.in_transit if v.restored]
+    restored = [max(requests, default=min(created))] if created else []
     return min(originals + restored, default=None)
 
 

@@ -15,17 +15,20 @@ from unittest.mock import patch
 
 import pytest
 
+from park_volumes.run.execute import POLL
 from tests.bench import sdk
 from tests.bench.comparison import WAITERS, compare, spent
 from tests.bench.deployed import Deployment, Module, on_the_clock
 from tests.bench.night import parked
-from tests.bench.scenario import asleep
+from tests.bench.scenario import DURATIONS, asleep
 from tests.bench.sdk import Tally
 from tests.model import judge
 from tests.model.records import Durations
 from tests.support.terraform import ROOT
 from tests.unit.functions import SWEEP, path_of, url_event
 
+LATENCIES = (0.5, 1, 2, 5, 10)
+"""Seconds that EC2 may take to create volumes, and to attach them."""
 LOADED_MB = 60
 """What the park function has loaded before it does anything, measured: boto3, a client of EC2, Powertools."""
 
@@ -99,12 +102,13 @@ def calls_take_no_time() -> Iterator[None]:
         yield
 
 
-def started(volumes: int) -> Started:
+def started(volumes: int, durations: Durations = DURATIONS) -> Started:
     """A parked instance of so many volumes is started at the Function URL, by calls that take no time of their own."""
     deployment = parked(1, volumes)
     with on_the_clock(deployment.simulation, deployment.module):
         deployment.simulation.run(seconds=60)  # the events of the last deletions
     world, tally = deployment.simulation.world, deployment.calls["start"]
+    world.durations = durations
     tally.calls.clear()
     (instance,) = world.instances.current()
     asked, before, seconds = deployment.simulation.now, dict[str, int](), list[float]()
@@ -139,17 +143,23 @@ class TestAStart:
             "DeleteTags": 1,
         }
 
-    def test_takes_six_describing_calls(self, volumes: int) -> None:
+    def test_takes_five_describing_calls_and_one_for_each_four_tenths_of_a_second_that_ec2_needs(
+        self, volumes: int
+    ) -> None:
         """It is settled with what the sweep of every minute sees anyway."""
-        start = started(volumes)
+        start, d = started(volumes), Durations()
 
-        assert describing(start.before) <= 6
+        assert describing(start.before) <= 5 + ceil(d.create / POLL) + ceil(d.attach / POLL)
         assert describing(start.after) <= describing(start.idle) == 2 * 3
 
-    def test_takes_a_second_more_than_ec2_needs_to_create_and_attach_volumes(self, volumes: int) -> None:
-        d = Durations()
+    @pytest.mark.parametrize("create", LATENCIES)
+    @pytest.mark.parametrize("attach", LATENCIES)
+    def test_takes_a_second_more_than_ec2_needs_to_create_and_attach_volumes(
+        self, volumes: int, create: float, attach: float
+    ) -> None:
+        took = started(volumes, durations=Durations(create=create, attach=attach)).seconds
 
-        assert started(volumes).seconds <= d.create + d.attach + 1
+        assert took <= create + attach + 1
 
 
 def describing(calls: Mapping[str, int]) -> int:

@@ -45,6 +45,16 @@ def of_unknown_price() -> dict[str, Any]:
     return found
 
 
+def coming_back() -> dict[str, Any]:
+    """One instance of which one disk of two is back, and one that runs while both disks still load."""
+    found = _answer([_instance(1, "restored", *SHOWN["shop"]), _instance(2, "half", "starting", SHOWN["shop"][1])])
+    small, large = found["instances"][0]["devices"]
+    small["loading"] = {"percent": 90, "seconds_left": 5}
+    large["loading"] = {"percent": 40, "seconds_left": 1500}
+    found["instances"][1]["devices"][1] |= {"volume_id": None, "state": "parked"}
+    return found
+
+
 def nothing() -> dict[str, Any]:
     return _answer([])
 
@@ -85,6 +95,7 @@ def _device(n: int, k: int, state: str, disk: tuple[int, str, int], *, away: boo
         "type": disk[1],
         "state": "parked" if away else "attached",
         "progress": "62%" if state == "parking" else None,
+        "loading": None,
     }
 
 

@@ -250,6 +250,15 @@ def test_an_instance_shows_its_disks_when_asked(few: Person) -> None:
     few.see("build agent", "62%")
 
 
+def test_what_comes_back_shows_how_far_it_is(browser: Browser, place: Place, tmp_path: Path) -> None:
+    with Person.at(browser, place.url, tmp_path, instances=answers.body(answers.coming_back())) as someone:
+        someone.see("half", "1 of 2 disks are back.")
+        someone.see("restored", "Disks are still loading: 43%, about 25 min left.")
+        someone.row("restored").get_by_text("2 disks, 532 GiB").click()
+        someone.see("restored", "40% loaded")
+        assert someone.barriers() == []
+
+
 def test_an_address_can_be_copied(few: Person) -> None:
     few.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     few.button("Copy the address of shop").click()

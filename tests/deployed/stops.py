@@ -24,16 +24,21 @@ BOTH = (Disk(tags={"Name": "root"}), DATA)
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """How an instance is launched, and where it is expected to end when it is stopped."""
+    """How an instance is launched, and where it is expected to end when it is stopped: in which state, and with what in
+    its detail."""
 
     disks: tuple[Disk, ...]
     opt_in: str | None = "true"
     ends: str = "parked"
+    told: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_opted_in(self) -> bool:
         return (self.opt_in or "").strip().lower() in ("true", "root")
+
+    def has_ended(self, shown: Mapping[str, Any]) -> bool:
+        return shown["state"] == self.ends and self.told in shown["detail"]
 
 
 class Stops:
@@ -88,11 +93,8 @@ class Stops:
         def open_ends() -> dict[str, str]:
             states = {i["id"]: i for i in url.instances()}
             self._regret(url)
-            return {
-                name: states[self.ids[name]]["detail"]
-                for name, kind in self.kinds.items()
-                if kind.is_opted_in and states[self.ids[name]]["state"] != kind.ends
-            }
+            shown = {name: states[self.ids[name]] for name, kind in self.kinds.items() if kind.is_opted_in}
+            return {name: i["detail"] for name, i in shown.items() if not self.kinds[name].has_ended(i)}
 
         self.aws.wait_for(lambda: not open_ends(), PATIENCE, "all to be where they should be", open_ends, EVERY)
 
@@ -126,7 +128,9 @@ def _kinds(key: str) -> dict[str, Kind]:
         "root only": Kind(disks=BOTH, opt_in="Root"),
         "excluded": Kind(disks=(*BOTH, kept, known)),
         "guarded": Kind(
-            disks=(Disk(), Disk(device="/dev/sdf", size=20, tags={"DoNotDelete": "yes"})), ends="needs attention"
+            disks=(Disk(), Disk(device="/dev/sdf", size=20, tags={"DoNotDelete": "yes"})),
+            ends="stopped",
+            told="DeleteVolume is denied",
         ),
         "unheard": Kind(disks=BOTH),
         "doubled": Kind(disks=BOTH),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
+from park_volumes.core.tags import owner_tags
 from tests.deployed.stops import STAYING, Stops
 from tests.support.fleet import differences
 from tests.support.url import FunctionUrl
@@ -119,10 +121,12 @@ def test_an_instance_that_must_not_be_parked_is_refused_with_the_reason(stopped:
 
 def test_an_instance_of_which_a_volume_may_not_be_deleted_keeps_all_of_them(stopped: Stops, url: FunctionUrl) -> None:
     told = stopped.show(url, "guarded")
-    data = stopped.volumes_before["guarded"][1]
 
-    assert differences(stopped.before["guarded"], stopped.fleet.picture(stopped.ids["guarded"])) == []
-    assert told["state"] == "needs attention"
+    picture = stopped.fleet.picture(stopped.ids["guarded"])
+    data = stopped.fleet.volume_on(stopped.ids["guarded"], "/dev/sdf")
+    without_marks = {device: replace(p, tags=owner_tags(p.tags)) for device, p in picture.items()}
+    assert differences(stopped.before["guarded"], without_marks) == []
+    assert told["state"] == "stopped"
     assert "DeleteVolume is denied" in told["detail"]
     assert data in told["detail"]
     assert "not authorized to perform" in told["detail"]

@@ -19,6 +19,7 @@ from tests.deployed.stops import Stops
 from tests.iam.evaluate import unsupported
 from tests.iam.forbidden import FORBIDDEN, Forbidden, on_instance
 from tests.iam.judge import Role, decidable, policies
+from tests.iam.reference import NEWER
 from tests.iam.requests import Call
 from tests.local_aws.client import LocalAws
 from tests.support.fleet import PATIENCE, differences
@@ -204,7 +205,11 @@ def _lint(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What parliament says of a policy.
 
     It wants every type of resource of an action in one statement; ours are apart, since each has conditions of its own.
+    It is not asked of actions that are newer than it.
     """
+    for statement in document["Statement"]:
+        if isinstance(statement["Action"], list):
+            statement["Action"] = [action for action in statement["Action"] if action not in NEWER]
     command = [PARLIAMENT, "--json", "--string", json.dumps(document)]
     lines = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
     return [finding for line in lines if (finding := json.loads(line))["issue"] != "RESOURCE_MISMATCH"]

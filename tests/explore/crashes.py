@@ -77,6 +77,7 @@ def conclude(stage: Stage, known: set[int] | None = None) -> None:
             stage.seen["rest: as known before"] += 1
             return
         known.add(situation)
+    stage.outwait_the_stuck()
     stage.converge()
     if stage.state == "stopped" and stage.opted_in:
         stage.start_up()

@@ -346,6 +346,15 @@ MUTANTS = (
         "compares the time of an attachment to the fraction of a second",
         ("writes:Ec2Writes._detach_volume", ".replace(microsecond=0)", ""),
     ),
+    mutant(
+        "names the snapshots whose locks it reads",
+        ("reads:Ec2Reads.locked", "Filters=[LOCKED], MaxResults=PAGE, **token", "SnapshotIds=sorted(wanted)"),
+    ),
+    mutant(
+        "takes the denial of a tag that was just written for one that lasts",
+        ("execute:_Execution._refused", "(age := self._age_of_tag(error.resource)) < TAGS_COUNT", "False"),
+    ),
+    mutant("looks for the card where only instances tell it", ("observe:_with_cards", "if m.card", "if False")),
     # What a record says.
     mutant(
         "forgets DeleteOnTermination", ("tags:tags_of_record", "_word(attachment.delete_on_termination)", '"false"')
@@ -384,6 +393,22 @@ MUTANTS = (
         "the sweep of start overlooks what is marked",
         ("observe:start_sweep", "if i.id in marked and i.state", "if i.id in () and i.state"),
     ),
+    # EC2 has no room.
+    mutant(
+        "knows one code of those that say that there is no room",
+        ("capacity:lacks_room", ".startswith(FAMILY)", ' == "InsufficientInstanceCapacity"'),
+        ("capacity:lacks_room", "== FULL_RESERVATION", 'in ("",)'),
+    ),
+    mutant("tries in every sweep a start that finds no room", ("capacity:next_try", "min(tried + wait,", "min(tried,")),
+    mutant("waits as long as it likes for room", ("capacity:next_try", "LONGEST_WAIT)", "timedelta(hours=9))")),
+    mutant(
+        "does not remember that a start has found no room",
+        ("execute:_Execution._refused", "lacks_room(error.code)", "False"),
+    ),
+    mutant(
+        "does not try again a start that is taken back for want of room",
+        ("phase:_try_without_room", "fell_back and not", "fell_back or not"),
+    ),
     # Each phase mistaken for its neighbour.
     mutant(
         "takes a terminated instance for one that changes", ("phase:_ended", "(TERMINATED, NOT_SHOWN)", "(NOT_SHOWN,)")
@@ -407,6 +432,52 @@ MUTANTS = (
     mutant("takes a committed instance for a parked one", ("phase:_committed", "return ", "return False and ")),
     mutant("takes a restoration for a parked instance", ("phase:_restoring", "return ", "return False and ")),
     mutant("takes a parked instance for a restoration", ("phase:_restoring", "return ", "return True or ")),
+    # What is in the way of discarding.
+    mutant(
+        "discards nothing after a snapshot that something uses",
+        ("execute:_Execution._discard", "or not error.refused", "or True"),
+    ),
+    mutant(
+        "leaves a snapshot unlocked that something uses",
+        ("execute:_Execution._discard", "self._lock_again(step)", "pass"),
+    ),
+    mutant(
+        "discards what is shared with others",
+        ("execute:_Execution._discard", "if accounts := ", "if accounts := () and "),
+    ),
+    mutant(
+        "keeps for ever what EC2 did not delete in that moment",
+        ("execute:_Execution._discard", "isinstance(error, Raced) or not error.refused", "False"),
+    ),
+    mutant(
+        "discards nothing while parked",
+        ("park:park", "discard_while_parked(seen, settings, now)", "None"),
+    ),
+    mutant(
+        "discards while parked what the latest snapshots do not continue",
+        (
+            "retention:superseded_while_parked",
+            "_superseded(seen, ((r.volume_id, r.source, r.device) for r in parts))",
+            "list(seen.records)",
+        ),
+        ("retention:superseded_while_parked", "r.launch_time < seen.instance.launch_time and r not in parts", "True"),
+        ("retention:_due", "since is not None and now >= since + settings.snapshot_retention", "True"),
+    ),
+    # What lasts too long.
+    mutant("tells nobody of what takes too long", ("overdue:overdue", "by is None or now < by", "True")),
+    mutant(
+        "waits for a lock that moves without a word",
+        ("due:locked", "root.mark.at + settings.lock_period + PATIENCE", "root.mark.at + 99 * PATIENCE"),
+    ),
+    mutant(
+        "waits for snapshots without a word",
+        ("due:copying", "since + settings.grace_period", "since + 99 * PATIENCE"),
+    ),
+    mutant(
+        "waits for the last volumes to go without a word",
+        ("due:dismantling", "settings.lock_period + PATIENCE", "99 * PATIENCE"),
+    ),
+    mutant("waits for new volumes without a word", ("due:restoring", "loading + PATIENCE", "99 * PATIENCE")),
 )
 
 ROOMS = {"aws": ("errors", "reads", "volume_parameters", "writes"), "run": ("execute", "observe")}
@@ -448,13 +519,13 @@ def _replace(where: str, edits: list[Edit]) -> Callable[[], None]:
         return partial(setattr, owner, last, old)
     rooms = [m for key, m in sys.modules.items() if key.startswith(("park_volumes", "tests.explore"))]
     users = [m for m in rooms if vars(m).get(last) is old]
-    rows = [row for row in PHASES if row.holds is old]
+    rows = [(row, field) for row in PHASES for field in ("holds", "due") if getattr(row, field) is old]
 
     def put(function: Any) -> None:
         for user in users:
             setattr(user, last, function)
-        for row in rows:
-            object.__setattr__(row, "holds", function)
+        for row, field in rows:
+            object.__setattr__(row, field, function)
 
     put(new)
     return partial(put, old)

@@ -14,7 +14,7 @@ from park_volumes.core import tags
 from tests.explore.stage import DEPLOYMENT, OPT_IN, Stage
 from tests.model.answers import volume_answer
 from tests.model.ec2_model import EC2Client
-from tests.model.records import Attachment, Disk, Volume
+from tests.model.records import SHARED_WITH, USED_BY, Attachment, Disk, Volume
 
 MARK, PLACE = tags.MARK, tags.TARGET
 STAYING = ("/dev/sdy", "/dev/sdz")
@@ -134,8 +134,64 @@ def deletes_a_snapshot(stage: Stage, which: int) -> bool:
     in_transit = any(MARK in v.tags and not v.snapshot_id for v in stage.volumes())
     if chosen.lock and which % 3 == 0 and not in_transit:
         stage.person.unlock_snapshot(SnapshotId=chosen.id)
+        stage.excuses.append("a snapshot was unlocked")
     stage.person.delete_snapshot(SnapshotId=chosen.id)
     stage.excuses.append("a snapshot was deleted")
+    return True
+
+
+def registers_an_image(stage: Stage, which: int) -> bool:
+    """From one of our snapshots, which cannot be deleted then; or takes that back."""
+    found = stage.ours()
+    if not found:
+        return False
+    chosen = found[which % len(found)]
+    if image := chosen.facts.get(USED_BY):
+        stage.person.deregister_image(ImageId=image)
+        return True
+    mapping = {"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": chosen.id}}
+    stage.person.register_image(Name=f"image-{which}", BlockDeviceMappings=[mapping])
+    stage.in_the_way.add(chosen.id)
+    return True
+
+
+def shares_a_snapshot(stage: Stage, which: int) -> bool:
+    """One of ours with another account; or ends that."""
+    found = stage.ours()
+    if not found:
+        return False
+    chosen = found[which % len(found)]
+    operation = "remove" if chosen.facts.get(SHARED_WITH) else "add"
+    stage.person.modify_snapshot_attribute(
+        SnapshotId=chosen.id, Attribute="createVolumePermission", OperationType=operation, UserIds=["111122223333"]
+    )
+    stage.shared.pop(chosen.id, None)
+    if operation == "add":
+        stage.shared[chosen.id] = stage.world.clock.now
+    stage.in_the_way.add(chosen.id)
+    return True
+
+
+def locks_for_good(stage: Stage, which: int) -> bool:
+    """One of our snapshots, in compliance mode: nobody can take that lock off."""
+    found = stage.ours()
+    if not found:
+        return False
+    chosen = found[which % len(found)]
+    stage.person.lock_snapshot(SnapshotId=chosen.id, LockMode="compliance", LockDuration=1000)
+    stage.in_the_way.add(chosen.id)
+    return True
+
+
+def sticks(stage: Stage, which: int) -> bool:
+    """EC2 does not come to an end with a volume of the instance, or with a snapshot of ours that is pending."""
+    pending = [s.id for s in stage.ours() if s.state == "pending"]
+    attached = [item.volume_id for item in stage.instance.devices] if stage.instance else []
+    marked = [v.id for v in stage.volumes() if MARK in v.tags and v.id not in stage.strangers]
+    found = list(dict.fromkeys([*pending, *marked, *attached]))
+    if not found:
+        return False
+    stage.world.hold(found[which % len(found)])
     return True
 
 
@@ -433,5 +489,9 @@ DEEDS: Mapping[str, Callable[[Stage, int], bool]] = {
     "attaches another": attaches_another,
     "lends": lends,
     "archives a snapshot": archives_a_snapshot,
+    "registers an image": registers_an_image,
+    "shares a snapshot": shares_a_snapshot,
+    "locks a snapshot for good": locks_for_good,
+    "waits for EC2 in vain": sticks,
     "deletes a locked snapshot": deletes_a_locked_snapshot,
 }

@@ -71,6 +71,7 @@ MOMENTS = (
     "started",
     "running again",
     "superseded",
+    "parked again",
 )
 """What an instance can be found in, from one running to one running again; each is reached from the one before, but for
 those in BEFORE."""
@@ -163,6 +164,15 @@ def _dismantle(stage: Stage) -> None:
     stage.wait(300)
 
 
+def _dismantle_only(stage: Stage) -> None:
+    """As far as the last volume is deleted: the pass after that discards."""
+    for _ in range(3):
+        if stage.instance and not any(v.id in stage.homes for v in stage.volumes() if v.id not in stage.theirs):
+            break
+        stage.run("park")
+        stage.wait(30)
+
+
 def _archive(stage: Stage) -> None:
     stage.wait(3600)
     stage.run("sweep of park")
@@ -208,6 +218,12 @@ def _supersede(stage: Stage) -> None:
     stage.wait(24 * 3600)
 
 
+def _park_again(stage: Stage) -> None:
+    """With the snapshots of the first time, which are superseded for long."""
+    for step in (_stop, _copy, _ask, _try, _lock, _outwait, _commit, _dismantle_only):
+        step(stage)
+
+
 _STEPS = {
     "stopped": _stop,
     "copied": _copy,
@@ -224,6 +240,7 @@ _STEPS = {
     "started": _start,
     "running again": _settle,
     "superseded": _supersede,
+    "parked again": _park_again,
 }
 
 

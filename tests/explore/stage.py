@@ -16,14 +16,16 @@ from park_volumes.aws import Ec2
 from park_volumes.aws.errors import Ec2Error
 from park_volumes.aws.reads import Ec2Reads
 from park_volumes.core import tags
+from park_volumes.core.facts import Observation
 from park_volumes.core.park import park
-from park_volumes.core.phase import Phase
+from park_volumes.core.phase import Phase, phase_of
 from park_volumes.core.settings import Settings
 from park_volumes.core.start import Intent, start
+from park_volumes.core.status import NEEDS_ATTENTION, status
 from park_volumes.core.steps import Decision, Outcome
 from park_volumes.run.context import Pass, one_by_one
 from park_volumes.run.execute import Result
-from park_volumes.run.observe import observe, observe_fleet, park_sweep
+from park_volumes.run.observe import not_shown, observe, observe_fleet, park_sweep
 from park_volumes.run.park_pass import ParkPass
 from park_volumes.run.start_pass import StartPass
 from tests.explore.fittings import Change, Fittings
@@ -42,7 +44,11 @@ TIMEOUT = 60.0
 LAG = 60.0
 """Seconds that describe calls lag behind, at most."""
 MARGIN = 3.0
+STUCK = 43_200.0
+"""Seconds that something stays stuck: longer than anything here may take before it is told."""
 RETENTION = timedelta(hours=24)
+ROUNDED = 3.0
+"""Seconds that EC2 cuts off in its times."""
 
 SETTINGS = Settings(
     deployment=DEPLOYMENT,
@@ -74,8 +80,11 @@ DESCRIBES = frozenset(
         "DescribeVolumes",
         "DescribeSnapshots",
         "DescribeLockedSnapshots",
+        "DescribeSnapshotAttribute",
         "DescribeSnapshotTierStatus",
         "DescribeVolumesModifications",
+        "ListVolumesInRecycleBin",
+        "DescribeVolumeStatus",
     ]
 )
 
@@ -87,6 +96,8 @@ EXCUSES: dict[Fault, tuple[str, ...]] = {
     Fault.VOLUME_FAILS: ("a volume failed, perhaps the one that tried a key",),
 }
 """The faults after which an instance may be refused for a while."""
+MORE = 16
+"""Rounds of sweeps, so many more, until a start is over for which EC2 had no room."""
 DEADLY = (Fault.DIES_BEFORE, Fault.DIES_AFTER)
 
 
@@ -169,7 +180,7 @@ class Process:
         )
         try:
             self.results = [r for r in KINDS[self.kind](this, self.stage.named) if r]
-            self.error = " ".join(str(r.error) for r in self.results if r.error)
+            self.error = " ".join(str(r.error) for r in self.results if r.error and not r.lack)
         except ProcessDied:
             self.error = "It died."
         except Ec2Error as error:  # the handler lets it through, and the event comes back or the sweep does
@@ -199,7 +210,7 @@ class Process:
                 self.faults.remove(fault)
                 self.stage.seen[f"fault: {fault.value}"] += 1
                 return fault
-        return None
+        return self.stage.lack(self, call)
 
 
 class Thread(greenlet):
@@ -215,11 +226,13 @@ class Stage:
 
     ``fittings`` is what each device must be like after a start. ``excuses`` are the deeds after which the product may
     refuse to go on; without one, it must come to a rest in which nothing is refused. ``fixed`` are the volumes that are
-    not to be parked, by device; ``protected`` since when a volume has a word that protects it. ``homes`` are the
+    not to be parked, by device; ``protected`` since when a volume has a word that protects it. ``in_the_way`` are the
+    snapshots that an AMI, a lock or another account ever kept; ``shared`` since when one is shared. ``homes`` are the
     devices at which volumes were last, and ``places`` those at which passes marked them. ``strangers`` are the
     snapshots and volumes that people made, with our tags on them or not: nobody may touch them. ``taken_off`` are the
     volumes that their owner detached beside the root volume, or with it, before any pass did. ``forged`` are our
-    snapshots whose tags somebody has changed. ``seen`` counts what was covered.
+    snapshots whose tags somebody has changed. ``shortage`` is how EC2 lacks room for a start, and until when; ``tries``
+    are the calls and the launches that have found none since the start was asked for. ``seen`` counts what was covered.
     """
 
     def __init__(self, world: World, instance_id: str, bystanders: Sequence[str], seen: Counter[str]) -> None:
@@ -237,7 +250,11 @@ class Stage:
         self.free_to_change: set[str] = set()
         self.fixed: dict[str, str] = {}
         self.protected: dict[str, float] = {}
+        self.in_the_way: set[str] = set()
+        self.shared: dict[str, float] = {}
         self.asked: tuple[float, str] | None = None
+        self.shortage: tuple[Fault, float] | None = None
+        self.tries: tuple[float, ...] = ()
         self.theirs: set[str] = {v.id for v in world.volumes.current() if v.id in bystanders}
         self.taken_off: set[str] = set()
         self.withdrawn: float | None = None
@@ -264,7 +281,9 @@ class Stage:
         other.free_to_change, other.theirs = self.free_to_change.copy(), self.theirs.copy()
         other.taken_off = self.taken_off.copy()
         other.withdrawn, other.fixed, other.asked = self.withdrawn, self.fixed, self.asked
+        other.shortage, other.tries = self.shortage, self.tries
         other.protected = self.protected.copy()
+        other.in_the_way, other.shared = self.in_the_way.copy(), self.shared.copy()
         other.seen = self.seen if seen is None else seen
         other.meddled = False
         other.processes = []
@@ -337,6 +356,8 @@ class Stage:
             self._check_protection(process, operation, params)
             self._check_start_request(process, operation, params)
             self._check_place(process, operation, params)
+            if operation == "DeleteSnapshot" and process.began > self.shared.get(params["SnapshotId"], process.began):
+                raise Finding(f"{process.name} discards {params['SnapshotId']}, which others share.")
             if operation == "DetachVolume":
                 self.homes[params["VolumeId"]] = params["Device"]
                 self.taken_off.discard(params["VolumeId"])
@@ -392,17 +413,66 @@ class Stage:
 
     def _check_start_request(self, process: Process, operation: str, params: Mapping[str, Any]) -> None:
         """For an hour after a start was asked for, or until there was one, nobody takes the root volume away."""
-        now, instance = self.world.clock.now, self.instance
+        instance = self.instance
         if instance is None:
             return
-        if operation == "CreateTags" and any(t["Key"] == "park-volumes:start-requested" for t in params["Tags"]):
-            snapshot = self.world.snapshots.get(params["Resources"][0])
-            self.asked = (now, snapshot.tags["park-volumes:launch-time"]) if snapshot else None
+        if operation == "CreateTags":
+            self._note_request(params)
         if operation == "DetachVolume" and params["Device"] == instance.root_device and self.asked:
             asked, launch_time = self.asked
             pending = instance.launch_time.isoformat() == launch_time and asked + LAG < process.began < asked + 3600
             if pending and not self.excuses:
                 raise Finding(f"{process.name} parks {instance.id}, which was asked to start and did not yet.")
+
+    def _note_request(self, params: Mapping[str, Any]) -> None:
+        """A request that is written down, for the first time or again with a try that has found no room."""
+        written = [t["Value"] for t in params["Tags"] if t["Key"] == tags.START_REQUESTED]
+        snapshot = self.world.snapshots.get(params["Resources"][0])
+        for value in written:
+            at = datetime.fromisoformat(value.partition(" ")[0]).timestamp()
+            if self.asked is None or at > self.asked[0]:
+                self.tries = ()
+            self.asked = (at, snapshot.tags[tags.LAUNCH_TIME]) if snapshot else None
+
+    # EC2 has no room.
+
+    def fall_short(self, fault: Fault, seconds: float) -> None:
+        """For so long EC2 has no room for any start, and says so in this way."""
+        self.shortage = fault, self.world.clock.now + seconds
+
+    def lack(self, process: Process, call: Call) -> Fault | None:
+        """How EC2 has no room for this start; None where it has, or the call is none."""
+        now = self.world.clock.now
+        if self.shortage is None or call.operation != "StartInstances" or call.params.get("DryRun"):
+            return None
+        fault, until = self.shortage
+        if now >= until:
+            return None
+        self._check_try(process)
+        self.tries = (*self.tries, now)
+        if self.asked and until > self.asked[0] + 3000:
+            self.excuses.append("there was no room for too long")
+        self.seen[f"no room: {fault.value}"] += 1
+        return fault
+
+    def _check_try(self, process: Process) -> None:
+        """Sweeps try again after as long as has been waited, from one minute to ten; people try when they like."""
+        if process.kind == "start" or self.asked is None or not self.tries:
+            return
+        asked, last = self.asked[0], self.tries[-1]
+        due = last + min(max(60, last - asked), 600)
+        last_chance = asked + 3600 - 60
+        if process.began + ROUNDED < min(due, last_chance) and process.began > last + LAG:
+            raise Finding(f"{process.name} tries again {process.began - last:.0f} s after EC2 had no room for a start.")
+
+    def judge_patience(self, since: float, pause: float) -> None:
+        """Sweeps that have gone on ``since`` then have tried within the last ten minutes, as long as the start is
+        remembered."""
+        now = self.world.clock.now
+        if not self.tries or self.asked is None or self.state != "stopped" or self.excuses or self.meddled:
+            return
+        if now < self.asked[0] + 3600 and now - max(self.tries[-1], since) > 600 + 2 * pause:
+            raise Finding(f"There may be room, and for {now - self.tries[-1]:.0f} s nobody has tried to start it.")
 
     def _check_place(self, process: Process, operation: str, params: Mapping[str, Any]) -> None:
         """A volume is attached again only where a pass found it when it marked it."""
@@ -484,22 +554,28 @@ class Stage:
 
     def decisions(self) -> tuple[Decision, Decision]:
         """What each side would decide, seeing everything as it is."""
+        seen, now = self.observed(), self.world.clock.time()
+        return park(seen, SETTINGS, now), start(seen, SETTINGS, now, intent=Intent.START)
+
+    def observed(self) -> Observation:
+        """The instance as it is, without any lag."""
         lag, self.world.lag = self.world.lag, None
         hooks, self.world.on_call, self.world.on_answer = (self.world.on_call, self.world.on_answer), None, None
-        now, reads = self.world.clock.time(), Ec2Reads(self.hand, deployment=DEPLOYMENT)  # type: ignore[arg-type]
-        seen = observe(reads, [self.instance_id], now=now, locks=True)[self.instance_id]
-        found = park(seen, SETTINGS, now), start(seen, SETTINGS, now, intent=Intent.START)
+        now, reads = self.world.clock.time(), Ec2Reads(self.hand, names=[DEPLOYMENT])  # type: ignore[arg-type]
+        every = observe(reads, [self.instance_id], now=now, locks=True)
         self.world.lag = lag
         self.world.on_call, self.world.on_answer = hooks
-        return found
+        return every.get(self.instance_id) or Observation(instance=not_shown(self.instance_id))
 
     def converge(self, *, most: int = 14, pause: float = 245.0) -> None:
         """The sweeps alone lead to a rest: a round in which nothing is done, and nothing is left to be done."""
         for process in self.live:
             process.kill()
-        for _ in range(most):
+        since = self.world.clock.now
+        for _ in range(most + (MORE if self.shortage else 0)):
             self.wait(pause)
             passes = self.run("sweep of park"), self.run("sweep of start")
+            self.judge_patience(since, pause)
             if errors := [p.error for p in passes if p.error]:
                 raise Finding(f"A sweep fails though nothing disturbs it: {' '.join(errors)}")
             busy = any(p.wrote for p in passes) or any(
@@ -511,6 +587,34 @@ class Stage:
         else:
             raise Finding(f"The sweeps come to no rest. {self._situation()}")
         self.judge_rest()
+
+    def outwait_the_stuck(self) -> None:
+        """What EC2 does not end for half a day is told, whatever it is; then it ends."""
+        if self.world.held:
+            for process in self.live:
+                process.kill()
+            for _ in range(4):
+                self.wait(STUCK / 4)
+                self.run("sweep of park")
+                self.run("sweep of start")
+            self._judge_silence()
+            self.world.release()
+
+    def _judge_silence(self) -> None:
+        """Where something is stuck, and a pass waits for it, people are told that it takes too long, or why not."""
+        ours = {s.id for s in self.ours()} | set(self.homes) | {v.id for v in self.volumes() if tags.MARK in v.tags}
+        stuck = [resource_id for _, resource_id, _ in self.world.stuck if resource_id in ours]
+        seen, now = self.observed(), self.world.clock.time()
+        phase = phase_of(seen)
+        if not stuck or not self.opted_in or phase in (Phase.ENDED, Phase.BROKEN, Phase.RUNNING, Phase.PARKED):
+            return
+        decision = park(seen, SETTINGS, now)
+        if phase is Phase.WHOLE and decision.outcome is not Outcome.GOING_ON:
+            return
+        shown = status(seen, SETTINGS, now)
+        self.seen["stuck, and told"] += 1
+        if shown["state"] != NEEDS_ATTENTION:
+            raise Finding(f"{', '.join(stuck)} is stuck, and nobody is told: {shown['detail']} {self._situation()}")
 
     def judge_rest(self) -> None:
         """At rest: running whole, parked whole, or refused in words with an excuse; nothing left over."""
@@ -527,6 +631,8 @@ class Stage:
         if refused and not self.excuses:
             raise Finding(f"Refused without a reason: {' '.join(refusals)} {self._situation()}")
         self.seen["rest: refused" if refused else f"rest: {self._rest()}"] += 1
+        if rootless and not refused and not self.excuses:
+            self._judge_superseded()
         if not refused:
             self._judge_leftovers()
         if self.state == "running" and not refused:
@@ -584,6 +690,8 @@ class Stage:
 
     def start_up(self) -> None:
         """Somebody asks for a start: it brings everything back, or refuses in words and changes nothing."""
+        if self.shortage and self.world.clock.now < self.shortage[1]:
+            self.wait(self.shortage[1] - self.world.clock.now)
         before = self.world.clone()
         process = self.run("start")
         result = process.results[0] if process.results else None
@@ -609,9 +717,27 @@ class Stage:
         """A day later the superseded snapshots are discarded, and with that the traces are gone."""
         self.wait(RETENTION.total_seconds() + LAG)
         self.converge()
-        ours = ", ".join(s.id for s in self.ours())
+        ours = ", ".join(s.id for s in self.ours() if s.id not in self.in_the_way)
         if ours and not self.excuses and self.state == "running":
             raise Finding(f"{ours} is superseded and never discarded. {self._situation()}")
+        self._judge_kept()
+
+    def _judge_superseded(self) -> None:
+        """While it is parked, what an earlier stop left is discarded in time, too."""
+        if self.instance is None or self.world.clock.time() < self.instance.launch_time + RETENTION:
+            return
+        launched = self.instance.launch_time.isoformat()
+        earlier = [s for s in self.ours() if s.tags[tags.LAUNCH_TIME] < launched and s.id not in self.in_the_way]
+        if earlier:
+            ids = ", ".join(s.id for s in earlier)
+            raise Finding(f"{ids} is superseded and not discarded while parked. {self._situation()}")
+        self._judge_kept()
+
+    def _judge_kept(self) -> None:
+        """What could not be discarded is locked again."""
+        kept = [s for s in self.ours() if tags.KEPT in s.tags]
+        if bare := [s.id for s in kept if s.lock is None and "a snapshot was unlocked" not in self.excuses]:
+            raise Finding(f"{', '.join(bare)} could not be discarded, and is left without its lock.")
 
     def fingerprint(self) -> int:
         """A hash of all that the future depends on. Ids and fingerprints of content count by their order only."""
@@ -627,6 +753,8 @@ class Stage:
                 sorted(world.tokens),
                 list(world.modifications.current()),
                 world.denials,
+                sorted(world.held),
+                sorted(world.stuck),
                 sorted(world.rules.broken_keys),
                 sorted(kept.latest.items()),
                 sorted(kept.kept.items()),

@@ -32,6 +32,15 @@ STORIES: Mapping[str, Story] = {
         "begin park",
         "finish a",
     ),
+    "a start that finds no room is tried again, less and less often, until there is some": story(
+        "two volumes", "parked", "short HOST_FULL 2700", "begin start", "finish a"
+    ),
+    "a start that is taken back for want of room is tried again, less and less often, until there is some": story(
+        "one volume", "parked", "short START_FINDS_NO_HOST 2700", "begin start", "finish a"
+    ),
+    "a start for which there is room at the end of its hour is made": story(
+        "one volume", "parked", "short RESERVATION_FULL 2900", "begin start", "finish a"
+    ),
     "a restoration that nobody wants any more is finished all the same": story("two volumes", "rootless", "wait 3700"),
     "a start that was asked for goes on though its pass died": story(
         "two volumes", "parked", "begin start", "go a 6", "die a"
@@ -638,6 +647,39 @@ STORIES: Mapping[str, Story] = {
         "person forges a place 1",
         "begin start",
         "finish a",
+    ),
+    "a snapshot that an image uses, and one that is shared, stay locked, and the others go": story(
+        "two volumes", "superseded", "person registers an image 0", "begin sweep of park", "finish a"
+    ),
+    "a snapshot that is shared stays, and the others go": story(
+        "two volumes", "superseded", "person shares a snapshot 1", "begin sweep of park", "finish a"
+    ),
+    "a snapshot with a lock that nobody can take off stays, and the others go": story(
+        "two volumes", "superseded", "person locks a snapshot for good 0"
+    ),
+    "what an earlier stop left is discarded while parked": story("two volumes", "parked again", "wait 400"),
+    "what an image uses of an earlier stop stays while parked": story(
+        "two volumes", "parked again", "person registers an image 0", "person shares a snapshot 3"
+    ),
+    "a snapshot that does not go on is told": story(
+        "two volumes", "stopped", "begin park", "finish a", "person waits for EC2 in vain 0"
+    ),
+    "a root volume that does not leave is told": story(
+        "one volume", "tried", "person waits for EC2 in vain 0", "begin park", "finish a"
+    ),
+    "a modification that does not end during the lock is told": story(
+        "two volumes", "locked", "person modifies a volume 0", *(f"person waits for EC2 in vain {n}" for n in range(2))
+    ),
+    "a data volume that does not leave is told": story(
+        "two volumes", "committed", "person waits for EC2 in vain 0", "begin park", "finish a"
+    ),
+    "a volume that stays in creation is told": story(
+        "two volumes",
+        "parked",
+        "begin start",
+        "go a 8",
+        *(f"person waits for EC2 in vain {n}" for n in range(2)),
+        "die a",
     ),
     "an end that somebody wrote on a volume is not followed": story(
         "two volumes", "locked", "person forges a place 0", "person forges a place 1", "begin start", "finish a"

@@ -8,13 +8,15 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from park_volumes.core.capacity import lacks_room
 from tests.explore import people
 from tests.explore.crashes import conclude
 from tests.explore.scenarios import MOMENTS, SHAPES, at
 from tests.explore.stage import EXCUSES, KINDS, Finding, Process, Stage
-from tests.model.faults import STRIKES_AT, Fault, Lag
+from tests.model.faults import CAPACITY, FALLS_BACK, STRIKES_AT, Fault, Lag
+from tests.model.records import SWITCHES
 
 FAULTS = (
     Fault.DIES_BEFORE,
@@ -29,12 +31,16 @@ FAULTS = (
     Fault.NO_CAPACITY,
     Fault.START_FALLS_BACK,
 )
+SHORTAGES = (*CAPACITY, *(fault for fault, reason in FALLS_BACK.items() if lacks_room(reason)))
+"""How EC2 says that it has no room for a start."""
+SHORT = (100, 700, 1500, 2700)
+"""Seconds for which it has none."""
 WAITS = (0.5, 1, 2, 5, 10, 20, 40, 61, 90, 125, 185, 400, 3700)
 """Seconds: what EC2 needs for its steps, what passes live, the quiet period, the hour of a start, and between."""
 
 
 class Deed(NamedTuple):
-    """``verb``: begin, go, finish, die, fault, wait, person. ``what`` says more; ``which`` chooses, or counts."""
+    """``verb``: begin, go, finish, die, fault, short, wait, person. ``what`` says more; ``which`` chooses or counts."""
 
     verb: str
     what: str = ""
@@ -51,9 +57,12 @@ class Story:
     lag: Lag | None
     deeds: tuple[Deed, ...]
     seed: int
+    aws: tuple[tuple[str, Any], ...] = ()
+    """Which of the two AWS is (``SWITCHES``), where that is not as the instance of this shape has it."""
 
     def __str__(self) -> str:
         lag = f"describe calls lag up to {self.lag.seconds:.0f} s" if self.lag else "no lag"
+        lag += "".join(f", {name}: {value}" for name, value in self.aws)
         deeds = "; ".join(map(str, self.deeds))
         return f"Seed {self.seed}: an instance with {self.shape}, {self.moment}; {lag}; {deeds or 'nothing happens'}."
 
@@ -69,13 +78,23 @@ def invent(seed: int) -> Story:
     deeds: list[Deed] = []
     for turn in chance.choices(turns, weights, k=chance.randint(3, 14)):
         deeds += turn(chance, calm)
-    return Story(shape=shape, moment=chance.choice(MOMENTS), lag=lag, deeds=tuple(deeds), seed=seed)
+    moment = chance.choice(MOMENTS)
+    return Story(shape=shape, moment=moment, lag=lag, deeds=tuple(deeds), seed=seed, aws=_which_aws(seed))
+
+
+def _which_aws(seed: int) -> tuple[tuple[str, Any], ...]:
+    chance = Random(f"which of the two AWS is: {seed}")
+    return tuple((name, chance.choice(values)) for name, values in SWITCHES.items())
 
 
 def _pass_begins(chance: Random, calm: bool) -> Iterator[Deed]:
     yield Deed("begin", chance.choices(tuple(KINDS), (5, 1, 3, 3, 1))[0])
     if chance.random() < (0.1 if calm else 0.25):
-        yield Deed("fault", chance.choices(FAULTS, [1 + 3 * (fault in STRIKES_AT) for fault in FAULTS])[0].name)
+        fault = chance.choices(FAULTS, [1 + 3 * (fault in STRIKES_AT) for fault in FAULTS])[0]
+        if fault is Fault.NO_CAPACITY and chance.random() < 0.5:
+            yield Deed("short", chance.choice(SHORTAGES).name, chance.choice(SHORT))
+        else:
+            yield Deed("fault", (chance.choice(SHORTAGES) if fault is Fault.NO_CAPACITY else fault).name)
     if chance.random() < 0.7:
         yield Deed("go", "c", chance.choice((1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15)))
 
@@ -123,6 +142,10 @@ WEIGHTS = {
     "attaches another": 0.7,
     "lends": 0.2,
     "archives a snapshot": 0.5,
+    "registers an image": 0.5,
+    "shares a snapshot": 0.4,
+    "locks a snapshot for good": 0.2,
+    "waits for EC2 in vain": 0.4,
 }
 """How often people do what. Left out is what docs/safety.md does not promise anything about."""
 AFTER_DETACHING = ("attaches", "attaches", "attaches another", "lends", "lends", "deletes a volume", "starts")
@@ -133,6 +156,8 @@ def tell(story: Story, seen: Counter[str], log: list[str] | None = None) -> None
     """Let the story happen, and what follows from it. Raises Finding."""
     stage = at(story.shape, story.moment).clone(seen)
     stage.world.lag = story.lag
+    stage.world.rules = replace(stage.world.rules, **dict(story.aws))
+    seen.update(f"AWS: {name} {value}" for name, value in story.aws)
     stage.log = log
     seen[f"moment: {story.moment}"] += 1
     seen[f"shape: {story.shape}"] += 1
@@ -152,6 +177,8 @@ def _happen(stage: Stage, deed: Deed, last: Process | None) -> Process | None:
             return stage.begin(deed.what)  # type: ignore[arg-type]  # a Kind
         case "wait":
             stage.wait(deed.which)
+        case "short":
+            stage.fall_short(Fault[deed.what], deed.which)
         case "person":
             people.act(stage, deed.what, int(deed.which))
         case _ if live := stage.live:
@@ -204,6 +231,8 @@ def _ever_smaller(story: Story) -> Iterator[Story]:
         yield replace(story, lag=None)
         if story.lag.share < 100:
             yield replace(story, lag=replace(story.lag, share=100))
+    for n in range(len(story.aws)):
+        yield replace(story, aws=(*story.aws[:n], *story.aws[n + 1 :]))
     names = tuple(SHAPES)
     for name in names[: names.index(story.shape)]:
         yield replace(story, shape=name)

@@ -51,10 +51,13 @@ TAGGABLE: Final = re.findall(r"\S+", _TAGGABLE_IN_WORDS)
 ACTIONS: Final[Mapping[str, Keys]] = {
     "ec2:DescribeInstances": {EVERYTHING: frozenset()},
     "ec2:DescribeLockedSnapshots": {EVERYTHING: frozenset()},
+    "ec2:DescribeSnapshotAttribute": {"snapshot": _SNAPSHOT},
     "ec2:DescribeSnapshots": {EVERYTHING: frozenset()},
     "ec2:DescribeSnapshotTierStatus": {EVERYTHING: frozenset()},
     "ec2:DescribeVolumes": {EVERYTHING: frozenset()},
+    "ec2:DescribeVolumeStatus": {EVERYTHING: frozenset()},
     "ec2:DescribeVolumesModifications": {EVERYTHING: frozenset()},
+    "ec2:ListVolumesInRecycleBin": {EVERYTHING: frozenset()},
     "ec2:CreateSnapshot": {"volume": _RESOURCE_TAG, "snapshot": _NEW_TAGS | {"ec2:ParentVolume"}},
     "ec2:LockSnapshot": {"snapshot": _SNAPSHOT},
     "ec2:UnlockSnapshot": {"snapshot": _SNAPSHOT},
@@ -93,6 +96,9 @@ ACTIONS: Final[Mapping[str, Keys]] = {
     "kms:ReEncryptFrom": {"key": _THROUGH},
     "kms:ReEncryptTo": {"key": _THROUGH},
 }
+
+NEWER: Final = frozenset({"ec2:ListVolumesInRecycleBin"})
+"""Actions that are newer than the copy of the reference that comes with parliament."""
 
 TYPES: Final[Mapping[str, str]] = {
     "sqs": "queue",

@@ -47,8 +47,9 @@ class CloudTrail:
             "eventCategory": "Management",
         }
         if call["error"]:
-            side = "Server" if call["status"] >= SERVER_ERROR else "Client"
-            detail |= {"errorCode": f"{side}.{call['error']}", "errorMessage": message}
+            side = "Server." if call["status"] >= SERVER_ERROR else "Client."
+            prefix = "" if self._world.settings.bare_trail_codes else side
+            detail |= {"errorCode": f"{prefix}{call['error']}", "errorMessage": message}
         self._world.emit("AWS API Call via CloudTrail", [], detail, call["region"])
 
     @staticmethod

@@ -33,6 +33,7 @@ from tests.local_aws.function_url import FunctionUrls
 from tests.local_aws.instances import StrictBackend
 from tests.local_aws.lambdas import Lambdas
 from tests.local_aws.queues import Mappings
+from tests.local_aws.recycle_bin import RecycleBin
 from tests.local_aws.schedules import Scheduler
 from tests.local_aws.world import ACCOUNT, World
 from tests.model.policies import Deny
@@ -57,6 +58,7 @@ class Control:
         lambdas: Lambdas,
         mappings: Mappings,
         urls: FunctionUrls,
+        recycle_bin: RecycleBin,
         scheduler: Scheduler,
     ) -> None:
         self._world = world
@@ -66,6 +68,7 @@ class Control:
         self._lambdas = lambdas
         self._mappings = mappings
         self._urls = urls
+        self._recycle_bin = recycle_bin
         self._scheduler = scheduler
 
     def _ec2(self, resource_id: str) -> StrictBackend:
@@ -264,6 +267,7 @@ class Control:
             for name, names in one.items():
                 kinds[name] = kinds.get(name, []) + list(names)
         kinds["function URLs"] = list(self._urls.addresses())
+        kinds["rules of the Recycle Bin"] = self._recycle_bin.rules()
         return {kind: names for kind, names in kinds.items() if names}
 
     @staticmethod

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,9 +21,11 @@ from moto.ec2.utils import random_snapshot_id, random_volume_id
 from moto.kms.models import kms_backends
 
 from tests.local_aws.filters import matches
+from tests.local_aws.settings import Settings
 from tests.local_aws.world import World
 
 GIB = 1024**3
+MIB = 2**20
 MAX_TAGS = 50
 MAX_TAG_KEY, MAX_TAG_VALUE = 127, 256
 PENDING_SNAPSHOTS_PER_VOLUME = 5
@@ -121,6 +123,7 @@ class StrictVolume(Volume):
         self.state = "creating"
         self.content = Content()
         self.volume_initialization_rate: int | None = None
+        self.created = utcnow()
         self.operator = {"Managed": False}
         super().__init__(**facts)
 
@@ -139,6 +142,21 @@ class StrictVolume(Volume):
     @property
     def attachments(self) -> Any:
         return self.attached
+
+    def described_status(self, settings: Settings) -> dict[str, Any]:
+        """DescribeVolumeStatus; how far a volume is loaded is told of one that was made from a snapshot."""
+        checks = {"Status": "ok", "Details": [{"Name": "io-enabled", "Status": "passed"}]}
+        status = {"VolumeId": self.id, "AvailabilityZone": self.availability_zone, "VolumeStatus": checks}
+        if not self.snapshot_id:
+            return status
+        rate = self.volume_initialization_rate
+        takes = self.size * GIB / (rate * MIB) if rate else settings.load_seconds
+        left = max(0.0, takes - (utcnow() - self.created).total_seconds())
+        details: dict[str, Any] = {"InitializationType": "provisioned-rate" if rate else "default"}
+        details["Progress"] = int(100 - 100 * left / takes) if left else 100
+        if rate:
+            details["EstimatedTimeToCompleteInSeconds"] = round(left)
+        return status | {"InitializationStatusDetails": details}
 
     def fields(self) -> dict[str, Any]:
         """https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeVolumes.html, Filter.N"""
@@ -214,6 +232,21 @@ class StrictSnapshot(Snapshot):
 
 
 @dataclass(frozen=True, kw_only=True)
+class BinnedSnapshot:
+    """A deleted snapshot in the Recycle Bin, as long as that keeps it."""
+
+    snapshot: StrictSnapshot
+    tags: Mapping[str, str]
+    leaves: datetime
+    entered: datetime = field(default_factory=utcnow)
+
+    def described(self) -> dict[str, Any]:
+        s = self.snapshot
+        entry = {"SnapshotId": s.id, "Description": s.description, "VolumeId": s.volume_id}
+        return entry | {"RecycleBinEnterTime": self.entered, "RecycleBinExitTime": self.leaves}
+
+
+@dataclass(frozen=True, kw_only=True)
 class SnapshotLock:
     """https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_LockedSnapshotsInfo.html"""
 
@@ -276,7 +309,9 @@ class StrictEbs:
 
     def __init__(self) -> None:
         self.ami_snapshots: dict[str, Snapshot] = {}
+        self.binned_snapshots: dict[str, BinnedSnapshot] = {}
         self.volume_tokens: dict[str, tuple[dict[str, Any], StrictVolume]] = {}
+        self.binned_volumes: dict[str, tuple[StrictVolume, datetime]] = {}
 
     def end_dry_run(self) -> None:
         """All that EC2 may check is checked, and nothing is changed yet."""
@@ -452,6 +487,8 @@ class StrictEbs:
         def gone() -> None:
             volume.state = "deleted"
             self.volumes.pop(volume.id, None)
+            if self.world.settings.volume_bin_days:
+                self.binned_volumes[volume.id] = (volume, utcnow())
             self.tags.pop(volume.id, None)
             self.volume_event(volume, "deleteVolume", "deleted", "")
 
@@ -631,7 +668,27 @@ class StrictEbs:
         if isinstance(snapshot, StrictSnapshot) and snapshot.status == "pending":
             snapshot.delete_when_completed = True
             return
+        tags = dict(self.tags.get(snapshot_id, {}))
         self.forget_snapshot(snapshot_id)
+        seconds = self.world.kept_for(self.region_name, tags)
+        if seconds is not None and isinstance(snapshot, StrictSnapshot):
+            leaves = utcnow() + timedelta(seconds=seconds)
+            self.binned_snapshots[snapshot_id] = BinnedSnapshot(snapshot=snapshot, tags=tags, leaves=leaves)
+
+    @property
+    def recycle_bin(self) -> dict[str, BinnedSnapshot]:
+        """The deleted snapshots that can still be had."""
+        return {name: binned for name, binned in self.binned_snapshots.items() if binned.leaves > utcnow()}
+
+    def api_restore_snapshot_from_recycle_bin(self, snapshot_id: str) -> StrictSnapshot:
+        """With its tags, and without the lock that it had to lose to be deleted."""
+        if snapshot_id not in self.recycle_bin:
+            raise refusal("InvalidSnapshot.NotFound", f"The snapshot '{snapshot_id}' does not exist.")
+        self.end_dry_run()
+        binned = self.binned_snapshots.pop(snapshot_id)
+        self.snapshots[snapshot_id] = binned.snapshot
+        self.tags[snapshot_id] = dict(binned.tags)
+        return binned.snapshot
 
     def api_lock_snapshot(self, params: dict[str, Any]) -> StrictSnapshot:
         """LockSnapshot. The duration of a lock set while the snapshot is pending begins at once here."""
@@ -689,7 +746,7 @@ class StrictEbs:
         if snapshot.storage_tier != "archive" or snapshot.moving:
             raise refusal("IncorrectState", f"The snapshot '{snapshot.id}' can't be restored from the archive now.")
         self.end_dry_run()
-        snapshot.restore_start_time = utcnow()
+        snapshot.restore_start_time = snapshot.last_tiering_start_time = utcnow()
         self.move(snapshot, "standard", "permanent-restore", self.world.settings.thaw_seconds)
         return snapshot
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import re
+from datetime import timedelta
 from typing import Any
 
 from moto.core.responses import ActionResult, EmptyResult
+from moto.core.utils import utcnow
 from moto.ec2.models import validate_resource_ids
 from moto.ec2.responses import EC2Response
 
@@ -165,6 +167,36 @@ class StrictEc2Api(EC2Response):
         shown, token = self.page(self.strict.matching_volumes(ids, self.filters()), lambda volume: volume.id)
         return ActionResult({"Volumes": shown, "NextToken": token})
 
+    def list_volumes_in_recycle_bin(self) -> ActionResult:
+        """No tags are told."""
+        self.error_on_dryrun()
+        kept = timedelta(days=self.world.settings.volume_bin_days)
+        found = [(v, since) for v, since in self.strict.binned_volumes.values() if utcnow() < since + kept]
+        shown, token = self.page(found, lambda pair: pair[0].id)
+        volumes = [
+            {
+                "VolumeId": v.id,
+                "VolumeType": v.volume_type,
+                "Size": v.size,
+                "Iops": v.iops,
+                "Throughput": v.throughput,
+                "AvailabilityZone": v.availability_zone,
+                "State": "deleted",
+                "RecycleBinEnterTime": since,
+                "RecycleBinExitTime": since + kept,
+            }
+            for v, since in shown
+        ]
+        return ActionResult({"Volumes": volumes, "NextToken": token})
+
+    def describe_volume_status(self) -> ActionResult:  # type: ignore[override]  # moto only says that it has none
+        self.error_on_dryrun()
+        ids = list(self._get_param("VolumeIds", []))
+        self.refuse_ids_with_paging(ids, "volumesSet")
+        shown, token = self.page(self.strict.matching_volumes(ids, {}), lambda volume: volume.id)
+        settings = self.world.settings
+        return ActionResult({"VolumeStatuses": [v.described_status(settings) for v in shown], "NextToken": token})
+
     def modify_volume(self) -> ActionResult:
         self.begin_change()
         modification = self.strict.api_modify_volume(self.arguments())
@@ -229,6 +261,17 @@ class StrictEc2Api(EC2Response):
         self.strict.api_delete_snapshot(self._get_param("SnapshotId"))
         return EmptyResult()
 
+    def list_snapshots_in_recycle_bin(self) -> ActionResult:
+        self.error_on_dryrun()
+        ids = list(self._get_param("SnapshotIds", []))
+        found = [b.described() for name, b in self.strict.recycle_bin.items() if not ids or name in ids]
+        return ActionResult({"Snapshots": found})
+
+    def restore_snapshot_from_recycle_bin(self) -> ActionResult:
+        self.begin_change()
+        s = self.strict.api_restore_snapshot_from_recycle_bin(self._get_param("SnapshotId"))
+        return ActionResult({"SnapshotId": s.id, "Description": s.description, "State": s.status})
+
     def describe_snapshots(self) -> ActionResult:
         self.error_on_dryrun()
         ids = list(self._get_param("SnapshotIds", []))
@@ -237,6 +280,14 @@ class StrictEc2Api(EC2Response):
         found = self.strict.matching_snapshots(ids, self.filters(), owners)
         shown, token = self.page(found, lambda snapshot: snapshot.id)
         return ActionResult({"Snapshots": shown, "NextToken": token})
+
+    def register_image(self) -> ActionResult:
+        """moto forgets which snapshots an AMI is registered from."""
+        self.error_on_dryrun()
+        image = self.strict.register_image(self._get_param("Name"), self._get_param("Description", ""))
+        for mapping in self._get_param("BlockDeviceMappings", []):
+            self.strict.own_snapshot(mapping["Ebs"]["SnapshotId"]).from_ami = image.id
+        return ActionResult({"ImageId": image.id})
 
     def lock_snapshot(self) -> ActionResult:
         self.begin_change()
@@ -290,6 +341,7 @@ class StrictEc2Api(EC2Response):
                 "OwnerId": s.owner_id,
                 "StorageTier": s.storage_tier,
                 "LastTieringOperationStatus": s.last_tiering_operation_status,
+                "LastTieringStartTime": s.last_tiering_start_time,
             }
             for s in shown
         ]

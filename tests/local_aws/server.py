@@ -32,6 +32,7 @@ from tests.local_aws.function_url import FunctionUrls
 from tests.local_aws.instances import StrictBackend, StrictInstance, tags_of
 from tests.local_aws.lambdas import Lambdas
 from tests.local_aws.queues import Mappings, SafeQueue, SafeSqs
+from tests.local_aws.recycle_bin import RecycleBin
 from tests.local_aws.schedules import Scheduler
 from tests.local_aws.settings import Settings
 from tests.local_aws.terraform_gaps import LiveFunction, LiveLambda
@@ -71,8 +72,13 @@ def build(*, port: int, region: str, settings: Settings, dial: Dial, lambda_pyth
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
     moto_app = Dispatcher(create_backend_app)
     rooms: dict[str, Control] = {}
+    recycle_bin = RecycleBin()
     server = make_server(
-        "127.0.0.1", port, application(moto_app, rooms), threaded=True, request_handler=quiet(MotoRequestHandler)
+        "127.0.0.1",
+        port,
+        application(moto_app, rooms, recycle_bin),
+        threaded=True,
+        request_handler=quiet(MotoRequestHandler),
     )
     endpoint_url = f"http://127.0.0.1:{server.server_port}"
 
@@ -83,6 +89,7 @@ def build(*, port: int, region: str, settings: Settings, dial: Dial, lambda_pyth
     mappings = Mappings(world, lambdas)
     calls = CallLog(world)
     world.acted = calls.acted
+    world.kept_for = recycle_bin.seconds
 
     StrictBackend.world = StrictEc2Api.world = world
     use(moto_ec2.ec2_backends, StrictBackend)
@@ -106,6 +113,7 @@ def build(*, port: int, region: str, settings: Settings, dial: Dial, lambda_pyth
         lambdas=lambdas,
         mappings=mappings,
         urls=urls,
+        recycle_bin=recycle_bin,
         scheduler=Scheduler(lambdas, endpoint_url),
     )
     return Served(server=server, endpoint_url=endpoint_url, stop=lambdas.stop)
@@ -117,14 +125,14 @@ def use(backends: Any, stand_in: type) -> None:
     backends.backend = stand_in
 
 
-def application(moto_app: Any, rooms: dict[str, Any]) -> Callable[..., Iterable[bytes]]:
+def application(moto_app: Any, rooms: dict[str, Any], recycle_bin: RecycleBin) -> Callable[..., Iterable[bytes]]:
     """The WSGI application: the control API below ``/_local/``, AWS everywhere else."""
 
     def serve(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
         if not path.startswith(CONTROL):
-            answer: Iterable[bytes] = moto_app(environ, start_response)
-            return answer
+            answer: Iterable[bytes] | None = recycle_bin.serve(environ, start_response)
+            return moto_app(environ, start_response) if answer is None else answer
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         status, value = rooms["control"].answer(path[len(CONTROL) :], json.loads(body or b"{}"))
         start_response(f"{status} -", [("Content-Type", "application/json")])

@@ -14,6 +14,8 @@ class Settings:
     archive_seconds: float = 4.0
     thaw_seconds: float = 8.0
     create_volume_seconds: float = 1.0
+    load_seconds: float = 0.0
+    """From the creation of a volume until EC2 has loaded it from its snapshot, where it has no rate."""
     delete_volume_seconds: float = 1.0
     modify_volume_seconds: float = 1.0
     optimize_volume_seconds: float = 8.0
@@ -45,6 +47,10 @@ class Settings:
     """Whether AttachVolume and DetachVolume tell no AttachTime."""
     unlocked_ids_refused: bool = False
     """Whether DescribeLockedSnapshots fails if one of the SnapshotIds is not locked."""
+    volume_bin_days: float = 0.0
+    """Days that a Recycle Bin keeps deleted volumes; 0: there is none."""
+    bare_trail_codes: bool = False
+    """Whether CloudTrail writes the codes of errors without ``Client.`` or ``Server.`` before them."""
     decode_raw_path: bool = False
     """Whether a Function URL event carries ``rawPath`` percent-decoded; AWS does not document which it is."""
 

@@ -10,6 +10,8 @@ import base64
 import json
 from typing import Any, ClassVar
 
+from flask import request
+from moto.awslambda.exceptions import LambdaClientError
 from moto.awslambda.models import EventSourceMapping, FunctionUrlConfig, LambdaBackend, LambdaFunction
 from moto.awslambda.policy import Policy
 
@@ -28,16 +30,32 @@ class ForeignLayer:
         self.code_size = 0
 
 
+class StatementExists(LambdaClientError):
+    code = 409
+
+    def __init__(self, sid: str) -> None:
+        words = f"The statement id ({sid}) provided already exists. Please provide a new statement id"
+        super().__init__("ResourceConflictException", f"{words}, or remove the existing statement.")
+
+
 class Permissions(Policy):
-    """The policy of a function. An SDK that got no answer in time asks for the same permission again: moto would have
-    it twice then, of which Terraform takes one off and waits in vain for the other to go."""
+    """The policy of a function. Lambda refuses a second statement of an id, where moto would have both. But an SDK that
+    got no answer in time asks again, by the same invocation id, and is answered as it was the first time: on a machine
+    as slow as that nobody waits for less."""
+
+    def __init__(self, parent: LambdaFunction) -> None:
+        super().__init__(parent)
+        self._asked: dict[str, str] = {}
 
     def add_statement(self, raw: str, qualifier: str | None = None) -> tuple[Any, str]:
-        before = self.statements.copy()
-        added, revision = super().add_statement(raw, qualifier)
-        if added in before:
-            self.statements = before
-        return added, revision
+        sid, asked = json.loads(raw).get("StatementId", ""), request.headers.get("amz-sdk-invocation-id", "")
+        there = next((s for s in self.statements if s.get("Sid") == sid), None)
+        if there is None:
+            self._asked[sid] = asked
+            return super().add_statement(raw, qualifier)
+        if self._asked.get(sid) != asked or not asked:
+            raise StatementExists(sid)
+        return there, self.revision
 
 
 class LiveFunction(LambdaFunction):

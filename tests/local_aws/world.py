@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,10 @@ def no_call(role: str, service: str, operation: str, region: str, parameters: di
     """Stands in until the call log is wired."""
 
 
+def no_bin(region: str, tags: Mapping[str, str]) -> float | None:
+    """Stands in until the Recycle Bin is wired."""
+
+
 @dataclass(kw_only=True)
 class World:
     """Settings, clock, ordered failures and the way out for events. One per process, as moto's state is."""
@@ -40,6 +44,8 @@ class World:
     """Whether the EC2 call that holds the lock may check, and then change nothing."""
     emit: Callable[[str, list[str], dict[str, Any], str], None] = no_event
     """Sends an `aws.ec2` event: detail-type, resources, detail, region."""
+    kept_for: Callable[[str, Mapping[str, str]], float | None] = no_bin
+    """How many seconds the Recycle Bin keeps a snapshot that is deleted: region, tags."""
     acted: Callable[[str, str, str, str, dict[str, Any]], None] = no_call
     """Logs a call that Lambda itself makes with a function's role: role ARN, service, operation, region, parameters."""
 

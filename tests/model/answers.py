@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.model.records import Attachment, Instance, Modification, Snapshot, Volume
+from tests.model.records import UNTOLD_FACTS, Attachment, Instance, Modification, Snapshot, Volume
 from tests.model.world import World
 
 Answer = dict[str, Any]
 
 GIB = 2**30
+MIB_IN_GIB = 1024
 STATE_CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
 STATE_REASONS = {
     "Client.UserInitiatedShutdown": "User initiated shutdown",
@@ -87,6 +88,32 @@ def volume_answer(volume: Volume) -> Answer:
     return answer
 
 
+def bin_answer(volume: Volume, since: float, kept: float) -> Answer:
+    told = volume_answer(volume)
+    names = ("VolumeId", "VolumeType", "Size", "Iops", "Throughput", "AvailabilityZone", "SnapshotId", "CreateTime")
+    times = {"RecycleBinEnterTime": since, "RecycleBinExitTime": since + kept}
+    answer = {name: told[name] for name in names if name in told} | {"State": "deleted"}
+    return answer | {name: datetime.fromtimestamp(at, UTC) for name, at in times.items()}
+
+
+def status_answer(world: World, volume: Volume) -> Answer:
+    """Of a volume that was made from a snapshot EC2 tells how far it has loaded it."""
+    answer: Answer = {
+        "VolumeId": volume.id,
+        "AvailabilityZone": volume.zone,
+        "VolumeStatus": {"Status": "ok", "Details": [{"Name": "io-enabled", "Status": "passed"}]},
+    }
+    if not volume.snapshot_id:
+        return answer
+    takes = volume.size * MIB_IN_GIB / volume.rate if volume.rate else world.rules.hydration
+    passed = world.clock.now - volume.created.timestamp()
+    details: Answer = {"InitializationType": "provisioned-rate" if volume.rate else "default"}
+    details["Progress"] = 100 if passed >= takes else int(100 * passed / takes)
+    if volume.rate:
+        details["EstimatedTimeToCompleteInSeconds"] = max(0, round(takes - passed))
+    return answer | {"InitializationStatusDetails": details}
+
+
 def attachment_answer(item: Attachment) -> Answer:
     return {
         "AttachTime": item.since,
@@ -146,11 +173,13 @@ def snapshot_answer(world: World, snapshot: Snapshot) -> Answer:
         answer["FullSnapshotSizeInBytes"] = snapshot.size * GIB
     if snapshot.state == "error":
         answer["StateMessage"] = "Internal error."
-    answer.update({key: value for key, value in snapshot.facts.items() if key != "used-by-image"})
+    answer.update({key: value for key, value in snapshot.facts.items() if key not in UNTOLD_FACTS})
     return answer
 
 
 def _progress(world: World, snapshot: Snapshot) -> int:
+    if snapshot.id in world.held:
+        return 0
     whole = snapshot.completes - snapshot.started
     return min(99, int(100 * (world.clock.now - snapshot.started) / whole)) if whole > 0 else 99
 
@@ -165,6 +194,7 @@ def tier_answer(snapshot: Snapshot) -> Answer:
     }
     if snapshot.tiering:
         answer["LastTieringOperationStatus"] = snapshot.tiering
+        answer["LastTieringStartTime"] = datetime.fromtimestamp(snapshot.tiering_since, UTC)
     return answer
 
 
@@ -194,6 +224,29 @@ def change_answer(before: Instance, after: Instance) -> Answer:
         "CurrentState": {"Code": STATE_CODES[after.state], "Name": after.state},
         "PreviousState": {"Code": STATE_CODES[before.state], "Name": before.state},
     }
+
+
+TOLD_SELDOM: Mapping[str, Any] = {
+    "CompletionTime": ...,
+    "EbsCardIndex": 0,
+    "FullSnapshotSizeInBytes": ...,
+    "HibernationOptions": {"Configured": False},
+    "MultiAttachEnabled": False,
+    "Operator": {"Managed": False},
+    "StorageTier": "standard",
+}
+"""What recorded answers often lack, where it says nothing else than this; ...: whatever it says."""
+
+
+def sparse(told: Any, *, of_volume: bool = False) -> Any:
+    """The same answer as recorded ones are. Those of volumes have never told the card."""
+    if isinstance(told, list):
+        return [sparse(one, of_volume=of_volume) for one in told]
+    if not isinstance(told, dict):
+        return told
+    seldom = {key for key, value in TOLD_SELDOM.items() if value is ... or told.get(key) == value}
+    seldom |= {"EbsCardIndex"} if of_volume else set()
+    return {k: sparse(v, of_volume=k == "Attachments") for k, v in told.items() if k not in seldom}
 
 
 def _tag_list(tags: Mapping[str, str]) -> list[Answer]:

@@ -16,13 +16,15 @@ from botocore.exceptions import (
     ConnectionClosedError,
     EndpointConnectionError,
     HTTPClientError,
+    ParamValidationError,
     ReadTimeoutError,
 )
+from botocore.model import StructureShape
 
-from tests.model.answers import Answer
+from tests.model.answers import Answer, sparse
 from tests.model.faults import Call, Fault, FaultPlan, ProcessDied
-from tests.model.policies import denial, sentence, subjects
-from tests.model.validation import Refused, parameter_check
+from tests.model.policies import OF_ROLES, denial, sentence, subjects
+from tests.model.validation import Refused, parameter_check, service_model
 from tests.model.world import World
 
 Params = dict[str, Any]
@@ -35,6 +37,9 @@ HTTP_STATUS = {
     "DryRunOperation": 412,
     "UnauthorizedOperation": 403,
 }
+NEW_OPERATIONS = frozenset({"list_volumes_in_recycle_bin"})
+NEW_PARAMETERS = frozenset({"IncludeManagedResources"})
+"""What an older SDK does not know."""
 ENDPOINT = "https://ec2.us-east-1.amazonaws.com/"
 
 
@@ -92,15 +97,28 @@ class Client:
         self.exceptions = SimpleNamespace(ClientError=ClientError)
         self.hooks: dict[str, list[Callable[..., Any]]] = {"before-call": [], "needs-retry": []}
         events = SimpleNamespace(register=self._register)
-        self.meta = SimpleNamespace(region_name=world.rules.region, endpoint_url=ENDPOINT, events=events)
+        sdk = SimpleNamespace(operation_model=self._operation_model)
+        self.meta = SimpleNamespace(
+            region_name=world.rules.region, endpoint_url=ENDPOINT, events=events, service_model=sdk
+        )
 
     def __getattr__(self, name: str) -> Callable[..., Answer]:
         found = OPERATIONS.get((self.service, name))
-        if found is None:
+        if found is None or (self.world.rules.old_sdk and name in NEW_OPERATIONS):
             raise AttributeError(f"The {self.service} model has no operation {name}.")
         method = partial(self._call, found)
         setattr(self, name, method)
         return method
+
+    def _operation_model(self, name: str) -> Any:
+        """What botocore tells of an operation: its parameters."""
+        shape = service_model(self.service).operation_model(name).input_shape
+        members = set(shape.members) if isinstance(shape, StructureShape) else set()
+        return SimpleNamespace(input_shape=SimpleNamespace(members=members - self._unknown))
+
+    @property
+    def _unknown(self) -> frozenset[str]:
+        return NEW_PARAMETERS if self.world.rules.old_sdk else frozenset()
 
     def _register(self, event: str, handler: Callable[..., Any]) -> None:
         """A hook of botocore's, of the two kinds that the product has: before a call, and after one that failed. This
@@ -123,6 +141,8 @@ class Client:
         world = self.world
         try:
             op.check(params)
+            if unknown := params.keys() & self._unknown:
+                raise ParamValidationError(report=f"Unknown parameter in input: {sorted(unknown)}")
             answer = self._answer(op, params)
         except Refused as refused:
             self.refusals[refused.code] = self.refusals.get(refused.code, 0) + 1
@@ -150,7 +170,7 @@ class Client:
             self._before(fault, op)
         if world.throttle is not None:
             world.throttle.take(name, params, world.clock.now)
-        if world.denials and not self.owner and op.service == "ec2":
+        if (world.denials or world.rules.tags_count_after) and not self.owner and op.service == "ec2":
             self._ask_policies(name, params)
         if params.get("DryRun"):
             self._try_dry(op, params, fault)
@@ -160,11 +180,12 @@ class Client:
             world.on_change()
         if fault is not None:
             self._after(fault, op)
-        return answer
+        return dict(sparse(answer)) if world.rules.sparse else answer
 
     def _ask_policies(self, action: str, params: Params) -> None:
         world = self.world
-        denied = denial(world.denials, self.caller, params, subjects(world, action, params), world.clock.now)
+        policies = (*world.denials, OF_ROLES) if world.rules.tags_count_after else world.denials
+        denied = denial(policies, self.caller, params, subjects(world, action, params), world.clock.now)
         if denied is not None:
             user = f"arn:aws:sts::{world.rules.account}:assumed-role/{self.caller}"
             raise Refused("UnauthorizedOperation", sentence(user, *denied))

@@ -21,12 +21,14 @@ from botocore.exceptions import OperationNotPageableError
 from tests.model.answers import (
     Answer,
     attachment_answer,
+    bin_answer,
     change_answer,
     instance_answer,
     lock_answer,
     lock_state,
     modification_answer,
     snapshot_answer,
+    status_answer,
     tier_answer,
     volume_answer,
 )
@@ -35,6 +37,9 @@ from tests.model.faults import CAPACITY, FALLS_BACK, Fault
 from tests.model.records import (
     LOCKED,
     MODIFICATION_VALUES,
+    OF_BACKUP,
+    SHARED_WITH,
+    USED_BY,
     Attachment,
     Content,
     Instance,
@@ -60,6 +65,7 @@ UNTOLD = ("ClientToken", "DryRun")
 """Parameters that do not tell two calls with the same token apart."""
 PAGE = range(5, 1001)
 LARGEST_PAGE_OF_MODIFICATIONS = 500
+LARGEST_PAGE_OF_BIN = 500
 MOST_TOKENS_KEPT = 1000
 PAGED = (
     "describe_instances",
@@ -109,6 +115,27 @@ def describe_volumes(world: World, params: Params, _: Context) -> Answer:
     return _with_token({"Volumes": [volume_answer(volume) for volume in volumes]}, token)
 
 
+@ec2("ListVolumesInRecycleBin")
+def list_volumes_in_recycle_bin(world: World, params: Params, _: Context) -> Answer:
+    """No tags are told."""
+    most = params.get("MaxResults", LARGEST_PAGE_OF_BIN)
+    if most not in range(5, LARGEST_PAGE_OF_BIN + 1):
+        raise Refused("InvalidParameterValue", f"Value ( {most} ) for parameter maxResults is invalid.")
+    kept = {i: (v, at) for i, (v, at) in world.bin.items() if world.clock.now < at + world.rules.volume_bin}
+    row_ids, position = _waiting(world, "Bin", params.get("NextToken")) or (tuple(kept), 0)
+    page = row_ids[position : position + most]
+    found = [bin_answer(*kept[row_id], world.rules.volume_bin) for row_id in page if row_id in kept]
+    return _with_token({"Volumes": found}, _next_token(world, "Bin", row_ids, position + len(page)))
+
+
+@ec2("DescribeVolumeStatus")
+def describe_volume_status(world: World, params: Params, _: Context) -> Answer:
+    if params.get("Filters"):
+        raise NotImplementedError("The model finds the status of volumes by their ids only.")
+    volumes, token = _describe(world, world.volumes, params, "VolumeIds", _no_volume)
+    return _with_token({"VolumeStatuses": [status_answer(world, volume) for volume in volumes]}, token)
+
+
 @ec2("DescribeSnapshots")
 def describe_snapshots(world: World, params: Params, _: Context) -> Answer:
     """With OwnerIds a page may hold fewer than MaxResults, or none, and yet not be the last: as in EC2."""
@@ -151,7 +178,7 @@ def _describe(
         if most not in PAGE:
             raise Refused("InvalidParameterValue", f"Value ( {most} ) for parameter maxResults is invalid.")
     filters = _filters(table, params.get("Filters"))
-    matches = table.matcher(filters) if filters else None
+    matches = _that_is_shown(world, params, table.matcher(filters) if filters else None)
     if ids:
         found = [(row_id, _seen(world, table, row_id)) for row_id in dict.fromkeys(ids)]
         unknown = [row_id for row_id, record in found if record is None]
@@ -166,6 +193,17 @@ def _describe(
         if record is not None and (matches is None or matches(record)):
             records.append(record)
     return records, _next_token(world, ids_name, row_ids, position)
+
+
+def _that_is_shown(world: World, params: Params, matches: Callable[[Any], bool] | None) -> Callable[[Any], bool] | None:
+    """Of instances and volumes that another service manages, and that the account hides, only who asks is told."""
+    if not world.rules.hides_managed or params.get("IncludeManagedResources"):
+        return matches
+    return lambda record: not _is_managed(record) and (matches is None or matches(record))
+
+
+def _is_managed(record: Any) -> bool:
+    return bool(getattr(record, "facts", {}).get("Operator", {}).get("Managed"))
 
 
 def _next_token(world: World, ids_name: str, row_ids: tuple[str, ...], position: int) -> str | None:
@@ -273,8 +311,11 @@ def delete_snapshot(world: World, params: Params, context: Context) -> Answer:
     snapshot = _snapshot(world, params["SnapshotId"])
     if lock_state(world, snapshot) in ("governance", "compliance"):
         raise Refused("SnapshotLocked", f"The snapshot '{snapshot.id}' is locked and cannot be deleted.")
-    if image := snapshot.facts.get("used-by-image"):
+    if image := snapshot.facts.get(USED_BY):
         raise Refused("InvalidSnapshot.InUse", f"The snapshot {snapshot.id} is currently in use by {image}")
+    if snapshot.facts.get(OF_BACKUP):
+        message = "This snapshot is managed by the AWS Backup service and cannot be deleted via EC2 APIs."
+        raise Refused("InvalidParameterValue", message)
     if context.owner:
         world.ledger.owner_deletes(world, snapshot.id, snapshot.content)
     else:
@@ -286,15 +327,55 @@ def delete_snapshot(world: World, params: Params, context: Context) -> Answer:
     return {}
 
 
+@ec2("DescribeSnapshotAttribute")
+def describe_snapshot_attribute(world: World, params: Params, _: Context) -> Answer:
+    """createVolumePermission only: who a snapshot is shared with."""
+    if params["Attribute"] != "createVolumePermission":
+        raise NotImplementedError(f"The model does not know {params['Attribute']}.")
+    snapshot = _snapshot(world, params["SnapshotId"])
+    permissions = [{"UserId": account} for account in snapshot.facts.get(SHARED_WITH, ())]
+    return {"SnapshotId": snapshot.id, "CreateVolumePermissions": permissions}
+
+
+@ec2("ModifySnapshotAttribute")
+def modify_snapshot_attribute(world: World, params: Params, _: Context) -> Answer:
+    """Shares a snapshot with accounts, or ends that."""
+    snapshot = _snapshot(world, params["SnapshotId"])
+    before, named = set(snapshot.facts.get(SHARED_WITH, ())), set(params["UserIds"])
+    after = before | named if params["OperationType"] == "add" else before - named
+    _know(world, snapshot, {SHARED_WITH: tuple(sorted(after))})
+    return {}
+
+
+@ec2("RegisterImage")
+def register_image(world: World, params: Params, _: Context) -> Answer:
+    """An AMI from snapshots, which can not be deleted while it is registered."""
+    image = world.new_id("ami")
+    for mapping in params["BlockDeviceMappings"]:
+        _know(world, _snapshot(world, mapping["Ebs"]["SnapshotId"]), {USED_BY: image})
+    return {"ImageId": image}
+
+
+@ec2("DeregisterImage")
+def deregister_image(world: World, params: Params, _: Context) -> Answer:
+    for snapshot in list(world.snapshots.current()):
+        if snapshot.facts.get(USED_BY) == params["ImageId"]:
+            _know(world, snapshot, {USED_BY: ""})
+    return {"Return": True}
+
+
+def _know(world: World, snapshot: Snapshot, facts: Mapping[str, Any]) -> None:
+    world.snapshots.put(snapshot._replace(facts={**snapshot.facts, **facts}), world.clock.now)
+
+
 @ec2("LockSnapshot")
 def lock_snapshot(world: World, params: Params, _: Context) -> Answer:
-    """Governance mode. A snapshot that is locked already gets the new duration."""
+    """A snapshot that is locked already gets the new duration; nothing loosens a lock in compliance mode."""
     snapshot = _snapshot(world, params["SnapshotId"])
-    if params["LockMode"] != "governance":
-        raise NotImplementedError("The model locks in governance mode only.")
     if "CoolOffPeriod" in params:
-        message = "CoolOffPeriod can be given only for the compliance mode."
-        raise Refused("InvalidParameterCombination", message)
+        raise NotImplementedError("The model knows no cooling-off period.")
+    if lock_state(world, snapshot) == "compliance" and params["LockMode"] != "compliance":
+        raise Refused("OperationNotPermitted", f"The snapshot '{snapshot.id}' is locked in compliance mode.")
     days = params.get("LockDuration")
     if days is None:
         raise NotImplementedError("The model needs LockDuration, in days.")
@@ -311,6 +392,8 @@ def unlock_snapshot(world: World, params: Params, _: Context) -> Answer:
     snapshot = _snapshot(world, params["SnapshotId"])
     if snapshot.lock is None:
         raise Refused("SnapshotNotLocked", f"The snapshot '{snapshot.id}' is not locked.")
+    if lock_state(world, snapshot) == "compliance":
+        raise Refused("OperationNotPermitted", f"The snapshot '{snapshot.id}' is locked in compliance mode.")
     world.snapshots.put(snapshot._replace(lock=None), world.clock.now)
     return {"SnapshotId": snapshot.id}
 
@@ -329,7 +412,7 @@ def modify_snapshot_tier(world: World, params: Params, _: Context) -> Answer:
     if snapshot.state != "completed" or snapshot.tier == "archive" or snapshot.tiering == ARCHIVING:
         raise Refused("IncorrectState", f"The snapshot '{snapshot.id}' can't be archived now.")
     _check_tiering_quota(world, ARCHIVING, world.rules.archives)
-    world.snapshots.put(snapshot._replace(tiering=ARCHIVING), world.clock.now)
+    world.snapshots.put(snapshot._replace(tiering=ARCHIVING, tiering_since=world.clock.now), world.clock.now)
     world.later(world.durations.archive, "tiered", snapshot.id, "archive")
     return {"SnapshotId": snapshot.id, "TieringStartTime": world.clock.time()}
 
@@ -343,7 +426,7 @@ def restore_snapshot_tier(world: World, params: Params, _: Context) -> Answer:
     if snapshot.tier != "archive" or snapshot.tiering == THAWING:
         raise Refused("IncorrectState", f"The snapshot '{snapshot.id}' can't be restored from the archive now.")
     _check_tiering_quota(world, THAWING, world.rules.thaws)
-    world.snapshots.put(snapshot._replace(tiering=THAWING), world.clock.now)
+    world.snapshots.put(snapshot._replace(tiering=THAWING, tiering_since=world.clock.now), world.clock.now)
     world.later(world.durations.thaw, "tiered", snapshot.id, "standard")
     return {"SnapshotId": snapshot.id, "RestoreStartTime": world.clock.time(), "IsPermanentRestore": True}
 
@@ -536,6 +619,8 @@ def attach_volume(world: World, params: Params, context: Context) -> Answer:
     if volume.zone != instance.zone:
         message = f"The volume '{volume.id}' is not in the same availability zone as instance '{instance.id}'"
         raise Refused("InvalidVolume.ZoneMismatch", message)
+    if device in world.rules.refused_devices:
+        raise Refused("InvalidParameterValue", f"Value ({device}) for parameter device is invalid.")
     if instance.attachment(device) is not None:
         message = f"Invalid value '{device}' for unixDevice. Attachment point {device} is already in use"
         raise Refused("InvalidParameterValue", message)

@@ -151,8 +151,10 @@ BUCKETS: Mapping[str, Bucket] = {
     "DescribeVolumes": DESCRIBE,
     "DescribeSnapshots": DESCRIBE,
     "DescribeLockedSnapshots": DESCRIBE,
+    "DescribeSnapshotAttribute": DESCRIBE,
     "DescribeSnapshotTierStatus": DESCRIBE,
     "DescribeVolumesModifications": DESCRIBE,
+    "DescribeVolumeStatus": DESCRIBE,
     "ModifySnapshotTier": SNAPSHOTS_AND_VOLUMES,
     "RestoreSnapshotTier": SNAPSHOTS_AND_VOLUMES,
 }

@@ -151,9 +151,26 @@ def subjects(world: World, action: str, params: Mapping[str, Any]) -> Iterator[S
         yield Subject(action, "*", "*", {})
     for resource_id in filter(None, named):
         kind, found = KINDS.get(resource_id.partition("-")[0], "*"), world.find(resource_id)
-        yield Subject(action, kind, world.arn(kind, resource_id), found.tags if found is not None else {})
+        yield Subject(action, kind, world.arn(kind, resource_id), tags_that_count(world, resource_id))
         if action == "StartInstances" and found is not None:
             yield from (Subject(action, "license-configuration", arn, {}) for arn in _licenses(found.facts))
+
+
+def tags_that_count(world: World, resource_id: str) -> Mapping[str, str]:
+    """The tags of a resource as IAM goes by them: no page says how soon that is after they were written. It still knows
+    those of a resource that is gone."""
+    late = world.rules.tags_count_after
+    seen = world.find_at(resource_id, world.clock.now - late) if late else world.find(resource_id)
+    return seen.tags if seen is not None else {}
+
+
+OF_ROLES = Deny(
+    actions=("AttachVolume", "DeleteTags", "DetachVolume", "ModifyInstanceAttribute"),
+    on="volume",
+    when=untagged("park-volumes:mark"),
+    callers=("park*", "start*", "settle*", "sweep*", "function*"),
+)
+"""What the roles of the functions do not allow: it matters where IAM goes by tags late."""
 
 
 def _disks(world: World, params: Mapping[str, Any]) -> list[str]:

@@ -7,6 +7,9 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 NO_FACTS: Mapping[str, Any] = MappingProxyType({})
+USED_BY, SHARED_WITH, OF_BACKUP = "used-by-image", "shared-with", "of-backup"
+UNTOLD_FACTS = (USED_BY, SHARED_WITH, OF_BACKUP)
+"""What stands in the way of a snapshot's deletion, or should; DescribeSnapshots does not tell it."""
 LOCKED = ":locked"
 """No filter of EC2's: DescribeLockedSnapshots finds with it what it is to show."""
 
@@ -119,6 +122,7 @@ class Snapshot(NamedTuple):
     doomed: bool = False  # deleted while pending: goes when it completes
     tier: str = "standard"  # or archive
     tiering: str = ""  # LastTieringOperationStatus
+    tiering_since: float = 0  # LastTieringStartTime
     lock: Lock | None = None
     facts: Mapping[str, Any] = NO_FACTS
 
@@ -164,10 +168,31 @@ class Rules:
     thaws: int = 5
     dry_run_checks: bool = False  # a dry run is refused for states and parameters too, not for permissions alone
     attach_times: AttachTimes = "whole seconds"  # in the answers of AttachVolume and DetachVolume
+    sparse: bool = False  # answers lack what recorded ones lack (tests/recorded)
+    tags_count_after: float = 0  # seconds; the functions' roles need marks on volumes, and IAM goes by tags that old
+    old_sdk: bool = False  # the SDK of the runtime does not know yet what is new
+    hides_managed: bool = False  # what other services manage is described only where that is asked for
+    volume_bin: float = 0  # seconds that a Recycle Bin keeps a deleted volume
     unlocked_ids_refused: bool = False  # DescribeLockedSnapshots fails if one of the SnapshotIds is not locked
     default_key: str | None = None  # encryption by default with this key
+    refused_devices: frozenset[str] = frozenset()  # AttachVolume does not accept them, whatever is free
     broken_keys: frozenset[str] = frozenset()  # disabled, or the caller may not use them
-    hydration: float = 0  # seconds a new volume loads from its snapshot; whether deleting that harms it, no page says
+    hydration: float = (
+        0  # seconds a new volume without a rate loads from its snapshot; whether deleting that harms it, no page says
+    )
+
+
+SWITCHES: Mapping[str, tuple[Any, ...]] = {
+    "attach_times": ("whole seconds", "milliseconds", "missing"),
+    "dry_run_checks": (False, True),
+    "hides_managed": (False, True),
+    "old_sdk": (False, True),
+    "sparse": (False, True),
+    "tags_count_after": (0, 4),
+    "unlocked_ids_refused": (False, True),
+    "volume_bin": (0, 86_400),
+}
+"""Which of the two AWS is, where nobody has seen it: whatever is drawn of these, all has to be well (docs/aws.md)."""
 
 
 class Disk(NamedTuple):

@@ -182,6 +182,16 @@ def volume_tags(*tags: dict[str, str]) -> list[dict[str, Any]]:
     return [{"ResourceType": "volume", "Tags": list(tags)}]
 
 
+def gone_volume(account: Account) -> str:
+    volume_id = account.new_volume()
+    account.delete(volume_id)
+    return volume_id
+
+
+def restored_volume(account: Account) -> str:
+    return account.new_volume(SnapshotId=account.new_snapshot(account.new_volume()))
+
+
 def deleted_volume_with_token(account: Account) -> str:
     volume_id = account.new_volume(ClientToken="of a dead volume")
     account.delete(volume_id)
@@ -232,6 +242,59 @@ def unlock_and_delete(account: Account, snapshot_id: str) -> bool:
     account.ec2.unlock_snapshot(SnapshotId=snapshot_id)
     account.ec2.delete_snapshot(SnapshotId=snapshot_id)
     return bool(account.snapshot(snapshot_id))
+
+
+def used_by_an_image(account: Account) -> tuple[str, str]:
+    """A snapshot, and the AMI that is registered from it."""
+    snapshot_id = account.new_snapshot()
+    mapping = {"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": snapshot_id}}
+    image = account.ec2.register_image(Name=snapshot_id, RootDeviceName="/dev/xvda", BlockDeviceMappings=[mapping])
+    return snapshot_id, str(image["ImageId"])
+
+
+def deleted_without_its_image(account: Account, snapshot_id: str, image_id: str) -> bool:
+    with pytest.raises(ClientError, match=f"is currently in use by {image_id}"):
+        account.ec2.delete_snapshot(SnapshotId=snapshot_id)
+    account.ec2.deregister_image(ImageId=image_id)
+    account.ec2.delete_snapshot(SnapshotId=snapshot_id)
+    return bool(account.snapshot(snapshot_id))
+
+
+def shared_and_not(account: Account, snapshot_id: str) -> list[list[str]]:
+    """Whom it is shared with before, while and after it is shared; and EC2 deletes it while it is."""
+    told = []
+    for operation in ("", "add", "remove", "add"):
+        if operation:
+            account.ec2.modify_snapshot_attribute(
+                SnapshotId=snapshot_id,
+                Attribute="createVolumePermission",
+                OperationType=operation,
+                UserIds=["111122223333"],
+            )
+        answer = account.ec2.describe_snapshot_attribute(SnapshotId=snapshot_id, Attribute="createVolumePermission")
+        told.append([p["UserId"] for p in answer["CreateVolumePermissions"]])
+    account.ec2.delete_snapshot(SnapshotId=snapshot_id)
+    return [*told, ["is there"] if account.snapshot(snapshot_id) else []]
+
+
+def locked_in_compliance_mode(account: Account) -> str:
+    snapshot_id = account.new_snapshot()
+    account.ec2.lock_snapshot(SnapshotId=snapshot_id, LockMode="compliance", LockDuration=1)
+    return snapshot_id
+
+
+def refusals_of_a_lock(account: Account, snapshot_id: str) -> list[str]:
+    deeds: list[Callable[[], Any]] = [
+        lambda: account.ec2.unlock_snapshot(SnapshotId=snapshot_id),
+        lambda: account.ec2.lock_snapshot(SnapshotId=snapshot_id, LockMode="governance", LockDuration=1),
+        lambda: account.ec2.delete_snapshot(SnapshotId=snapshot_id),
+    ]
+    codes = []
+    for deed in deeds:
+        with pytest.raises(ClientError) as refused:
+            deed()
+        codes.append(refused.value.response["Error"]["Code"])
+    return codes
 
 
 def lock_states(account: Account, snapshot_ids: list[str]) -> list[tuple[int, str]]:
@@ -412,6 +475,16 @@ def volume_of_another_type(account: Account, volume_id: str) -> list[Any]:
 def seven_modifications(account: Account) -> None:
     for _ in range(7):
         account.ec2.modify_volume(VolumeId=account.new_volume(), Size=17)
+
+
+def status_of(account: Account, volume_id: str) -> Any:
+    [found] = account.ec2.describe_volume_status(VolumeIds=[volume_id])["VolumeStatuses"]
+    return found
+
+
+def told_of_loading(account: Account, volume_id: str) -> list[Any]:
+    details = status_of(account, volume_id)["InitializationStatusDetails"]
+    return [details["InitializationType"], 0 <= details["Progress"] <= 100]
 
 
 def pages_of_modifications(account: Account, _: Any) -> list[int]:
@@ -841,6 +914,24 @@ RULES = [
         Refusal("InvalidVolumeModification.NotFound"),
     ),
     Rule("modifications are found by their state", modified_volume, found_by_state, [True, False]),
+    Rule(
+        "of a volume that was created empty nothing is told about loading",
+        free_volume,
+        lambda a, v: "InitializationStatusDetails" in status_of(a, v),
+        False,
+    ),
+    Rule(
+        "of a volume that was made from a snapshot it is told how far it is loaded",
+        restored_volume,
+        told_of_loading,
+        ["default", True],
+    ),
+    Rule(
+        "the status of a volume that is gone is an error",
+        gone_volume,
+        status_of,
+        Refusal("InvalidVolume.NotFound"),
+    ),
     Rule("modifications come in pages", seven_modifications, pages_of_modifications, [5, 2]),
     # snapshots
     Rule(
@@ -856,6 +947,24 @@ RULES = [
         Refusal("SnapshotLocked"),
     ),
     Rule("an unlocked snapshot can be deleted", Account.locked_snapshot, unlock_and_delete, False),
+    Rule(
+        "a snapshot that an AMI uses cannot be deleted before the AMI is deregistered",
+        used_by_an_image,
+        lambda a, made: deleted_without_its_image(a, *made),
+        False,
+    ),
+    Rule(
+        "a snapshot tells whom it is shared with, and can be deleted all the same",
+        Account.new_snapshot,
+        shared_and_not,
+        [[], ["111122223333"], [], ["111122223333"], []],
+    ),
+    Rule(
+        "nothing loosens a lock in compliance mode",
+        locked_in_compliance_mode,
+        refusals_of_a_lock,
+        ["OperationNotPermitted", "OperationNotPermitted", "SnapshotLocked"],
+    ),
     Rule(
         "a pending snapshot can be locked",
         pending_snapshot,

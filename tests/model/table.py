@@ -152,6 +152,15 @@ def at(version: Version[R] | None, moment: float) -> R | None:
     return None
 
 
+def last_at(version: Version[R] | None, moment: float) -> R | None:
+    """The same, but for one that was no more: as it was last."""
+    while version is not None:
+        if version.since <= moment and version.record is not None:
+            return version.record
+        version = version.before
+    return None
+
+
 @lru_cache(maxsize=1_000)
 def _tag(key: str) -> Values[Resource]:
     return lambda record: (record.tags[key],) if key in record.tags else ()

@@ -35,7 +35,7 @@ from tests.model.records import (
     spot,
     zulu,
 )
-from tests.model.table import MEMORY_SECONDS, Table
+from tests.model.table import MEMORY_SECONDS, Table, last_at
 
 START = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 
@@ -87,12 +87,15 @@ class World:
         self.modifications: Table[Modification] = Table(MODIFICATION_VALUES)
         self.outbox: list[Event] = []
         self.messages: list[Message] = []
+        self.bin: dict[str, tuple[Volume, float]] = {}  # deleted volumes, and since when
         self.tokens: dict[str, tuple[Any, Volume]] = {}  # ClientToken -> parameters, volume
         self.pages: dict[str, tuple[str, tuple[str, ...], int]] = {}  # NextToken -> kind of ids, ids, position
         self.ledger = Ledger()
         self.lag: Lag | None = None
         self.throttle: Throttle | None = None
         self.denials: tuple[Deny, ...] = ()
+        self.held: set[str] = set()
+        self.stuck: list[tuple[str, str, str]] = []
         self.on_call: Hook | None = None
         self.on_answer: Hook | None = None
         self.on_change: Callable[[], None] | None = None
@@ -113,10 +116,12 @@ class World:
         other.modifications = self.modifications.clone()
         other.outbox = self.outbox.copy()
         other.messages = self.messages.copy()
+        other.bin = self.bin.copy()
         other.tokens = self.tokens.copy()
         other.pages = self.pages.copy()
         other.ledger = self.ledger.clone()
         other.throttle = self.throttle.clone() if self.throttle is not None else None
+        other.held, other.stuck = self.held.copy(), self.stuck.copy()
         other.on_call = other.on_answer = other.on_change = None
         other.calls, other.tick, other._serial = self.calls, self.tick, self._serial
         other._due = self._due.copy()
@@ -256,6 +261,23 @@ class World:
     def mend_key(self, key: str) -> None:
         self.rules = replace(self.rules, broken_keys=self.rules.broken_keys - {key})
 
+    def hold(self, resource_id: str) -> None:
+        """From now on nothing that takes time comes to its end for this volume or snapshot."""
+        self.held.add(resource_id)
+
+    def make_busy(self, volume_id: str) -> None:
+        """Its attachment is busy: EC2 says so where a volume does not leave, and where it does not know."""
+        volume = self.volumes.get(volume_id)
+        for attachment in volume.attachments if volume else ():
+            self._set_attachment(attachment, attachment._replace(state="busy"))
+
+    def release(self) -> None:
+        """Whatever is held comes to its end now."""
+        stuck, self.stuck, self.held = self.stuck, [], set()
+        for step, resource_id, other_id in stuck:
+            self.later(0, step, resource_id, other_id)
+        self.settle()
+
     def new_id(self, prefix: str) -> str:
         """Ids in no order of age, as in EC2: nothing may rely on the smallest being the oldest."""
         self._serial += 1
@@ -265,6 +287,12 @@ class World:
 
     def find(self, resource_id: str) -> Instance | Volume | Snapshot | None:
         return self.instances.get(resource_id) or self.volumes.get(resource_id) or self.snapshots.get(resource_id)
+
+    def find_at(self, resource_id: str, moment: float) -> Instance | Volume | Snapshot | None:
+        """The same as it was at that moment, or last if it is no more; None if it was not there yet."""
+        volume, instance = self.volumes.rows.get(resource_id), self.instances.rows.get(resource_id)
+        snapshot = self.snapshots.rows.get(resource_id)
+        return last_at(volume, moment) or last_at(instance, moment) or last_at(snapshot, moment)
 
     def content(self, volume: Volume) -> Content:
         """What the volume holds at this moment."""
@@ -384,6 +412,9 @@ class World:
         due, clock = self._due, self.clock
         while due and due[0][0] <= moment:
             clock.now, _, step, resource_id, other_id = heappop(due)
+            if resource_id in self.held and step not in ("forget", "modified"):
+                self.stuck.append((step, resource_id, other_id))
+                continue
             STEPS[step](self, resource_id, other_id)
             if self.on_change is not None:
                 self.on_change()
@@ -455,6 +486,9 @@ class World:
             self._emit("EBS Volume Notification", "volume", volume_id, detail)
 
     def _deleted(self, volume_id: str, _: str) -> None:
+        volume = self.volumes.get(volume_id)
+        if volume is not None and self.rules.volume_bin:
+            self.bin[volume_id] = (volume, self.clock.now)
         self.volumes.drop(volume_id, self.clock.now)
         if self.modifications.get(volume_id) is not None:
             self.modifications.drop(volume_id, self.clock.now)

@@ -17,11 +17,18 @@ from tests.support.terraform_mirror import terraform_environment
 TESTS = load(ROOT / "tests" / "variables.tftest.hcl")
 RUNS = dict(blocks(TESTS, "run"))
 VARIABLES = dict(blocks(load(ROOT / "variables.tf"), "variable"))
+ELSEWHERE = "${data.aws_service.ec2}"
+"""Where an input is compared with the region and the partition that the deployment is in."""
+_REGION = dict(blocks(load(ROOT / "main.tf"), "data"))["aws_service.ec2"]["lifecycle"][0]
 MESSAGES = {
     plain(validation["error_message"]): name
     for name, body in VARIABLES.items()
     for validation in body.get("validation", [])
+} | {
+    (text := plain(each["error_message"]).split("${")[0].replace(r"\"", '"')): text.split()[0]
+    for each in _REGION["postcondition"]
 }
+"""What is said, up to the first value that only a plan knows, to the input that it is about."""
 Said = Mapping[str, list[str]]
 """Run to what Terraform said of its values."""
 
@@ -33,7 +40,10 @@ def _values(run: Mapping[str, Any]) -> dict[str, Any]:
 def _rejecting() -> dict[str, str]:
     """Run to the input whose value it expects to be rejected."""
     expected = {name: plain(body["expect_failures"]) for name, body in RUNS.items() if "expect_failures" in body}
-    return {name: failures[0].strip("${}").removeprefix("var.") for name, failures in expected.items()}
+    return {
+        name: name.split("_rejects_")[0] if failure == ELSEWHERE else failure.strip("${}").removeprefix("var.")
+        for name, (failure,) in expected.items()
+    }
 
 
 def _terraform(folder: Path, *arguments: str) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import itertools
 import json
 import subprocess
 import sys
@@ -399,8 +400,12 @@ def test_a_refused_start_is_told_only_where_a_trail_logs_it(deployed: Deployment
     assert refused() == []
     trail.start_logging(Name="management")
     (told,) = refused()
+    deployed.aws.configure(bare_trail_codes=True)
+    _, bare = refused()
+    deployed.aws.configure(bare_trail_codes=False)
     trail.delete_trail(Name="management")
 
+    assert bare["detail"]["errorCode"] == "InvalidParameterValue"
     detail = told["detail"]
     assert (told["source"], detail["eventSource"]) == ("aws.ec2", "ec2.amazonaws.com")
     assert (detail["eventName"], detail["errorCode"]) == ("StartInstances", "Client.InvalidParameterValue")
@@ -661,6 +666,22 @@ def test_naming_a_snapshot_that_is_not_locked_can_be_an_error(deployed: Deployme
     deployed.aws.configure(unlocked_ids_refused=False)
 
 
+def test_a_recycle_bin_keeps_deleted_volumes_for_days(deployed: Deployment) -> None:
+    def in_bin() -> list[str]:
+        return [v["VolumeId"] for v in deployed.ec2.list_volumes_in_recycle_bin(MaxResults=5)["Volumes"]]
+
+    made = [deployed.ec2.create_volume(AvailabilityZone="us-east-1a", Size=1)["VolumeId"] for _ in range(2)]
+    deployed.aws.wait_until_quiet()
+    for volume_id, days in zip(made, (0, 7), strict=True):
+        deployed.aws.configure(volume_bin_days=days)
+        deployed.ec2.delete_volume(VolumeId=volume_id)
+        deployed.aws.wait_until_quiet()
+
+    assert in_bin() == [made[1]]
+    deployed.aws.configure(volume_bin_days=0)
+    assert in_bin() == []
+
+
 # Policies that deny
 
 
@@ -817,13 +838,54 @@ def test_a_function_url_takes_signed_requests_only(deployed: Deployment) -> None
         deployed.request(url)
 
 
-def test_a_permission_that_is_asked_for_again_is_there_once(deployed: Deployment) -> None:
+def test_a_second_permission_of_an_id_is_refused_unless_the_sdk_asks_again(deployed: Deployment) -> None:
+    """By the id of the invocation Lambda knows a call of which the SDK got no answer."""
+    functions = deployed.aws.client("lambda")
+    asked = itertools.chain(["first", "first"], itertools.repeat("another"))
+
+    def ask_as(request: Any, **_: Any) -> None:
+        request.headers["amz-sdk-invocation-id"] = next(asked)
+
+    functions.meta.events.register("before-send.lambda.AddPermission", ask_as)
+    permission = {"StatementId": "again", "Action": "lambda:InvokeFunction", "Principal": "sns.amazonaws.com"}
     for _ in range(2):
-        deployed.functions.add_permission(
-            FunctionName="act", StatementId="again", Action="lambda:InvokeFunction", Principal="sns.amazonaws.com"
-        )
-    statements = json.loads(deployed.functions.get_policy(FunctionName="act")["Policy"])["Statement"]
+        functions.add_permission(FunctionName="act", **permission)
+    with pytest.raises(ClientError, match=r"The statement id \(again\) provided already exists"):
+        functions.add_permission(FunctionName="act", **permission)
+    statements = json.loads(functions.get_policy(FunctionName="act")["Policy"])["Statement"]
     assert [s["Sid"] for s in statements if s["Sid"] == "again"] == ["again"]
+
+
+def test_the_recycle_bin_keeps_deleted_snapshots_by_one_of_their_tags_until_their_time_is_over(
+    deployed: Deployment,
+) -> None:
+    rbin, ec2 = deployed.aws.client("rbin"), deployed.aws.client("ec2")
+    rule = rbin.create_rule(
+        ResourceType="EBS_SNAPSHOT",
+        RetentionPeriod={"RetentionPeriodValue": 1, "RetentionPeriodUnit": "DAYS"},
+        ResourceTags=[{"ResourceTagKey": "Team", "ResourceTagValue": team} for team in ("data", "web")],
+    )
+    volume = ec2.create_volume(AvailabilityZone=f"{deployed.aws.region}a", Size=1)["VolumeId"]
+    deployed.aws.wait_until_quiet()
+    ids = {}
+    for team in ("web", "shop"):
+        tags = [{"ResourceType": "snapshot", "Tags": [{"Key": "Team", "Value": team}]}]
+        ids[team] = ec2.create_snapshot(VolumeId=volume, TagSpecifications=tags)["SnapshotId"]
+    deployed.aws.wait_until_quiet()
+    for snapshot_id in ids.values():
+        ec2.delete_snapshot(SnapshotId=snapshot_id)
+
+    (binned,) = ec2.list_snapshots_in_recycle_bin()["Snapshots"]
+    assert (binned["SnapshotId"], binned["VolumeId"]) == (ids["web"], volume)
+    ec2.restore_snapshot_from_recycle_bin(SnapshotId=ids["web"])
+    (back,) = ec2.describe_snapshots(SnapshotIds=[ids["web"]])["Snapshots"]
+    assert back["Tags"] == [{"Key": "Team", "Value": "web"}]
+    ec2.delete_snapshot(SnapshotId=ids["web"])
+    deployed.aws.run(25 * 3600)
+    assert ec2.list_snapshots_in_recycle_bin()["Snapshots"] == []
+    rbin.delete_rule(Identifier=rule["Identifier"])
+    with pytest.raises(ClientError, match="Rule not found"):
+        rbin.get_rule(Identifier=rule["Identifier"])
 
 
 def test_a_public_function_url_needs_its_permission_too(deployed: Deployment) -> None:

@@ -18,6 +18,7 @@ Made = TypeVar("Made")
 GROUPS = (("tests/deployed", "tests/browser", "tests/demo"), ("tests/drift", "tests/examples"))
 """The folders whose tests one worker runs: about as much for either of two."""
 MAKERS = {
+    "tests/deployed/test_changes.py": "tests.deployed.changes:change",
     "tests/deployed/test_removal.py": "tests.deployed.removed:remove",
     "tests/browser": "tests.browser.place:deploy",
     "tests/demo": "tests.demo.shown:show",

@@ -93,12 +93,17 @@ class Permissions:
         text = plain(value)
         if whole := re.fullmatch(r"\$\{local\.(\w+)\}", text):
             return self._texts(self._locals[whole[1]])
+        if "var.previous_names" in text or "for name in local.names" in text:
+            end = " *" if "for name" in text else ""  # as a mark begins
+            return [f"{name}{end}" for name in (self._inputs["name"], "<previous_names>")]
         if one := re.search(r"\[(?:local|var)\.(\w+)\]", text):  # what a statement is made for, if it is at all
             return self._texts(self._locals.get(one[1], f'"<{one[1]}>"'))
         if one := re.search(r'\? \["([^"]*)"\]', text):
             return [one[1]]
-        if text == "${statement.value}":
-            return [self._each]
+        return [self._each] if text == "${statement.value}" else self._known_texts(text)
+
+    def _known_texts(self, text: str) -> list[str]:
+        """The texts for which a reader knows another word than the code, and all others as they are."""
         if "local.opt_in_words" in text:  # with blanks around them or without
             return self._texts(self._locals["opt_in_words"])
         if "var.kms_key_arns" in text:

@@ -21,11 +21,12 @@ STOP = (Phase.RUNNING, Phase.CHANGING)
 
 
 def rows() -> Iterator[str]:
-    yield "| phase | seen as | what the park side does | what a wanted start does | leads to | by people only |"
-    yield "|---|---|---|---|---|---|"
+    sides = "what the park side does | what a wanted start does"
+    yield f"| phase | seen as | {sides} | leads to | by people only | told if it takes longer than |"
+    yield "|---|---|---|---|---|---|---|"
     for row in PHASES:
         ways = (_in_words(row.leads_to), _in_words(row.people))
-        cells = (row.phase.name, row.evidence, row.park_side, row.wanted_start, *ways)
+        cells = (row.phase.name, row.evidence, row.park_side, row.wanted_start, *ways, row.takes)
         yield f"| {' | '.join(cells)} |"
 
 

@@ -12,7 +12,7 @@ from tests.support.permissions import Permissions
 from tests.support.terraform import ROOT
 
 GROUPS = {
-    "Name the deployment and its resources": ("name", "tags"),
+    "Name the deployment and its resources": ("name", "previous_names", "tags"),
     "Choose what is parked": (
         "opt_in_tag_key",
         "observe_only",
@@ -38,11 +38,13 @@ GROUPS = {
     "Hear about it": (
         "notification_topic_arn",
         "alarm_topic_arns",
+        "alarms",
         "transit_alarm_hours",
         "dashboard",
         "log_retention_days",
+        "log_level",
     ),
-    "Satisfy a security review": ("kms_key_arns", "permissions_boundary_arn"),
+    "Satisfy a security review": ("kms_key_arns", "log_kms_key_arn", "role_path", "permissions_boundary_arn"),
     "Tune the functions": (
         "function_timeout_seconds",
         "quiet_period_seconds",

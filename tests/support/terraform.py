@@ -51,9 +51,7 @@ class RootModule:
     def __init__(self, folder: Path, environment: Mapping[str, str], variables: Mapping[str, object]) -> None:
         self._folder = folder
         self._ready = False
-        # Terraform takes the value of a string variable as it stands, and any other as an expression.
-        texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in variables.items()}
-        given = {f"TF_VAR_{name}": text for name, text in texts.items()}
+        given = {f"TF_VAR_{name}": _text(value) for name, value in variables.items()}
         tools = {"PATH": f"{Path(sys.executable).parent}:{environment['PATH']}"}
         self._environment = terraform_environment(folder, environment) | FASTER | tools | given
 
@@ -64,6 +62,9 @@ class RootModule:
             trust_the_provider(self._folder)
             self._ready = True
         self._follow("apply", report, *options)
+        return self.outputs()
+
+    def outputs(self) -> dict[str, Any]:
         return {name: output["value"] for name, output in json.loads(self._run("output", "-json")).items()}
 
     def plan_is_empty(self) -> bool:
@@ -78,7 +79,7 @@ class RootModule:
 
     def plan(self, **variables: object) -> dict[str, list[str]]:
         """What another plan would do: address to actions, without what stays as it is. Raises TerraformError."""
-        others = [f"-var={name}={json.dumps(value)}" for name, value in variables.items()]
+        others = [f"-var={name}={_text(value)}" for name, value in variables.items()]
         if not self._changes("-out=plan.tfplan", *others):
             return {}
         changes = json.loads(self._run("show", "-json", "plan.tfplan"))["resource_changes"]
@@ -116,7 +117,7 @@ class RootModule:
                         done += 1
                         report(Progress(done=done, of=planned, last=message["hook"]["resource"]["addr"]))
                     case "diagnostic" if message["@level"] == "error":
-                        problems.append(f"{message['@message']} {message['diagnostic'].get('detail', '')}")
+                        problems.append(_problem(message["diagnostic"]))
         if process.returncode:
             raise TerraformError("\n".join(problems) or f"terraform {command} ended with {process.returncode}")
 
@@ -159,6 +160,17 @@ class Terraform(RootModule):
         module = workspace / "module"
         copy_module(module)
         super().__init__(module / "examples" / example, environment, variables)
+
+
+def _text(value: object) -> str:
+    """Terraform takes the value of a string variable as it stands, and any other as an expression."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _problem(diagnostic: Any) -> str:
+    """What a person sees of an error: what went wrong, and the line of the configuration."""
+    line = (diagnostic.get("snippet") or {}).get("code", "")
+    return " ".join(part for part in (diagnostic["summary"], diagnostic.get("detail", ""), line) if part)
 
 
 def _described(change: Any) -> list[str]:

@@ -67,7 +67,8 @@ class Stand:
         return found
 
     def ec2(self, *, caller: str = "function", faults: FaultPlan | None = None) -> Ec2:
-        return Ec2(OneAtATime(self.world, caller, faults=faults), deployment=self.settings.deployment)  # type: ignore[arg-type]
+        client, its = OneAtATime(self.world, caller, faults=faults), self.settings
+        return Ec2(client, deployment=its.deployment, previous_names=its.previous_names)  # type: ignore[arg-type]
 
     def this_pass(
         self,

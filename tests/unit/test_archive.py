@@ -15,7 +15,7 @@ from park_volumes.core.prices import BY_REGION, GIB
 from park_volumes.core.settings import Settings
 from park_volumes.core.start import Intent, start
 from park_volumes.core.status import status
-from park_volumes.core.steps import ArchiveSnapshot, Outcome, RememberStart, RestoreSnapshotTier
+from park_volumes.core.steps import ArchiveSnapshot, DiscardSnapshot, Outcome, RememberStart, RestoreSnapshotTier
 from park_volumes.run.execute import Ending, Result
 from park_volumes.run.observe import observe_fleet, park_sweep
 from tests.model import judge
@@ -98,7 +98,15 @@ class TestGoingThere:
     def test_earlier_snapshots_of_a_device_go_with_the_last_because_they_share_its_blocks(self) -> None:
         data, root = records(written=4 * GIB)
         both = seen(records=[data, root, older(ROOT, 1)])
-        assert archived(both) == ["snap-data", "snap-root", "snap-older-1-a"]
+        keeps = replace(PATIENT, snapshot_retention=2 * MONTH)
+        assert archived(both, keeps) == ["snap-data", "snap-root", "snap-older-1-a"]
+
+    def test_earlier_snapshots_that_nothing_needs_any_more_are_discarded_first(self) -> None:
+        both = seen(records=[*records(written=4 * GIB), older(ROOT, 1)])
+        decision = park(both, PATIENT, LATER)
+
+        assert [s.snapshot_id for s in steps_of(decision, DiscardSnapshot)] == ["snap-older-1-a"]
+        assert not steps_of(decision, ArchiveSnapshot)
 
     def test_many_of_them_would_cost_more_there_where_each_is_whole(self) -> None:
         last = records(written=4 * GIB)

@@ -26,7 +26,7 @@ from park_volumes.cli.explain import would
 from park_volumes.cli.lease import ClockOff, Lease, PassOver
 from park_volumes.cli.screen import Screen
 from park_volumes.core import steps
-from park_volumes.core.facts import AttachmentTarget, Verdict
+from park_volumes.core.facts import AttachmentTarget, Kept, Verdict
 from park_volumes.core.prices import prices_of
 from park_volumes.core.settings import Settings
 from park_volumes.core.steps import Step
@@ -98,7 +98,7 @@ class Laptop:
         if service == "lambda":
             return self.functions
         client = OneAtATime(self.stand.world, "laptop", faults=self._fault_at)
-        client.meta = SimpleNamespace(events=SimpleNamespace(register=lambda *_: None))
+        client.meta.events = SimpleNamespace(register=lambda *_: None)
         return client
 
     def _fault_at(self, call: Call) -> Fault | None:
@@ -394,6 +394,10 @@ SENTENCES: list[tuple[Step, str]] = [
     (
         steps.RememberVerdict(snapshot_id="snap-1", verdict=Verdict(shape="x", at=AT)),
         "What EC2 allows would be written on snap-1.",
+    ),
+    (
+        steps.RememberKept(snapshot_id="snap-1", kept=Kept(at=AT, words="in use")),
+        "Why snap-1 is kept would be written on it.",
     ),
     (steps.CreateSnapshot(volume_id="vol-1", description="", tags={}), "A snapshot of vol-1 would be taken."),
     (steps.LockSnapshot(snapshot_id="snap-1"), "snap-1 would be locked against deletion."),

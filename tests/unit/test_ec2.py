@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -36,7 +37,9 @@ from park_volumes.core.steps import (
 from park_volumes.core.volume_spec import VolumeSpec
 from tests.model.ec2_model import EC2Client
 from tests.model.faults import Fault, at_operation
-from tests.model.records import Disk
+from tests.model.records import Disk, Rules
+from tests.model.validation import service_model
+from tests.model.world import World
 from tests.unit.facts import ID, MARK, NOW, OPT_IN, SETTINGS, record
 from tests.unit.passes import ROOT, Stand
 
@@ -48,6 +51,8 @@ GONE_INSTANCE = "i-00000000"
 
 class Recorder:
     """A client that writes down how it is called and answers every call alike."""
+
+    meta = SimpleNamespace(service_model=service_model("ec2"))
 
     def __init__(self, answer: Callable[[str, dict[str, Any]], Any]) -> None:
         self.calls: list[tuple[str, dict[str, Any]]] = []
@@ -308,12 +313,20 @@ class TestSnapshots:
 
         assert stand.ec2().reads.locked([locked, free]) == {locked}
 
-    def test_no_lock_counts_where_a_snapshot_has_gone_meanwhile(self, stand: Stand) -> None:
-        """EC2 refuses the whole call; what is not known to be locked is not given up."""
-        snapshot_id = stand.world.add_snapshot()
-        stand.ec2().writes.do(LockSnapshot(snapshot_id=snapshot_id))
+    @pytest.mark.parametrize("refused", [False, True])
+    def test_locks_are_told_whatever_ec2_says_of_ids_that_are_not_locked(self, refused: bool) -> None:
+        stand = Stand(World(rules=Rules(unlocked_ids_refused=refused)))
+        locked, free = stand.world.add_snapshot(), stand.world.add_snapshot()
+        stand.ec2().writes.do(LockSnapshot(snapshot_id=locked))
 
-        assert stand.ec2().reads.locked([snapshot_id, GONE_SNAPSHOT]) == frozenset()
+        assert stand.ec2().reads.locked([locked, free, GONE_SNAPSHOT]) == {locked}
+
+    def test_the_locks_of_others_are_none_of_these(self, stand: Stand) -> None:
+        ours, theirs = stand.world.add_snapshot(), stand.world.add_snapshot()
+        for snapshot_id in (ours, theirs):
+            stand.owner.lock_snapshot(SnapshotId=snapshot_id, LockMode="governance", LockDuration=1)
+
+        assert stand.ec2().reads.locked([ours]) == {ours}
 
     def test_an_expired_lock_is_none(self, stand: Stand) -> None:
         snapshot_id = stand.world.add_snapshot()
@@ -331,43 +344,45 @@ class TestOthersAtWork:
 
     def test_a_volume_is_being_modified_until_it_is_optimized(self, stand: Stand) -> None:
         modified, other = self.volume(stand), self.volume(stand)
+        began = stand.clock.now()
         stand.owner.modify_volume(VolumeId=modified, Size=20)
-        reads, told = stand.ec2().reads, []
+        reads = stand.ec2().reads
+        told: list[dict[str, datetime]] = []
         for seconds in (0, stand.world.durations.modify, stand.world.durations.optimize):
             stand.after(seconds)
             told.append(reads.modifying([modified, other]))
 
-        assert told == [{modified}, {modified}, frozenset()]
+        assert told == [{modified: began}, {modified: began}, {}]
 
     def test_modifications_are_asked_for_in_filters_and_pages_that_ec2_takes(self) -> None:
         ec2, recorder = watched(lambda *_: {"VolumesModifications": []})
         ec2.reads.modifying(f"vol-{n:08x}" for n in range(200))
         sizes = [sum(len(f["Values"]) for f in params["Filters"]) for _, params in recorder.calls]
 
-        assert sizes == [199, 5]
+        assert sizes == [195, 9]
         assert [params["PaginationConfig"] for _, params in recorder.calls] == [{"PageSize": 500}] * 2
 
     def test_a_pending_snapshot_of_somebody_else_is_seen_whatever_its_tags_say(self, stand: Stand) -> None:
         copied, other = self.volume(stand), self.volume(stand)
         forged = [{"ResourceType": "snapshot", "Tags": [{"Key": tags.DEPLOYMENT, "Value": DEPLOYMENT}]}]
         made = stand.owner.create_snapshot(VolumeId=copied, TagSpecifications=forged)["SnapshotId"]
-        reads = stand.ec2().reads
+        reads, began = stand.ec2().reads, stand.clock.now()
 
-        assert reads.being_copied([copied, other], ours=()) == {copied}
-        assert reads.being_copied([copied, other], ours=[made]) == frozenset()
+        assert reads.being_copied([copied, other], ours=()) == {copied: began}
+        assert reads.being_copied([copied, other], ours=[made]) == {}
         stand.after(60)
-        assert reads.being_copied([copied, other], ours=()) == frozenset()
+        assert reads.being_copied([copied, other], ours=()) == {}
 
     def test_pending_snapshots_are_asked_for_in_filters_that_ec2_takes(self) -> None:
         ec2, recorder = watched(lambda *_: {"Snapshots": []})
         ec2.reads.being_copied((f"vol-{n:08x}" for n in range(200)), ours=())
 
-        assert [sum(len(f["Values"]) for f in params["Filters"]) for _, params in recorder.calls] == [200, 2]
+        assert [sum(len(f["Values"]) for f in params["Filters"]) for _, params in recorder.calls] == [196, 6]
 
     def test_nothing_is_asked_for_no_volumes(self) -> None:
         ec2, recorder = watched(lambda *_: {})
 
-        assert (ec2.reads.modifying([]), ec2.reads.being_copied([], ours=())) == (frozenset(), frozenset())
+        assert (ec2.reads.modifying([]), ec2.reads.being_copied([], ours=())) == ({}, {})
         assert recorder.calls == []
 
 
@@ -377,8 +392,8 @@ class TestManyAtOnce:
         ec2.reads.volumes([f"vol-{n:08x}" for n in range(450)])
         sizes = [len(params["Filters"][0]["Values"]) for _, params in recorder.calls]
 
-        assert sizes == [199, 199, 52]
-        assert FILTER_VALUES == 199
+        assert sizes == [195, 195, 60]
+        assert FILTER_VALUES == 195
 
     def test_ids_given_twice_are_asked_for_once(self) -> None:
         ec2, recorder = watched(lambda *_: {"Volumes": []})
@@ -395,11 +410,20 @@ class TestManyAtOnce:
         assert len(found.damaged[ID]) == PAGE + 5
         assert client.calls == {"DescribeSnapshots": 2}
 
-    def test_locks_are_asked_for_in_chunks_too(self) -> None:
-        ec2, recorder = watched(lambda *_: {"Snapshots": []})
-        ec2.reads.locked([f"snap-{n}" for n in range(201)])
+    def test_locks_are_read_page_after_page_until_all_are_found(self) -> None:
+        pages = {
+            None: {"Snapshots": [{"SnapshotId": "snap-1"}], "NextToken": "a"},
+            "a": {"Snapshots": [], "NextToken": "b"},
+            "b": {"Snapshots": [{"SnapshotId": "snap-2"}], "NextToken": "c"},
+            "c": {"Snapshots": [{"SnapshotId": "snap-3"}]},
+        }
+        ec2, recorder = watched(lambda _, params: pages[params.get("NextToken")])
 
-        assert [len(params["SnapshotIds"]) for _, params in recorder.calls] == [199, 2]
+        assert ec2.reads.locked(["snap-1", "snap-2"]) == {"snap-1", "snap-2"}
+        assert [params.get("NextToken") for _, params in recorder.calls] == [None, "a", "b"]
+        assert ec2.reads.locked(["snap-1", "snap-3", "snap-4"]) == {"snap-1", "snap-3"}
+        assert {params["MaxResults"] for _, params in recorder.calls} == {PAGE}
+        assert not any("SnapshotIds" in params for _, params in recorder.calls)
 
     def test_every_description_is_paged(self) -> None:
         ec2, recorder = watched(lambda *_: {"Reservations": [], "Volumes": [], "Snapshots": []})
@@ -807,9 +831,17 @@ class TestErrors:
         with pytest.raises(Ec2Error, match="StopInstances failed"):
             answering("UnsupportedOperation").writes.stop_instance(ID)
 
-    def test_to_unlock_may_fail_while_the_deletion_succeeds(self, stand: Stand) -> None:
+    def test_to_unlock_may_be_refused_while_the_deletion_succeeds(self, stand: Stand) -> None:
         snapshot_id = stand.world.add_snapshot()
-        ec2 = stand.ec2(faults=at_operation("UnlockSnapshot", Fault.THROTTLED))
-        ec2.writes.do(DiscardSnapshot(snapshot_id=snapshot_id, locked=True))
+        stand.ec2().writes.do(DiscardSnapshot(snapshot_id=snapshot_id, locked=True))
 
         assert stand.world.find(snapshot_id) is None
+
+    def test_an_error_of_the_moment_while_unlocking_is_none_of_the_deletion(self, stand: Stand) -> None:
+        """EC2 would refuse to delete it, as if somebody else had locked it."""
+        snapshot_id = stand.world.add_snapshot()
+        ec2 = stand.ec2(faults=at_operation("UnlockSnapshot", Fault.THROTTLED))
+        with pytest.raises(Ec2Error, match="UnlockSnapshot failed"):
+            ec2.writes.do(DiscardSnapshot(snapshot_id=snapshot_id, locked=True))
+
+        assert stand.world.find(snapshot_id) is not None

@@ -115,6 +115,7 @@ def park_and_start(world: World, instance_id: str, ec2: EC2Client) -> None:
         for device, item in made.items()
     }
     ec2.describe_volumes(VolumeIds=list(new.values()))
+    ec2.describe_volume_status(VolumeIds=list(new.values()))
     world.clock.advance(100)
     for device, volume_id in new.items():
         ec2.attach_volume(VolumeId=volume_id, InstanceId=instance_id, Device=device)
@@ -128,6 +129,12 @@ def park_and_start(world: World, instance_id: str, ec2: EC2Client) -> None:
     ec2.delete_tags(Resources=list(new.values()), Tags=[MARK])
     world.clock.advance(100)
     for snapshot_id in made.values():
+        shared = {"SnapshotId": snapshot_id, "Attribute": "createVolumePermission"}
+        ec2.modify_snapshot_attribute(**shared, OperationType="add", UserIds=["111122223333"])
+        ec2.describe_snapshot_attribute(**shared)
+        mapping = {"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": snapshot_id}}
+        image = ec2.register_image(Name="image", BlockDeviceMappings=[mapping])
+        ec2.deregister_image(ImageId=image["ImageId"])
         ec2.unlock_snapshot(SnapshotId=snapshot_id)
         ec2.delete_snapshot(SnapshotId=snapshot_id)
     ec2.describe_instances(InstanceIds=[instance_id])
@@ -192,11 +199,12 @@ class TestParameters:
         assert _verdict(parameter_check("ec2", name), params) == botocore
 
     def test_every_answer_has_the_shape_that_botocore_knows(self) -> None:
-        world = World()
+        world = World(rules=Rules(volume_bin=86_400))
         facts = {"ProductCodes": [{"ProductCodeId": "a", "ProductCodeType": "marketplace"}]}
         instance_id = world.launch(ROOT, DATA._replace(key="arn:aws:kms:us-east-1:1:key/k"), name="db", facts=facts)
         ec2 = Checked(world)
         park_and_start(world, instance_id, ec2)
+        ec2.list_volumes_in_recycle_bin()
         assert set(ec2.calls) == {op.name for (service, _), op in OPERATIONS.items() if service == "ec2"}
 
 

@@ -175,6 +175,14 @@ class TestProof:
             (found,) = seen(in_transit(volume("vol-data")), records=every).in_transit
             assert found.record == newest
 
+    @pytest.mark.parametrize("state", ["error", "pending"])
+    def test_is_the_completed_record_of_two_that_nobody_confirmed(self, state: str) -> None:
+        completed = record(DATA, confirmed_at=None)
+        newest = replace(completed, snapshot_id="snap-0", started=TAKEN + SECOND, state=state)
+        (found,) = seen(in_transit(volume("vol-data")), records=[completed, newest]).in_transit
+
+        assert found.record == completed
+
     def test_says_where_the_volume_belongs_and_nothing_else_does(self) -> None:
         tags = {"park-volumes:place": f"{ROOT} 0 snap-root true"}
         (found,) = seen(in_transit(volume("vol-data", tags=tags)), records=records(card=1)).in_transit

@@ -11,10 +11,11 @@ import pytest
 
 from park_volumes.aws import Ec2
 from park_volumes.core import tags
-from park_volumes.core.steps import CreateVolume, Outcome
+from park_volumes.core.steps import CreateVolume, Outcome, RememberStart
 from park_volumes.run.context import in_parallel, one_by_one
-from park_volumes.run.execute import Ending
+from park_volumes.run.execute import POLL, Ending
 from park_volumes.run.observe import observe
+from park_volumes.run.start_pass import Queue
 from tests.model import judge
 from tests.model.faults import Call, Fault, ProcessDied, at_operation
 from tests.model.records import Durations, Rules
@@ -120,10 +121,12 @@ class TestVolumesThatAreMade:
 
 
 class TestWaits:
-    """Looking earlier than EC2 is ever ready is useless, and looking all the time is, too."""
+    """A start alone sees its volumes as soon as they are ready. In a crowd looking all the time would throttle it."""
 
-    def waits(self, monkeypatch: pytest.MonkeyPatch, *, lasts: float = 57, **durations: float) -> list[float]:
-        """The pauses of a start on a model where things take so long."""
+    def waits(
+        self, monkeypatch: pytest.MonkeyPatch, *, lasts: float = 57, ahead: int = 0, **durations: float
+    ) -> list[float]:
+        """The pauses of a start on a model where things take so long, with so many other starts ahead of it."""
         stand = Stand(World(durations=Durations()))
         instance_id = stand.parked()
         stand.world.durations = Durations(**durations)
@@ -134,24 +137,82 @@ class TestWaits:
             stand.after(seconds)
 
         monkeypatch.setattr(stand.clock, "sleep", sleep)
-        stand.start_pass(lasts=timedelta(seconds=lasts)).start(instance_id)
+        others = [stand.clock.now() - timedelta(seconds=1)] * ahead
+        queue = Queue(requests=others, seen=stand.clock.now())
+        stand.start_pass(lasts=timedelta(seconds=lasts), queue=queue).start(instance_id)
         return pauses
 
-    def test_are_as_long_as_ec2_usually_takes_to_create_and_to_attach(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        assert self.waits(monkeypatch) == [5, 3]
+    def test_are_four_tenths_of_a_second_however_fast_ec2_is(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert self.waits(monkeypatch, create=1, attach=1) == pytest.approx([0.4] * 6)
+        assert self.waits(monkeypatch) == pytest.approx([0.4] * (13 + 8))
 
-    def test_for_slow_volumes_double_up_to_five_seconds(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        first, *pauses = self.waits(monkeypatch, create=1000)
+    def test_grow_with_the_time_that_slow_volumes_have_taken(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        pauses = self.waits(monkeypatch, create=1000)
+
+        assert all(p <= max(0.4, 0.04 * sum(pauses[:n])) + 1e-6 for n, p in enumerate(pauses))
+        assert pauses[-1] > 2
+        assert len(pauses) < 70
+        assert sum(pauses) < 57
+
+    @pytest.mark.parametrize("ahead", [5, 100])
+    def test_are_in_a_crowd_as_long_as_ec2_usually_takes(self, monkeypatch: pytest.MonkeyPatch, ahead: int) -> None:
+        assert self.waits(monkeypatch, ahead=ahead) == [5, 3]
+
+    def test_are_short_while_others_are_few(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert set(self.waits(monkeypatch, ahead=4)) == {POLL}
+
+    def test_for_slow_volumes_double_in_a_crowd_up_to_five_seconds(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        first, *pauses = self.waits(monkeypatch, ahead=9, create=1000)
         assert first == 5
         assert pauses[:6] == pytest.approx([0.4, 0.8, 1.6, 3.2, 5, 5])
         assert sum(pauses) < 52
 
-    def test_begin_with_a_quarter_of_the_time_where_there_is_little(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        assert self.waits(monkeypatch, lasts=12, create=2.5)[0] == pytest.approx(3)
+    def test_begin_in_a_crowd_with_a_quarter_of_the_time_where_there_is_little(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert self.waits(monkeypatch, lasts=12, ahead=9, create=2.5)[0] == pytest.approx(3)
 
     def test_end_before_the_deadline_and_not_at_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        assert self.waits(monkeypatch, lasts=1.6, create=1000) == pytest.approx([0.4, 0.4])
+        assert self.waits(monkeypatch, lasts=1.6, create=1000) == pytest.approx([0.4, 0.4, 0.4])
+        assert self.waits(monkeypatch, lasts=1.6, ahead=9, create=1000) == pytest.approx([0.4, 0.4])
         assert self.waits(monkeypatch, lasts=0.0, create=1000) == []
+
+    @pytest.mark.parametrize(("many", "pauses"), [(6, {5.0, 3.0}), (2, {POLL})])
+    def test_are_long_where_one_pass_starts_many(
+        self, stand: Stand, monkeypatch: pytest.MonkeyPatch, many: int, pauses: set[float]
+    ) -> None:
+        ids = [stand.parked(ROOT) for _ in range(many)]
+        asked = stand.ec2().reads.snapshots_of(ids).records
+        snapshots = tuple(r.snapshot_id for r in asked)
+        stand.ec2().writes.do(RememberStart(snapshot_ids=snapshots, at=stand.clock.now()))
+        stand.after(61)
+        slept = set()
+
+        def sleep(seconds: float) -> None:
+            slept.add(seconds)
+            stand.after(seconds)
+
+        monkeypatch.setattr(stand.clock, "sleep", sleep)
+        stand.start_pass(lasts=timedelta(seconds=570)).settle(ids)
+
+        assert slept == pauses
+        assert {stand.instance(i).state for i in ids} <= {"pending", "running"}
+
+    def test_are_long_where_ec2_does_not_even_say_who_is_ahead(self, stand: Stand) -> None:
+        instance_id = stand.parked(ROOT)
+        created = False
+
+        def throttled_from_then_on(call: Call) -> Fault | None:
+            nonlocal created
+            created |= call.operation == "CreateVolume"
+            return Fault.THROTTLED if created and call.operation == "DescribeSnapshots" else None
+
+        starts = stand.start_pass(faults=throttled_from_then_on)
+        before = stand.clock.now()
+        starts.start(instance_id)
+
+        assert stand.clock.now() - before == timedelta(seconds=8)
+        assert stand.instance(instance_id).state == "pending"
 
 
 class TestAttempts:

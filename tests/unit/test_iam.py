@@ -12,7 +12,7 @@ import pytest
 from tests.iam.evaluate import NotUnderstood, Request, deciding, statements, unsupported
 from tests.iam.forbidden import FORBIDDEN, MARKED, OPTED_IN
 from tests.iam.judge import Role, decidable, denials
-from tests.iam.reference import ACTIONS, EVERYTHING, knows, type_of
+from tests.iam.reference import ACTIONS, EVERYTHING, NEWER, knows, type_of
 from tests.iam.requests import requests
 from tests.support.terraform import ROOT
 
@@ -519,7 +519,7 @@ def _in(key: str, known: frozenset[str]) -> bool:
 def _published() -> dict[str, dict[str, frozenset[str]]]:
     """Action to type of resource to condition keys, from the copy of AWS's reference that comes with parliament."""
     (file,) = (ROOT / ".venv-checks").glob("lib/python*/site-packages/parliament/iam_definition.json")
-    return {
+    return {action.lower(): {"": frozenset()} for action in NEWER} | {
         f"{service['prefix']}:{privilege['privilege']}".lower(): {
             "": frozenset(),
             **{t["resource_type"].rstrip("*"): frozenset(t["condition_keys"]) for t in privilege["resource_types"]},

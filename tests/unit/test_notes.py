@@ -262,8 +262,8 @@ def test_that_ec2_had_no_capacity_may_stay_unwritten(stand: Stand, caplog: pytes
         return Fault.DENIED if words and len(words[0]) == 2 else None
 
     result = of(stand, instance_id, plan)
-    assert result.without_capacity
-    assert f"That EC2 had no capacity for {instance_id} is not remembered: CreateTags failed" in caplog.text
+    assert result.lack
+    assert f"That EC2 had no room for {instance_id} is not remembered: CreateTags failed" in caplog.text
 
     stand.after(61)
     stand.start_pass().sweep()

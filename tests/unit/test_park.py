@@ -977,7 +977,7 @@ class TestNeedsParkPass:
 
     @pytest.mark.parametrize("state", ["pending", "stopping", "shutting-down", "terminated"])
     def test_an_instance_between_two_states_is_not(self, state: str) -> None:
-        assert not self.swept(change(stopped(), state=state))
+        assert not self.swept(change(stopped(), state=state, launch_time=NOW))
 
     def test_a_running_instance_without_snapshots_is_not(self) -> None:
         assert not self.swept(change(stopped(), state="running"))

@@ -16,7 +16,7 @@ from park_volumes.core.steps import Decision
 from park_volumes.run.execute import Result
 from tests.model.faults import Fault, at_operation
 from tests.model.records import Message
-from tests.unit.facts import ID, seen
+from tests.unit.facts import ID, NOW, seen
 from tests.unit.functions import ENVIRONMENT, QUEUE_URL, SWEEP, Context, Functions, sqs_record, state_change
 from tests.unit.passes import DATA, ROOT, Stand
 
@@ -540,7 +540,7 @@ class TestLooksAgain:
         self, functions: Functions, seconds: float, looks: int, sent: list[float]
     ) -> None:
         decision = Decision(reason="it is not time yet", look_again=timedelta(seconds=seconds))
-        functions.load("park")._look_again([Result(observation=seen(), decision=decision)], {ID: looks})
+        functions.load("park")._look_again([Result(observation=seen(), decision=decision)], {ID: looks}, NOW)
 
         assert [delay for delay, _ in functions.sent()] == sent
 

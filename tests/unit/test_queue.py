@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from park_volumes.core.facts import Observation
-from park_volumes.core.queue import TAKES, ahead, may_wait, queue_message, remembering, with_request, without_capacity
+from park_volumes.core.queue import TAKES, ahead, may_wait, queue_message, remembering, with_request, without_room
 from park_volumes.core.steps import Decision, RememberStart, StartInstance
 from tests.unit import facts
 from tests.unit.facts import DATA, ID, ROOT, SETTINGS, given_up, parked, record, records, root_volume, seen
@@ -106,7 +106,7 @@ class TestARequest:
         assert other == before
 
 
-class TestATryWithoutCapacity:
+class TestATryThatFindsNoRoom:
     BEGIN = (StartInstance(instance_id=ID),)
 
     def test_is_remembered_with_the_request_that_the_decision_wrote(self) -> None:
@@ -114,7 +114,7 @@ class TestATryWithoutCapacity:
         earlier = seen(records=records(start_requested=facts.NOW - timedelta(minutes=30)))
         decision = Decision(reason="", steps=((RememberStart(snapshot_ids=("snap-root",), at=just),), self.BEGIN))
 
-        (step,) = without_capacity(earlier, decision, facts.NOW)
+        (step,) = without_room(earlier, decision, SETTINGS, facts.NOW)
         assert (step.at, step.capacity_refused_at) == (just, facts.NOW)
         assert step.snapshot_ids == ("snap-data", "snap-root")
 
@@ -122,11 +122,11 @@ class TestATryWithoutCapacity:
         asked_at = facts.NOW - timedelta(minutes=3)
         decision = Decision(reason="", steps=(self.BEGIN,))
 
-        (step,) = without_capacity(seen(records=records(start_requested=asked_at)), decision, facts.NOW)
+        (step,) = without_room(seen(records=records(start_requested=asked_at)), decision, SETTINGS, facts.NOW)
         assert (step.at, step.capacity_refused_at) == (asked_at, facts.NOW)
 
     def test_is_not_remembered_without_a_request_or_without_a_snapshot(self) -> None:
         remembered = Decision(reason="", steps=((RememberStart(snapshot_ids=(), at=facts.NOW),),))
 
-        assert without_capacity(parked(), Decision(reason="", steps=(self.BEGIN,)), facts.NOW) == ()
-        assert without_capacity(seen(root_volume()), remembered, facts.NOW) == ()
+        assert without_room(parked(), Decision(reason="", steps=(self.BEGIN,)), SETTINGS, facts.NOW) == ()
+        assert without_room(seen(root_volume()), remembered, SETTINGS, facts.NOW) == ()

@@ -11,7 +11,7 @@ import pytest
 from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError
 
-from park_volumes.aws.errors import NO_CAPACITY, Ec2Error
+from park_volumes.aws.errors import Ec2Error
 from park_volumes.core.facts import Observation
 from park_volumes.core.park import park
 from park_volumes.core.prices import BY_REGION
@@ -638,7 +638,7 @@ class TestTheReportOfAStart:
 
     def test_that_failed_advises_another_type_only_where_capacity_is_missing(self) -> None:
         advice = []
-        for code in (NO_CAPACITY, "UnauthorizedOperation"):
+        for code in ("InsufficientInstanceCapacity", "UnauthorizedOperation"):
             error = Ec2Error("StartInstances", facts.ID, code, "No.")
             result = Result(observation=facts.parked(), decision=Decision(reason=""), ending=Ending.FAILED, error=error)
             report = of_start(result, SETTINGS, facts.NOW, asked=True, include_ongoing=True)
@@ -646,7 +646,7 @@ class TestTheReportOfAStart:
             advice.append(report.advice)
 
         assert advice[0].endswith("Another instance type may start at once.")
-        assert advice[1].endswith("The log of the function has every step.")
+        assert advice[1].startswith("Nothing is lost. A policy does not allow it")
 
     @pytest.mark.parametrize(("minutes", "told"), [(59, True), (60, False), (None, False)])
     def test_that_was_asked_for_within_the_hour_tells_a_refusal(self, minutes: float | None, told: bool) -> None:

@@ -24,6 +24,8 @@ from tests.unit.functions import (
 )
 from tests.unit.passes import DATA, ROOT, Stand
 
+QUOTED = "Invalid value 'i-0123456789abcdef0' for instanceId. Instance does not have a volume attached at root"
+
 
 def volume_event(volume_id: str, event: str, result: str, **more: str) -> dict[str, Any]:
     """An EBS volume event; those of failures name the key beside the volume."""
@@ -122,7 +124,7 @@ class TestVolumeEvents:
         self, stand: Stand, functions: Functions
     ) -> None:
         instance_id = stand.parked()
-        stand.start_pass(faults=at_operation("AttachVolume", Fault.DENIED, 99)).start(instance_id)
+        stand.start_pass(faults=at_operation("AttachVolume", Fault.THROTTLED, 1)).start(instance_id)
         stand.after(10)
 
         assert functions.start(volume_event(in_transit(stand)[0], "createVolume", "failed")) == {}
@@ -184,10 +186,27 @@ class TestAStartFromAnywhere:
 
         assert stand.instance(instance_id).state == "pending"
 
+    @pytest.mark.parametrize("code", ["Client.InvalidParameterValue", "InvalidParameterValue"])
+    @pytest.mark.parametrize("end", [" (/dev/xvda)", " (/dev/sda1).", ""])
+    def test_is_followed_with_the_prefix_of_its_code_or_without(
+        self, stand: Stand, functions: Functions, code: str, end: str
+    ) -> None:
+        instance_id = stand.parked()
+        words = f"Invalid value '{instance_id}' for instanceId. Instance does not have a volume attached at root{end}"
+        functions.start(failed_start(instance_id, at=stand.clock.now(), errorCode=code, errorMessage=words))
+
+        assert stand.instance(instance_id).state == "pending"
+
     @pytest.mark.parametrize(
         "changes",
         [
             {"errorCode": "Client.UnauthorizedOperation"},
+            {"errorCode": "Server.InvalidParameterValue"},
+            {"errorMessage": f"Invalid value 'a, that {QUOTED}' for additionalInfo"},
+            {"errorMessage": f"Invalid value '{QUOTED}' for additionalInfo"},
+            {"errorMessage": f"{QUOTED}' for additionalInfo"},
+            {"errorMessage": f"{QUOTED} (/dev/xvda)\nand more"},
+            {"errorMessage": f"{QUOTED} (/dev/xvda)"},  # of an instance that is not in the call
             {"errorMessage": "Invalid value 'x' for additionalInfo"},
             {"errorCode": None, "errorMessage": ""},
         ],

@@ -155,7 +155,7 @@ class TestAStart:
         result = stand.start_pass(faults=at_operation("StartInstances", Fault.NO_CAPACITY)).start(instance_id)
 
         assert result is not None
-        assert result.without_capacity
+        assert result.lack == "InsufficientInstanceCapacity"
         assert "InsufficientInstanceCapacity" in str(result.error)
         stand.step(instance_id)
         assert len(stand.instance(instance_id).devices) == 2
@@ -218,10 +218,13 @@ class TestTheLengthOfTheQueue:
 
     @pytest.mark.parametrize(("number", "asks"), [(4, True), (5, False)])
     def test_is_asked_of_ec2_while_nobody_would_have_to_wait(self, stand: Stand, number: int, asks: bool) -> None:
-        assert bool(self.ahead(stand, number, timedelta(0))[1]) is asks
+        assert bool(self.ahead(stand, number, timedelta(seconds=1))[1]) is asks
+
+    def test_is_not_asked_of_ec2_twice_in_one_pass(self, stand: Stand) -> None:
+        assert self.ahead(stand, 4, timedelta(0)) == (4, [])
 
     def test_is_that_of_this_hour_and_of_the_one_before(self, stand: Stand) -> None:
-        (params,) = self.ahead(stand, 0, timedelta(0))[1]
+        (params,) = self.ahead(stand, 0, timedelta(seconds=1))[1]
         (hours,) = (f["Values"] for f in params["Filters"] if "start-requested" in f["Name"])
         began = stand.clock.now()
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from park_volumes.core import capacity
 from park_volumes.core.facts import Observation
 from park_volumes.core.park import park
 from park_volumes.core.phase import next_try
@@ -60,7 +61,10 @@ class TestAStartThatEc2TookBackForWantOfCapacity:
             (9, 5, True),
             (20, 9, False),
             (20, 10, True),
-            (45, 20, False),
+            (45, 20, True),
+            (45, 9, False),
+            (59.5, 9, True),
+            (59.5, 0.4, True),
         ],
     )
     def test_is_tried_again_after_as_long_as_it_has_been_waited_for(
@@ -94,14 +98,14 @@ class TestAStartThatEc2TookBackForWantOfCapacity:
         shown = status(reverted(asked=20, launched=5), SETTINGS, NOW)
 
         assert shown["state"] == "starting"
-        assert shown["detail"] == f"EC2 had no capacity for {ID}; its start is retried at 12:10 UTC."
+        assert shown["detail"] == f"EC2 had no capacity for {ID}; its start is retried at 12:05 UTC."
 
     def test_is_reported_the_first_time_only(self) -> None:
         first, later = (_reported(reverted(asked=asked, launched=5)) for asked in (5.5, 20))
 
         assert first is not None
         assert (first.kind, first.what) == (Kind.START_FAILED, f"EC2 took the start of {ID} back: {MESSAGE}.")
-        assert "tries again for an hour" in first.advice
+        assert first.advice == f"{capacity.TRIED_AGAIN} Another instance type may start at once."
         assert later is None
 
     @pytest.mark.parametrize(("minutes", "told"), [(3.9, True), (4, True), (4.1, False)])
@@ -155,7 +159,7 @@ class TestAStartThatEc2RefusesForWantOfCapacity:
             functions.start(SWEEP)
         minutes = [round((t - began) / MINUTE) for t in tries]
 
-        assert minutes == [0, 5, 15, 35]
+        assert minutes == [0, 5, 15, 25, 35, 45, 55]
         assert stand.instance(instance_id).state == "stopped"
         assert len(stand.instance(instance_id).devices) == 2
         assert functions.reported() == [(Kind.START_FAILED, instance_id)]

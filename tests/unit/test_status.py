@@ -52,7 +52,7 @@ def test_an_instance_that_is_not_stopped_shows_the_state_of_ec2(state: str) -> N
 
 
 def test_a_pending_instance_is_starting() -> None:
-    assert shown(change(stopped(), state="pending"))["state"] == "starting"
+    assert shown(change(stopped(), state="pending", launch_time=NOW))["state"] == "starting"
 
 
 def test_a_running_instance_shows_its_address() -> None:
@@ -138,6 +138,7 @@ class TestDevices:
                 "type": "gp3",
                 "state": "attached",
                 "progress": None,
+                "loading": None,
             }
         ]
 
@@ -152,6 +153,7 @@ class TestDevices:
             "type": "gp3",
             "state": "parked",
             "progress": None,
+            "loading": None,
         }
 
     def test_the_sizes_of_all_devices_are_added_up_attached_or_parked(self) -> None:

@@ -1,17 +1,23 @@
 """EC2: turns describe calls into facts, steps into calls, error codes into our exceptions. Only this talks to EC2."""
 
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from park_volumes.aws.reads import Ec2Reads
+from park_volumes.aws.statuses import loading
 from park_volumes.aws.writes import Ec2Writes
+from park_volumes.core.facts import Loading
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
 
 class Ec2:
-    """EC2 as one deployment uses it: its reads and writes, with one SDK client."""
+    """EC2 as one deployment uses it, with one SDK client: its reads, of what bears its name or a previous one, and its
+    writes."""
 
-    def __init__(self, client: "EC2Client", *, deployment: str) -> None:
-        self.reads = Ec2Reads(client, deployment=deployment)
+    def __init__(self, client: "EC2Client", *, deployment: str, previous_names: Sequence[str] = ()) -> None:
+        self.reads = Ec2Reads(client, names=(deployment, *previous_names))
         self.writes = Ec2Writes(client)
+        self.loading: Callable[[Sequence[str]], Mapping[str, Loading]] = partial(loading, client)

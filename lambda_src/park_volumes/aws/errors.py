@@ -18,10 +18,10 @@ RACED: Final = GONE | {
 """The codes if the resource is not, or no longer, in the observed state: look again."""
 THROTTLED: Final = "RequestLimitExceeded"
 """The code of a call that EC2 throttled, even after the SDK's own retries."""
-NO_CAPACITY: Final = "InsufficientInstanceCapacity"
-"""The code of a start for which EC2 has no capacity at the moment."""
 DENIALS: Final = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "TagPolicyViolation"})
 """The codes of a call that a policy does not allow, given the current tags of the resource."""
+INVALID: Final = "InvalidParameterValue"
+"""The code of a call that EC2 does not accept: for what it says, or for the state that something is in."""
 WOULD_SUCCEED: Final = "DryRunOperation"
 """The code of a dry run of a call that is allowed."""
 CALLERS_FAULT: Final = range(400, 500)
@@ -39,6 +39,15 @@ class Ec2Error(Exception):
     @property
     def denied(self) -> bool:
         return self.code in DENIALS
+
+    @property
+    def limited(self) -> bool:
+        """Whether a quota of the account or of a resource is used up."""
+        return self.code.endswith("LimitExceeded") and self.code != THROTTLED
+
+    @property
+    def in_use(self) -> bool:
+        return self.code.endswith("InUse")
 
 
 class Raced(Ec2Error):

@@ -10,17 +10,32 @@ from typing import TYPE_CHECKING, Any, Final
 from park_volumes.aws.errors import GONE, errors_of
 from park_volumes.aws.volume_parameters import spec_of
 from park_volumes.core import tags as our_tags
-from park_volumes.core.facts import NEVER, Attachment, BlockDevice, Instance, SnapshotRecord, Verdict, Volume
+from park_volumes.core.facts import (
+    NEVER,
+    Attachment,
+    BinnedVolume,
+    BlockDevice,
+    Instance,
+    SnapshotRecord,
+    Verdict,
+    Volume,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
-FILTER_VALUES: Final = 199
-"""The most values that we pass in a call: its filters take 200 (EC2 API Reference, "List and filter"), and the tag of
-the deployment is one of them."""
+FILTER_VALUES: Final = 195
+"""The most values that we pass in a call: its filters take 200 (EC2 API Reference, "List and filter"), and up to five
+of them are the names of the deployment (``previous_names`` in variables.tf)."""
 PAGE: Final = 1000
 PAGE_OF_MODIFICATIONS: Final = 500
 """The largest page of DescribeVolumesModifications (EC2 API Reference)."""
+PAGE_OF_BIN: Final = 500
+"""The largest page of ListVolumesInRecycleBin (EC2 API Reference)."""
+HIDDEN_TOO: Final = "IncludeManagedResources"
+"""With this parameter EC2 also describes what other services manage and hide. Older SDKs do not know it."""
+LOCKED: Final[Any] = {"Name": "lock-state", "Values": ["compliance-cooloff", "compliance", "governance"]}
+"""All lock states but expired. The SDK has no paginator for this call."""
 STOPPED_AT: Final = re.compile(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) GMT\)", re.ASCII)
 UNFINISHED: Final = ("modifying", "optimizing")
 
@@ -37,9 +52,10 @@ class Snapshots:
 class Ec2Reads:
     """EC2 as one deployment sees it. Every method raises Ec2Error."""
 
-    def __init__(self, client: "EC2Client", *, deployment: str) -> None:
+    def __init__(self, client: "EC2Client", *, names: Sequence[str]) -> None:
+        """``names``: that of the deployment, and the previous ones."""
         self._client = client
-        self._deployment = deployment
+        self._names = names
 
     def instances(self, ids: Iterable[str]) -> list[Instance]:
         """The existing instances with these ids; unknown ids are left out."""
@@ -58,12 +74,12 @@ class Ec2Reads:
 
     def marked_volumes(self, instance_ids: Iterable[str]) -> list[Volume]:
         """The volumes in transit of these instances; "*" stands for all."""
-        patterns = (our_tags.mark_pattern(self._deployment, i) for i in instance_ids)
+        patterns = (our_tags.mark_pattern(name, i) for i in instance_ids for name in self._names)
         return [v for chunk in _chunks(patterns) for v in self._volumes({f"tag:{our_tags.MARK}": chunk})]
 
     def rehearsals(self, instance_ids: Iterable[str]) -> list[Volume]:
         """The volumes that were created only to try a key, for these instances; "*" stands for all."""
-        values = (f"{self._deployment} {i}" for i in instance_ids)
+        values = (f"{name} {i}" for i in instance_ids for name in self._names)
         return [v for chunk in _chunks(values) for v in self._volumes({f"tag:{our_tags.REHEARSAL}": chunk})]
 
     def verdicts(self, hours: Iterable[str]) -> list[Verdict]:
@@ -97,30 +113,76 @@ class Ec2Reads:
     def snapshots_named(self, ids: Iterable[str]) -> Snapshots:
         return records_in(s for chunk in _chunks(ids) for s in self._snapshots({"snapshot-id": chunk}))
 
+    def records_of_others(self, instance_ids: Iterable[str]) -> list[SnapshotRecord]:
+        """The records of these instances that belong to other deployments."""
+        tag = f"tag:{our_tags.INSTANCE}"
+        found = (s for chunk in _chunks(instance_ids) for s in self._snapshots_of_anyone({tag: chunk}))
+        return [r for r in records_in(found).records if r.deployment not in self._names]
+
+    def other_deployments(self) -> list[str]:
+        """The names of all other deployments that have snapshots in this account and region."""
+        found = records_in(self._snapshots_of_anyone({"tag-key": [our_tags.DEPLOYMENT]})).records
+        return sorted({r.deployment for r in found} - set(self._names))
+
     def locked(self, snapshot_ids: Iterable[str]) -> frozenset[str]:
         """The snapshots among these that DeleteSnapshot refuses because of a lock.
-        If one of them is gone, EC2 refuses the whole call; then none counts as locked, and no volume is deleted."""
-        found: set[str] = set()
-        for chunk in _chunks(snapshot_ids):
-            with errors_of("DescribeLockedSnapshots", "snapshots", done=GONE):
-                answer = self._client.describe_locked_snapshots(SnapshotIds=chunk)
-                found |= {s["SnapshotId"] for s in answer["Snapshots"] if s["LockState"] != "expired"}
+        They are not named in the call: whether that is an error where one of them is not locked, no document says. So
+        all locks of the account are read, but no further than until all of these are found."""
+        wanted, found = frozenset(snapshot_ids), set[str]()
+        token: dict[str, Any] = {}
+        while found < wanted:
+            with errors_of("DescribeLockedSnapshots", "snapshots"):
+                answer = self._client.describe_locked_snapshots(Filters=[LOCKED], MaxResults=PAGE, **token)
+            found |= wanted & {s["SnapshotId"] for s in answer["Snapshots"]}
+            token = {"NextToken": answer.get("NextToken")}
+            if not token["NextToken"]:
+                break
         return frozenset(found)
 
-    def moving(self, snapshot_ids: Iterable[str]) -> frozenset[str]:
-        """The snapshots among these that are moving to the archive tier or back (DescribeSnapshotTierStatus)."""
-        found: set[str] = set()
+    def shared_with(self, snapshot_id: str) -> tuple[str, ...]:
+        """The accounts that a snapshot is shared with, and "all" if it is public (DescribeSnapshotAttribute)."""
+        with errors_of("DescribeSnapshotAttribute", snapshot_id, done=GONE):
+            attribute = self._client.describe_snapshot_attribute
+            permissions = attribute(SnapshotId=snapshot_id, Attribute="createVolumePermission")[
+                "CreateVolumePermissions"
+            ]
+            return tuple(sorted(p.get("UserId") or p.get("Group", "others") for p in permissions))
+        return ()
+
+    def recycle_bin(self) -> list[BinnedVolume]:
+        """The deleted volumes that the Recycle Bin keeps, whoever deleted them; none where the SDK is older than the
+        call. EC2 does not tell their tags, and the SDK has no paginator."""
+        if not hasattr(self._client, "list_volumes_in_recycle_bin"):
+            return []
+        found: list[BinnedVolume] = []
+        token: dict[str, Any] = {}
+        while True:
+            with errors_of("ListVolumesInRecycleBin", "volumes"):
+                answer = self._client.list_volumes_in_recycle_bin(MaxResults=PAGE_OF_BIN, **token)
+            found += [
+                BinnedVolume(id=v["VolumeId"], spec=spec_of(v), leaves=v.get("RecycleBinExitTime"))
+                for v in answer["Volumes"]
+            ]
+            token = {"NextToken": answer.get("NextToken")}
+            if not token["NextToken"]:
+                return found
+
+    def moving(self, snapshot_ids: Iterable[str]) -> dict[str, datetime]:
+        """The snapshots among these that are moving to the archive tier or back, and since when
+        (DescribeSnapshotTierStatus)."""
+        found: dict[str, datetime] = {}
         for chunk in _chunks(snapshot_ids):
             with errors_of("DescribeSnapshotTierStatus", "snapshots"):
                 pages = _pages(self._client.get_paginator("describe_snapshot_tier_status"), {"snapshot-id": chunk})
                 every = (s for page in pages for s in page["SnapshotTierStatuses"])
                 moving = (s for s in every if s.get("LastTieringOperationStatus", "").endswith("-in-progress"))
-                found |= {s["SnapshotId"] for s in moving}
-        return frozenset(found)
+                found |= {s["SnapshotId"]: s.get("LastTieringStartTime", NEVER) for s in moving}
+        return found
 
-    def modifying(self, volume_ids: Iterable[str]) -> frozenset[str]:
-        """The volumes among these whose modification is not finished (DescribeVolumesModifications)."""
-        found: set[str] = set()
+    def modifying(self, volume_ids: Iterable[str]) -> dict[str, datetime]:
+        """The volumes among these whose modification is not finished, and when it began
+        (DescribeVolumesModifications)."""
+        found: dict[str, datetime] = {}
         for chunk in _chunks(volume_ids, FILTER_VALUES - len(UNFINISHED)):
             with errors_of("DescribeVolumesModifications", "volumes"):
                 pages = _pages(
@@ -128,13 +190,14 @@ class Ec2Reads:
                     {"volume-id": chunk, "modification-state": UNFINISHED},
                     size=PAGE_OF_MODIFICATIONS,
                 )
-                found |= {m["VolumeId"] for page in pages for m in page["VolumesModifications"]}
-        return frozenset(found)
+                every = (m for page in pages for m in page["VolumesModifications"])
+                found |= {m["VolumeId"]: m.get("StartTime", NEVER) for m in every}
+        return found
 
-    def being_copied(self, volume_ids: Iterable[str], *, ours: Collection[str]) -> frozenset[str]:
-        """The volumes among these of which a snapshot is pending that is not ours: of AWS Backup, of an AMI.
-        ``ours`` are the ids of our own; tags would not tell, since anybody can write them."""
-        found: set[str] = set()
+    def being_copied(self, volume_ids: Iterable[str], *, ours: Collection[str]) -> dict[str, datetime]:
+        """The volumes among these of which a snapshot is pending that is not ours, and when the last one began: of AWS
+        Backup, of an AMI. ``ours`` are the ids of our own; tags would not tell, since anybody can write them."""
+        found: dict[str, datetime] = {}
         for chunk in _chunks(volume_ids):
             with errors_of("DescribeSnapshots", "snapshots"):
                 pages = _pages(
@@ -142,25 +205,35 @@ class Ec2Reads:
                     {"volume-id": chunk, "status": ["pending"]},
                     OwnerIds=["self"],
                 )
-                found |= {s["VolumeId"] for page in pages for s in page["Snapshots"] if s["SnapshotId"] not in ours}
-        return frozenset(found)
+                theirs = [s for page in pages for s in page["Snapshots"] if s["SnapshotId"] not in ours]
+                found |= {s["VolumeId"]: s["StartTime"] for s in sorted(theirs, key=lambda s: s["StartTime"])}
+        return found
 
     def _instances(self, filters: Mapping[str, Sequence[str]]) -> Iterator[Instance]:
         with errors_of("DescribeInstances", "instances"):
-            for page in _pages(self._client.get_paginator("describe_instances"), filters):
+            paginator = self._client.get_paginator("describe_instances")
+            for page in _pages(paginator, filters, **self._hidden_too("DescribeInstances")):
                 for reservation in page["Reservations"]:
                     yield from (instance_of(i, reservation.get("OwnerId", "")) for i in reservation["Instances"])
 
     def _volumes(self, filters: Mapping[str, Sequence[str]]) -> Iterator[Volume]:
         with errors_of("DescribeVolumes", "volumes"):
-            for page in _pages(self._client.get_paginator("describe_volumes"), filters):
+            paginator = self._client.get_paginator("describe_volumes")
+            for page in _pages(paginator, filters, **self._hidden_too("DescribeVolumes")):
                 yield from map(volume_of, page["Volumes"])
 
+    def _hidden_too(self, operation: str) -> dict[str, bool]:
+        shape = self._client.meta.service_model.operation_model(operation).input_shape
+        return {HIDDEN_TOO: True} if shape and HIDDEN_TOO in getattr(shape, "members", ()) else {}
+
     def _snapshots(self, filters: Mapping[str, Sequence[str]]) -> Iterator[Any]:
-        ours = {f"tag:{our_tags.DEPLOYMENT}": [self._deployment]}
+        ours = {f"tag:{our_tags.DEPLOYMENT}": self._names}
+        yield from self._snapshots_of_anyone(ours | dict(filters))
+
+    def _snapshots_of_anyone(self, filters: Mapping[str, Sequence[str]]) -> Iterator[Any]:
         with errors_of("DescribeSnapshots", "snapshots"):
             paginator = self._client.get_paginator("describe_snapshots")
-            for page in _pages(paginator, ours | dict(filters), OwnerIds=["self"]):
+            for page in _pages(paginator, filters, OwnerIds=["self"]):
                 yield from page["Snapshots"]
 
 
@@ -204,6 +277,7 @@ def instance_of(i: Any, owner: str = "") -> Instance:
                 volume_id=m["Ebs"]["VolumeId"],
                 status=m["Ebs"]["Status"],
                 managed_by=_managed_by(m["Ebs"]),
+                card=m["Ebs"].get("EbsCardIndex", 0),
             )
             for m in i.get("BlockDeviceMappings", ())
             if "Ebs" in m

@@ -1,15 +1,12 @@
 """The steps as calls of EC2."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, assert_never, cast
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from park_volumes.aws.errors import GONE, WOULD_SUCCEED, Ec2Error, Raced, errors_of
+from park_volumes.aws.errors import GONE, INVALID, WOULD_SUCCEED, Ec2Error, Raced, errors_of
 from park_volumes.aws.volume_parameters import parameters_of
 from park_volumes.core import steps
 from park_volumes.core import tags as our_tags
@@ -87,6 +84,8 @@ class Ec2Writes:
                 self._tag(step.snapshot_ids, our_tags.tags_of_request(step.at, step.capacity_refused_at))
             case steps.RememberTermination():
                 self._tag(step.snapshot_ids, our_tags.tags_of_termination(step.instance_id, step.at))
+            case steps.RememberKept():
+                self._tag([step.snapshot_id], our_tags.tags_of_kept(step.kept))
             case steps.RememberVerdict():
                 self._tag([step.snapshot_id], our_tags.tags_of_verdict(step.verdict))
             case steps.CountAttempt():
@@ -125,10 +124,14 @@ class Ec2Writes:
         return next((a.get("AttachTime") for a in here), None)
 
     def _discard_snapshot(self, step: steps.DiscardSnapshot) -> None:
-        """Unlock and delete a snapshot. The deletion shows whether unlocking worked or was needed."""
+        """Unlock and delete a snapshot. Where EC2 refuses to unlock it, the deletion shows whether that was needed."""
         if step.locked:
-            with suppress(ClientError, BotoCoreError):
-                self._client.unlock_snapshot(SnapshotId=step.snapshot_id)
+            try:
+                with errors_of("UnlockSnapshot", step.snapshot_id):
+                    self._client.unlock_snapshot(SnapshotId=step.snapshot_id)
+            except Ec2Error as error:
+                if not error.refused:
+                    raise
         with errors_of("DeleteSnapshot", step.snapshot_id, done=GONE):
             self._client.delete_snapshot(SnapshotId=step.snapshot_id)
 
@@ -151,7 +154,7 @@ class Ec2Writes:
     def attach_volume(self, step: steps.AttachVolume, volume_id: str) -> None:
         # Older SDKs do not know the card, and without it EC2 uses 0.
         card: dict[str, Any] = {"EbsCardIndex": step.card} if step.card else {}
-        with errors_of("AttachVolume", volume_id, raced={"InvalidParameterValue"}):
+        with errors_of("AttachVolume", volume_id, raced={INVALID}):
             self._client.attach_volume(VolumeId=volume_id, InstanceId=step.instance_id, Device=step.device, **card)
 
     def _set_delete_on_termination(self, step: steps.SetDeleteOnTermination) -> None:
@@ -171,7 +174,7 @@ class Ec2Writes:
 
     def _start_instance(self, step: steps.StartInstance) -> None:
         """Start an instance. EC2 answers InvalidParameterValue if the root volume is not attached."""
-        with errors_of("StartInstances", step.instance_id, raced={"InvalidParameterValue"}):
+        with errors_of("StartInstances", step.instance_id, raced={INVALID}):
             self._client.start_instances(InstanceIds=[step.instance_id])
 
     def stop_instance(self, instance_id: str) -> None:

@@ -223,21 +223,25 @@ def _run(options: argparse.Namespace, account: Account, screen: Screen, clock: C
     lease = Lease(clock, settings.function_timeout)
     client = account.client("ec2", config=SDK)
     lease.watch(client)
-    desk = Desk(
-        ec2=Ec2(client, deployment=settings.deployment),
-        settings=settings,
-        clock=clock,
-        lease=lease.begin,
-        screen=screen,
-        timeout=timedelta(minutes=getattr(options, "timeout_minutes", 0)),
-    )
+
+    def desk_of(its: Settings) -> Desk:
+        return Desk(
+            ec2=Ec2(client, deployment=its.deployment, previous_names=its.previous_names),
+            settings=its,
+            clock=clock,
+            lease=lease.begin,
+            screen=screen,
+            timeout=timedelta(minutes=getattr(options, "timeout_minutes", 0)),
+        )
+
+    desk = desk_of(settings)
     match options.command:
         case "list":
             return _list(desk, as_json=options.json)
         case "explain":
             return _explain(desk, options.ref, as_json=options.json)
         case "check":
-            return _check(desk)
+            return _check(desk, account, desk_of)
         case _:
             return _do(desk, options, deployment)
 
@@ -269,16 +273,43 @@ def _explain(desk: Desk, ref: str, *, as_json: bool) -> ExitCode:
     return ExitCode.DONE
 
 
-def _check(desk: Desk) -> ExitCode:
-    """Fails if removing the module would leave instances without volumes."""
+def _check(desk: Desk, account: Account, desk_of: Callable[[Settings], Desk]) -> ExitCode:
+    """Fails if removing the module would leave instances without volumes, or if nothing that is deployed can start what
+    another deployment has parked, for instance this one before somebody gave it another name."""
     parked = _without_volumes(desk)
     for observation in parked:
         state = status_of(observation, desk.settings, desk.clock.now())["state"]
         desk.screen.say(f"{observation.instance.label} is {state}.")
-    if not parked:
+    if parked:
+        desk.screen.say(
+            "They cannot start without the module. `restore --all` brings their volumes back, now or later."
+        )
+    endings = [ExitCode.REFUSED if parked else ExitCode.DONE]
+    told = {o.instance.id for o in parked}
+    functions = account.client("lambda", config=deployed.SDK)
+    for name in desk.ec2.reads.other_deployments():
+        other = deployed.find(functions, name=name, region=account.region, given={})
+        theirs = [o for o in _without_volumes(desk_of(other.settings)) if o.instance.id not in told]
+        if theirs:
+            endings.append(_check_other(desk.screen, other, theirs))
+        told |= {o.instance.id for o in theirs}
+    if not told:
         desk.screen.say(NOBODY)
+    return together(endings)
+
+
+def _check_other(screen: Screen, other: Deployment, parked: Iterable[Observation]) -> ExitCode:
+    """Fails unless that deployment is there, and starts its instances itself."""
+    name = other.settings.deployment
+    for observation in parked:
+        screen.say(f"{observation.instance.label} has its volumes in snapshots of the deployment {name}.")
+    if other.read:
+        screen.say(f"{name} is deployed here: it starts them, whatever becomes of this deployment.")
         return ExitCode.DONE
-    desk.screen.say("They cannot start without the module. `restore --all` brings their volumes back, now or later.")
+    screen.say(
+        f"{name} is not known to be deployed here. A deployment with {name} in its previous_names starts them; "
+        f"`--name {name} restore --all` brings their volumes back, now or later."
+    )
     return ExitCode.REFUSED
 
 

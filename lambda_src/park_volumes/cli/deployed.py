@@ -32,11 +32,12 @@ NO_SUCH_FUNCTION = "ResourceNotFoundException"
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
     """``origin`` is a sentence that says where the settings come from. ``parks``: whether the deployed functions park
-    instances; None if that is unknown."""
+    instances; None if that is unknown. ``read``: whether the settings are those of its functions, which are there."""
 
     settings: Settings
     origin: str
     parks: bool | None
+    read: bool = False
 
     @property
     def parks_again(self) -> str:
@@ -73,7 +74,7 @@ def find(functions: Any, *, name: str, region: str, given: Mapping[str, str]) ->
         settings = from_environment({**DEFAULTS, **given, **fixed})
         return Deployment(settings=settings, origin=origin, parks=unread.parks)
     origin = f"Settings: those of the function {function}{but}."
-    return Deployment(settings=settings, origin=origin, parks=variables["OBSERVE_ONLY"] != "true")
+    return Deployment(settings=settings, origin=origin, parks=variables["OBSERVE_ONLY"] != "true", read=True)
 
 
 def _environment(functions: Any, function: str, region: str) -> dict[str, str]:

@@ -26,6 +26,7 @@ from park_volumes.core.steps import (
     LockSnapshot,
     MarkVolume,
     Outcome,
+    RememberKept,
     RememberStart,
     RememberTermination,
     RememberVerdict,
@@ -97,7 +98,14 @@ def would(step: Step) -> str:  # noqa: C901, PLR0912  # one case for each step; 
             return f"{step.snapshot_id} would be moved to the archive tier."
         case RestoreSnapshotTier():
             return f"{step.snapshot_id} would be brought back from the archive tier, which takes up to 72 hours."
-        case ConfirmSnapshots() | RememberStart() | RememberTermination() | RememberVerdict() | CountAttempt():
+        case (
+            ConfirmSnapshots()
+            | RememberStart()
+            | RememberTermination()
+            | RememberVerdict()
+            | RememberKept()
+            | CountAttempt()
+        ):
             return _would_write(step)
         case TryGivingUp():
             return (
@@ -121,7 +129,7 @@ def would(step: Step) -> str:  # noqa: C901, PLR0912  # one case for each step; 
 
 
 def _would_write(
-    step: ConfirmSnapshots | RememberStart | RememberTermination | RememberVerdict | CountAttempt,
+    step: ConfirmSnapshots | RememberStart | RememberTermination | RememberVerdict | RememberKept | CountAttempt,
 ) -> str:
     match step:
         case ConfirmSnapshots():
@@ -132,6 +140,8 @@ def _would_write(
             return f"It would be written on {_listed(step.snapshot_ids)} that {step.instance_id} is terminated."
         case RememberVerdict():
             return f"What EC2 allows would be written on {step.snapshot_id}."
+        case RememberKept():
+            return f"Why {step.snapshot_id} is kept would be written on it."
         case CountAttempt():
             return f"Attempt {step.attempt} at a volume from {step.snapshot_id} would be counted."
         case _:

@@ -16,6 +16,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
     """Read the settings. Raises MissingSetting, so a wrongly deployed function fails when it is loaded."""
     return Settings(
         deployment=text(environment, "DEPLOYMENT"),
+        previous_names=tuple(environment.get("PREVIOUS_NAMES", "").split()),
         opt_in_tag_key=text(environment, "OPT_IN_TAG_KEY"),
         function_timeout=timedelta(seconds=_number(environment, "FUNCTION_TIMEOUT_SECONDS")),
         quiet_period=timedelta(seconds=_number(environment, "QUIET_PERIOD_SECONDS")),

@@ -2,9 +2,19 @@
 never changes after a snapshot is created (VolumeId, StartTime, KmsKeyId, Description), or is seen on the volume now."""
 
 from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Final
 
 from park_volumes.core.facts import NEVER, Attachment, Instance, SnapshotRecord, Volume, VolumeInTransit
 from park_volumes.core.tags import owner_tags
+
+TAGS_COUNT: Final = timedelta(minutes=1)
+"""How long IAM may not go by a tag yet that was just written: no document says. A denial meanwhile proves nothing."""
+
+
+def tagged_at(v: Volume) -> datetime:
+    """When our tag was written on a volume: a restored one was created with it, the mark of another says when."""
+    return max(v.created, v.mark.at if v.mark else NEVER)
 
 
 def is_current(r: SnapshotRecord, volume: Volume) -> bool:

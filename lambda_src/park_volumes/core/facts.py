@@ -25,6 +25,7 @@ class BlockDevice:
     volume_id: str
     status: str
     managed_by: str = ""
+    card: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +99,15 @@ class Rehearsal:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Loading:
+    """How far EC2 has filled a volume with the blocks of its snapshot, and in how many seconds it will be full by EC2's
+    own estimate; None without one."""
+
+    percent: int
+    seconds_left: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Verdict:
     """The tag ``park-volumes:way-back`` of a snapshot: what EC2 answered at ``at``, when the calls were tried that
     follow once its volume is given up. ``denied`` is the action that it did not allow, with EC2's ``words``; empty: all
@@ -109,6 +119,15 @@ class Verdict:
     rehearsed: datetime | None = None
     denied: str = ""
     words: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """The tag ``park-volumes:kept`` of a snapshot that was to be discarded at ``at``, and why it was not: EC2's words,
+    such as the AMI that uses it, or the accounts that it is shared with."""
+
+    at: datetime
+    words: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +166,15 @@ class Volume:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BinnedVolume:
+    """A deleted volume that a Recycle Bin keeps until ``leaves``; None if EC2 does not say."""
+
+    id: str
+    spec: VolumeSpec
+    leaves: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class SnapshotRecord:
     """One of our snapshots with all that is needed to rebuild its volume. The record is stored in its tags.
 
@@ -162,6 +190,7 @@ class SnapshotRecord:
     - ``terminated`` is when the instance was first seen terminated.
     - ``archived``: the snapshot is in the archive tier, and no volume can be created from it.
     - ``verdict`` is what EC2 said of the calls that follow once the volume is given up; None: they were not tried.
+    - ``kept`` says why it was not discarded when that was tried last; None: it was not tried.
     - ``damage``: a sentence for each note in its tags that cannot be read, and so counts as absent."""
 
     snapshot_id: str
@@ -189,6 +218,7 @@ class SnapshotRecord:
     terminated: datetime | None = None
     archived: bool = False
     verdict: Verdict | None = None
+    kept: Kept | None = None
     damage: tuple[str, ...] = ()
 
     @property
@@ -286,7 +316,10 @@ class Observation:
     - ``moving``: the ids of snapshots on their way to or from the archive tier.
     - ``modifying``: the ids of volumes whose modification is not finished.
     - ``being_copied``: the ids of volumes of which a snapshot that is not ours is pending.
+    - ``since``: when that began which is moving, modifying or being copied, by the id of the snapshot or volume.
+    - ``loading``: the volumes that EC2 still fills from their snapshots, where somebody wants to see that.
     - ``verdicts``: what EC2 said of calls for volumes of other instances, by their shape.
+    - ``parked_by``: the names of other deployments that gave volumes of its last stop up; seen only where it is BROKEN.
     - ``damaged``: a sentence for each tag of ours on its snapshots and volumes that says what cannot be."""
 
     instance: Instance
@@ -296,7 +329,10 @@ class Observation:
     moving: frozenset[str] = frozenset()
     modifying: frozenset[str] = frozenset()
     being_copied: frozenset[str] = frozenset()
+    since: Mapping[str, datetime] = field(default_factory=dict)
+    loading: Mapping[str, Loading] = field(default_factory=dict)
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    parked_by: tuple[str, ...] = ()
     damaged: tuple[str, ...] = ()
 
     @property

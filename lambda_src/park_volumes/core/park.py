@@ -13,6 +13,7 @@ from typing import assert_never
 from park_volumes.core import steps, tags, way_back
 from park_volumes.core.archive import archive
 from park_volumes.core.choice import told_to_stay, volumes_to_park
+from park_volumes.core.due import changing
 from park_volumes.core.evidence import changed, is_copy, is_current
 from park_volumes.core.facts import NEVER, Attachment, Observation, SnapshotRecord, TransitMark, Volume, VolumeInTransit
 from park_volumes.core.phase import Phase, phase_of, start_pending
@@ -23,9 +24,17 @@ from park_volumes.core.refusals import (
     missing_originals,
     misspelt_opt_in,
     not_to_be_parked,
+    parked_elsewhere,
     put_back_obstacle,
 )
-from park_volumes.core.retention import discard, discard_superseded, next_discard, retain
+from park_volumes.core.retention import (
+    discard,
+    discard_superseded,
+    discard_while_parked,
+    next_discard,
+    retain,
+    superseded_while_parked,
+)
 from park_volumes.core.settings import Settings
 from park_volumes.core.steps import Decision, Outcome, Stage, going_on, refuse, stages
 
@@ -67,7 +76,8 @@ def park(seen: Observation, settings: Settings, now: datetime, *, take_snapshots
         case Phase.RESTORING:
             return _unlocked(seen, settings) or Decision(reason=f"{instance.id} is being restored.")
         case Phase.PARKED:
-            return _unlocked(seen, settings) or _with_what_stays(archive(seen, settings, now), seen, settings)
+            waiting = _unlocked(seen, settings) or discard_while_parked(seen, settings, now)
+            return waiting or _with_what_stays(archive(seen, settings, now), seen, settings)
         case _:
             assert_never(phase)
 
@@ -97,7 +107,8 @@ def needs_park_pass(seen: Observation, settings: Settings, now: datetime) -> boo
         case _ if seen.in_transit or seen.rehearsals:
             return True
         case Phase.CHANGING:
-            return False
+            by = changing(seen, settings)
+            return by is not None and now >= by
         case Phase.RUNNING:
             due = next_discard(seen, settings)
             return due is not None and now >= due
@@ -105,7 +116,8 @@ def needs_park_pass(seen: Observation, settings: Settings, now: datetime) -> boo
             return True
         case Phase.PARKED:
             named = {r.volume_id for r in seen.records}
-            return any(m.volume_id in named for m in seen.instance.mappings)
+            left = any(m.volume_id in named for m in seen.instance.mappings)
+            return left or bool(superseded_while_parked(seen, settings, now))
         case _:
             assert_never(phase)
 
@@ -324,6 +336,8 @@ def _leave_to_start_side(seen: Observation) -> Decision:
 
 def _broken(seen: Observation) -> Decision:
     instance, generation = seen.instance, seen.generation
+    if words := parked_elsewhere(seen):
+        return refuse(words)
     if generation is None:
         return refuse(f"{instance.id} has no root volume, and no snapshots that replaced it at its last stop.")
     return refuse(f"Snapshots of {instance.id} are missing ({', '.join(generation.missing)}): no volume is deleted.")

@@ -6,20 +6,18 @@ it there. The request is a second axis: what was asked for, wherever the instanc
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
+from park_volumes.core import capacity
+from park_volumes.core.due import Due, changing, copying, dismantling, locked, never, restoring, settling, thawing
 from park_volumes.core.evidence import changed
-from park_volumes.core.facts import NOT_SHOWN, Observation
+from park_volumes.core.facts import NOT_SHOWN, Observation, SnapshotRecord
 from park_volumes.core.settings import Settings
 
 TERMINATED = "terminated"
 STOPPED_ON_PURPOSE = ("", "Client.UserInitiatedShutdown", "Client.InstanceInitiatedShutdown", "Server.ScheduledStop")
 """The StateReason codes of a stop that a person, the guest or AWS maintenance asked for; an absent one counts too."""
-NO_CAPACITY = "Server.InsufficientInstanceCapacity"
-"""The StateReason code of a start that EC2 had no room for."""
-SHORTEST_WAIT = timedelta(minutes=1)
-"""The wait before a start is tried again that EC2 had no capacity for."""
 
 
 class Phase(StrEnum):
@@ -100,6 +98,7 @@ def _restoring(seen: Observation) -> bool:
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """One phase in the table: how it is recognized, what both sides do about it, and where it leads.
+    ``due`` says by when it should be over, ``takes`` the same in words, and ``remedy`` what to do if it lasts longer.
     ``leads_to`` are the phases that the functions and EC2 bring about, each with what has happened then; ``people``
     those that only people bring about, each with what they do."""
 
@@ -108,6 +107,9 @@ class Row:
     evidence: str
     park_side: str
     wanted_start: str
+    due: Due = never
+    takes: str = ""
+    remedy: str = ""
     leads_to: Mapping[Phase, str] = field(default_factory=dict)
     people: Mapping[Phase, str] = field(default_factory=dict)
 
@@ -117,6 +119,29 @@ ATTACH = {Phase.WHOLE: "attach a root volume of their own"}
 DELETE = {Phase.BROKEN: "delete a snapshot, or change its record"}
 DELETE_ROOT = {Phase.BROKEN: "delete the snapshot of the root volume, or change its record"}
 DETACH = dict.fromkeys((Phase.COMMITTED, Phase.RESTORING, Phase.PARKED), "detach a root volume of their own again")
+
+BY_FORCE = (
+    "Nothing is changed meanwhile. If it stays so, stop it by force (aws ec2 stop-instances --force --instance-ids "
+    "...), or ask AWS Support."
+)
+ATTACHING = (
+    "Nothing is lost. A volume that does not leave or arrive can be detached by force while the instance is stopped "
+    "(aws ec2 detach-volume --force --volume-id ...); otherwise ask AWS Support."
+)
+COPYING = (
+    "Its volumes exist, cost as much as before, and nothing was given up: it can be started. A data volume whose "
+    "attachment is busy can be detached by force (aws ec2 detach-volume --force --volume-id ...) and attached again. "
+    "About a snapshot that does not go on, ask AWS Support."
+)
+DISMANTLING = (
+    "Nothing is lost: every volume has its snapshot. A volume that does not leave can be detached by force (aws ec2 "
+    "detach-volume --force --volume-id ...); otherwise ask AWS Support."
+)
+RESTORING = (
+    "Nothing is lost: the snapshots are kept. Look whether the key of the volume can be used, and whether its device "
+    "is free; about a volume that EC2 does not finish, ask AWS Support."
+)
+THAWING = "Nothing is lost. Ask AWS Support why the snapshots do not come back from the archive."
 
 PHASES = (
     Row(
@@ -132,6 +157,9 @@ PHASES = (
         evidence="pending, stopping or shutting down",
         park_side="waits",
         wanted_start="waits, or refuses",
+        due=changing,
+        takes="an hour",
+        remedy=BY_FORCE,
         leads_to={Phase.RUNNING: "it runs", Phase.WHOLE: "it has stopped", Phase.ENDED: "it is terminated"},
     ),
     Row(
@@ -140,6 +168,9 @@ PHASES = (
         evidence="running",
         park_side="discards the snapshots that are superseded",
         wanted_start="settles what came back",
+        due=settling,
+        takes="an hour after the launch, while a volume has its mark",
+        remedy=ATTACHING,
         people={Phase.CHANGING: "stop or terminate it"},
     ),
     Row(
@@ -148,6 +179,9 @@ PHASES = (
         evidence="stopped, and a root volume is attached by either description",
         park_side="takes a snapshot of every volume, then locks: marks the volumes and detaches the root volume",
         wanted_start="starts it as it is",
+        due=copying,
+        takes="an hour, and one more for each 100 GiB of its largest volume",
+        remedy=COPYING,
         leads_to={
             Phase.LOCKED: "the root volume is detached and confirmed",
             Phase.LOCK_VOID: "it is detached, and not confirmed yet",
@@ -162,6 +196,9 @@ PHASES = (
         "earlier launch, or a volume is no longer what its record says",
         park_side="leaves it to the start side",
         wanted_start="puts the volumes back; so does the sweep",
+        due=locked,
+        takes="an hour after the lock period",
+        remedy=ATTACHING,
         leads_to={
             Phase.LOCKED: "it is confirmed, or the volume is changed back",
             Phase.WHOLE: "the root volume is put back",
@@ -176,6 +213,9 @@ PHASES = (
         evidence="the same, with a confirmed and complete generation",
         park_side="waits for one lock period, then deletes the root volume, which is the commit",
         wanted_start="puts the volumes back",
+        due=locked,
+        takes="an hour after the lock period, or after what others do to a volume",
+        remedy=ATTACHING,
         leads_to={Phase.COMMITTED: "the root volume is deleted", Phase.WHOLE: "it is put back"},
         people={Phase.LOCK_VOID: "delete another snapshot, or change a volume"} | DELETE_ROOT | TERMINATE,
     ),
@@ -197,6 +237,9 @@ PHASES = (
         evidence="volumes of the confirmed generation still exist",
         park_side="detaches them, and deletes them in a later pass",
         wanted_start="waits until they are deleted",
+        due=dismantling,
+        takes="an hour after the lock period, and one more for each 100 GiB of the largest volume that is left",
+        remedy=DISMANTLING,
         leads_to={Phase.PARKED: "the last volume is deleted"},
         people=ATTACH | DELETE | TERMINATE,
     ),
@@ -206,6 +249,9 @@ PHASES = (
         evidence="volumes made from its snapshots exist, and bear a mark",
         park_side="waits",
         wanted_start="goes on restoring; so does the sweep, wanted or not",
+        due=restoring,
+        takes="an hour, and as long as its largest volume loads at the rate",
+        remedy=RESTORING,
         leads_to={
             Phase.WHOLE: "the root volume is attached",
             Phase.PARKED: "a volume that could not be created is deleted",
@@ -216,8 +262,11 @@ PHASES = (
         phase=Phase.PARKED,
         holds=lambda _: True,
         evidence="none of these volumes exists",
-        park_side="archives the snapshots, if that pays",
+        park_side="discards the snapshots that are superseded; archives the others, if that pays",
         wanted_start="makes volumes from the snapshots, attaches them, the root volume last, and starts",
+        due=thawing,
+        takes="73 hours, while its snapshots come back from the archive",
+        remedy=THAWING,
         leads_to={Phase.RESTORING: "a start creates volumes"},
         people=ATTACH | DELETE | TERMINATE,
     ),
@@ -225,8 +274,12 @@ PHASES = (
 """In the order in which they are tested. From WHOLE on the instance is stopped."""
 
 
+def row_of(seen: Observation) -> Row:
+    return next(row for row in PHASES if row.holds(seen))
+
+
 def phase_of(seen: Observation) -> Phase:
-    return next(row.phase for row in PHASES if row.holds(seen))
+    return row_of(seen).phase
 
 
 # The request.
@@ -264,8 +317,13 @@ def request_of_this_launch(seen: Observation, settings: Settings) -> datetime | 
     EC2 cuts LaunchTime to seconds: a request of the same second came before it."""
     launched = seen.instance.launch_time
     asked = (r.start_requested for r in seen.records if r.start_requested and r.launch_time < launched)
-    requests = (at.replace(microsecond=0) for at in asked)
+    requests = map(_in_seconds, asked)
     return max((at for at in requests if at <= launched < at + settings.start_hold), default=None)
+
+
+def _in_seconds(at: datetime) -> datetime:
+    """Cut as EC2 cuts LaunchTime: only so can the two be compared."""
+    return at.replace(microsecond=0)
 
 
 def start_reverted(seen: Observation, settings: Settings) -> bool:
@@ -276,24 +334,34 @@ def start_reverted(seen: Observation, settings: Settings) -> bool:
 
 
 def next_try(seen: Observation, settings: Settings, now: datetime) -> datetime | None:
-    """When a start is tried again that EC2 had no capacity for: after as long again as it has waited already.
-    None where the last try did not end like that, or the hour is over. EC2 refuses the call, or it accepts the call,
-    moves the launch time, and lets the instance fall back to stopped."""
-    last = _try_without_capacity(seen, settings)
-    if last is None or now >= last[0] + settings.start_hold:
+    """When a start is tried again that EC2 had no room for; None where the last try did not end like that, or the hour
+    is over."""
+    last = _try_without_room(seen, settings)
+    if last is None or now >= (until := last[0] + settings.start_hold):
         return None
     asked, tried = last
-    return tried + max(SHORTEST_WAIT, tried - asked)
+    return capacity.next_try(asked, tried, until)
 
 
-def _try_without_capacity(seen: Observation, settings: Settings) -> tuple[datetime, datetime] | None:
-    """When a start was asked for, and last tried, that EC2 had no capacity for."""
-    instance = seen.instance
-    asked = request_of_this_launch(seen, settings) if start_reverted(seen, settings) else None
-    if asked and instance.state_reason == NO_CAPACITY:
-        return asked, instance.launch_time
-    tries = ((r.start_requested, r.capacity_refused_at) for r in seen.of_this_stop)
-    return max(((asked, tried) for asked, tried in tries if asked and tried), default=None)
+def _try_without_room(seen: Observation, settings: Settings) -> tuple[datetime, datetime] | None:
+    """When a start was asked for, and last tried, that EC2 had no room for. EC2 refused the call, or it accepted the
+    call, moved the launch time, and let the instance fall back to stopped."""
+    fell_back = start_reverted(seen, settings)
+    if fell_back and not capacity.lacks_room(seen.instance.state_reason):
+        return None
+    launches = [seen.instance.launch_time] if fell_back else []
+    tries = ((r.start_requested, [r.capacity_refused_at, *launches]) for r in records_of_request(seen, settings))
+    every = ((asked, max(filter(None, at), default=None)) for asked, at in tries)
+    return max(((asked, tried) for asked, tried in every if asked and tried), default=None)
+
+
+def records_of_request(seen: Observation, settings: Settings) -> tuple[SnapshotRecord, ...]:
+    """The records on which the start is remembered that is being carried on: those of this stop, or, where EC2 took the
+    start back and so moved the launch time, those of the stop before."""
+    if not start_reverted(seen, settings):
+        return seen.of_this_stop
+    asked = request_of_this_launch(seen, settings)
+    return tuple(r for r in seen.records if r.start_requested and _in_seconds(r.start_requested) == asked)
 
 
 def reverted_message(seen: Observation) -> str:

@@ -8,7 +8,7 @@ from math import ceil
 from typing import assert_never
 
 from park_volumes.core.facts import NEVER, Observation
-from park_volumes.core.phase import Phase, last_request, phase_of
+from park_volumes.core.phase import Phase, phase_of, records_of_request
 from park_volumes.core.settings import Settings
 from park_volumes.core.steps import Decision, RememberStart
 from park_volumes.core.tags import opted_in
@@ -37,11 +37,12 @@ def with_request(seen: Observation, now: datetime) -> Observation:
     return replace(seen, records=tuple(asked.get(r.snapshot_id, r) for r in seen.records))
 
 
-def without_capacity(seen: Observation, decision: Decision, now: datetime) -> tuple[RememberStart, ...]:
-    """What to remember about a start that EC2 had no capacity for; nothing if no request is remembered."""
-    written = (step.at for step in decision.every_step if isinstance(step, RememberStart))
-    requested = next(written, last_request(seen))
-    ids = tuple(r.snapshot_id for r in seen.of_this_stop)
+def without_room(seen: Observation, decision: Decision, settings: Settings, now: datetime) -> tuple[RememberStart, ...]:
+    """What to remember about a start that EC2 had no room for; nothing if no request is remembered."""
+    bearing = records_of_request(seen, settings)
+    written = [step.at for step in decision.every_step if isinstance(step, RememberStart)]
+    requested = max(written or [r.start_requested for r in bearing if r.start_requested], default=None)
+    ids = tuple(r.snapshot_id for r in bearing)
     return (RememberStart(snapshot_ids=ids, at=requested, capacity_refused_at=now),) if ids and requested else ()
 
 

@@ -224,7 +224,7 @@ def deletion_denied(seen: Observation, now: datetime) -> str:
 def nothing_whole(seen: Observation) -> str:
     """Why a broken instance cannot be restored, and how to get back what is missing."""
     instance, generation = seen.instance, seen.generation
-    if words := foreign_originals(seen):
+    if words := foreign_originals(seen) or parked_elsewhere(seen):
         return words
     if generation:
         words = f"Snapshots of {instance.id} are missing: {', '.join(generation.missing)}. Nothing was changed. "
@@ -237,6 +237,17 @@ def nothing_whole(seen: Observation) -> str:
         words = f"{instance.id} has no root volume and no snapshots of ParkVolumes to create one from. "
         words += _recycle_bin(instance.id)
     return " ".join(words for words in (words, *_marked_without_proof(seen), seen.damage) if words)
+
+
+def parked_elsewhere(seen: Observation) -> str:
+    """Says if another deployment has parked it, which may be this one before somebody gave it another name."""
+    if not seen.parked_by:
+        return ""
+    names = ", ".join(seen.parked_by)
+    return (
+        f"{seen.instance.id} has no root volume, because the deployment {names} has parked it. Start it there. If "
+        f"{names} is what this deployment was called before, add that name to previous_names, apply, and try again."
+    )
 
 
 def _marked_without_proof(seen: Observation) -> Iterator[str]:

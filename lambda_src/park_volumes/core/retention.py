@@ -1,16 +1,24 @@
 """How long snapshots are kept, and which of them are discarded (docs/safety.md, rule 9).
 
-If an instance runs again: those that its volumes have superseded, ``snapshot_retention_hours`` after the launch.
+If an instance runs again: those that its volumes have superseded, ``snapshot_retention_hours`` after the launch. Once
+it is parked again: those that its new snapshots have superseded, after the same time.
 If an instance was terminated: those of volumes that would have been deleted with it, ``orphan_retention_days`` after
 the termination was seen. Seeing it once is enough, and it is written on the snapshots, because EC2 shows a terminated
-instance for only an hour. Not seeing an instance proves nothing, so nothing is ever discarded because of that."""
+instance for only an hour. Not seeing an instance proves nothing, so nothing is ever discarded because of that.
 
-from datetime import datetime
+What EC2 does not delete, because an AMI or something else uses it, and what is shared with other accounts, is kept.
+That is written on the snapshot, so that it is told once and not tried all the time."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 
 from park_volumes.core.facts import Observation, SnapshotRecord
 from park_volumes.core.phase import TERMINATED
 from park_volumes.core.settings import Settings
 from park_volumes.core.steps import Decision, DiscardSnapshot, RememberTermination, refuse
+
+TRIED_AGAIN = timedelta(days=1)
+"""How long after a snapshot could not be discarded that is tried again."""
 
 
 def discard(r: SnapshotRecord, seen: Observation) -> DiscardSnapshot:
@@ -22,25 +30,58 @@ def discard_superseded(seen: Observation, settings: Settings, now: datetime) -> 
     instance = seen.instance
     if not seen.descriptions_agree or seen.in_transit:
         return Decision(reason=f"{instance.id} is running; its volumes are still being settled.")
-    superseded, failed = _superseded(seen), [r for r in seen.records if r.state == "error"]
-    over = [*(r for r in superseded if r.state == "completed"), *failed]
-    if due := [r for r in over if _due(r, seen, settings, now)]:
+    superseded = _superseded(seen, ((v.id, v.snapshot_id, a.device) for v, a in seen.attached))
+    if due := _due_of(superseded, seen, settings, now):
         reason = f"{instance.id} is running: {len(due)} of its snapshots are superseded and discarded."
         return Decision(reason=reason, steps=tuple((discard(r, seen),) for r in due))
-    if kept := [r.snapshot_id for r in seen.records if r not in superseded and r not in failed]:
+    others = [r for r in seen.records if r not in superseded and r.state != "error" and r.kept is None]
+    if kept := [r.snapshot_id for r in others]:
         return refuse(f"{instance.id} is running without the volumes of {', '.join(kept)}: these snapshots are kept.")
-    return Decision(reason=f"{instance.id} is running.")
+    return Decision(reason=f"{instance.id} is running.{what_stays(seen)}")
+
+
+def superseded_while_parked(seen: Observation, settings: Settings, now: datetime) -> list[SnapshotRecord]:
+    """The snapshots of earlier stops whose content continues in those of this one, for long enough. No start needs
+    them: it needs the confirmed generation, and nothing of that is ever among them."""
+    parts = seen.given_up.parts
+    found = _superseded(seen, ((r.volume_id, r.source, r.device) for r in parts))
+    earlier = [r for r in found if r.launch_time < seen.instance.launch_time and r not in parts]
+    return [r for r in _due_of(earlier, seen, settings, now) if r.snapshot_id not in seen.moving]
+
+
+def discard_while_parked(seen: Observation, settings: Settings, now: datetime) -> Decision | None:
+    due = superseded_while_parked(seen, settings, now)
+    reason = f"{seen.instance.id} is parked: {len(due)} of its earlier snapshots are superseded and discarded."
+    return Decision(reason=reason, steps=tuple((discard(r, seen),) for r in due)) if due else None
+
+
+def what_stays(seen: Observation) -> str:
+    """A sentence for each snapshot that was not discarded when that was tried, with a space before it."""
+    return "".join(f" {r.snapshot_id} is kept: {r.kept.words.rstrip('.')}." for r in seen.records if r.kept)
 
 
 def next_discard(seen: Observation, settings: Settings) -> datetime | None:
-    """When the first snapshot of a running instance has been superseded for long enough; None if none is superseded."""
-    since = [t for r in seen.records if (t := superseded_since(r, seen))]
+    """When the first snapshot of a running instance has been superseded for long enough; None if none is superseded.
+    One that could not be discarded is tried again when there is another reason to look."""
+    since = [t for r in seen.records if r.kept is None and (t := superseded_since(r, seen))]
     return min(since) + settings.snapshot_retention if since else None
+
+
+def _due_of(
+    superseded: Iterable[SnapshotRecord], seen: Observation, settings: Settings, now: datetime
+) -> list[SnapshotRecord]:
+    failed = (r for r in seen.records if r.state == "error")
+    over = [*(r for r in superseded if r.state == "completed"), *failed]
+    return [r for r in over if _due(r, seen, settings, now) and not _kept_lately(r, now)]
 
 
 def _due(r: SnapshotRecord, seen: Observation, settings: Settings, now: datetime) -> bool:
     since = superseded_since(r, seen)
     return since is not None and now >= since + settings.snapshot_retention
+
+
+def _kept_lately(r: SnapshotRecord, now: datetime) -> bool:
+    return r.kept is not None and now < r.kept.at + TRIED_AGAIN
 
 
 def superseded_since(r: SnapshotRecord, seen: Observation) -> datetime | None:
@@ -49,20 +90,21 @@ def superseded_since(r: SnapshotRecord, seen: Observation) -> datetime | None:
     return min((t for t in launches if t > r.launch_time), default=None)
 
 
-def _superseded(seen: Observation) -> list[SnapshotRecord]:
-    """The snapshots whose content continues in a running volume: its own, those of the volume that it was created from
-    through a snapshot, and so on. The furthest come first, and for each volume the snapshot that links it to the next
-    comes last: as long as anything is left of a chain, it can be followed."""
+def _superseded(seen: Observation, latest: Iterable[tuple[str, str, str]]) -> list[SnapshotRecord]:
+    """The snapshots whose content continues in the ``latest`` volumes, each with the snapshot that it was created from
+    and its device: its own, those of the volume that it was created from through a snapshot, and so on. The furthest
+    come first, and for each volume the snapshot that links it to the next comes last: as long as anything is left of a
+    chain, it can be followed."""
     by_id = {r.snapshot_id: r for r in seen.records}
     found: list[SnapshotRecord] = []
-    for volume, attachment in seen.attached:
-        chain = [(volume.id, "")]
-        link = by_id.get(volume.snapshot_id)
+    for latest_id, source, device in latest:
+        chain = [(latest_id, "")]
+        link = by_id.get(source)
         while link:
             chain.append((link.volume_id, link.snapshot_id))
             link = by_id.get(link.source)
         for volume_id, snapshot_id in reversed(chain):
-            copies = [r for r in seen.records if r.volume_id == volume_id and r.device == attachment.device]
+            copies = [r for r in seen.records if r.volume_id == volume_id and r.device == device]
             found += sorted(copies, key=lambda r: r.snapshot_id == snapshot_id)
     return found
 
@@ -75,7 +117,8 @@ def retain(seen: Observation, settings: Settings, now: datetime) -> Decision:
     if new and instance.state == TERMINATED:
         remember = RememberTermination(snapshot_ids=new, instance_id=instance.id, at=now)
         return Decision(reason=_what_is_kept(seen, settings, now), steps=((remember,),))
-    if due := [r for r in seen.records if (until := kept_until(r, settings)) and now >= until]:
+    over = [r for r in seen.records if (until := kept_until(r, settings)) and now >= until]
+    if due := [r for r in over if not _kept_lately(r, now)]:
         words = f"{len(due)} snapshots of volumes that would have been deleted with it are discarded"
         return Decision(reason=f"{instance.id} was terminated: {words}.", steps=tuple((discard(r, seen),) for r in due))
     return Decision(reason=_what_is_kept(seen, settings, now))
@@ -99,7 +142,7 @@ def _what_is_kept(seen: Observation, settings: Settings, now: datetime) -> str:
         words.append(f"{_ids(others)}: kept until somebody deletes it.")
     if volumes := [v.id for v in seen.in_transit]:
         words.append(f"{', '.join(volumes)} was in transit and still exists: delete it if nobody needs it.")
-    return " ".join(words)
+    return " ".join(words) + what_stays(seen)
 
 
 def _ids(records: list[SnapshotRecord]) -> str:

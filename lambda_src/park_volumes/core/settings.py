@@ -8,6 +8,7 @@ from datetime import timedelta
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """The settings of one deployment.
+    ``previous_names``: the names that it has had before, whose snapshots and volumes are its own.
     ``prices``: USD a month by the names of ``prices.py``; empty if the prices of the region are unknown.
     ``volume_initialization_rate``: MiB/s; 0 loads blocks on first access.
     ``kms_key_arns``: the keys of other accounts that the start role may use."""
@@ -28,6 +29,7 @@ class Settings:
     archive_after: timedelta | None = None
     start_hold: timedelta = timedelta(hours=1)
     kms_key_arns: frozenset[str] = frozenset()
+    previous_names: tuple[str, ...] = ()
 
     @property
     def lock_period(self) -> timedelta:

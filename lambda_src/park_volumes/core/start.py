@@ -127,7 +127,7 @@ class _Wish:
         return Decision(reason=reason, steps=stages(self.remember, *before, begin))
 
     def left_to_others(self, phase: Phase) -> Decision | None:
-        """A sweep leaves an instance alone while the requested pass may still run, or EC2 has no capacity."""
+        """A sweep leaves an instance alone while the requested pass may still run, or EC2 has no room."""
         if self.intent is not Intent.SWEEP:
             return None
         begun = phase is Phase.WHOLE or self.seen.restored

@@ -3,7 +3,9 @@
 from datetime import datetime
 from typing import Any, assert_never
 
+from park_volumes.core import loading
 from park_volumes.core.facts import Instance, Observation, SnapshotRecord, Volume
+from park_volumes.core.overdue import Overdue, overdue
 from park_volumes.core.park import park
 from park_volumes.core.phase import WITHOUT_ROOT, Phase, Request, phase_of, request_of, reverted_message
 from park_volumes.core.refusals import apply_observe_only
@@ -21,7 +23,9 @@ def status(seen: Observation, settings: Settings, now: datetime) -> dict[str, An
     if seen.damaged:
         state = NEEDS_ATTENTION if phase_of(seen) in WITHOUT_ROOT else state
         detail = f"{detail} {seen.damage}"
-    instance, devices = seen.instance, _devices(seen)
+    if seen.instance.state == "running":
+        detail = " ".join(filter(None, (detail, loading.in_words(seen, now))))
+    instance, devices = seen.instance, _devices(seen, now)
     return {
         "id": instance.id,
         "name": instance.name,
@@ -49,6 +53,8 @@ def no_status(instance: Instance, why: str) -> dict[str, Any]:
 def _state(seen: Observation, settings: Settings, now: datetime) -> tuple[str, str]:
     phase, state = phase_of(seen), seen.instance.state
     to_park = apply_observe_only(park(seen, settings, now), seen, settings)
+    if late := overdue(seen, to_park, settings, now) or _thaws_too_long(seen, settings, now):
+        return NEEDS_ATTENTION, f"{late.what} {late.remedy}"
     match phase:
         case Phase.ENDED | Phase.CHANGING | Phase.RUNNING:
             return (STARTING if state == "pending" else state), to_park.reason
@@ -64,6 +70,13 @@ def _state(seen: Observation, settings: Settings, now: datetime) -> tuple[str, s
     return _asked_for(seen, settings, now) or _at_rest(word, to_park, seen, settings, now)
 
 
+def _thaws_too_long(seen: Observation, settings: Settings, now: datetime) -> Overdue | None:
+    """While it is parked only a start is on its way: its snapshots come back from the archive."""
+    if phase_of(seen) is not Phase.PARKED:
+        return None
+    return overdue(seen, start(seen, settings, now, intent=Intent.SWEEP), settings, now)
+
+
 def _asked_for(seen: Observation, settings: Settings, now: datetime) -> tuple[str, str] | None:
     """The state of a stopped instance with a start request; None if none is remembered."""
     request = request_of(seen, settings, now)
@@ -76,9 +89,19 @@ def _asked_for(seen: Observation, settings: Settings, now: datetime) -> tuple[st
             return NEEDS_ATTENTION, reverted_message(seen)
         case Request.UNDER_WAY | Request.PENDING:
             to_start = _to_start(seen, settings, now)
-            return (NEEDS_ATTENTION if _is_stuck(to_start) else STARTING), to_start.reason
+            stuck = _is_stuck(to_start)
+            return (NEEDS_ATTENTION if stuck else STARTING), to_start.reason + ("" if stuck else _how_far(seen))
         case _:
             assert_never(request)
+
+
+def _how_far(seen: Observation) -> str:
+    """How far a restoration is, as a sentence with a space before it."""
+    if phase_of(seen) is not Phase.RESTORING:
+        return ""
+    made = [v for v in seen.restored if v.state in ("available", "in-use")]
+    attached = sum(v.attachment is not None and v.attachment.state == "attached" for v in made)
+    return f" {len(made)} of {len(seen.given_up.parts)} volumes are made, {attached} attached."
 
 
 def _at_rest(word: str, to_park: Decision, seen: Observation, settings: Settings, now: datetime) -> tuple[str, str]:
@@ -101,13 +124,21 @@ def _is_stuck(decision: Decision) -> bool:
     return decision.outcome in (Outcome.REFUSED, Outcome.OBSERVED)
 
 
-def _devices(seen: Observation) -> list[dict[str, Any]]:
+def _devices(seen: Observation, now: datetime) -> list[dict[str, Any]]:
     """Every device of the instance, in order: its volume, if there is one, and the snapshot with its content."""
     generation = seen.generation
     current = generation.parts if generation else ()
     latest = {r.device: r for r in seen.of_this_stop} | {r.device: r for r in current}
     attached = {a.device: v for v, a in seen.attached}
-    return [_device(d, held, latest.get(d)) for d, held in sorted((latest | attached).items())]
+    every = sorted((latest | attached).items())
+    return [_device(d, held, latest.get(d)) | {"loading": _loading(held, seen, now)} for d, held in every]
+
+
+def _loading(held: Volume | SnapshotRecord, seen: Observation, now: datetime) -> dict[str, int | None] | None:
+    if not isinstance(held, Volume) or held.id not in seen.loading:
+        return None
+    found = seen.loading[held.id]
+    return {"percent": found.percent, "seconds_left": loading.seconds_left(held, found, now)}
 
 
 def _device(device: str, held: Volume | SnapshotRecord, record: SnapshotRecord | None) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from park_volumes.core.facts import AttachmentTarget, SnapshotRecord, TransitMark, Verdict
+from park_volumes.core.facts import AttachmentTarget, Kept, SnapshotRecord, TransitMark, Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,10 +56,20 @@ class DeleteVolume:
 
 @dataclass(frozen=True, kw_only=True)
 class DiscardSnapshot:
-    """Unlock a snapshot, if it is locked, and delete it."""
+    """Unlock a snapshot, if it is locked, and delete it. One that is shared with other accounts, or that EC2 does not
+    delete because something uses it, is locked again and kept, and holds up no other."""
 
     snapshot_id: str
     locked: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RememberKept:
+    """Tag a snapshot with why it was not discarded. It is a note: where it cannot be written, it is tried again
+    earlier."""
+
+    snapshot_id: str
+    kept: Kept
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,9 +181,10 @@ class StartInstance:
 
 
 ParkStep = CreateSnapshot | LockSnapshot | MarkVolume | DetachVolume | ConfirmSnapshots | DeleteVolume
-SnapshotStep = DiscardSnapshot | ArchiveSnapshot | RestoreSnapshotTier | RememberStart | RememberTermination
+SnapshotStep = DiscardSnapshot | RememberKept | ArchiveSnapshot | RestoreSnapshotTier
+RequestStep = RememberStart | RememberTermination
 StartStep = CountAttempt | SetDeleteOnTermination | UnmarkVolumes | StartInstance | RememberVerdict
-SimpleStep = ParkStep | SnapshotStep | StartStep
+SimpleStep = ParkStep | SnapshotStep | RequestStep | StartStep
 """The steps that are one call, and have no result for later steps except their success."""
 Step = SimpleStep | CreateVolume | AttachVolume | TryGivingUp | TryWayBack
 Stage = tuple[Step, ...]

@@ -20,6 +20,7 @@ from park_volumes.core import reading
 from park_volumes.core.facts import (
     Attachment,
     AttachmentTarget,
+    Kept,
     Rehearsal,
     SnapshotRecord,
     TransitMark,
@@ -56,13 +57,14 @@ START_REQUESTED = PREFIX + "start-requested"
 ATTEMPT = PREFIX + "attempt"
 TERMINATED = PREFIX + "terminated"
 WAY_BACK = PREFIX + "way-back"
+KEPT = PREFIX + "kept"
 REHEARSAL = PREFIX + "rehearsal"
 
 VALUE_LENGTH = 256
 """The most characters of a tag's value."""
 TAGS_PER_RESOURCE = 50
 OUR_TAGS = 12
-"""The most of our tags that one snapshot can have, until its instance is terminated."""
+"""The most of our tags that one snapshot can have, until it is to be discarded or its instance is terminated."""
 MOST_PARTS = 200
 """More than an instance has volumes: EC2 attaches at most 128 to one."""
 CARDS = whole(0, 100)
@@ -183,6 +185,7 @@ def read_record(
             attempt=notes.read(ATTEMPT, whole(1, 10_000), otherwise=1),
             terminated=notes.read(TERMINATED, partial(_termination, instance_id), otherwise=None),
             verdict=notes.read(WAY_BACK, _verdict, otherwise=None),
+            kept=notes.read(KEPT, _kept, otherwise=None),
             damage=tuple(notes.damage),
             **described,
         )
@@ -258,6 +261,9 @@ def without_the_future(r: SnapshotRecord, now: datetime) -> SnapshotRecord:
     if r.verdict and r.verdict.at > late:
         told = _counts_for_nothing(of, f"{WAY_BACK} is of the future")
         r = replace(r, verdict=None, damage=(*r.damage, told))
+    if r.kept and r.kept.at > late:
+        told = _counts_for_nothing(of, f"{KEPT} is of the future")
+        r = replace(r, kept=None, damage=(*r.damage, told))
     if r.confirmed_at and r.confirmed_at > late:
         r = replace(r, damage=(*r.damage, _mark_of_the_future(of, r.confirmed_at)))
     return r
@@ -300,11 +306,28 @@ def _request(text: str) -> tuple[datetime | None, datetime | None]:
 
 
 def tags_of_verdict(v: Verdict) -> dict[str, str]:
-    """EC2's words are cut to what a tag holds, and to the characters that every AWS service takes."""
     rehearsed = v.rehearsed.isoformat() if v.rehearsed else NONE
-    words = re.sub(r"[^\w .:/=+@-]", "", v.words, flags=re.ASCII)
-    value = " ".join((v.at.isoformat(), v.shape, rehearsed, v.denied or NONE, words))
-    return {WAY_BACK: value[:VALUE_LENGTH].strip()}
+    return _said(WAY_BACK, (v.at.isoformat(), v.shape, rehearsed, v.denied or NONE), v.words)
+
+
+def _said(key: str, before: Iterable[str], words: str) -> dict[str, str]:
+    """A tag that ends with EC2's words, cut to what it holds, and to the characters that every AWS service takes."""
+    value = " ".join((*before, re.sub(r"[^\w .:/=+@-]", "", words, flags=re.ASCII)))
+    return {key: value[:VALUE_LENGTH].strip()}
+
+
+def tags_of_kept(kept: Kept) -> dict[str, str]:
+    return _said(KEPT, (kept.at.isoformat(),), kept.words)
+
+
+def says_the_same(before: Kept | None, now: Kept) -> bool:
+    """Whether a snapshot was kept for the same reason before, as far as a tag holds it."""
+    return before is not None and before.words == _kept(tags_of_kept(now)[KEPT]).words
+
+
+def _kept(text: str) -> Kept:
+    at, _, words = text.partition(" ")
+    return Kept(at=time(at), words=words)
 
 
 def _verdict(text: str) -> Verdict | None:

@@ -17,7 +17,7 @@ from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from park_volumes.aws.errors import Ec2Error, Raced
-from park_volumes.core import prices
+from park_volumes.core import capacity, prices
 from park_volumes.core.facts import Instance, Observation
 from park_volumes.core.phase import Phase, phase_of, reverted_message
 from park_volumes.core.queue import queue_message
@@ -30,7 +30,7 @@ from park_volumes.handlers.sign_in import Caller, InvokedDirectly, NotSignedIn, 
 from park_volumes.run.context import Pass
 from park_volumes.run.execute import Ending, Result
 from park_volumes.run.observe import observe, observe_instances, observe_orphans, opted_in_instances
-from park_volumes.run.show import savings_of, status_of
+from park_volumes.run.show import savings_of, status_of, with_loading
 from park_volumes.run.start_pass import StartPass
 
 CLOSEST = 3
@@ -130,7 +130,7 @@ def show_openapi() -> Response[Any]:
 
 @app.get("/instances")
 def list_instances() -> Response[Any]:
-    every = _every(locks=True)
+    every = with_loading(_this_pass(), _every(locks=True))
     costs = [savings_of(o, _this_pass().settings) for o in every]
     shown = sorted(map(_shown, every, costs), key=lambda one: (one["name"], one["id"]))
     of_all = savings.figures(prices.total(costs))
@@ -163,7 +163,8 @@ def _every(*, locks: bool) -> list[Observation]:
 
 @app.get("/instances/<ref>")
 def show_instance(ref: str) -> Response[Any]:
-    return _json(HTTPStatus.OK, _shown(_observe(_find_instance(ref), ref, locks=True)))
+    (observation,) = with_loading(_this_pass(), [_observe(_find_instance(ref), ref, locks=True)])
+    return _json(HTTPStatus.OK, _shown(observation))
 
 
 @app.post("/instances/<ref>/start")
@@ -250,12 +251,20 @@ def _must_have_worked(result: Result) -> None:
     if isinstance(result.error, Ec2Error) and result.error.denied:
         raise Problem(HTTPStatus.CONFLICT, "refused", f"{result.error} {DENIED}")
     if result.error:
-        follows = f". {result.not_remembered}" if result.not_remembered else "; the sweep tries again."
-        raise Problem(HTTPStatus.BAD_GATEWAY, "ec2_refused", f"{result.error} Nothing is lost{follows}")
+        raise Problem(HTTPStatus.BAD_GATEWAY, "ec2_refused", f"{result.error} Nothing is lost{_what_follows(result)}")
     if result.decision.outcome is Outcome.REFUSED:
         raise Problem(HTTPStatus.CONFLICT, "refused", result.reason)
     if result.decision.outcome is Outcome.OBSERVED:
         raise Problem(HTTPStatus.CONFLICT, "observe_only", result.reason)
+
+
+def _what_follows(result: Result) -> str:
+    """The end of a sentence about an error, and what happens next."""
+    if result.not_remembered:
+        return f". {result.not_remembered}"
+    if result.lack and result.observation.of_this_stop:
+        return f". {capacity.TRIED_AGAIN} {capacity.remedy(result.lack)}"
+    return f". {capacity.remedy(result.lack)} Ask again later." if result.lack else "; the sweep tries again."
 
 
 def _started(result: Result) -> Response[Any]:

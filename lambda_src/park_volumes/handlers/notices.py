@@ -47,6 +47,7 @@ COUNTED = {
     Kind.START_REFUSED: "Refusals",
     Kind.PARKING_FAILED: "Failures",
     Kind.START_FAILED: "Failures",
+    Kind.OVERDUE: "Failures",
 }
 TIMED = {Kind.PARKED: "ParkDuration", Kind.STARTED: "StartDuration"}
 UNITS = {

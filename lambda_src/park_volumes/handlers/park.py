@@ -23,18 +23,23 @@ from park_volumes.handlers import runtime
 from park_volumes.handlers.notices import FunctionLocation, Notices
 from park_volumes.handlers.pace import Pace
 from park_volumes.report import (
+    BINNED,
     MONTHLY,
     STRAYS,
+    TWO_AT_WORK,
     Report,
     gauges,
     of_damage,
     of_parking,
+    of_recycle_bin,
     of_stray_damage,
     of_the_month,
+    of_two_at_work,
+    overdue_of,
 )
 from park_volumes.run.context import Pass, alone, each_alone
 from park_volumes.run.execute import Ending, Result
-from park_volumes.run.observe import Fleet, observe_fleet, park_sweep
+from park_volumes.run.observe import Fleet, in_recycle_bin, observe_fleet, park_sweep
 from park_volumes.run.park_pass import ParkPass
 
 if TYPE_CHECKING:
@@ -62,7 +67,7 @@ logger = Logger()
 client = boto3.client("ec2", config=runtime.patient())
 pace = Pace(runtime.clock(), functions=int(environment.text(os.environ, "PARK_MAXIMUM_CONCURRENCY")))
 client.meta.events.register("before-call.ec2", pace)
-ec2 = Ec2(client, deployment=SETTINGS.deployment)
+ec2 = Ec2(client, deployment=SETTINGS.deployment, previous_names=SETTINGS.previous_names)
 notices = Notices.of_function(SETTINGS.deployment, logger)
 sqs = boto3.client("sqs", config=Config(retries={"mode": "standard"}))
 
@@ -128,15 +133,24 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     ongoing = batch.include_ongoing
 
     def told(result: Result) -> Report | None:
-        return of_parking(result, SETTINGS, this_pass.began, include_ongoing=result.instance_id in ongoing)
+        occasion = runtime.is_news(this_pass, result) or result.instance_id in ongoing
+        return of_parking(result, SETTINGS, this_pass.began, include_ongoing=occasion)
 
     notices.send(each_alone(results, told), location)
+    _measure(results, this_pass.began)
     unfinished = {r.instance_id for r in results if r.ending in (Ending.FAILED, Ending.OUT_OF_TIME)}
     unfinished |= {SWEEP} if failed_sweep else set()
     come_back = {message for message, ids in batch.ids_of.items() if ids & unfinished}
     seen_then = {i for message in come_back for i in batch.ids_of[message]}
-    _look_again([r for r in results if r.instance_id not in seen_then], batch.looks)
+    _look_again([r for r in results if r.instance_id not in seen_then], batch.looks, this_pass.began)
     return {"batchItemFailures": [{"itemIdentifier": message} for message in sorted(batch.broken | come_back)]}
+
+
+def _measure(results: Iterable[Result], now: datetime) -> None:
+    """What takes too long counts as in transit, with a mark or without: the alarm hears of it."""
+    late = each_alone(results, lambda r: overdue_of(r, SETTINGS, now))
+    if late:
+        notices.measure({"TransitAge": max((now - one.by).total_seconds() for one in late)})
 
 
 def _sweep(batch: _Batch, this_pass: Pass, location: FunctionLocation) -> bool:
@@ -149,10 +163,17 @@ def _sweep(batch: _Batch, this_pass: Pass, location: FunctionLocation) -> bool:
     notices.measure(gauges(every, SETTINGS, began))
     misspelt = fleet.misspelt if batch.reminder else []
     _send(park_sweep(every, SETTINGS, began) + misspelt, delay=0, looks=0, reminder=batch.reminder)
-    if batch.reminder and began.day == 1:
-        notices.send_words(MONTHLY, of_the_month(every, SETTINGS), location)
     if batch.reminder:
+        binned = alone("The Recycle Bin", partial(in_recycle_bin, ec2.reads, every), lambda _: [])
+        if began.day == 1:
+            notices.send_words(MONTHLY, of_the_month(every, SETTINGS, binned), location)
+        if words := of_recycle_bin(binned, SETTINGS):
+            logger.warning(words)
+            notices.send_words(BINNED, words, location)
         _tell_damage(fleet, location)
+        if words := of_two_at_work(every, SETTINGS, began):
+            logger.warning(words)
+            notices.send_words(TWO_AT_WORK, words, location)
     return True
 
 
@@ -233,11 +254,11 @@ def _ids(values: Any) -> frozenset[str]:
     return frozenset(map(instance_id, values))
 
 
-def _look_again(results: Iterable[Result], looks: Mapping[str, int]) -> None:
-    """Schedule another look at the instances that wait for time to pass, not for an event."""
+def _look_again(results: Iterable[Result], looks: Mapping[str, int], now: datetime) -> None:
+    """Schedule another look at the instances that wait for time to pass, not for an event, and not for too long."""
     groups: dict[tuple[int, int], list[str]] = defaultdict(list)
     for r in results:
-        if r.decision.look_again and not r.error:
+        if r.decision.look_again and not r.error and not overdue_of(r, SETTINGS, now):
             delay, count = ceil(r.decision.look_again.total_seconds()), looks.get(r.instance_id, 0) + 1
             groups[delay, count].append(r.instance_id)
     for (delay, count), ids in groups.items():

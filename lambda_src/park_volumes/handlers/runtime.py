@@ -10,8 +10,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
 from park_volumes.aws import Ec2
+from park_volumes.core.overdue import NEWS
 from park_volumes.core.settings import Settings
 from park_volumes.core.steps import Outcome
+from park_volumes.report import overdue_of
 from park_volumes.run.context import Clock, Pass, SystemClock
 from park_volumes.run.execute import Result
 
@@ -54,6 +56,18 @@ def prompt() -> Config:
     return Config(
         retries={"mode": "standard", "max_attempts": 2}, max_pool_connections=30, connect_timeout=3, read_timeout=15
     )
+
+
+def is_news(this_pass: Pass, result: Result) -> bool:
+    """Whether this is the first time that this function sees that an instance takes too long. A sweep sees it, which is
+    silent otherwise; from then on the daily reminder tells it."""
+    late = overdue_of(result, this_pass.settings, this_pass.began)
+    if late is None or not late.is_news(this_pass.began):
+        return False
+    what = f"overdue {result.instance_id} {late.by.isoformat()}"
+    told = this_pass.knows(what, NEWS)
+    this_pass.learns(what)
+    return not told
 
 
 def log(logger: Logger, result: Result) -> None:

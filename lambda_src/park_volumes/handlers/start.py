@@ -18,7 +18,7 @@ from park_volumes.core.steps import Outcome
 from park_volumes.handlers import api, failed_start, runtime, sign_in, trail
 from park_volumes.handlers.notices import FunctionLocation, Notices
 from park_volumes.handlers.pace import Pace
-from park_volumes.report import of_start
+from park_volumes.report import Report, of_start
 from park_volumes.run.context import each_alone
 from park_volumes.run.execute import Result, ids_of
 from park_volumes.run.start_pass import Queue, StartPass
@@ -40,7 +40,7 @@ queue = Queue()
 known = dict[str, datetime]()
 client.meta.events.register("before-call.ec2", pace)
 client.meta.events.register("needs-retry.ec2", pace.again)  # type: ignore[arg-type]  # the stubs expect hooks to return nothing
-ec2 = Ec2(client, deployment=SETTINGS.deployment)
+ec2 = Ec2(client, deployment=SETTINGS.deployment, previous_names=SETTINGS.previous_names)
 notices = Notices.of_function(SETTINGS.deployment, logger)
 
 
@@ -72,7 +72,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     location = FunctionLocation.of_function(context.invoked_function_arn)
 
     def report(results: Iterable[Result], *, asked: bool, include_ongoing: bool) -> None:
-        told = partial(of_start, settings=SETTINGS, now=this_pass.began, asked=asked, include_ongoing=include_ongoing)
+        def told(result: Result) -> Report | None:
+            occasion = runtime.is_news(this_pass, result) or include_ongoing
+            return of_start(result, SETTINGS, this_pass.began, asked=asked, include_ongoing=occasion)
+
         notices.send(each_alone(results, told), location)
 
     if "requestContext" in event:
@@ -132,8 +135,8 @@ def _read(read: Callable[[dict[str, Any]], T], event: dict[str, Any]) -> T:
 def _failure(result: Result, kind: str) -> str:
     """Nobody waits for the answer to a requested start, so a refusal fails too: Lambda tries again one minute and two
     minutes later. By then an instance that was stopping has stopped. Then the event goes to the dead-letter queue."""
-    # A start without capacity is retried anyway, with growing delays: it is reported, but is not our failure.
-    failed = result.error is not None and not result.without_capacity
+    # A start that EC2 has no room for is tried again anyway: it is reported, but is not our failure.
+    failed = result.error is not None and not result.lack
     refused = kind == START_REQUESTED and result.decision.outcome is Outcome.REFUSED
     done = result.complete and result.decision.outcome is Outcome.DONE
     lost = kind in ASKING and bool(result.not_remembered) and not done

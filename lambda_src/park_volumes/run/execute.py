@@ -1,28 +1,36 @@
 """Carries out a decision about one instance: step by step, waiting the seconds that EC2 takes for volumes."""
 
-from collections.abc import Callable, Iterable, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from itertools import chain, count
 
-from park_volumes.aws.errors import NO_CAPACITY, THROTTLED, Ec2Error, Raced
+from park_volumes.aws.errors import INVALID, THROTTLED, Ec2Error, Raced
 from park_volumes.core import steps
-from park_volumes.core.facts import Observation, Volume
-from park_volumes.core.queue import without_capacity
+from park_volumes.core.capacity import lacks_room
+from park_volumes.core.evidence import TAGS_COUNT, tagged_at
+from park_volumes.core.facts import NEVER, Kept, Observation, Volume
+from park_volumes.core.queue import without_room
 from park_volumes.core.refusals import apply_observe_only
+from park_volumes.core.retention import TRIED_AGAIN
 from park_volumes.core.steps import Decision, Outcome, Stage, Step, refuse
+from park_volumes.core.tags import says_the_same
 from park_volumes.run.context import NotYet, OutOfTime, Pass, log
 from park_volumes.run.trial import Denied, remember_denial, try_giving_up, try_way_back
 
+POLL, PART = 0.4, 0.04
+"""Seconds between two looks at volumes, or this part of the time waited so far, if that is longer."""
 CREATING, ATTACHING = 5.0, 3.0
-"""Seconds that EC2 usually takes to create and to attach volumes (docs/performance.md): looking earlier is useless."""
-POLL = 0.4
-"""Seconds until the second look at volumes that take longer; the pause doubles after each look."""
+"""In a crowd nobody looks before the seconds have passed that EC2 usually takes (docs/performance.md), and after each
+look the pause doubles."""
 LONGEST_POLL = 5.0
 AFTER_RACE = timedelta(seconds=2)
 """When to look again after EC2 refused a step because the state had changed."""
+
+LATE = timedelta(seconds=10)
+"""From this age of a tag on, a denial because of it is left to the next sweep."""
 
 Confirmations = MutableMapping[str, steps.ConfirmSnapshots]
 
@@ -48,7 +56,8 @@ class Ending(StrEnum):
 class Result:
     """How a pass ended for one instance.
     ``error`` is what stopped it if it FAILED; ``note`` is a sentence on what stopped it otherwise. ``not_remembered``
-    says in a sentence if the start request could not be written down: then nothing carries it on later."""
+    says in a sentence if the start request could not be written down: then nothing carries it on later. ``kept`` has
+    the snapshots that could not be discarded, each with the reason, if that is new."""
 
     observation: Observation
     decision: Decision
@@ -56,6 +65,7 @@ class Result:
     error: Exception | None = None
     note: str = ""
     not_remembered: str = ""
+    kept: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def instance_id(self) -> str:
@@ -70,9 +80,10 @@ class Result:
         return " ".join(filter(None, (self.decision.reason, self.note, self.not_remembered)))
 
     @property
-    def without_capacity(self) -> bool:
-        """Whether EC2 had no capacity for a start, which is retried with growing delays."""
-        return isinstance(self.error, Ec2Error) and self.error.code == NO_CAPACITY
+    def lack(self) -> str:
+        """The code with which EC2 said that it has no room for a start, which is tried again less and less often;
+        otherwise empty."""
+        return self.error.code if isinstance(self.error, Ec2Error) and lacks_room(self.error.code) else ""
 
 
 def ids_of(results: Iterable[Result]) -> set[str]:
@@ -105,34 +116,40 @@ def execute(
     *,
     confirmations: Confirmations | None = None,
     carried_on: bool = True,
+    crowd: Callable[[], bool] = lambda: False,
 ) -> Result:
     """Do the steps, stage by stage. A pass that loses a race or runs out of time stops there and looks again.
     The step ConfirmSnapshots is put into ``confirmations``, by instance: the pass does it for all of them at once.
-    ``carried_on``: a later pass goes on with what this one leaves undone."""
+    ``carried_on``: a later pass goes on with what this one leaves undone. ``crowd`` is asked before volumes
+    are waited for: whether so many are started that looking all the time is no longer cheap."""
     return _Execution(
         this_pass=this_pass,
         observation=observation,
         decision=apply_observe_only(decision, observation, this_pass.settings),
         confirmations={} if confirmations is None else confirmations,
         carried_on=carried_on,
+        crowd=crowd,
     ).run()
 
 
 @dataclass(kw_only=True)
 class _Execution:
-    """One decision being carried out. ``made``: the volumes created so far, by snapshot; ``ready``: those seen ready to
-    attach; ``attaching``: those being attached."""
+    """One decision being carried out. ``made``: the volumes created so far, by snapshot, and ``born`` when they were;
+    ``ready``: those seen ready to attach; ``attaching``: those being attached."""
 
     this_pass: Pass
     observation: Observation
     decision: Decision
     confirmations: Confirmations
     carried_on: bool
+    crowd: Callable[[], bool]
     made: dict[str, str] = field(default_factory=dict)
+    born: dict[str, datetime] = field(default_factory=dict)
     ready: set[str] = field(default_factory=set)
     attaching: set[str] = field(default_factory=set)
     stage: Stage = ()
     notes: list[str] = field(default_factory=list)
+    kept: dict[str, str] = field(default_factory=dict)
 
     def run(self) -> Result:
         clock = self.this_pass.clock
@@ -159,11 +176,25 @@ class _Execution:
             remembering = any(isinstance(step, steps.RememberStart) for step in self.stage)
             at_once = remembering or not self.carried_on
             return self._look_again(Ending.RACED if at_once else Ending.THROTTLED, error)
-        if error.code == NO_CAPACITY:
-            self._remember_want_of_capacity()
+        if lacks_room(error.code):
+            self._remember_want_of_room()
+        if error.denied and (age := self._age_of_tag(error.resource)) < TAGS_COUNT:
+            raced = self._look_again(Ending.RACED, error)
+            return raced if age < LATE else replace(raced, decision=replace(raced.decision, look_again=None))
         if error.denied:
             _remember(self.this_pass, self.observation, error)
         return replace(self._ended(Ending.FAILED), error=error)
+
+    def _age_of_tag(self, resource_id: str) -> timedelta:
+        """How old our tag on a resource is. What this pass writes over an older one of ours is not new."""
+        now, observed = self.this_pass.clock.now(), {v.id: v for v in self.observation.volumes}
+        if (v := observed.get(resource_id)) and (v.mark or v.rehearsal):
+            return now - tagged_at(v)
+        marked = {
+            s.volume_id: self.this_pass.began for s in self.decision.every_step if isinstance(s, steps.MarkVolume)
+        }
+        born = {r.snapshot_id: r.started for r in self.observation.records}
+        return now - (marked | born | self.born).get(resource_id, NEVER)
 
     def _do_stages(self) -> None:
         for stage in self.decision.steps:
@@ -173,22 +204,23 @@ class _Execution:
             self.this_pass.each([partial(self._perform, step) for step in self.stage])
 
     def _ended(self, ending: Ending, *, note: str = "") -> Result:
-        return Result(observation=self.observation, decision=self.decision, ending=ending, note=note)
+        return Result(
+            observation=self.observation, decision=self.decision, ending=ending, note=note, kept=dict(self.kept)
+        )
 
     def _look_again(self, ending: Ending, reason: Exception) -> Result:
         decision = replace(self.decision, outcome=Outcome.GOING_ON, look_again=AFTER_RACE)
         return replace(self._ended(ending, note=str(reason)), decision=decision)
 
-    def _remember_want_of_capacity(self) -> None:
-        """A start that EC2 had no capacity for is retried with growing delays: remember that it was tried. Where that
-        cannot be written down, it is retried by every sweep."""
-        for step in without_capacity(self.observation, self.decision, self.this_pass.clock.now()):
+    def _remember_want_of_room(self) -> None:
+        """A start that EC2 had no room for is tried again less and less often: remember that it was tried. Where that
+        cannot be written down, every sweep tries."""
+        this_pass = self.this_pass
+        for step in without_room(self.observation, self.decision, this_pass.settings, this_pass.clock.now()):
             try:
-                self.this_pass.ec2.writes.do(step)
+                this_pass.ec2.writes.do(step)
             except (Ec2Error, OutOfTime) as error:
-                log.warning(
-                    "That EC2 had no capacity for %s is not remembered: %s", self.observation.instance.id, error
-                )
+                log.warning("That EC2 had no room for %s is not remembered: %s", self.observation.instance.id, error)
 
     def _volume_of(self, step: steps.AttachVolume) -> str:
         return step.volume_id or self.made[step.snapshot_id]
@@ -216,11 +248,9 @@ class _Execution:
             self.attaching.clear()
 
     def _wait_until(self, ids: Sequence[str], usual: float, ready: Callable[[Volume], bool]) -> list[Volume]:
-        """The volumes, once all are ready. The first look comes after the usual time, or after a quarter of the time
-        left if that is shorter; the pauses between the next looks grow."""
+        """The volumes, once all are ready."""
         clock, deadline = self.this_pass.clock, self.this_pass.deadline
-        left = (deadline - clock.now()).total_seconds()
-        pauses = chain((min(usual, left / 4),), (min(POLL * 2**n, LONGEST_POLL) for n in count()))
+        pauses = self._rarely(usual) if self.crowd() else self._often()
         while True:
             pause = next(pauses)
             if clock.now() + timedelta(seconds=pause) >= deadline:
@@ -234,16 +264,30 @@ class _Execution:
             if all(i in found and ready(found[i]) for i in ids):
                 return list(found.values())
 
-    def _perform(self, step: Step) -> None:
+    def _often(self) -> Iterator[float]:
+        """Pauses so short that volumes are seen almost as soon as they are ready, however fast EC2 is: describing is
+        cheap."""
+        clock, began = self.this_pass.clock, self.this_pass.clock.now()
+        while True:
+            yield max(POLL, PART * (clock.now() - began).total_seconds())
+
+    def _rarely(self, usual: float) -> Iterator[float]:
+        """The first look comes after the usual time, or after a quarter of the time left if that is shorter; then the
+        pauses grow."""
+        left = (self.this_pass.deadline - self.this_pass.clock.now()).total_seconds()
+        return chain((min(usual, left / 4),), (min(POLL * 2**n, LONGEST_POLL) for n in count()))
+
+    def _perform(self, step: Step) -> None:  # noqa: C901  # one case for each step that is more than one call
         ec2 = self.this_pass.ec2
         match step:
             case steps.CreateVolume():
                 self._create(step)
             case steps.AttachVolume():
-                ec2.writes.attach_volume(step, self._volume_of(step))
-                self.attaching.add(self._volume_of(step))
+                self._attach(step)
             case steps.ArchiveSnapshot() | steps.RestoreSnapshotTier():
                 self._change_tier(step)
+            case steps.DiscardSnapshot():
+                self._discard(step)
             case steps.SetDeleteOnTermination():
                 self._set_flags(step)
             case steps.UnmarkVolumes():
@@ -259,6 +303,70 @@ class _Execution:
             case _:
                 ec2.writes.do(step)
 
+    def _attach(self, step: steps.AttachVolume) -> None:
+        """EC2 answers InvalidParameterValue where another pass has just attached a volume at the device, and where it
+        does not accept the device or the volume at all. A device that is still free a moment later tells the two
+        apart: then looking again does not help."""
+        volume_id = self._volume_of(step)
+        try:
+            self.this_pass.ec2.writes.attach_volume(step, volume_id)
+        except Raced as race:
+            if race.code == INVALID and self._is_still_free(step, volume_id):
+                raise Ec2Error(race.action, race.resource, race.code, race.message, refused=race.refused) from race
+            raise
+        self.attaching.add(volume_id)
+
+    def _is_still_free(self, step: steps.AttachVolume, volume_id: str) -> bool:
+        reads, clock = self.this_pass.ec2.reads, self.this_pass.clock
+        if clock.now() + AFTER_RACE >= self.this_pass.deadline:
+            return False
+        clock.sleep(AFTER_RACE.total_seconds())
+        empty = any(i.on(step.device) is None for i in reads.instances([step.instance_id]))
+        return empty and any(v.state == "available" for v in reads.volumes([volume_id]))
+
+    def _discard(self, step: steps.DiscardSnapshot) -> None:
+        """A snapshot that is shared, or that EC2 does not delete because something uses it, holds up no other: it is
+        locked again, and kept. Any other error ends the pass, so that no link is lost that may still be discarded."""
+        ec2, why = self.this_pass.ec2, ""
+        if self.this_pass.knows(f"kept {step.snapshot_id}", TRIED_AGAIN):
+            return
+        try:
+            if accounts := ec2.reads.shared_with(step.snapshot_id):
+                why = f"it is shared with {', '.join(accounts)}"
+                if not step.locked:
+                    self._lock_again(step)
+            else:
+                ec2.writes.do(step)
+        except Ec2Error as error:
+            self._lock_again(step)
+            if isinstance(error, Raced) or not error.refused:
+                raise
+            why = error.message
+        if why:
+            self._keep(step.snapshot_id, why)
+
+    def _lock_again(self, step: steps.DiscardSnapshot) -> None:
+        """Also one that an earlier pass has unlocked. One that is gone or cannot be locked, such as one with a lock of
+        somebody else, stays as it is."""
+        if not self.this_pass.settings.lock_snapshots:
+            return
+        try:
+            self.this_pass.ec2.writes.do(steps.LockSnapshot(snapshot_id=step.snapshot_id))
+        except Ec2Error as error:
+            log.warning("%s was not discarded, and is not locked again: %s", step.snapshot_id, error)
+
+    def _keep(self, snapshot_id: str, why: str) -> None:
+        kept = Kept(at=self.this_pass.clock.now(), words=why)
+        self.notes.append(f"{snapshot_id} is kept: {why.rstrip('.')}.")
+        self.this_pass.learns(f"kept {snapshot_id}")
+        known = next((r.kept for r in self.observation.records if r.snapshot_id == snapshot_id), None)
+        if not says_the_same(known, kept):
+            self.kept[snapshot_id] = why
+        try:
+            self.this_pass.ec2.writes.do(steps.RememberKept(snapshot_id=snapshot_id, kept=kept))
+        except Ec2Error as error:
+            log.warning("Why %s is kept is not written on it: %s", snapshot_id, error)
+
     def _set_flags(self, step: steps.SetDeleteOnTermination) -> None:
         """A flag that EC2 does not let us set does not keep an instance from starting. Its volume keeps its mark, and
         as long as it has one, the flag is set again and again, and told."""
@@ -270,7 +378,8 @@ class _Execution:
             starts = any(isinstance(s, steps.StartInstance) for s in self.decision.every_step)
             if not starts or not error.refused:
                 raise
-            self.notes.append(f"{error} It is tried again once the instance runs.")
+            then = "It is set once that is allowed." if error.denied else "It is tried again once the instance runs."
+            self.notes.append(f"{error} {then}")
 
     def _remember(self, step: steps.RememberStart) -> None:
         """A note: no start fails because of it. Where EC2 has no request tokens left, it is tried again all the same,
@@ -316,6 +425,7 @@ class _Execution:
         attached to the instance lost its mark because it is where it belongs, which this pass has not seen yet."""
         volume_id, created = self._create_at_any_rate(step)
         self.made[step.record.snapshot_id] = volume_id
+        self.born[volume_id] = created
         if created < self.this_pass.began and self._unusable(volume_id, created):
             self._count_attempt(step)
             raise NotYet(f"The volume {volume_id} made from {step.record.snapshot_id} is gone; it is created again.")

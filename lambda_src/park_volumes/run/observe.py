@@ -1,16 +1,16 @@
 """Observes some instances, or a whole account and region, and finds those that a sweep must look at closer."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
 from park_volumes.aws.reads import Ec2Reads, Snapshots
 from park_volumes.core.archive import due, some_at_once
-from park_volumes.core.facts import NEVER, NOT_SHOWN, Instance, Observation, SnapshotRecord, Volume
+from park_volumes.core.facts import NEVER, NOT_SHOWN, BinnedVolume, Instance, Observation, SnapshotRecord, Volume
 from park_volumes.core.park import needs_park_pass
-from park_volumes.core.phase import TERMINATED, last_request, start_pending, start_reverted
+from park_volumes.core.phase import TERMINATED, Phase, last_request, phase_of, start_pending, start_reverted
 from park_volumes.core.refusals import misspelt_opt_in
 from park_volumes.core.settings import Settings
 from park_volumes.core.tags import damage_of_volume, opted_in, owner_of_mark, without_the_future
@@ -53,8 +53,10 @@ def observe_instances(
     rehearsals = ec2.rehearsals(_may_have_rehearsed(snapshots.records)) if locks else []
     volumes = _volumes(ec2, instances, snapshots.records, [*marked, *rehearsals])
     moving = ec2.moving(r.snapshot_id for r in snapshots.records if may_move(r))
-    found = assemble(instances, snapshots, volumes, _locked(ec2, snapshots) if locks else frozenset(), moving, now=now)
-    return _with_others(ec2, found) if locks else found
+    locked = _locked(ec2, snapshots) if locks else frozenset()
+    found = assemble(instances, snapshots, volumes, locked, frozenset(moving), now=now)
+    found = _with_other_deployments(ec2, found)
+    return _with_others(ec2, found, moving) if locks else {i: replace(o, since=moving) for i, o in found.items()}
 
 
 def _may_have_rehearsed(records: Iterable[SnapshotRecord]) -> set[str]:
@@ -62,12 +64,28 @@ def _may_have_rehearsed(records: Iterable[SnapshotRecord]) -> set[str]:
     return {r.instance_id for r in records if r.spec.kms_key and r.confirmed_at is None}
 
 
-def _with_others(ec2: Ec2Reads, found: Mapping[str, Observation]) -> dict[str, Observation]:
+def _with_others(
+    ec2: Ec2Reads, found: Mapping[str, Observation], moving: Mapping[str, datetime]
+) -> dict[str, Observation]:
     """The same with what others are doing to the volumes of stopped instances: modifying or copying them."""
     stopped = [o for o in found.values() if o.instance.state == "stopped"]
     ids, ours = {v.id for o in stopped for v in o.volumes}, {r.snapshot_id for o in stopped for r in o.records}
     modifying, being_copied = ec2.modifying(ids), ec2.being_copied(ids, ours=ours)
-    return {i: replace(o, modifying=modifying, being_copied=being_copied) for i, o in found.items()}
+    since = dict(moving) | modifying | being_copied
+    return {
+        i: replace(o, modifying=frozenset(modifying), being_copied=frozenset(being_copied), since=since)
+        for i, o in found.items()
+    }
+
+
+def _with_other_deployments(ec2: Ec2Reads, found: Mapping[str, Observation]) -> dict[str, Observation]:
+    """The same with the deployments that have parked what this one cannot start."""
+    broken = {o.instance.id for o in chosen(found.values(), lambda o: phase_of(o) is Phase.BROKEN, unclear=False)}
+    names: dict[str, set[str]] = defaultdict(set)
+    for r in ec2.records_of_others(broken):
+        if r.confirmed_at and r.launch_time == found[r.instance_id].instance.launch_time:
+            names[r.instance_id].add(r.deployment)
+    return {i: replace(o, parked_by=tuple(sorted(names[i]))) if i in names else o for i, o in found.items()}
 
 
 def observe_not_shown(ec2: Ec2Reads, ids: Iterable[str], now: datetime) -> dict[str, Observation]:
@@ -122,7 +140,8 @@ def assemble(
     records_of: dict[str, list[SnapshotRecord]] = defaultdict(list)
     for r in (without_the_future(r, now) for r in snapshots.records):
         records_of[r.instance_id].append(r)
-    by_id = {v.id: v for v in volumes}
+    instances = list(instances)
+    by_id = {v.id: v for v in _with_cards(volumes, instances)}
     ids_of: dict[str, set[str]] = defaultdict(set)
     for v in by_id.values():
         for instance_id in (
@@ -148,6 +167,15 @@ def assemble(
             ),
         )
     return found
+
+
+def _with_cards(volumes: Iterable[Volume], instances: Iterable[Instance]) -> Iterator[Volume]:
+    """The same volumes with the EBS card of each attachment. Recorded descriptions of instances name it, those of
+    volumes do not."""
+    cards = {(i.id, m.device, m.volume_id): m.card for i in instances for m in i.mappings if m.card}
+    for v in volumes:
+        every = ((a, cards.get((a.instance_id, a.device, v.id), a.card)) for a in v.attachments)
+        yield replace(v, attachments=tuple(replace(a, card=card) for a, card in every)) if cards else v
 
 
 def _damage_of_volumes(volumes: Iterable[Volume], now: datetime) -> Mapping[str, Sequence[str]]:
@@ -180,18 +208,25 @@ class Fleet:
 
 
 def observe_fleet(ec2: Ec2Reads, settings: Settings, now: datetime) -> Fleet:
-    """Look at the whole account, in three or four calls."""
+    """Look at the whole account, in three to five calls."""
     tagged = ec2.instances_tagged(settings.opt_in_tag_key)
     instances = [i for i in tagged if opted_in(i.tags, settings)]
     snapshots = ec2.every_snapshot()
     instances += _ended(ec2, snapshots, known={i.id for i in instances})
     rehearsals = ec2.rehearsals("*") if _may_have_rehearsed(snapshots.records) else []
     marked = [*ec2.marked_volumes("*"), *rehearsals]
+    found = _with_other_deployments(ec2, assemble(instances, snapshots, marked, now=now))
     return Fleet(
-        observations=list(assemble(instances, snapshots, marked, now=now).values()),
+        observations=list(found.values()),
         misspelt=[i.id for i in tagged if i.state != TERMINATED and misspelt_opt_in(i, settings)],
         damaged=snapshots.damaged,
     )
+
+
+def in_recycle_bin(ec2: Ec2Reads, fleet: Iterable[Observation]) -> list[BinnedVolume]:
+    """The volumes of a fleet that were given up and that a Recycle Bin still keeps."""
+    given_up = {r.volume_id for o in fleet for r in o.records if r.confirmed_at}
+    return [v for v in ec2.recycle_bin() if v.id in given_up]
 
 
 def park_sweep(fleet: Sequence[Observation], settings: Settings, now: datetime) -> list[str]:

@@ -96,24 +96,26 @@ class StartPass:
 
     def _go_on_with_all(self, every: Sequence[Observation], intent: Intent) -> list[Result]:
         results: dict[str, Result] = {}
+        many = len(every) > AT_ONCE
 
         def one(observation: Observation) -> None:
-            results[observation.instance.id] = self._go_on(observation, intent)
+            results[observation.instance.id] = self._go_on(observation, intent, many=many)
 
         self.this_pass.each([partial(one, o) for o in every])
         return [results[o.instance.id] for o in every]
 
-    def _go_on(self, observation: Observation, intent: Intent) -> Result:
-        do = partial(self._go_on_until_done, observation, intent)
+    def _go_on(self, observation: Observation, intent: Intent, *, many: bool = False) -> Result:
+        do = partial(self._go_on_until_done, observation, intent, many=many)
         return alone(observation.instance.id, do, partial(unforeseen, observation))
 
-    def _go_on_until_done(self, observation: Observation, intent: Intent) -> Result:
+    def _go_on_until_done(self, observation: Observation, intent: Intent, *, many: bool) -> Result:
         """Decide and do, again and again while others interfere or EC2 needs seconds, until the time is over.
         If EC2 has no request tokens left, others are using them: a remembered request then waits for its turn."""
         this_pass, not_remembered = self.this_pass, ""
+        crowd = partial(self._is_crowd, many=many)
         while True:
             decision = start(observation, this_pass.settings, this_pass.began, intent=intent)
-            result = execute(this_pass, observation, decision, carried_on=not not_remembered)
+            result = execute(this_pass, observation, decision, carried_on=not not_remembered, crowd=crowd)
             if result.ending is Ending.NOT_REMEMBERED:
                 intent, not_remembered = Intent.START_NOW, f"{NOT_REMEMBERED} {result.note}"
                 continue
@@ -127,6 +129,13 @@ class StartPass:
             if not found:
                 return result
             observation = found[0]
+
+    def _is_crowd(self, *, many: bool) -> bool:
+        """Whether this pass starts many, or others do. If EC2 does not even answer that, it is busy."""
+        try:
+            return many or self.ahead() >= AT_ONCE
+        except Ec2Error:
+            return True
 
     # The queue of starts.
 
@@ -155,10 +164,11 @@ class StartPass:
         return new
 
     def ahead(self) -> int:
-        """How many starts are ahead of one requested now. A long queue is not read again for each start."""
+        """How many starts are ahead of one requested now. A long queue is not read again for each start, and none
+        twice in one pass."""
         queue, began = self.queue, self.this_pass.began
         known = ahead(queue.requests, began, began)
-        if known >= AT_ONCE and began <= queue.seen + QUEUE_LASTS:
+        if queue.seen == began or (known >= AT_ONCE and began <= queue.seen + QUEUE_LASTS):
             return known
         hours = {f"{at:%Y-%m-%dT%H}" for at in (began - self.this_pass.settings.start_hold, began)}
         queue.requests, queue.seen = self.this_pass.ec2.reads.requests(sorted(hours)), began

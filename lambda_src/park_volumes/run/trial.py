@@ -6,6 +6,7 @@ from datetime import datetime
 
 from park_volumes.aws.errors import Ec2Error, Raced
 from park_volumes.core import steps
+from park_volumes.core.evidence import TAGS_COUNT, tagged_at
 from park_volumes.core.facts import Observation, SnapshotRecord, Verdict
 from park_volumes.core.start import initialization_rate
 from park_volumes.core.way_back import DENIAL_LASTS, FRESH, REHEARSAL_LASTS, in_words, shape_of
@@ -50,13 +51,17 @@ def remember_denial(this_pass: Pass, observation: Observation, error: Ec2Error) 
 
 
 def try_way_back(this_pass: Pass, observation: Observation, step: steps.TryWayBack) -> None:
-    """Write a verdict on the snapshots. Of volumes that look alike to a policy one is tried, and the verdict shared."""
+    """Write a verdict on the snapshots. Of volumes that look alike to a policy one is tried, and the verdict shared.
+    A denial while a mark may not count yet is none: the next sweep tries again."""
+    new = {v.id for v in observation.volumes if this_pass.clock.now() < tagged_at(v) + TAGS_COUNT}
     for r, volume_id in step.parts:
         shape = shape_of(r, observation.instance)
         if this_pass.knows(f"way back {shape}", DENIAL_LASTS / 2):
             continue
         error = _denial(this_pass, observation, r, volume_id)
         at = this_pass.clock.now()
+        if error and volume_id in new:
+            continue
         if error is None:
             verdict = _with_key_tried(this_pass, r, [q for q, _ in step.parts], Verdict(shape=shape, at=at))
         else:
