@@ -31,7 +31,7 @@ class Running:
 
     @property
     def row(self) -> str:
-        """Its line in the table of the README."""
+        """Its line in the table of docs/money.md."""
         cells = (f"{self.instances:,}", *(f"{usd:.2f}" for usd in (self.idle, self.stops_and_starts, self.total)))
         return f"| {' | '.join(cells)} |"
 

@@ -1,16 +1,16 @@
-"""What the module itself costs, as the README says it."""
+"""What the module itself costs, as docs/money.md says it."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.bench.running import running
-from tests.support.terraform import ROOT
+from tests.support.readme import MONEY
 
 
 @pytest.mark.parametrize("instances", [10, 100])
-def test_costs_what_the_readme_says(instances: int) -> None:
-    assert running(instances).row in (ROOT / "README.md").read_text(encoding="utf-8")
+def test_costs_what_the_page_about_money_says(instances: int) -> None:
+    assert running(instances).row in MONEY.read_text(encoding="utf-8")
 
 
 def test_a_tenth_of_a_fleet_does_not_cost_as_much_as_the_whole() -> None:

@@ -93,7 +93,7 @@ resource "aws_instance" "{name}" {{
 
 
 PATTERNS = (
-    Pattern(name="nothing", declared="no disk at all: those of the image"),
+    Pattern(name="nothing", declared="no block device at all"),
     Pattern(
         name="root",
         declared="`root_block_device`",

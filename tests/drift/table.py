@@ -52,20 +52,22 @@ def quiet(seen: Findings, pattern: Pattern, way: Way) -> bool:
 
 
 def summary() -> Iterator[str]:
-    """For the README: one line per pattern, with its verdict and the line to paste."""
+    """For the README: what is safe and what takes which line, patterns of the same verdict together."""
     seen = recorded()
-    yield "| how the disks are declared | verdict | the line to paste |"
-    yield "|---|---|---|"
+    alike: dict[tuple[str, str], list[str]] = {}
     for pattern in PATTERNS:
         verdict, way = _verdict(seen, pattern)
-        yield f"| {pattern.declared} | {verdict} | {_line(pattern, way)} |"
+        alike.setdefault((verdict, _line(pattern, way)), []).append(pattern.declared)
+    yield "| how the disks are declared | verdict | line to add |"
+    yield "|---|---|---|"
+    for (verdict, line), declared in alike.items():
+        yield f"| {'; '.join(declared)} | {verdict} | {line} |"
 
 
 def _verdict(seen: Findings, pattern: Pattern) -> tuple[str, Way]:
     """The first way that no plan shows. Where even ignoring does not help, it is one that leaves the volume alone."""
     way = next(way for way in pattern.ways if quiet(seen, pattern, way))
-    words = {AS_IT_IS: "safe as it is", IGNORED: "**safe with this line**"}
-    return words.get(way, "**do not opt in like this**, but with this line"), way
+    return {AS_IT_IS: "safe as it is", IGNORED: "safe with this line"}.get(way, "**unsafe without this line**"), way
 
 
 def _line(pattern: Pattern, way: Way) -> str:
@@ -75,7 +77,7 @@ def _line(pattern: Pattern, way: Way) -> str:
 def in_full() -> Iterator[str]:
     """For the guide: every pattern opted in every way, and what its plan says."""
     seen = recorded()
-    yield "| how the disks are declared | beside the tag `ParkVolumes` | a plan while parked | a plan after the start |"
+    yield "| how the disks are declared | besides `ParkVolumes` | a plan while parked | a plan after the start |"
     yield "|---|---|---|---|"
     for pattern, way in every_way():
         stages: Any = seen[pattern.name_with(way)]

@@ -14,7 +14,7 @@ from tests.local_aws.client import LocalAws
 from tests.local_aws.settings import QUICK
 from tests.support.ahead import Ahead
 from tests.support.fleet import Disk, Fleet
-from tests.support.readme import README, blocks
+from tests.support.readme import API, README, blocks
 from tests.support.terraform import LAMBDA_PYTHON, Terraform
 
 REGIONS = {
@@ -56,9 +56,14 @@ def fleet_in(aws: LocalAws, region: str) -> Fleet:
 
 
 def command(word: str) -> str:
-    """The commands of README.md that a word is in."""
-    (found,) = [block for block in blocks(README.read_text(encoding="utf-8"), "sh") if word in block]
+    """The commands of README.md or docs/api.md that a word is in."""
+    (found,) = [block for block in commands() if word in block]
     return found
+
+
+def commands() -> list[str]:
+    """All commands that a reader of README.md and docs/api.md is told to run."""
+    return [block for page in (README, API) for block in blocks(page.read_text(encoding="utf-8"), "sh")]
 
 
 def apply(ahead: Ahead) -> Applied:

@@ -10,11 +10,11 @@ from dataclasses import replace
 
 import pytest
 
-from tests.examples.applied import ANY_INSTANCE, REGIONS, Example, command, fleet_in
+from tests.examples.applied import ANY_INSTANCE, REGIONS, Example, command, commands, fleet_in
 from tests.iam.judge import denials
 from tests.local_aws.client import ADMIN_KEY, ADMIN_SECRET, ControlError, LocalAws
 from tests.support.fleet import Picture, differences
-from tests.support.readme import README, blocks
+from tests.support.readme import blocks
 from tests.support.terraform import ROOT
 from tests.support.url import FunctionUrl
 
@@ -125,10 +125,9 @@ def test_the_page_is_shown_to_everybody_and_the_instances_to_holders_of_a_token(
     assert len(lines) == 2
 
 
-def test_every_command_of_the_readme_is_run_here(examples: Mapping[str, Example]) -> None:
-    run = ["stop-instances", "start_command", "put-parameter", "describe-snapshots"]
-    commands = blocks(README.read_text(encoding="utf-8"), "sh")
-    assert [block for block in commands if not any(word in block for word in ["make demo", *run])] == []
+def test_every_command_of_the_readme_and_of_the_api_is_run_here(examples: Mapping[str, Example]) -> None:
+    run = ["stop-instances", "start_command", "put-parameter"]
+    assert [block for block in commands() if not any(word in block for word in ["make demo", *run])] == []
     printed = examples["minimal"].terraform.shell(command("start_command"))
     assert printed == examples["minimal"].outputs["start_command"]
 
@@ -152,9 +151,10 @@ def test_without_the_module_an_instance_is_restored_by_hand(
     fleet, here = fleet_in(aws, REGIONS["minimal"]), examples["minimal"].terraform
     here.destroy()
     fleet.archive(orphan)
-    listed = here.shell(command("describe-snapshots"))
+    page = (ROOT / "docs" / "by-hand.md").read_text(encoding="utf-8")
+    find, look, bring_back, restore, delete = blocks(page, "sh")
+    listed = here.shell(find)
     assert all(snapshot["SnapshotId"] in listed for snapshot in fleet.snapshots(orphan))
-    look, bring_back, restore, delete = blocks((ROOT / "docs" / "by-hand.md").read_text(encoding="utf-8"), "sh")
     look = look.replace(ANY_INSTANCE, orphan)
     here.shell(look + bring_back)
     aws.wait_for(lambda: fleet.tiers(orphan) == {"standard"}, 30, "the snapshots to come back from the archive")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.readme import blocks
+from tests.support.release import of_this_copy
 from tests.support.terraform import ROOT, copy_module
 from tests.support.terraform_mirror import terraform_environment
 
@@ -60,13 +61,14 @@ def test_every_example_is_valid_without_a_warning(module: Path, example: str) ->
     assert (report["valid"], report["diagnostics"]) == (True, [])
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/terraform.md"])
+@pytest.mark.parametrize("document", ["README.md", "docs/api.md", "docs/terraform.md"])
 def test_every_configuration_in_the_documents_is_valid(module: Path, document: str) -> None:
+    """Where one names a release, it gets this copy of the module."""
     for number, block in enumerate(blocks((ROOT / document).read_text(encoding="utf-8"), "hcl")):
         folder = module / "documents" / document / str(number)
         (folder / "modules").mkdir(parents=True)
         (folder / "modules" / "park-volumes").symlink_to(module)
-        (folder / "main.tf").write_text(block, encoding="utf-8")
+        (folder / "main.tf").write_text(of_this_copy(block, "./modules/park-volumes"), encoding="utf-8")
         _terraform(folder, "init", "-backend=false", "-input=false")
         report = json.loads(_terraform(folder, "validate", "-json"))
         assert (report["valid"], report["diagnostics"]) == (True, []), block

@@ -65,6 +65,16 @@ def test_a_release_tells_its_section_of_the_changelog_and_takes_one(
     assert (f"release create {tag} dist/park_volumes.zip" in done.stdout) == bool(notes)
 
 
+@pytest.mark.parametrize(("tag", "code"), [("v1.2.3", 0), ("v1.2.4", 1), ("1.2.3", 1)])
+def test_only_the_version_of_the_code_is_released(tmp_path: Path, tag: str, code: int) -> None:
+    package = tmp_path / "lambda_src" / "park_volumes"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text('"""The product."""\n\n__version__ = "1.2.3"\n')
+    done = run(RELEASE, "Release only the version that the code has", tmp_path, TAG=tag)
+    assert done.returncode == code, done.stdout
+    assert ("the code says 1.2.3" in done.stdout) == bool(code)
+
+
 GIT = ("git", "-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false")
 
 

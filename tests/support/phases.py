@@ -1,4 +1,4 @@
-"""The table of phases as documents show it: rows for docs/safety.md, a state diagram for the READMEs."""
+"""The table of phases as documents show it: rows for docs/safety.md, a state diagram for docs/how-it-works.md."""
 
 from collections.abc import Iterator, Mapping
 

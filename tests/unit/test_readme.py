@@ -14,14 +14,29 @@ from botocore.model import ServiceModel
 
 from park_volumes.core import prices
 from tests.iam.forbidden import FORBIDDEN
+from tests.support.figures import FIGURES, SEOUL
 from tests.support.hcl import blocks as hcl_blocks
 from tests.support.hcl import load, plain
 from tests.support.permissions import DOCUMENTS as ROLES
 from tests.support.permissions import Permissions
-from tests.support.readme import KOREAN, README, REGION, blocks, current, sections, tables
+from tests.support.readme import (
+    API,
+    DOCS,
+    DOCUMENTS,
+    KOREAN,
+    MONEY,
+    README,
+    REFERENCE,
+    all_blocks,
+    anchor,
+    blocks,
+    current,
+    prose,
+    sections,
+    words,
+)
 from tests.support.terraform import ROOT
 
-DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*/README.md")]
 AWS_COMMAND = re.compile(r"\baws (\w+) (wait [\w-]+|[\w-]+)")
 ONLY_IN_THE_CLI = {("logs", "tail")}
 """Commands that are no operation of the service, so that nothing here knows their options."""
@@ -29,15 +44,45 @@ CLI_OPTIONS = {"query", "output", "region"}
 ONE_SCREEN = 60
 """Lines."""
 LINK = re.compile(r"\]\(((?!http)[^)\s]+)\)")
+MOST_WORDS, MOST_WORDS_OF_PROSE = 2_000, 1_500
+"""Of the README, with its tables and without them."""
+LONG = 800
+"""Words from which a page needs a list of its contents."""
 
 
 def name_of(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("document", tables(), ids=name_of)
-def test_the_generated_tables_are_current(document: Path) -> None:
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
+def test_the_generated_tables_and_figures_are_current(document: Path) -> None:
     assert current(document) == document.read_text(encoding="utf-8"), "run make docs"
+
+
+@pytest.mark.parametrize("pattern", FIGURES)
+def test_every_figure_is_told_somewhere(pattern: str) -> None:
+    assert any(re.search(pattern, document.read_text(encoding="utf-8")) for document in DOCUMENTS)
+
+
+@pytest.mark.parametrize("document", [README, KOREAN], ids=name_of)
+def test_a_stranger_finishes_the_readme(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    assert words(text) <= MOST_WORDS
+    assert words(prose(text)) <= MOST_WORDS_OF_PROSE
+
+
+@pytest.mark.parametrize("document", sorted(DOCS.glob("*.md")), ids=name_of)
+def test_a_long_page_begins_with_a_list_of_its_contents(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    assert ("<!-- begin contents -->" in text) or words(text) < LONG
+    listed = re.search(r"<!-- begin contents -->(.*?)<!-- end contents -->", text, flags=re.DOTALL)
+    titles = [title for level, title, _ in sections(text) if level == 2]
+    assert listed is None or re.findall(r"^- \[(.*)\]\(#", listed[1], flags=re.MULTILINE) == titles
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    led_to = {link.partition("#")[0] for link in LINK.findall(README.read_text(encoding="utf-8"))}
+    assert {name_of(page) for page in DOCS.glob("*.md")} <= led_to
 
 
 @pytest.mark.parametrize("document", [README, KOREAN, ROOT / "CONTRIBUTING.md"], ids=name_of)
@@ -59,8 +104,7 @@ def test_every_link_leads_somewhere(document: Path) -> None:
 
 def anchors(document: Path) -> set[str]:
     """The headings of a document as GitHub makes anchors of them."""
-    headings = re.findall(r"^#+ (.*)$", document.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+    return {anchor(title) for _, title, _ in sections(document.read_text(encoding="utf-8"))}
 
 
 def test_the_korean_readme_has_the_sections_of_the_english_one() -> None:
@@ -68,30 +112,29 @@ def test_the_korean_readme_has_the_sections_of_the_english_one() -> None:
     assert [level for level, _, _ in korean] == [level for level, _, _ in english]
 
 
-@pytest.mark.parametrize("language", ["hcl", "sh", "mermaid"])
-def test_the_korean_readme_has_the_code_of_the_english_one(language: str) -> None:
-    english, korean = (blocks(document.read_text(encoding="utf-8"), language) for document in (README, KOREAN))
-    assert [code_of(block) for block in korean] == [code_of(block) for block in english]
-    assert english
+def test_the_korean_readme_has_the_code_of_the_english_one() -> None:
+    english, korean = (all_blocks(document.read_text(encoding="utf-8")) for document in (README, KOREAN))
+    assert [code_of(*block) for block in korean] == [code_of(*block) for block in english]
+    assert {language for language, _ in english} >= {"hcl", "sh"}
 
 
-def code_of(block: str) -> str:
-    """A block without its comments and the labels of its diagram, which are translated."""
-    block = re.sub(r" *# .*$", "", block, flags=re.MULTILINE)
-    return re.sub(r"\[.*?\]|\|.*?\|", "", block) if block.startswith("flowchart") else block
+def code_of(language: str, block: str) -> tuple[str, str]:
+    """A block without its comments, and without its words where it is text: both are translated."""
+    without_words = (
+        re.sub(r"\w+", "", block) if language == "text" else re.sub(r" *# .*$", "", block, flags=re.MULTILINE)
+    )
+    return language, re.sub(r" +", " ", without_words)
 
 
 def test_every_section_of_the_korean_readme_names_what_the_english_one_names() -> None:
-    """The same code, links, amounts and numbers of table rows. Permissions, inputs and outputs are in English only."""
+    """The same code, links, amounts and numbers of table rows."""
     english, korean = (sections(document.read_text(encoding="utf-8")) for document in (README, KOREAN))
     for (_, title, text), (_, translated, counterpart) in zip(english, korean, strict=True):
-        if title not in ("Inputs", "Outputs"):
-            assert named(counterpart) == named(text), f"{title} and {translated}"
+        assert named(counterpart) == named(text), f"{title} and {translated}"
 
 
 def named(text: str) -> Counter[str]:
     text = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
-    text = re.sub(r"<!-- begin permissions -->.*<!-- end permissions -->", "", text, flags=re.DOTALL)
     text = re.sub(r"^<!--.*-->$", "", text, flags=re.MULTILINE)
     links = re.findall(r"\]\(([^)#]+)", text.replace("README.ko.md", "README.md"))  # each links to the other
     rows = re.findall(r"^\|", text, flags=re.MULTILINE)
@@ -100,30 +143,29 @@ def named(text: str) -> Counter[str]:
     return Counter(found) + Counter({"table rows": len(rows)})
 
 
-@pytest.mark.parametrize("document", [README, KOREAN], ids=name_of)
-def test_every_error_of_the_api_is_told(document: Path) -> None:
+def test_every_error_of_the_api_is_told() -> None:
     document_of_the_api = ROOT / "lambda_src" / "park_volumes" / "handlers" / "openapi.json"
     errors = set(re.findall(r'"([45]\d\d)": \{', document_of_the_api.read_text(encoding="utf-8")))
-    (told,) = re.findall(
-        r"^[^\n]*`\{\"error\".*?\n\n", document.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE
-    )
+    (told,) = [text for _, title, text in sections(API.read_text(encoding="utf-8")) if title == "Errors"]
     assert set(re.findall(r"\b[45]\d\d", told)) == errors
 
 
-def test_as_many_calls_are_denied_as_the_readme_says() -> None:
-    assert "more than a hundred calls" in README.read_text(encoding="utf-8")
+def test_as_many_calls_are_denied_as_the_reference_says() -> None:
+    assert "more than a hundred calls" in " ".join(REFERENCE.read_text(encoding="utf-8").split())
     assert 100 < len(FORBIDDEN) <= 150
 
 
-def test_an_sc1_volume_costs_less_than_its_snapshot_from_where_the_readme_says() -> None:
-    (percent,) = re.findall(r"(\d+) percent", README.read_text(encoding="utf-8"))
-    here = prices.prices_of(REGION, {})
+def test_an_sc1_volume_costs_less_than_its_snapshot_from_where_the_page_about_money_says() -> None:
+    (percent,) = re.findall(
+        r"sc1\s+volume\s+of\s+which\s+more\s+than\s+(\d+)\s+percent", MONEY.read_text(encoding="utf-8")
+    )
+    here = prices.prices_of(SEOUL, {})
     assert int(percent) == round(100 * here["sc1"] / here["snapshot"])
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
 def test_every_command_of_aws_has_the_options_that_are_used(document: Path) -> None:
-    """Those of README.md and docs are run as well; those of the examples are not."""
+    """Those of README.md, docs/api.md and docs/by-hand.md are run as well; those of the examples are not."""
     text = document.read_text(encoding="utf-8")
     lines = [line for block in blocks(text, "sh") for line in block.replace("\\\n", " ").splitlines()]
     for line in [*lines, *re.findall(r"`(aws [^`\n]+)`", text)]:
@@ -181,10 +223,16 @@ def test_the_complete_example_spells_out_every_input_and_every_output() -> None:
 
 @pytest.mark.parametrize("document", [README, KOREAN], ids=name_of)
 def test_the_pictures_are_there_and_small(document: Path) -> None:
-    pictures = set(re.findall(r'(?:src|srcset)="([^"]+)"', document.read_text(encoding="utf-8")))
-    assert {Path(p).name for p in pictures} >= {"page-light.png", "page-dark.png", "page-phone.png"}
-    assert {Path(p).name for p in pictures} >= {"bench-light.png", "bench-dark.png"}
-    assert sum((ROOT / picture).stat().st_size for picture in pictures) < 450_000
+    """Those of the README, and of the page about the API, to which it leads."""
+    shown = {picture for page in (document, API) for picture in pictures_of(page)}
+    assert {picture.name for picture in pictures_of(document)} >= {"page-light.png", "page-dark.png"}
+    assert {picture.name for picture in pictures_of(API)} >= {"page-phone.png"}
+    assert sum(picture.stat().st_size for picture in shown) < 400_000
+
+
+def pictures_of(document: Path) -> set[Path]:
+    found = re.findall(r'(?:src|srcset)="([^"]+)"', document.read_text(encoding="utf-8"))
+    return {document.parent / picture for picture in found}
 
 
 @pytest.mark.parametrize("role", ROLES)
