@@ -243,7 +243,7 @@ data "aws_iam_policy_document" "park" {
     }
   }
 
-  # None is discarded that is shared with other accounts: EC2 itself would delete it.
+  # A snapshot that is shared with other accounts is not discarded, although EC2 would allow it.
   statement {
     sid       = "SeeWhetherRecordsAreShared"
     actions   = ["ec2:DescribeSnapshotAttribute"]
@@ -310,7 +310,7 @@ data "aws_iam_policy_document" "start" {
     resources = [local.dead_letter_queue_arn]
   }
 
-  # Starts elsewhere are learnt from CloudTrail: whether there is a trail is told once a day.
+  # CloudTrail tells of starts elsewhere. Once a day the function checks whether there is a trail.
   dynamic "statement" {
     for_each = var.start_on_failed_start ? ["*"] : []
 

@@ -1,5 +1,5 @@
 output "function_url" {
-  description = "HTTPS address of the start function, with a slash at its end, which is a page for browsers with function_url_auth TOKEN (on AWS with provider 6.28 or newer): GET instances, GET instances/{id or Name}, POST instances/{id or Name}/start and /stop."
+  description = "HTTPS address of the start function, with a slash at its end: GET instances, GET instances/{id or Name}, POST instances/{id or Name}/start and /stop. With function_url_auth TOKEN it is also a page for browsers (on AWS with provider 6.28 or newer)."
   value       = aws_lambda_function_url.start.function_url
 }
 
@@ -29,7 +29,7 @@ output "park_role_arn" {
 }
 
 output "start_role_arn" {
-  description = "ARN of the role of the start function. Key policies of customer managed keys that do not trust the account as a whole must name it."
+  description = "ARN of the role of the start function. A key policy that does not delegate to the account must name it."
   value       = aws_iam_role.function["start"].arn
 }
 
@@ -39,7 +39,7 @@ output "park_queue_url" {
 }
 
 output "dead_letter_queue_url" {
-  description = "URL of the queue that keeps whatever failed for 14 days: undeliverable events, messages that came back a hundred times, failed asynchronous invocations."
+  description = "URL of the queue that keeps failures for 14 days: undeliverable events, messages that failed a hundred times, failed asynchronous invocations."
   value       = aws_sqs_queue.dead_letter.url
 }
 
@@ -49,7 +49,7 @@ output "park_queue_arn" {
 }
 
 output "dead_letter_queue_arn" {
-  description = "ARN of the queue that keeps whatever failed."
+  description = "ARN of the queue that keeps failures."
   value       = aws_sqs_queue.dead_letter.arn
 }
 
@@ -69,12 +69,12 @@ output "log_group_names" {
 }
 
 output "start_policy_json" {
-  description = "The IAM policy, as JSON, that a caller of the Function URL needs."
+  description = "IAM policy, as JSON, that a caller of the Function URL needs."
   value       = data.aws_iam_policy_document.caller.json
 }
 
 output "start_command" {
-  description = "A curl command that starts an instance: put its id or Name in the place of INSTANCE. It takes the credentials from the usual AWS environment variables, or else, with the AWS CLI (2.9 or newer), from wherever that finds them, for instance a profile (AWS_PROFILE); with function_url_auth TOKEN, the token from PARK_VOLUMES_TOKEN."
+  description = "A curl command that starts an instance: replace INSTANCE with its id or Name. It uses the credentials in the usual AWS environment variables, or else those that the AWS CLI (2.9 or newer) finds, for instance of a profile (AWS_PROFILE). With function_url_auth TOKEN it uses the token in PARK_VOLUMES_TOKEN."
   # printf and eval belong to the shell, and curl reads its standard input: the list of processes shows no secret. The left side of a
   # pipe is a process of its own, so that the credentials of a profile do not stay in the shell.
   value = join(" ", [

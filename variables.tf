@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Name of this deployment. It begins the name of every resource and marks every snapshot, so two deployments in one account and region need two names. Before you change it while instances are parked, put the old name into previous_names: otherwise they do not start. Another name makes everything anew, with another Function URL."
+  description = "Name of this deployment. Every resource name starts with it, and every snapshot is tagged with it, so two deployments in one account and region need two names. Before you change it while instances are parked, put the old name into previous_names: otherwise they do not start. A new name recreates everything, and the Function URL changes."
   type        = string
   default     = "park-volumes"
   nullable    = false
@@ -11,7 +11,7 @@ variable "name" {
 }
 
 variable "previous_names" {
-  description = "Names that this deployment has had before, while instances are parked or have snapshots under them: what the old name parked, the new one starts and looks after. The functions and roles then reach what bears one of these names, so the old deployment must be gone; if it is still at work, that is told once a day."
+  description = "Names that this deployment had before. The new name starts and looks after whatever was parked under them. The functions and roles can then reach whatever bears one of these names, so destroy the old deployment first; if it still runs, a message says so once a day."
   type        = list(string)
   default     = []
   nullable    = false
@@ -33,7 +33,7 @@ variable "previous_names" {
 }
 
 variable "tags" {
-  description = "Tags for every resource of this module that can carry tags. They are not put on instances, volumes or snapshots."
+  description = "Tags for every resource of this module that can have tags. Instances, volumes and snapshots do not get them."
   type        = map(string)
   default     = {}
   nullable    = false
@@ -50,7 +50,7 @@ variable "tags" {
 }
 
 variable "opt_in_tag_key" {
-  description = "Key of the tag that opts an instance in: value true parks every volume, root only the root volume. On a volume the value false leaves that volume attached. docs/words.md has all values."
+  description = "Key of the tag that opts an instance in: the value true parks every volume, root only the root volume. On a volume, the value false leaves that volume attached. docs/words.md lists all values."
   type        = string
   default     = "ParkVolumes"
   nullable    = false
@@ -66,7 +66,7 @@ variable "opt_in_tag_key" {
 }
 
 variable "function_url_auth" {
-  description = "Who may call the Function URL. AWS_IAM: callers sign their requests and hold the permissions of the output start_policy_json. TOKEN: the URL is open to the internet, and whoever holds a token of start_tokens_parameter may call it, also with a browser; on AWS this takes provider 6.28 or newer, the first that gives such a URL both of the permission statements it needs. From AWS_IAM to TOKEN the URL gets another address; back to AWS_IAM it keeps it, and is closed at once (docs/security.md says which statement provider 6.28 and newer leave behind then)."
+  description = "Who may call the Function URL. AWS_IAM: callers sign their requests and have the permissions of the output start_policy_json. TOKEN: the URL is open to the internet, and anybody with a token of start_tokens_parameter may call it, also with a browser. On AWS, TOKEN needs provider 6.28 or newer, the first that gives such a URL both permission statements it needs. Changing AWS_IAM to TOKEN changes the address of the URL. Changing back keeps it and closes the URL at once (docs/security.md names the statement that provider 6.28 and newer leave behind)."
   type        = string
   default     = "AWS_IAM"
   nullable    = false
@@ -78,7 +78,7 @@ variable "function_url_auth" {
 }
 
 variable "start_tokens_parameter" {
-  description = "Name of an SSM parameter (SecureString) that you create, with the tokens of function_url_auth TOKEN: lines of name:token or name:token:pattern, where a token has at least 32 characters and a pattern, such as web-*, says by Name which instances its holder sees and may start. Read again every 5 minutes. Null with AWS_IAM."
+  description = "Name of an SSM parameter (SecureString) that you create, with the tokens for function_url_auth TOKEN: lines of name:token or name:token:pattern. A token has at least 32 characters. A pattern, such as web-*, limits its holder to the instances whose Name matches. The parameter is read again every 5 minutes. Null with AWS_IAM."
   type        = string
   default     = null
 
@@ -94,21 +94,21 @@ variable "start_tokens_parameter" {
 }
 
 variable "observe_only" {
-  description = "Whether the module only looks: it decides and reports, in the log and at the Function URL, what would be parked and what that would save, and changes nothing. Nothing is started or stopped through it either."
+  description = "Only observe: the module reports what it would park and what that would save, in the log and at the Function URL, and changes nothing. It does not start or stop instances either."
   type        = bool
   default     = false
   nullable    = false
 }
 
 variable "start_on_failed_start" {
-  description = "Whether a parked instance is also restored and started when somebody tries to start it elsewhere (console, CLI, SDK, a scheduler) and EC2 refuses, because its root volume is parked. The refusal is learnt from CloudTrail: it needs a trail that logs management events in this region; once a day the log, and notification_topic_arn, tell if the region has no trail."
+  description = "Also restore and start a parked instance when somebody tries to start it elsewhere (console, CLI, SDK, a scheduler) and EC2 refuses because the root volume is missing. This needs a CloudTrail trail that logs management events in this region. If the region has none, the log and notification_topic_arn say so once a day."
   type        = bool
   default     = true
   nullable    = false
 }
 
 variable "grace_period_minutes" {
-  description = "Minutes an instance must have been stopped before its volumes are detached. The snapshots are taken meanwhile."
+  description = "Minutes that an instance must have been stopped before its volumes are detached. The snapshots are taken meanwhile."
   type        = number
   default     = 0
   nullable    = false
@@ -120,7 +120,7 @@ variable "grace_period_minutes" {
 }
 
 variable "snapshot_retention_hours" {
-  description = "Hours that the snapshots are kept after their instance has been seen running on the restored volumes. Kept ones are a way back and make the next parking incremental."
+  description = "Hours that the snapshots are kept after their instance was seen running on the restored volumes. They are a way back, and they make the next snapshots incremental."
   type        = number
   default     = 24
   nullable    = false
@@ -132,7 +132,7 @@ variable "snapshot_retention_hours" {
 }
 
 variable "orphan_retention_days" {
-  description = "Days that the snapshots of an instance that is terminated while parked are kept, if their volume would have been deleted with it (DeleteOnTermination). The others are kept until somebody deletes them. Both are reported."
+  description = "Days that the snapshots of a parked instance are kept after it was terminated, if their volume would have been deleted with it (DeleteOnTermination). The others are kept until somebody deletes them. Both are reported."
   type        = number
   default     = 30
   nullable    = false
@@ -144,7 +144,7 @@ variable "orphan_retention_days" {
 }
 
 variable "volume_initialization_rate" {
-  description = "MiB/s at which EC2 loads restored volumes from their snapshots, from 100 to 300; it costs by the GiB. 0: they load at first touch, which is slow and free. The tag park-volumes:initialization-rate on an instance overrides it. Where EC2 refuses the rate, volumes are made without."
+  description = "MiB/s at which EC2 loads restored volumes from their snapshots, from 100 to 300; EC2 charges for each GiB. 0: blocks load when they are first read, which is slow and free. The tag park-volumes:initialization-rate on an instance overrides it. If EC2 refuses the rate, the volumes are created without it."
   type        = number
   default     = 0
   nullable    = false
@@ -156,7 +156,7 @@ variable "volume_initialization_rate" {
 }
 
 variable "archive_after_days" {
-  description = "Days after which the snapshots of a parked instance move to the archive tier, which costs a quarter; a start then takes up to 72 hours, and goes on by itself. Only where that is cheaper over the 90 days that the archive bills at least, and prices are known. 0: never."
+  description = "Days after which the snapshots of a parked instance move to the archive tier, at a quarter of the price. A start then takes up to 72 hours and continues by itself. Snapshots are archived only where prices are known and the archive is cheaper even for its minimum of 90 days. 0: never."
   type        = number
   default     = 0
   nullable    = false
@@ -168,7 +168,7 @@ variable "archive_after_days" {
 }
 
 variable "recycle_bin_days" {
-  description = "Days that the Recycle Bin keeps a deleted snapshot of this deployment, whoever deleted it: a way back that costs what the snapshot cost. 0: this module makes no rule for it."
+  description = "Days that the Recycle Bin keeps deleted snapshots of this deployment, whoever deleted them. They cost what they cost before. 0: this module creates no rule for them."
   type        = number
   default     = 0
   nullable    = false
@@ -180,14 +180,14 @@ variable "recycle_bin_days" {
 }
 
 variable "lock_snapshots" {
-  description = "Whether the snapshots of a parked instance are locked (governance mode, free), so that nothing else in the account deletes the only copy of the data."
+  description = "Lock the snapshots of parked instances (governance mode, free of charge), so that nothing else in the account deletes the only copy of the data."
   type        = bool
   default     = true
   nullable    = false
 }
 
 variable "allowed_product_codes" {
-  description = "AWS Marketplace product codes whose instances are parked all the same. A volume with a product code may never attach again to an instance, so name only those that you have tried."
+  description = "AWS Marketplace product codes whose instances are parked all the same. A volume with a product code may never attach to an instance again, so list only those that you have tried."
   type        = set(string)
   default     = []
   nullable    = false
@@ -204,14 +204,14 @@ variable "allowed_product_codes" {
 }
 
 variable "park_even_if_dearer" {
-  description = "Whether instances are parked whose snapshots could cost more than their volumes do (sc1, st1) if every block were written. False: they are refused, with the figures, where the prices of the region are known."
+  description = "Also park instances whose snapshots could cost more than their volumes (sc1, st1) if every block were written. If false, they are refused with the figures, where the prices of the region are known."
   type        = bool
   default     = false
   nullable    = false
 }
 
 variable "prices" {
-  description = "Your own prices, in USD a month and for the region of this deployment, in place of those that the module knows (us-east-1 and ap-northeast-2; elsewhere what is saved is not known): for a GiB of a volume type (gp3, gp2, io1, io2, st1, sc1, standard), for an IOPS (gp3-iops above 3,000, io1-iops, io2-iops), for a MiB/s above 125 (gp3-throughput), for a GiB of written blocks (snapshot, archive), for bringing a GiB back from the archive (archive-restore)."
+  description = "Your own prices for this region, in USD a month, instead of those that the module knows (us-east-1 and ap-northeast-2; in other regions it cannot say what is saved): per GiB of a volume type (gp3, gp2, io1, io2, st1, sc1, standard), per IOPS (gp3-iops above 3,000, io1-iops, io2-iops), per MiB/s above 125 (gp3-throughput), per GiB of written blocks (snapshot, archive), and per GiB brought back from the archive (archive-restore)."
   type        = map(number)
   default     = {}
   nullable    = false
@@ -228,7 +228,7 @@ variable "prices" {
 }
 
 variable "quiet_period_seconds" {
-  description = "Seconds between detaching the root volume and dismantling the rest: longer than any function may live plus what EC2's descriptions may lag."
+  description = "Seconds between detaching the root volume and deleting anything. It must be longer than a function can run plus the time that EC2's descriptions may lag."
   type        = number
   default     = 120
   nullable    = false
@@ -250,7 +250,7 @@ variable "quiet_period_seconds" {
 }
 
 variable "function_timeout_seconds" {
-  description = "Seconds after which Lambda ends a pass of either function. What it left undone, the next event or sweep does."
+  description = "Seconds after which Lambda ends a run of either function. The next event or sweep continues what was left."
   type        = number
   default     = 60
   nullable    = false
@@ -262,7 +262,7 @@ variable "function_timeout_seconds" {
 }
 
 variable "sweep_interval_minutes" {
-  description = "Minutes between two sweeps: scheduled passes over every opted-in or parked instance that repair whatever an event missed."
+  description = "Minutes between two sweeps: scheduled runs that look at every opted-in or parked instance and repair whatever an event missed."
   type        = number
   default     = 5
   nullable    = false
@@ -289,7 +289,7 @@ variable "log_retention_days" {
 }
 
 variable "log_kms_key_arn" {
-  description = "ARN of a customer managed KMS key that encrypts the log groups of the functions. Its policy must let CloudWatch Logs of this region use it for them. Null: CloudWatch Logs encrypts with a key of its own."
+  description = "ARN of a customer managed KMS key that encrypts the log groups of the functions. Its policy must allow CloudWatch Logs of this region to use it for them. Null: CloudWatch Logs uses its own key."
   type        = string
   default     = null
 
@@ -300,7 +300,7 @@ variable "log_kms_key_arn" {
 }
 
 variable "log_level" {
-  description = "What the functions log at least: DEBUG, INFO, WARNING or ERROR. INFO tells every decision with its reason. Metrics are in the log at every level."
+  description = "Lowest level that the functions log: DEBUG, INFO, WARNING or ERROR. INFO logs every decision with its reason. Metrics are logged at every level."
   type        = string
   default     = "INFO"
   nullable    = false
@@ -312,7 +312,7 @@ variable "log_level" {
 }
 
 variable "notification_topic_arn" {
-  description = "ARN of an SNS topic that gets a message for people whenever an instance was parked, started, refused, failed, or left snapshots behind. Its policy, and that of the key it is encrypted with, must let the roles of both functions publish if they are not of this account. Null: events on the default bus only."
+  description = "ARN of an SNS topic that gets a readable message whenever an instance was parked, started, refused, failed, or left snapshots behind. If the topic is in another account, its policy, and that of its key, must allow the roles of both functions to publish. Null: only events on the default bus."
   type        = string
   default     = null
 
@@ -323,7 +323,7 @@ variable "notification_topic_arn" {
 }
 
 variable "alarm_topic_arns" {
-  description = "ARNs of the SNS topics of this region that the alarms notify, when something is wrong and when it is over: messages in the dead-letter queue, errors and throttles of the functions, an instance too long in transit, a start not done in 15 minutes, sweeps that do not run. Empty: no alarms."
+  description = "ARNs of SNS topics of this region that the alarms notify when something is wrong, and when it is over: messages in the dead-letter queue, errors and throttles of the functions, an instance in transit for too long, a start that takes more than 15 minutes, sweeps that do not run. Empty: no alarms."
   type        = list(string)
   default     = []
   nullable    = false
@@ -340,13 +340,13 @@ variable "alarm_topic_arns" {
 }
 
 variable "alarms" {
-  description = "Whether there are alarms. Null: if alarm_topic_arns names a topic. Set it to true where Terraform knows that list only after the apply, as with compact([...]) of topics that are made in the same apply."
+  description = "Whether to create the alarms. Null: only if alarm_topic_arns is not empty. Set it to true if Terraform knows that list only after the apply, as with compact([...]) of topics created in the same apply."
   type        = bool
   default     = null
 }
 
 variable "transit_alarm_hours" {
-  description = "Hours that an instance may have volumes in transit, neither parked nor whole, before the alarm for it goes off."
+  description = "Hours that volumes of an instance may be in transit, neither parked nor whole, before the alarm goes off."
   type        = number
   default     = 6
   nullable    = false
@@ -358,14 +358,14 @@ variable "transit_alarm_hours" {
 }
 
 variable "dashboard" {
-  description = "Whether a CloudWatch dashboard shows the numbers of docs/events.md. The first three dashboards of an account are free."
+  description = "Create a CloudWatch dashboard with the metrics of docs/events.md. The first three dashboards of an account are free."
   type        = bool
   default     = false
   nullable    = false
 }
 
 variable "kms_key_arns" {
-  description = "ARNs of the customer managed KMS keys that encrypt volumes. Empty: any key of this account and region. Either way the keys can be used through EC2 only."
+  description = "ARNs of the customer managed KMS keys that encrypt volumes. Empty: any key of this account and region. Either way the roles can use the keys only through EC2."
   type        = set(string)
   default     = []
   nullable    = false
@@ -379,7 +379,7 @@ variable "kms_key_arns" {
 }
 
 variable "role_path" {
-  description = "IAM path of the roles of both functions, where an organisation asks for one. Another path makes the roles anew, with other ARNs."
+  description = "IAM path of the roles of both functions, if your organisation requires one. Changing it recreates the roles with other ARNs."
   type        = string
   default     = "/"
   nullable    = false
@@ -391,7 +391,7 @@ variable "role_path" {
 }
 
 variable "permissions_boundary_arn" {
-  description = "ARN of a policy that bounds the permissions of both functions' roles. Null: no boundary."
+  description = "ARN of a policy that limits the permissions of both functions' roles. Null: no boundary."
   type        = string
   default     = null
 
@@ -413,7 +413,7 @@ variable "powertools_layer_arn" {
 }
 
 variable "lambda_architecture" {
-  description = "Instruction set of both functions. The package is pure Python: arm64 costs less, x86_64 is for regions and organisations without it."
+  description = "Instruction set of both functions. The package is pure Python: arm64 costs less, and x86_64 is for regions and organisations without it."
   type        = string
   default     = "arm64"
   nullable    = false
@@ -437,7 +437,7 @@ variable "park_memory_size" {
 }
 
 variable "start_memory_size" {
-  description = "Memory of the start function in MB. Lambda gives CPU in proportion, and a person may be waiting for this function."
+  description = "Memory of the start function in MB. Lambda gives CPU in proportion, and somebody may be waiting for this function."
   type        = number
   default     = 512
   nullable    = false
@@ -449,7 +449,7 @@ variable "start_memory_size" {
 }
 
 variable "start_reserved_concurrency" {
-  description = "Executions that are reserved for the start function, which are also its most: however many starts are asked for at once, they then come in turn and leave the account's other executions alone. 10 is enough for thousands of instances, and needed from about 1,000 that are asked for in the same minute. 0: none is reserved; a new account has none to reserve."
+  description = "Executions reserved for the start function, which are also its maximum. However many starts are requested at once, they are then handled in turn and leave the account's other executions alone. 10 is enough for thousands of instances, and needed from about 1,000 starts in the same minute. 0: none reserved. A new account has none to reserve."
   type        = number
   default     = 0
   nullable    = false
@@ -461,7 +461,7 @@ variable "start_reserved_concurrency" {
 }
 
 variable "park_maximum_concurrency" {
-  description = "Most park functions that the queue may run at once. It bounds them without reserving any of the account's concurrency; 2 is Lambda's least."
+  description = "Most park functions that the queue may run at once. It limits them without reserving any of the account's concurrency. 2 is the least that Lambda accepts."
   type        = number
   default     = 2
   nullable    = false

@@ -51,7 +51,7 @@ resource "aws_scheduler_schedule" "stop" {
   }
 }
 
-# The morning: a schedule can not sign requests to the Function URL, so it invokes the start function, with an event made for this.
+# The morning: a schedule cannot sign requests to the Function URL, so it invokes the start function, with an event made for this.
 resource "aws_scheduler_schedule" "start" {
   #checkov:skip=CKV_AWS_297:a schedule holds a time and the names of instances; Scheduler encrypts it with its own key
   for_each = data.aws_instance.office

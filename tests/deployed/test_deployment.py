@@ -1,4 +1,4 @@
-"""What is deployed, and what becomes of messages that can not be handled."""
+"""What is deployed, and what becomes of messages that cannot be handled."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Deliberate faults of the product, each a few words replaced in one function: the explorer must find every one.
 
-A fault whose words are no longer in the product raises: the list can not fall behind unnoticed.
+A fault whose words are no longer in the product raises: the list cannot fall behind unnoticed.
 """
 
 import inspect

@@ -270,7 +270,7 @@ class Stage:
     def clone(self, seen: Counter[str] | None = None) -> "Stage":
         """A copy that goes its own way. No pass may be under way."""
         if any(not p.done for p in self.processes):
-            raise RuntimeError("A pass under way can not be copied.")
+            raise RuntimeError("A pass under way cannot be copied.")
         other: Stage = Stage.__new__(Stage)
         other.world = self.world.clone()
         other.instance_id, other.bystanders, other.before = self.instance_id, self.bystanders, self.before

@@ -509,7 +509,7 @@ STORIES: Mapping[str, Story] = {
         "finish a",
         "person detaches 8",
     ),
-    "who starts beside a root volume of his own in the minute that we can not see keeps the bytes of every disk": story(
+    "who starts beside a root volume of his own in the minute that we cannot see keeps the bytes of every disk": story(
         "two volumes",
         "locked",
         "person attaches another 2",

@@ -349,7 +349,7 @@ def modify_snapshot_attribute(world: World, params: Params, _: Context) -> Answe
 
 @ec2("RegisterImage")
 def register_image(world: World, params: Params, _: Context) -> Answer:
-    """An AMI from snapshots, which can not be deleted while it is registered."""
+    """An AMI from snapshots, which cannot be deleted while it is registered."""
     image = world.new_id("ami")
     for mapping in params["BlockDeviceMappings"]:
         _know(world, _snapshot(world, mapping["Ebs"]["SnapshotId"]), {USED_BY: image})

@@ -25,7 +25,7 @@ def run(part: Checks | Pytest, folder: Path) -> tuple[suite.Result, str]:
 @pytest.mark.parametrize(
     ("source", "passed", "failed"),
     [(PASSES, 1, 0), (PASSES + FAILS, 1, 1), ("", 0, 1), ("import nothing_of_that_name\n", 0, 1)],
-    ids=["passes", "fails", "no test", "can not be read"],
+    ids=["passes", "fails", "no test", "cannot be read"],
 )
 def test_a_run_of_pytest_is_counted(tmp_path: Path, source: str, passed: int, failed: int) -> None:
     (tmp_path / "test_it.py").write_text(source)

@@ -32,7 +32,7 @@ def _runs(path: str) -> bool:
 
 
 def speaks_korean() -> bool:
-    """Whether a font with Korean letters is installed; true where that can not be told."""
+    """Whether a font with Korean letters is installed; true where that cannot be told."""
     if not shutil.which("fc-list"):
         return True
     return bool(subprocess.run(["fc-list", ":lang=ko"], capture_output=True, check=False).stdout.strip())
@@ -43,7 +43,7 @@ def install() -> str:
     missing = [package for package, there in zip(PACKAGES, (find(), speaks_korean()), strict=True) if not there]
     if not missing:
         return ""
-    how = f"The page can not be tested as it should: {' and '.join(missing)} is missing. {HOW_TO_GET_IT}"
+    how = f"The page cannot be tested as it should: {' and '.join(missing)} is missing. {HOW_TO_GET_IT}"
     apt = shutil.which("apt-get")
     if not apt:
         return how

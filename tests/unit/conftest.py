@@ -29,7 +29,7 @@ sys.addaudithook(_watch)
 
 @pytest.fixture(autouse=True)
 def _no_process() -> Iterator[None]:
-    global watching  # noqa: PLW0603  # a hook can not be taken off again
+    global watching  # noqa: PLW0603  # a hook cannot be taken off again
     watching = True
     yield
     watching = False

@@ -1,8 +1,8 @@
 """Where an instance stands: its phase, and the start that was asked for. Nothing else in the product infers either.
 
 A phase is a reading of what was observed and is stored nowhere. ``PHASES`` has one row for each: its evidence, what
-each side does about it, and where it leads. ``docs/safety.md`` and the README show the same table; ``make docs`` writes
-it there. The request is a second axis: what was asked for, wherever the instance stands."""
+each side does about it, and where it leads. ``make docs`` writes the same table into ``docs/safety.md`` and draws it in
+``docs/how-it-works.md``. The request is a second axis: what was asked for, wherever the instance stands."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

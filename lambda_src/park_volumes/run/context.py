@@ -86,7 +86,7 @@ def each_alone(items: Iterable[Item], do: Callable[[Item], T | None]) -> list[T]
 @dataclass(frozen=True, kw_only=True)
 class Pass:
     """One run of a Lambda. It may act on what it observed until ``deadline``, and decides by the time ``began``.
-    ``known`` is what earlier runs of the same function have learnt, each with the time."""
+    ``known`` is what earlier runs of the same function have learned, each with the time."""
 
     ec2: Ec2
     settings: Settings
