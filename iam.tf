@@ -252,7 +252,7 @@ data "aws_iam_policy_document" "park" {
     condition {
       test     = "StringEquals"
       variable = local.deployment_tag
-      values   = [var.name]
+      values   = local.names
     }
   }
 

@@ -95,9 +95,9 @@ run "by_default" {
       for statement in concat(
         jsondecode(data.aws_iam_policy_document.park.json).Statement,
         jsondecode(data.aws_iam_policy_document.start.json).Statement,
-      ) : !contains(flatten([statement.Resource]), "*") || alltrue([for action in flatten([statement.Action]) : can(regex("^[a-z0-9]+:Describe", action))])
+      ) : !contains(flatten([statement.Resource]), "*") || alltrue([for action in flatten([statement.Action]) : can(regex("^[a-z0-9]+:(Describe|List)", action))])
     ])
-    error_message = "Only describe calls, for which EC2 knows no resources, are allowed on everything."
+    error_message = "Only calls that describe or list, for which EC2 knows no resources, are allowed on everything."
   }
   assert {
     condition = alltrue([
