@@ -15,10 +15,23 @@ from tests.local_aws.client import LocalAws
 from tests.support.fleet import PATIENCE, differences
 from tests.support.url import FunctionUrl
 
+OTHER_ACCOUNT = "210987654321"
+
 
 @pytest.fixture(scope="module")
-def started(stopped: Stops, url: FunctionUrl, outputs: dict[str, Any]) -> Stops:
+def shared(stopped: Stops) -> str:
+    """A snapshot of the parked guest that somebody shares with another account."""
+    snapshot_id = str(stopped.fleet.snapshots(stopped.ids["guest"])[0]["SnapshotId"])
+    stopped.fleet.ec2.modify_snapshot_attribute(
+        SnapshotId=snapshot_id, Attribute="createVolumePermission", OperationType="add", UserIds=[OTHER_ACCOUNT]
+    )
+    return snapshot_id
+
+
+@pytest.fixture(scope="module")
+def started(stopped: Stops, url: FunctionUrl, outputs: dict[str, Any], shared: str) -> Stops:
     """Several of the fleet started again: by Name, by id, by the printed command, by many at once."""
+    assert shared
     by_command = outputs["start_command"].replace("INSTANCE", "guest")
     environment = stopped.aws.environment()
     done = subprocess.run(["bash", "-c", by_command], env=environment, capture_output=True, text=True, check=False)
@@ -70,6 +83,18 @@ def test_snapshots_are_discarded_once_the_instance_has_been_seen_running(started
     started.aws.wait_for(
         lambda: not started.fleet.snapshots(started.ids["shop"]), PATIENCE, "the snapshots of shop to be discarded"
     )
+
+
+def test_a_snapshot_that_is_shared_with_another_account_is_kept_and_says_so(started: Stops, shared: str) -> None:
+    def told() -> list[tuple[str, str]]:
+        left = started.fleet.snapshots(started.ids["guest"])
+        return [(s["SnapshotId"], t["Value"]) for s in left for t in s["Tags"] if t["Key"] == "park-volumes:kept"]
+
+    started.aws.fire_rule("park-volumes-sweep")
+    started.aws.wait_for(lambda: len(told()) == len(started.fleet.snapshots(started.ids["guest"])) == 1, PATIENCE)
+    ((kept, why),) = told()
+    assert kept == shared
+    assert OTHER_ACCOUNT in why
 
 
 def test_a_start_that_falls_back_to_stopped_is_shown_and_not_parked_again(

@@ -9,7 +9,7 @@ from tests.drift import table
 from tests.drift.patterns import AS_IT_IS, PATTERNS, PUT_BACK, every_way
 from tests.drift.story import MISTAKEN, Plan, Story
 from tests.support.fleet import differences
-from tests.support.readme import blocks
+from tests.support.readme import blocks, sections
 from tests.support.terraform import ROOT
 
 GUIDE = ROOT / "docs" / "terraform.md"
@@ -66,7 +66,9 @@ def test_an_empty_volume_on_the_device_is_refused_with_the_way_out(story: Story)
 
 
 def test_the_way_out_that_the_guide_describes_leads_out(story: Story) -> None:
-    instance_id, (detach, adopt) = story.ids[MISTAKEN], blocks(GUIDE.read_text(encoding="utf-8"), "sh")
+    instance_id, guide = story.ids[MISTAKEN], sections(GUIDE.read_text(encoding="utf-8"))
+    (way_out,) = (text for _, title, text in guide if title == "Somebody applied while it was parked")
+    detach, adopt = blocks(way_out, "sh")
     there = {"vol-0fedcba9876543210": story.empty_volume, "i-0123456789abcdef0": instance_id}
     story.stack.shell(_with(there, detach))
     assert story.url.start(MISTAKEN).status == 202
