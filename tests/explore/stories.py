@@ -46,7 +46,7 @@ STORIES: Mapping[str, Story] = {
         "two volumes", "parked", "begin start", "go a 6", "die a"
     ),
     "a start that dies between its attachments leaves no instance that starts without a volume": story(
-        "two volumes", "parked", "begin start", "go a 11", "die a", "wait 5", "person starts", "wait 30"
+        "two volumes", "parked", "begin start", "go a 20", "die a", "wait 5", "person starts", "wait 30"
     ),
     "passes that overtake each other leave nothing behind": story(
         "one volume",
@@ -404,13 +404,13 @@ STORIES: Mapping[str, Story] = {
         "person detaches 4",
     ),
     "whoever starts it while its volumes are attached meets an instance without a root volume": story(
-        "two volumes", "parked", "begin start", "go a 9", *("go a 1", "wait 1", "person starts") * 4, "finish a"
+        "two volumes", "parked", "begin start", "go a 18", *("go a 1", "wait 1", "person starts") * 4, "finish a"
     ),
     "a restored root volume that its owner put at another device is not made anew": story(
         "one volume",
         "half restored",
         "begin start",
-        "go c 8",
+        "go c 9",
         "wait 61",
         "go b 1",
         "wait 3700",

@@ -250,7 +250,7 @@ class _Execution:
     def _wait_until(self, ids: Sequence[str], usual: float, ready: Callable[[Volume], bool]) -> list[Volume]:
         """The volumes, once all are ready."""
         clock, deadline = self.this_pass.clock, self.this_pass.deadline
-        pauses = self._rarely(usual) if self.crowd() else self._often()
+        pauses = self._rarely(usual) if self.crowd() else self._often(usual)
         while True:
             pause = next(pauses)
             if clock.now() + timedelta(seconds=pause) >= deadline:
@@ -264,10 +264,12 @@ class _Execution:
             if all(i in found and ready(found[i]) for i in ids):
                 return list(found.values())
 
-    def _often(self) -> Iterator[float]:
+    def _often(self, usual: float) -> Iterator[float]:
         """Pauses so short that volumes are seen almost as soon as they are ready, however fast EC2 is: describing is
-        cheap."""
+        cheap. What needs no time as a rule is looked at at once."""
         clock, began = self.this_pass.clock, self.this_pass.clock.now()
+        if not usual:
+            yield 0.0
         while True:
             yield max(POLL, PART * (clock.now() - began).total_seconds())
 
