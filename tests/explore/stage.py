@@ -389,8 +389,8 @@ class Stage:
             raise Finding(f"{process.name} calls {operation} for an instance that is not opted in: {_brief(params)}.")
 
     def _check_protection(self, process: Process, operation: str, params: Mapping[str, Any]) -> None:
-        """No pass copies or marks a volume that began after everybody could read on it a word that protects it. Once the
-        root volume is deleted such a word comes too late (docs/safety.md, "What is not promised")."""
+        """No pass copies or marks a volume that began after everybody could read on it a word that protects it. After
+        the root volume is deleted such a word comes too late (docs/safety.md, "What is not promised")."""
         if self.witness.phase is Phase.COMMITTED:
             return
         for volume_id in _resources(params) if operation in ("CreateSnapshot", "CreateTags") else ():
