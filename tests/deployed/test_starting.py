@@ -15,23 +15,11 @@ from tests.local_aws.client import LocalAws
 from tests.support.fleet import PATIENCE, differences
 from tests.support.url import FunctionUrl
 
-OTHER_ACCOUNT = "210987654321"
-
 
 @pytest.fixture(scope="module")
-def shared(stopped: Stops) -> str:
-    """A snapshot of the parked guest that somebody shares with another account."""
-    snapshot_id = str(stopped.fleet.snapshots(stopped.ids["guest"])[0]["SnapshotId"])
-    stopped.fleet.ec2.modify_snapshot_attribute(
-        SnapshotId=snapshot_id, Attribute="createVolumePermission", OperationType="add", UserIds=[OTHER_ACCOUNT]
-    )
-    return snapshot_id
-
-
-@pytest.fixture(scope="module")
-def started(stopped: Stops, url: FunctionUrl, outputs: dict[str, Any], shared: str) -> Stops:
+def started(stopped: Stops, url: FunctionUrl, outputs: dict[str, Any]) -> Stops:
     """Several of the fleet started again: by Name, by id, by the printed command, by many at once."""
-    assert shared
+    _make_image(stopped, "guest")
     by_command = outputs["start_command"].replace("INSTANCE", "guest")
     environment = stopped.aws.environment()
     done = subprocess.run(["bash", "-c", by_command], env=environment, capture_output=True, text=True, check=False)
@@ -46,6 +34,16 @@ def started(stopped: Stops, url: FunctionUrl, outputs: dict[str, Any], shared: s
         stopped.fleet.wait_until_running(stopped.ids[name])
         stopped.wait_until_settled(name)
     return stopped
+
+
+def _make_image(stopped: Stops, name: str) -> None:
+    """Somebody registers an AMI from a snapshot of a parked instance."""
+    first = min(str(s["SnapshotId"]) for s in stopped.fleet.snapshots(stopped.ids[name]))
+    stopped.fleet.ec2.register_image(
+        Name=name,
+        RootDeviceName="/dev/xvda",
+        BlockDeviceMappings=[{"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": first}}],
+    )
 
 
 @pytest.mark.parametrize("name", ["shop", "guest", "excluded", "root only", "crowd"])
@@ -85,16 +83,18 @@ def test_snapshots_are_discarded_once_the_instance_has_been_seen_running(started
     )
 
 
-def test_a_snapshot_that_is_shared_with_another_account_is_kept_and_says_so(started: Stops, shared: str) -> None:
-    def told() -> list[tuple[str, str]]:
-        left = started.fleet.snapshots(started.ids["guest"])
-        return [(s["SnapshotId"], t["Value"]) for s in left for t in s["Tags"] if t["Key"] == "park-volumes:kept"]
-
+def test_a_snapshot_that_an_image_uses_is_kept_and_locked_and_the_others_are_discarded(started: Stops) -> None:
     started.aws.fire_rule("park-volumes-sweep")
-    started.aws.wait_for(lambda: len(told()) == len(started.fleet.snapshots(started.ids["guest"])) == 1, PATIENCE)
-    ((kept, why),) = told()
-    assert kept == shared
-    assert OTHER_ACCOUNT in why
+    guest = started.ids["guest"]
+    started.aws.wait_for(
+        lambda: len(started.fleet.snapshots(guest)) == 1, PATIENCE, "all snapshots of guest but one to be discarded"
+    )
+    (kept,) = started.fleet.snapshots(guest)
+    tags = {tag["Key"]: tag["Value"] for tag in kept["Tags"]}
+    locked = started.fleet.ec2.describe_locked_snapshots()["Snapshots"]
+
+    assert "is currently in use by ami-" in tags["park-volumes:kept"]
+    assert kept["SnapshotId"] in [s["SnapshotId"] for s in locked]
 
 
 def test_a_start_that_falls_back_to_stopped_is_shown_and_not_parked_again(
