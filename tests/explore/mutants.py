@@ -183,7 +183,7 @@ MUTANTS = (
     ),
     mutant(
         "discards what nothing supersedes",
-        ("retention:discard_superseded", "_superseded(seen), ", "list(seen.records), "),
+        ("retention:discard_superseded", "_due_of(superseded, ", "_due_of(seen.records, "),
     ),
     mutant(
         "discards the newest link first",

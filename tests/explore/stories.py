@@ -290,7 +290,7 @@ STORIES: Mapping[str, Story] = {
         "finish a",
         "wait 90000",
         "begin park",
-        "go a 11",
+        "go a 13",
         "die a",
     ),
     "the snapshots of an earlier stop are no substitute for a volume that its owner deleted": story(
