@@ -291,6 +291,19 @@ class TestAVerdict:
 
         assert [r.verdict and r.verdict.denied for r in found] == ["", ""]
 
+    def test_is_not_given_on_a_snapshot_that_somebody_has_archived(self, stand: Stand) -> None:
+        instance_id = stand.stopped(ROOT, SECRET)
+        stand.step_alone(instance_id)
+        stand.step_alone(instance_id)
+        for record_ in stand.ec2().reads.snapshots_of([instance_id]).records:
+            stand.owner.modify_snapshot_tier(SnapshotId=record_.snapshot_id, StorageTier="archive")
+        stand.after(61)
+        stand.start_pass().sweep()
+        found = stand.ec2().reads.snapshots_of([instance_id]).records
+
+        assert [r.verdict for r in found] == [None, None]
+        assert devices(stand, instance_id) == {"/dev/xvda", "/dev/sdf"}
+
     def test_is_what_parking_waits_for(self, stand: Stand) -> None:
         instance_id = stand.stopped()
         for _ in range(8):

@@ -56,10 +56,12 @@ def in_words(v: Verdict, r: SnapshotRecord) -> str:
 
 
 def unanswered(seen: Observation) -> tuple[VolumeInTransit, ...]:
-    """The volumes whose marks ask for a verdict: attached originals with a completed snapshot of this launch."""
+    """The volumes whose marks ask for a verdict: attached originals with a completed snapshot of this launch. One that
+    somebody has archived is no copy, and no volume can be created from it to try a key."""
     launched = seen.instance.launch_time
     asking = (v for v in seen.originals if v.attachment and not v.came_back and v.mark.launch_time == launched)
-    return tuple(v for v in asking if v.record.state == "completed" and _is_newer(v, v.record.verdict))
+    whole = (v for v in asking if v.record.state == "completed" and not v.record.archived)
+    return tuple(v for v in whole if _is_newer(v, v.record.verdict))
 
 
 def _is_newer(v: VolumeInTransit, verdict: Verdict | None) -> bool:
