@@ -429,6 +429,8 @@ def _attach(stage: Stage, volume: Volume, device: str) -> bool:
 
 def _take_back(stage: Stage, volume: Volume) -> None:
     """What was laid aside, or is left of a terminated instance, is its owner's again, who may write on it."""
+    if tags.REHEARSAL in volume.tags:
+        return  # the same bytes, but not that volume
     left = stage.world.ledger.latest.get(stage.instance_id, {}) if stage.state == "terminated" else {}
     kept = stage.world.ledger.kept
     aside = [name for name in kept if name.endswith("laid aside")]

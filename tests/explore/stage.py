@@ -232,7 +232,8 @@ class Stage:
     snapshots and volumes that people made, with our tags on them or not: nobody may touch them. ``taken_off`` are the
     volumes that their owner detached beside the root volume, or with it, before any pass did. ``forged`` are our
     snapshots whose tags somebody has changed. ``shortage`` is how EC2 lacks room for a start, and until when; ``tries``
-    are the calls and the launches that have found none since the start was asked for. ``seen`` counts what was covered.
+    are the calls and the launches that have found none since the start was asked for, and ``remembered_try`` is the
+    last one that is written down, or that EC2 shows. ``seen`` counts what was covered.
     """
 
     def __init__(self, world: World, instance_id: str, bystanders: Sequence[str], seen: Counter[str]) -> None:
@@ -255,6 +256,7 @@ class Stage:
         self.asked: tuple[float, str] | None = None
         self.shortage: tuple[Fault, float] | None = None
         self.tries: tuple[float, ...] = ()
+        self.remembered_try: float | None = None
         self.theirs: set[str] = {v.id for v in world.volumes.current() if v.id in bystanders}
         self.taken_off: set[str] = set()
         self.withdrawn: float | None = None
@@ -281,7 +283,7 @@ class Stage:
         other.free_to_change, other.theirs = self.free_to_change.copy(), self.theirs.copy()
         other.taken_off = self.taken_off.copy()
         other.withdrawn, other.fixed, other.asked = self.withdrawn, self.fixed, self.asked
-        other.shortage, other.tries = self.shortage, self.tries
+        other.shortage, other.tries, other.remembered_try = self.shortage, self.tries, self.remembered_try
         other.protected = self.protected.copy()
         other.in_the_way, other.shared = self.in_the_way.copy(), self.shared.copy()
         other.seen = self.seen if seen is None else seen
@@ -429,9 +431,10 @@ class Stage:
         written = [t["Value"] for t in params["Tags"] if t["Key"] == tags.START_REQUESTED]
         snapshot = self.world.snapshots.get(params["Resources"][0])
         for value in written:
-            at = datetime.fromisoformat(value.partition(" ")[0]).timestamp()
+            at, *tried = (datetime.fromisoformat(time).timestamp() for time in value.split(" "))
             if self.asked is None or at > self.asked[0]:
-                self.tries = ()
+                self.tries, self.remembered_try = (), None
+            self.remembered_try = max((*tried, self.remembered_try or 0.0)) or None
             self.asked = (at, snapshot.tags[tags.LAUNCH_TIME]) if snapshot else None
 
     # EC2 has no room.
@@ -450,16 +453,21 @@ class Stage:
             return None
         self._check_try(process)
         self.tries = (*self.tries, now)
+        if fault in FALLS_BACK:
+            self.remembered_try = now
+            if self.asked is None:
+                self.excuses.append("a start was taken back that no snapshot remembers")
         if self.asked and until > self.asked[0] + 3000:
             self.excuses.append("there was no room for too long")
         self.seen[f"no room: {fault.value}"] += 1
         return fault
 
     def _check_try(self, process: Process) -> None:
-        """Sweeps try again after as long as has been waited, from one minute to ten; people try when they like."""
-        if process.kind == "start" or self.asked is None or not self.tries:
+        """Sweeps try again after as long as has been waited, from one minute to ten; people try when they like. A try
+        that its pass has not written down, since it died, is known to nobody."""
+        if process.kind == "start" or self.asked is None or self.remembered_try is None:
             return
-        asked, last = self.asked[0], self.tries[-1]
+        asked, last = self.asked[0], self.remembered_try
         due = last + min(max(60, last - asked), 600)
         last_chance = asked + 3600 - 60
         if process.began + ROUNDED < min(due, last_chance) and process.began > last + LAG:
@@ -734,8 +742,8 @@ class Stage:
         self._judge_kept()
 
     def _judge_kept(self) -> None:
-        """What could not be discarded is locked again."""
-        kept = [s for s in self.ours() if tags.KEPT in s.tags]
+        """What could not be discarded is locked again; EC2 locks no snapshot that failed."""
+        kept = [s for s in self.ours() if tags.KEPT in s.tags and s.state != "error"]
         if bare := [s.id for s in kept if s.lock is None and "a snapshot was unlocked" not in self.excuses]:
             raise Finding(f"{', '.join(bare)} could not be discarded, and is left without its lock.")
 

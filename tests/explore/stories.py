@@ -617,6 +617,26 @@ STORIES: Mapping[str, Story] = {
         "finish c",
         lag=Lag(60.0, seed=505077, share=100),
     ),
+    "no key is tried with a snapshot that somebody has archived": story(
+        "four volumes", "asked", "person detaches 3", "person archives a snapshot 4"
+    ),
+    "the volume that tried a key is not the one that its owner took off": story(
+        "two volumes", "tried", "person detaches 9", "person attaches 7"
+    ),
+    "a failed snapshot that somebody shares is kept without a lock": story(
+        "one volume", "stopped", "begin park", "fault SNAPSHOT_FAILS", "finish c", "person shares a snapshot 6"
+    ),
+    "a try without room that its pass had no time to write down is made again by the next sweep": story(
+        "one volume",
+        "half restored",
+        "short RESERVATION_FULL 2700",
+        "wait 246",
+        "begin settle",
+        "go c 17",
+    ),
+    "a start of an instance without snapshots that EC2 takes back is remembered nowhere": story(
+        "one volume", "stopped", "short START_FINDS_NO_CAPACITY 2700", "begin start", "go c 6"
+    ),
     "a word that protects a volume is too late after the commit": story(
         "two volumes",
         "locked",
