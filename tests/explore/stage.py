@@ -232,8 +232,8 @@ class Stage:
     snapshots and volumes that people made, with our tags on them or not: nobody may touch them. ``taken_off`` are the
     volumes that their owner detached beside the root volume, or with it, before any pass did. ``forged`` are our
     snapshots whose tags somebody has changed. ``shortage`` is how EC2 lacks room for a start, and until when; ``tries``
-    are the calls and the launches that have found none since the start was asked for, and ``remembered_try`` is the
-    last one that is written down, or that EC2 shows. ``seen`` counts what was covered.
+    are the calls and the launches that have found none since the start was asked for, ``trying`` is the pass of the
+    last one, and ``remembered_try`` the last that is written down, or that EC2 shows. ``seen`` counts what was covered.
     """
 
     def __init__(self, world: World, instance_id: str, bystanders: Sequence[str], seen: Counter[str]) -> None:
@@ -257,6 +257,7 @@ class Stage:
         self.shortage: tuple[Fault, float] | None = None
         self.tries: tuple[float, ...] = ()
         self.remembered_try: float | None = None
+        self.trying: Process | None = None
         self.theirs: set[str] = {v.id for v in world.volumes.current() if v.id in bystanders}
         self.taken_off: set[str] = set()
         self.withdrawn: float | None = None
@@ -284,6 +285,7 @@ class Stage:
         other.taken_off = self.taken_off.copy()
         other.withdrawn, other.fixed, other.asked = self.withdrawn, self.fixed, self.asked
         other.shortage, other.tries, other.remembered_try = self.shortage, self.tries, self.remembered_try
+        other.trying = None
         other.protected = self.protected.copy()
         other.in_the_way, other.shared = self.in_the_way.copy(), self.shared.copy()
         other.seen = self.seen if seen is None else seen
@@ -452,7 +454,7 @@ class Stage:
         if now >= until:
             return None
         self._check_try(process)
-        self.tries = (*self.tries, now)
+        self.tries, self.trying = (*self.tries, now), process
         if fault in FALLS_BACK:
             self.remembered_try = now
             if self.asked is None:
@@ -463,15 +465,20 @@ class Stage:
         return fault
 
     def _check_try(self, process: Process) -> None:
-        """Sweeps try again after as long as has been waited, from one minute to ten; people try when they like. A try
-        that its pass has not written down, since it died, is known to nobody."""
-        if process.kind == "start" or self.asked is None or self.remembered_try is None:
+        """Sweeps try again after as long as has been waited, from one minute to ten; people try when they like."""
+        last = self._known_try()
+        if process.kind == "start" or self.asked is None or last is None:
             return
-        asked, last = self.asked[0], self.remembered_try
+        asked = self.asked[0]
         due = last + min(max(60, last - asked), 600)
         last_chance = asked + 3600 - 60
         if process.began + ROUNDED < min(due, last_chance) and process.began > last + LAG:
             raise Finding(f"{process.name} tries again {process.began - last:.0f} s after EC2 had no room for a start.")
+
+    def _known_try(self) -> float | None:
+        """The last try. Where its pass did not live to write it down, and EC2 does not show it, the one before."""
+        lived = self.trying is not None and self.trying.done and not self.trying.client.dead
+        return self.tries[-1] if self.tries and lived else self.remembered_try
 
     def judge_patience(self, since: float, pause: float) -> None:
         """Sweeps that have gone on ``since`` then have tried within the last ten minutes, as long as the start is
