@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
-from typing import assert_never
+from typing import TypeGuard, assert_never
 
 from park_volumes.aws.errors import Ec2Error
 from park_volumes.core import capacity, phase
@@ -125,8 +125,8 @@ def of_start(result: Result, settings: Settings, now: datetime, *, asked: bool, 
     if not include_ongoing:
         return None
     if result.error:
-        followed = advice_on(result.error)
-        advice = _short_of(result.lack) if result.lack else followed + FOLLOWED * (followed != AGAIN)
+        followed = FOLLOWED if _needs_somebody(result.error) else ""
+        advice = _short_of(result.lack) if result.lack else advice_on(result.error) + followed
         advice = ASK_AGAIN if result.not_remembered else advice
         return Report(Kind.START_FAILED, observation, str(result.error), advice)
     wanted = asked or phase.start_pending(observation, settings, now)
@@ -135,17 +135,20 @@ def of_start(result: Result, settings: Settings, now: datetime, *, asked: bool, 
     return _overdue(result, settings, now) if phase_of(observation) is Phase.PARKED else None
 
 
+def _needs_somebody(error: Exception) -> TypeGuard[Ec2Error]:
+    """Whether it does not help that something is tried again, before somebody has done something."""
+    return isinstance(error, Ec2Error) and (error.refused or error.denied or error.limited or error.in_use)
+
+
 def advice_on(error: Exception) -> str:
     """What to do about an error. That it is tried again by itself helps only where nobody has to do anything."""
-    if not isinstance(error, Ec2Error):
+    if not _needs_somebody(error):
         return AGAIN
     if error.denied:
         return DENIED
     if error.limited:
         return LIMITED
-    if error.in_use:
-        return USED
-    return NOT_ACCEPTED if error.refused else AGAIN
+    return USED if error.in_use else NOT_ACCEPTED
 
 
 def overdue_of(result: Result, settings: Settings, now: datetime) -> Overdue | None:

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -59,7 +59,7 @@ class Ec2Reads:
 
     def instances(self, ids: Iterable[str]) -> list[Instance]:
         """The existing instances with these ids; unknown ids are left out."""
-        return [i for chunk in _chunks(ids) for i in self._instances({"instance-id": chunk})]
+        return [i for chunk in chunks(ids) for i in self._instances({"instance-id": chunk})]
 
     def instances_tagged(self, key: str | None, *, name: str | None = None) -> list[Instance]:
         """The instances with a tag of this key, whatever its value: a filter for values would be exact, and people are
@@ -70,17 +70,17 @@ class Ec2Reads:
 
     def volumes(self, ids: Iterable[str]) -> list[Volume]:
         """The existing volumes with these ids; unknown ids are left out."""
-        return [v for chunk in _chunks(ids) for v in self._volumes({"volume-id": chunk})]
+        return [v for chunk in chunks(ids) for v in self._volumes({"volume-id": chunk})]
 
     def marked_volumes(self, instance_ids: Iterable[str]) -> list[Volume]:
         """The volumes in transit of these instances; "*" stands for all."""
         patterns = (our_tags.mark_pattern(name, i) for i in instance_ids for name in self._names)
-        return [v for chunk in _chunks(patterns) for v in self._volumes({f"tag:{our_tags.MARK}": chunk})]
+        return [v for chunk in chunks(patterns) for v in self._volumes({f"tag:{our_tags.MARK}": chunk})]
 
     def rehearsals(self, instance_ids: Iterable[str]) -> list[Volume]:
         """The volumes that were created only to try a key, for these instances; "*" stands for all."""
         values = (f"{name} {i}" for i in instance_ids for name in self._names)
-        return [v for chunk in _chunks(values) for v in self._volumes({f"tag:{our_tags.REHEARSAL}": chunk})]
+        return [v for chunk in chunks(values) for v in self._volumes({f"tag:{our_tags.REHEARSAL}": chunk})]
 
     def verdicts(self, hours: Iterable[str]) -> list[Verdict]:
         """What EC2 said in these hours of the calls that follow once a volume is given up."""
@@ -96,7 +96,7 @@ class Ec2Reads:
 
     def snapshots_of(self, instance_ids: Iterable[str]) -> Snapshots:
         tag = f"tag:{our_tags.INSTANCE}"
-        return records_in(s for chunk in _chunks(instance_ids) for s in self._snapshots({tag: chunk}))
+        return records_in(s for chunk in chunks(instance_ids) for s in self._snapshots({tag: chunk}))
 
     def every_snapshot(self) -> Snapshots:
         return records_in(self._snapshots({}))
@@ -111,12 +111,12 @@ class Ec2Reads:
         return [r.start_requested for r in records_in(self._snapshots(wanted)).records if r.start_requested]
 
     def snapshots_named(self, ids: Iterable[str]) -> Snapshots:
-        return records_in(s for chunk in _chunks(ids) for s in self._snapshots({"snapshot-id": chunk}))
+        return records_in(s for chunk in chunks(ids) for s in self._snapshots({"snapshot-id": chunk}))
 
     def records_of_others(self, instance_ids: Iterable[str]) -> list[SnapshotRecord]:
         """The records of these instances that belong to other deployments."""
         tag = f"tag:{our_tags.INSTANCE}"
-        found = (s for chunk in _chunks(instance_ids) for s in self._snapshots_of_anyone({tag: chunk}))
+        found = (s for chunk in chunks(instance_ids) for s in self._snapshots_of_anyone({tag: chunk}))
         return [r for r in records_in(found).records if r.deployment not in self._names]
 
     def other_deployments(self) -> list[str]:
@@ -129,14 +129,13 @@ class Ec2Reads:
         They are not named in the call: whether that is an error where one of them is not locked, no document says. So
         all locks of the account are read, but no further than until all of these are found."""
         wanted, found = frozenset(snapshot_ids), set[str]()
-        token: dict[str, Any] = {}
-        while found < wanted:
-            with errors_of("DescribeLockedSnapshots", "snapshots"):
-                answer = self._client.describe_locked_snapshots(Filters=[LOCKED], MaxResults=PAGE, **token)
-            found |= wanted & {s["SnapshotId"] for s in answer["Snapshots"]}
-            token = {"NextToken": answer.get("NextToken")}
-            if not token["NextToken"]:
-                break
+        if not wanted:
+            return wanted
+        with errors_of("DescribeLockedSnapshots", "snapshots"):
+            for page in _by_token(self._client.describe_locked_snapshots, Filters=[LOCKED], MaxResults=PAGE):
+                found |= wanted & {s["SnapshotId"] for s in page["Snapshots"]}
+                if found == wanted:
+                    break
         return frozenset(found)
 
     def shared_with(self, snapshot_id: str) -> tuple[str, ...]:
@@ -155,23 +154,19 @@ class Ec2Reads:
         if not hasattr(self._client, "list_volumes_in_recycle_bin"):
             return []
         found: list[BinnedVolume] = []
-        token: dict[str, Any] = {}
-        while True:
-            with errors_of("ListVolumesInRecycleBin", "volumes"):
-                answer = self._client.list_volumes_in_recycle_bin(MaxResults=PAGE_OF_BIN, **token)
-            found += [
-                BinnedVolume(id=v["VolumeId"], spec=spec_of(v), leaves=v.get("RecycleBinExitTime"))
-                for v in answer["Volumes"]
-            ]
-            token = {"NextToken": answer.get("NextToken")}
-            if not token["NextToken"]:
-                return found
+        with errors_of("ListVolumesInRecycleBin", "volumes"):
+            for page in _by_token(self._client.list_volumes_in_recycle_bin, MaxResults=PAGE_OF_BIN):
+                found += [
+                    BinnedVolume(id=v["VolumeId"], spec=spec_of(v), leaves=v.get("RecycleBinExitTime"))
+                    for v in page["Volumes"]
+                ]
+        return found
 
     def moving(self, snapshot_ids: Iterable[str]) -> dict[str, datetime]:
         """The snapshots among these that are moving to the archive tier or back, and since when
         (DescribeSnapshotTierStatus)."""
         found: dict[str, datetime] = {}
-        for chunk in _chunks(snapshot_ids):
+        for chunk in chunks(snapshot_ids):
             with errors_of("DescribeSnapshotTierStatus", "snapshots"):
                 pages = _pages(self._client.get_paginator("describe_snapshot_tier_status"), {"snapshot-id": chunk})
                 every = (s for page in pages for s in page["SnapshotTierStatuses"])
@@ -183,7 +178,7 @@ class Ec2Reads:
         """The volumes among these whose modification is not finished, and when it began
         (DescribeVolumesModifications)."""
         found: dict[str, datetime] = {}
-        for chunk in _chunks(volume_ids, FILTER_VALUES - len(UNFINISHED)):
+        for chunk in chunks(volume_ids, FILTER_VALUES - len(UNFINISHED)):
             with errors_of("DescribeVolumesModifications", "volumes"):
                 pages = _pages(
                     self._client.get_paginator("describe_volumes_modifications"),
@@ -198,7 +193,7 @@ class Ec2Reads:
         """The volumes among these of which a snapshot is pending that is not ours, and when the last one began: of AWS
         Backup, of an AMI. ``ours`` are the ids of our own; tags would not tell, since anybody can write them."""
         found: dict[str, datetime] = {}
-        for chunk in _chunks(volume_ids):
+        for chunk in chunks(volume_ids):
             with errors_of("DescribeSnapshots", "snapshots"):
                 pages = _pages(
                     self._client.get_paginator("describe_snapshots"),
@@ -242,7 +237,16 @@ def _pages(paginator: Any, filters: Mapping[str, Sequence[str]], *, size: int = 
     yield from paginator.paginate(Filters=named, PaginationConfig={"PageSize": size}, **others)
 
 
-def _chunks(values: Iterable[str], most: int = FILTER_VALUES) -> Iterator[list[str]]:
+def _by_token(call: Callable[..., Any], **params: Any) -> Iterator[Any]:
+    """The pages of a call for which the SDK has no paginator."""
+    page = call(**params)
+    yield page
+    while token := page.get("NextToken"):
+        page = call(**params, NextToken=token)
+        yield page
+
+
+def chunks(values: Iterable[str], most: int = FILTER_VALUES) -> Iterator[list[str]]:
     every = sorted(set(values))
     for start in range(0, len(every), most):
         yield every[start : start + most]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from park_volumes.aws.errors import GONE, errors_of
+from park_volumes.aws.reads import chunks
 from park_volumes.core.facts import Loading
 
 if TYPE_CHECKING:
@@ -17,8 +18,7 @@ def loading(client: "EC2Client", volume_ids: Sequence[str]) -> dict[str, Loading
     """Of these volumes those of which EC2 says how far they are, loaded or not. It says so some minutes after their
     creation, and an SDK older than 2025 passes it on to nobody: then there is none."""
     found: dict[str, Loading] = {}
-    for start in range(0, len(volume_ids), AT_ONCE):
-        chunk = list(volume_ids[start : start + AT_ONCE])
+    for chunk in chunks(volume_ids, AT_ONCE):
         with errors_of("DescribeVolumeStatus", "volumes", done=GONE):
             found |= dict(filter(None, map(_loading, client.describe_volume_status(VolumeIds=chunk)["VolumeStatuses"])))
     return found

@@ -27,14 +27,22 @@ class Overdue:
 def overdue(seen: Observation, decision: Decision, settings: Settings, now: datetime) -> Overdue | None:
     """Whether this instance is on its way to somewhere, and should have arrived. A refusal is no way, and neither is a
     decision that only now begins to copy."""
+    by = due_by(seen, settings, now)
+    if by is None:
+        return None
     row = row_of(seen)
-    by = row.due(seen, settings)
-    if by is None or now < by or not _on_its_way(seen, decision, row.phase):
+    if not _on_its_way(seen, decision, row.phase):
         return None
     told = what_ec2_says(seen)
     says = f" EC2 says now: {told}." if told else ""
     what = f"{decision.reason} This should have been over by {by:%Y-%m-%d %H:%M} UTC.{says}"
     return Overdue(by=by, what=what, remedy=row.remedy)
+
+
+def due_by(seen: Observation, settings: Settings, now: datetime) -> datetime | None:
+    """The time by which what may be on its way should be over; None if that is still to come, or is not known."""
+    by = row_of(seen).due(seen, settings)
+    return by if by is not None and now >= by else None
 
 
 def _on_its_way(seen: Observation, decision: Decision, phase: Phase) -> bool:

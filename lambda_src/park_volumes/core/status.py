@@ -5,7 +5,7 @@ from typing import Any, assert_never
 
 from park_volumes.core import loading
 from park_volumes.core.facts import Instance, Observation, SnapshotRecord, Volume
-from park_volumes.core.overdue import Overdue, overdue
+from park_volumes.core.overdue import Overdue, due_by, overdue
 from park_volumes.core.park import park
 from park_volumes.core.phase import WITHOUT_ROOT, Phase, Request, phase_of, request_of, reverted_message
 from park_volumes.core.refusals import apply_observe_only
@@ -72,7 +72,7 @@ def _state(seen: Observation, settings: Settings, now: datetime) -> tuple[str, s
 
 def _thaws_too_long(seen: Observation, settings: Settings, now: datetime) -> Overdue | None:
     """While it is parked only a start is on its way: its snapshots come back from the archive."""
-    if phase_of(seen) is not Phase.PARKED:
+    if phase_of(seen) is not Phase.PARKED or due_by(seen, settings, now) is None:
         return None
     return overdue(seen, start(seen, settings, now, intent=Intent.SWEEP), settings, now)
 

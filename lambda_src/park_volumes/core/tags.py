@@ -252,18 +252,17 @@ def without_the_future(r: SnapshotRecord, now: datetime) -> SnapshotRecord:
     """The record without the notes of the future: nobody has asked for a start then, nor seen a termination. A
     confirmation of the future counts, because a start needs it, but it is told, too."""
     of, late = f"snapshot {r.snapshot_id}", now + SKEW
-    if any(at and at > late for at in (r.start_requested, r.capacity_refused_at)):
-        told = _counts_for_nothing(of, f"{START_REQUESTED} is of the future")
-        r = replace(r, start_requested=None, capacity_refused_at=None, damage=(*r.damage, told))
-    if r.terminated and r.terminated > late:
-        told = _counts_for_nothing(of, f"{TERMINATED} is of the future")
-        r = replace(r, terminated=None, damage=(*r.damage, told))
-    if r.verdict and r.verdict.at > late:
-        told = _counts_for_nothing(of, f"{WAY_BACK} is of the future")
-        r = replace(r, verdict=None, damage=(*r.damage, told))
-    if r.kept and r.kept.at > late:
-        told = _counts_for_nothing(of, f"{KEPT} is of the future")
-        r = replace(r, kept=None, damage=(*r.damage, told))
+    notes: dict[str, dict[str, datetime | None]] = {
+        START_REQUESTED: {"start_requested": r.start_requested, "capacity_refused_at": r.capacity_refused_at},
+        TERMINATED: {"terminated": r.terminated},
+        WAY_BACK: {"verdict": r.verdict.at if r.verdict else None},
+        KEPT: {"kept": r.kept.at if r.kept else None},
+    }
+    for key, times in notes.items():
+        if any(at and at > late for at in times.values()):
+            told = _counts_for_nothing(of, f"{key} is of the future")
+            absent: dict[str, Any] = dict.fromkeys(times)
+            r = replace(r, **absent, damage=(*r.damage, told))
     if r.confirmed_at and r.confirmed_at > late:
         r = replace(r, damage=(*r.damage, _mark_of_the_future(of, r.confirmed_at)))
     return r
