@@ -637,6 +637,9 @@ STORIES: Mapping[str, Story] = {
     "a start of an instance without snapshots that EC2 takes back is remembered nowhere": story(
         "one volume", "stopped", "short START_FINDS_NO_CAPACITY 2700", "begin start", "go c 6"
     ),
+    "the snapshot of a volume that stays is superseded while only the root volume is parked": story(
+        "two volumes", "superseded", "person stops", "person opts in 11"
+    ),
     "a word that protects a volume is too late after the commit": story(
         "two volumes",
         "locked",

@@ -18,7 +18,21 @@ from park_volumes.report import Kind
 from tests.model import judge
 from tests.model.faults import Call, Fault
 from tests.model.records import OF_BACKUP, Snapshot
-from tests.unit.facts import DATA, ID, LAUNCHED, NOW, ROOT, SETTINGS, parked, record, records, seen, steps_of
+from tests.unit.facts import (
+    DATA,
+    ID,
+    LAUNCHED,
+    NOW,
+    ROOT,
+    SETTINGS,
+    attachment,
+    parked,
+    record,
+    records,
+    seen,
+    steps_of,
+    volume,
+)
 from tests.unit.functions import REMINDER, SWEEP, Context, Functions, sqs_record
 from tests.unit.passes import ROOT as ROOT_DISK
 from tests.unit.passes import Stand
@@ -325,6 +339,19 @@ class TestWhichAreSupersededWhileParked:
 
         assert self.ids(*both) == ["snap-before-data", "snap-before-root"]
         assert self.ids(*both, now=self.LATER - timedelta(seconds=1)) == []
+
+    def test_those_of_a_volume_that_stays_attached_too(self) -> None:
+        root = replace(with_source(ROOT), part=1, parts=1)
+        every = (root, earlier(ROOT), earlier(DATA))
+        staying = volume("vol-new", attachment(DATA), snapshot_id="snap-before-data")
+        s = seen(staying, records=every)
+
+        assert [r.snapshot_id for r in superseded_while_parked(s, SETTINGS, self.LATER)] == [
+            "snap-before-root",
+            "snap-before-data",
+        ]
+        torn = replace(s, volumes=())
+        assert [r.snapshot_id for r in superseded_while_parked(torn, SETTINGS, self.LATER)] == ["snap-before-root"]
 
     def test_none_that_the_latest_do_not_continue(self) -> None:
         assert self.ids(*records(), earlier(DATA), earlier(ROOT)) == []

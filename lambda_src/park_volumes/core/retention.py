@@ -30,7 +30,7 @@ def discard_superseded(seen: Observation, settings: Settings, now: datetime) -> 
     instance = seen.instance
     if not seen.descriptions_agree or seen.in_transit:
         return Decision(reason=f"{instance.id} is running; its volumes are still being settled.")
-    superseded = _superseded(seen, ((v.id, v.snapshot_id, a.device) for v, a in seen.attached))
+    superseded = _superseded(seen, _attached(seen))
     if due := _due_of(superseded, seen, settings, now):
         reason = f"{instance.id} is running: {len(due)} of its snapshots are superseded and discarded."
         return Decision(reason=reason, steps=tuple((discard(r, seen),) for r in due))
@@ -41,10 +41,11 @@ def discard_superseded(seen: Observation, settings: Settings, now: datetime) -> 
 
 
 def superseded_while_parked(seen: Observation, settings: Settings, now: datetime) -> list[SnapshotRecord]:
-    """The snapshots of earlier stops whose content continues in those of this one, for long enough. No start needs
-    them: it needs the confirmed generation, and nothing of that is ever among them."""
+    """The snapshots of earlier stops whose content continues in those of this one, or in a volume that stays attached,
+    for long enough. No start needs them: it needs the confirmed generation, and nothing of that is ever among them."""
     parts = seen.given_up.parts
-    found = _superseded(seen, ((r.volume_id, r.source, r.device) for r in parts))
+    staying = _attached(seen) if seen.descriptions_agree else ()
+    found = _superseded(seen, (*((r.volume_id, r.source, r.device) for r in parts), *staying))
     earlier = [r for r in found if r.launch_time < seen.instance.launch_time and r not in parts]
     return [r for r in _due_of(earlier, seen, settings, now) if r.snapshot_id not in seen.moving]
 
@@ -88,6 +89,10 @@ def superseded_since(r: SnapshotRecord, seen: Observation) -> datetime | None:
     """The first launch after the snapshot's own: from then on its volume has changed. None if there is none."""
     launches = (seen.instance.launch_time, *(q.launch_time for q in seen.records))
     return min((t for t in launches if t > r.launch_time), default=None)
+
+
+def _attached(seen: Observation) -> Iterable[tuple[str, str, str]]:
+    return ((v.id, v.snapshot_id, a.device) for v, a in seen.attached)
 
 
 def _superseded(seen: Observation, latest: Iterable[tuple[str, str, str]]) -> list[SnapshotRecord]:
