@@ -540,7 +540,7 @@ class TestLooksAgain:
         self, functions: Functions, seconds: float, looks: int, sent: list[float]
     ) -> None:
         decision = Decision(reason="it is not time yet", look_again=timedelta(seconds=seconds))
-        functions.load("park")._look_again([Result(observation=seen(), decision=decision)], {ID: looks}, NOW)
+        functions.load("park")._look_again([Result(observation=seen(), decision=decision)], {ID: looks})
 
         assert [delay for delay, _ in functions.sent()] == sent
 

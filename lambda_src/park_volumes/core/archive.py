@@ -9,7 +9,7 @@ from datetime import datetime
 from park_volumes.core.facts import Observation, SnapshotRecord
 from park_volumes.core.phase import last_request
 from park_volumes.core.prices import archiving_pays
-from park_volumes.core.retention import what_stays
+from park_volumes.core.retention import why_kept
 from park_volumes.core.settings import Settings
 from park_volumes.core.steps import ArchiveSnapshot, Decision, RestoreSnapshotTier, Stage, stages
 
@@ -43,7 +43,7 @@ def archive(seen: Observation, settings: Settings, now: datetime) -> Decision:
     generation = seen.complete_generation
     archived = generation is not None and any(r.archived for r in generation.parts)
     slow = ", and its snapshots are archived: a start takes up to 72 hours" if archived else ""
-    return Decision(reason=f"{instance.id} is parked{slow}.{what_stays(seen)}")
+    return Decision(reason=f"{instance.id} is parked{slow}.{why_kept(seen)}")
 
 
 def bring_back(archived: Iterable[SnapshotRecord], moving: Collection[str]) -> Stage:

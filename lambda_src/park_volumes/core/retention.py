@@ -37,7 +37,7 @@ def discard_superseded(seen: Observation, settings: Settings, now: datetime) -> 
     others = [r for r in seen.records if r not in superseded and r.state != "error" and r.kept is None]
     if kept := [r.snapshot_id for r in others]:
         return refuse(f"{instance.id} is running without the volumes of {', '.join(kept)}: these snapshots are kept.")
-    return Decision(reason=f"{instance.id} is running.{what_stays(seen)}")
+    return Decision(reason=f"{instance.id} is running.{why_kept(seen)}")
 
 
 def superseded_while_parked(seen: Observation, settings: Settings, now: datetime) -> list[SnapshotRecord]:
@@ -56,7 +56,7 @@ def discard_while_parked(seen: Observation, settings: Settings, now: datetime) -
     return Decision(reason=reason, steps=tuple((discard(r, seen),) for r in due)) if due else None
 
 
-def what_stays(seen: Observation) -> str:
+def why_kept(seen: Observation) -> str:
     """A sentence for each snapshot that was not discarded when that was tried, with a space before it."""
     return "".join(f" {r.snapshot_id} is kept: {r.kept.words.rstrip('.')}." for r in seen.records if r.kept)
 
@@ -147,7 +147,7 @@ def _what_is_kept(seen: Observation, settings: Settings, now: datetime) -> str:
         words.append(f"{_ids(others)}: kept until somebody deletes it.")
     if volumes := [v.id for v in seen.in_transit]:
         words.append(f"{', '.join(volumes)} was in transit and still exists: delete it if nobody needs it.")
-    return " ".join(words) + what_stays(seen)
+    return " ".join(words) + why_kept(seen)
 
 
 def _ids(records: list[SnapshotRecord]) -> str:

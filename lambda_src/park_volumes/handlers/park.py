@@ -137,20 +137,27 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         return of_parking(result, SETTINGS, this_pass.began, include_ongoing=occasion)
 
     notices.send(each_alone(results, told), location)
-    _measure(results, this_pass.began)
+    late = _late(results, this_pass.began)
     unfinished = {r.instance_id for r in results if r.ending in (Ending.FAILED, Ending.OUT_OF_TIME)}
     unfinished |= {SWEEP} if failed_sweep else set()
     come_back = {message for message, ids in batch.ids_of.items() if ids & unfinished}
     seen_then = {i for message in come_back for i in batch.ids_of[message]}
-    _look_again([r for r in results if r.instance_id not in seen_then], batch.looks, this_pass.began)
+    _look_again([r for r in results if r.instance_id not in seen_then | late], batch.looks)
     return {"batchItemFailures": [{"itemIdentifier": message} for message in sorted(batch.broken | come_back)]}
 
 
-def _measure(results: Iterable[Result], now: datetime) -> None:
-    """What takes too long counts as in transit, with a mark or without: the alarm hears of it."""
-    late = each_alone(results, lambda r: overdue_of(r, SETTINGS, now))
-    if late:
-        notices.measure({"TransitAge": max((now - one.by).total_seconds() for one in late)})
+def _late(results: Iterable[Result], now: datetime) -> set[str]:
+    """The ids of the instances that take too long. They count as in transit, with a mark or without: the alarm hears of
+    them."""
+
+    def late(result: Result) -> tuple[str, float] | None:
+        overdue = overdue_of(result, SETTINGS, now)
+        return (result.instance_id, (now - overdue.by).total_seconds()) if overdue else None
+
+    ages = dict(each_alone(results, late))
+    if ages:
+        notices.measure({"TransitAge": max(ages.values())})
+    return set(ages)
 
 
 def _sweep(batch: _Batch, this_pass: Pass, location: FunctionLocation) -> bool:
@@ -254,11 +261,11 @@ def _ids(values: Any) -> frozenset[str]:
     return frozenset(map(instance_id, values))
 
 
-def _look_again(results: Iterable[Result], looks: Mapping[str, int], now: datetime) -> None:
-    """Schedule another look at the instances that wait for time to pass, not for an event, and not for too long."""
+def _look_again(results: Iterable[Result], looks: Mapping[str, int]) -> None:
+    """Schedule another look at the instances that wait for time to pass, not for an event."""
     groups: dict[tuple[int, int], list[str]] = defaultdict(list)
     for r in results:
-        if r.decision.look_again and not r.error and not overdue_of(r, SETTINGS, now):
+        if r.decision.look_again and not r.error:
             delay, count = ceil(r.decision.look_again.total_seconds()), looks.get(r.instance_id, 0) + 1
             groups[delay, count].append(r.instance_id)
     for (delay, count), ids in groups.items():
