@@ -15,7 +15,7 @@ from unittest.mock import patch
 
 import pytest
 
-from park_volumes.run.execute import POLL
+from park_volumes.run.wait import POLL
 from tests.bench import sdk
 from tests.bench.comparison import WAITERS, compare, spent
 from tests.bench.deployed import Deployment, Module, on_the_clock

@@ -348,7 +348,11 @@ MUTANTS = (
     ),
     mutant(
         "names the snapshots whose locks it reads",
-        ("reads:Ec2Reads.locked", "Filters=[LOCKED], MaxResults=PAGE, **token", "SnapshotIds=sorted(wanted)"),
+        (
+            "reads:Ec2Reads.locked",
+            "_by_token(self._client.describe_locked_snapshots, Filters=[LOCKED], MaxResults=PAGE)",
+            "[self._client.describe_locked_snapshots(SnapshotIds=sorted(wanted))]",
+        ),
     ),
     mutant(
         "takes the denial of a tag that was just written for one that lasts",
@@ -435,19 +439,19 @@ MUTANTS = (
     # What is in the way of discarding.
     mutant(
         "discards nothing after a snapshot that something uses",
-        ("execute:_Execution._discard", "or not error.refused", "or True"),
+        ("discard:discard", "or not error.refused", "or True"),
     ),
     mutant(
         "leaves a snapshot unlocked that something uses",
-        ("execute:_Execution._discard", "self._lock_again(step)", "pass"),
+        ("discard:discard", "_lock_again(this_pass, step)", "pass"),
     ),
     mutant(
         "discards what is shared with others",
-        ("execute:_Execution._discard", "if accounts := ", "if accounts := () and "),
+        ("discard:discard", "if accounts := ", "if accounts := () and "),
     ),
     mutant(
         "keeps for ever what EC2 did not delete in that moment",
-        ("execute:_Execution._discard", "isinstance(error, Raced) or not error.refused", "False"),
+        ("discard:discard", "isinstance(error, Raced) or not error.refused", "False"),
     ),
     mutant(
         "discards nothing while parked",
@@ -457,14 +461,14 @@ MUTANTS = (
         "discards while parked what the latest snapshots do not continue",
         (
             "retention:superseded_while_parked",
-            "_superseded(seen, ((r.volume_id, r.source, r.device) for r in parts))",
+            "_superseded(seen, (*((r.volume_id, r.source, r.device) for r in parts), *staying))",
             "list(seen.records)",
         ),
         ("retention:superseded_while_parked", "r.launch_time < seen.instance.launch_time and r not in parts", "True"),
         ("retention:_due", "since is not None and now >= since + settings.snapshot_retention", "True"),
     ),
     # What lasts too long.
-    mutant("tells nobody of what takes too long", ("overdue:overdue", "by is None or now < by", "True")),
+    mutant("tells nobody of what takes too long", ("overdue:overdue", "if by is None", "if True")),
     mutant(
         "waits for a lock that moves without a word",
         ("due:locked", "root.mark.at + settings.lock_period + PATIENCE", "root.mark.at + 99 * PATIENCE"),
@@ -480,7 +484,7 @@ MUTANTS = (
     mutant("waits for new volumes without a word", ("due:restoring", "loading + PATIENCE", "99 * PATIENCE")),
 )
 
-ROOMS = {"aws": ("errors", "reads", "volume_parameters", "writes"), "run": ("execute", "observe")}
+ROOMS = {"aws": ("errors", "reads", "volume_parameters", "writes"), "run": ("discard", "execute", "observe")}
 """The rooms of the files above; every other file is in core."""
 
 

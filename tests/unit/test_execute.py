@@ -13,9 +13,10 @@ from park_volumes.aws import Ec2
 from park_volumes.core import tags
 from park_volumes.core.steps import CreateVolume, Outcome, RememberStart
 from park_volumes.run.context import in_parallel, one_by_one
-from park_volumes.run.execute import POLL, Ending
+from park_volumes.run.execute import Ending
 from park_volumes.run.observe import observe
 from park_volumes.run.start_pass import Queue
+from park_volumes.run.wait import POLL
 from tests.model import judge
 from tests.model.faults import Call, Fault, ProcessDied, at_operation
 from tests.model.records import Durations, Rules

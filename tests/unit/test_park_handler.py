@@ -16,7 +16,7 @@ from park_volumes.core.steps import Decision
 from park_volumes.run.execute import Result
 from tests.model.faults import Fault, at_operation
 from tests.model.records import Message
-from tests.unit.facts import ID, NOW, seen
+from tests.unit.facts import ID, seen
 from tests.unit.functions import ENVIRONMENT, QUEUE_URL, SWEEP, Context, Functions, sqs_record, state_change
 from tests.unit.passes import DATA, ROOT, Stand
 

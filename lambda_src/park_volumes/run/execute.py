@@ -1,31 +1,27 @@
 """Carries out a decision about one instance: step by step, waiting the seconds that EC2 takes for volumes."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
-from itertools import chain, count
 
 from park_volumes.aws.errors import INVALID, THROTTLED, Ec2Error, Raced
+from park_volumes.aws.reads import Ec2Reads
 from park_volumes.core import steps
 from park_volumes.core.capacity import lacks_room
 from park_volumes.core.evidence import TAGS_COUNT, tagged_at
-from park_volumes.core.facts import NEVER, Kept, Observation, Volume
+from park_volumes.core.facts import NEVER, Observation, Volume
 from park_volumes.core.queue import without_room
 from park_volumes.core.refusals import apply_observe_only
-from park_volumes.core.retention import TRIED_AGAIN
 from park_volumes.core.steps import Decision, Outcome, Stage, Step, refuse
-from park_volumes.core.tags import says_the_same
 from park_volumes.run.context import NotYet, OutOfTime, Pass, log
+from park_volumes.run.discard import discard, remember_kept
 from park_volumes.run.trial import Denied, remember_denial, try_giving_up, try_way_back
+from park_volumes.run.wait import wait_until
 
-POLL, PART = 0.4, 0.04
-"""Seconds between two looks at volumes, or this part of the time waited so far, if that is longer."""
 CREATING, ATTACHING = 5.0, 3.0
-"""In a crowd nobody looks before the seconds have passed that EC2 usually takes (docs/performance.md), and after each
-look the pause doubles."""
-LONGEST_POLL = 5.0
+"""Seconds that EC2 usually takes to create and to attach volumes (docs/performance.md)."""
 AFTER_RACE = timedelta(seconds=2)
 """When to look again after EC2 refused a step because the state had changed."""
 
@@ -177,7 +173,7 @@ class _Execution:
             at_once = remembering or not self.carried_on
             return self._look_again(Ending.RACED if at_once else Ending.THROTTLED, error)
         if lacks_room(error.code):
-            self._remember_want_of_room()
+            _remember_want_of_room(self.this_pass, self.observation, self.decision)
         if error.denied and (age := self._age_of_tag(error.resource)) < TAGS_COUNT:
             raced = self._look_again(Ending.RACED, error)
             return raced if age < LATE else replace(raced, decision=replace(raced.decision, look_again=None))
@@ -212,16 +208,6 @@ class _Execution:
         decision = replace(self.decision, outcome=Outcome.GOING_ON, look_again=AFTER_RACE)
         return replace(self._ended(ending, note=str(reason)), decision=decision)
 
-    def _remember_want_of_room(self) -> None:
-        """A start that EC2 had no room for is tried again less and less often: remember that it was tried. Where that
-        cannot be written down, every sweep tries."""
-        this_pass = self.this_pass
-        for step in without_room(self.observation, self.decision, this_pass.settings, this_pass.clock.now()):
-            try:
-                this_pass.ec2.writes.do(step)
-            except (Ec2Error, OutOfTime) as error:
-                log.warning("That EC2 had no room for %s is not remembered: %s", self.observation.instance.id, error)
-
     def _volume_of(self, step: steps.AttachVolume) -> str:
         return step.volume_id or self.made[step.snapshot_id]
 
@@ -248,36 +234,8 @@ class _Execution:
             self.attaching.clear()
 
     def _wait_until(self, ids: Sequence[str], usual: float, ready: Callable[[Volume], bool]) -> list[Volume]:
-        """The volumes, once all are ready."""
-        clock, deadline = self.this_pass.clock, self.this_pass.deadline
-        pauses = self._rarely(usual) if self.crowd() else self._often(usual)
-        while True:
-            pause = next(pauses)
-            if clock.now() + timedelta(seconds=pause) >= deadline:
-                follows = "; the start continues by itself." if self.carried_on else "."
-                raise NotYet(f"EC2 is still preparing the volumes{follows}")
-            clock.sleep(pause)
-            found = {v.id: v for v in self.this_pass.ec2.reads.volumes(ids)}
-            if failed := [v.id for v in found.values() if v.state == "error"]:
-                words = "the volume could not be created: check its KMS key and the volume quota."
-                raise Ec2Error("CreateVolume", ", ".join(failed), "error", words)
-            if all(i in found and ready(found[i]) for i in ids):
-                return list(found.values())
-
-    def _often(self, usual: float) -> Iterator[float]:
-        """Pauses so short that volumes are seen almost as soon as they are ready, however fast EC2 is: describing is
-        cheap. What needs no time as a rule is looked at at once."""
-        clock, began = self.this_pass.clock, self.this_pass.clock.now()
-        if not usual:
-            yield 0.0
-        while True:
-            yield max(POLL, PART * (clock.now() - began).total_seconds())
-
-    def _rarely(self, usual: float) -> Iterator[float]:
-        """The first look comes after the usual time, or after a quarter of the time left if that is shorter; then the
-        pauses grow."""
-        left = (self.this_pass.deadline - self.this_pass.clock.now()).total_seconds()
-        return chain((min(usual, left / 4),), (min(POLL * 2**n, LONGEST_POLL) for n in count()))
+        crowd, carried_on = self.crowd(), self.carried_on
+        return wait_until(self.this_pass, ids, ready, usual=usual, crowd=crowd, carried_on=carried_on)
 
     def _perform(self, step: Step) -> None:  # noqa: C901  # one case for each step that is more than one call
         ec2 = self.this_pass.ec2
@@ -313,61 +271,16 @@ class _Execution:
         try:
             self.this_pass.ec2.writes.attach_volume(step, volume_id)
         except Raced as race:
-            if race.code == INVALID and self._is_still_free(step, volume_id):
+            if race.code == INVALID and _is_still_free(self.this_pass, step, volume_id):
                 raise Ec2Error(race.action, race.resource, race.code, race.message, refused=race.refused) from race
             raise
         self.attaching.add(volume_id)
 
-    def _is_still_free(self, step: steps.AttachVolume, volume_id: str) -> bool:
-        reads, clock = self.this_pass.ec2.reads, self.this_pass.clock
-        if clock.now() + AFTER_RACE >= self.this_pass.deadline:
-            return False
-        clock.sleep(AFTER_RACE.total_seconds())
-        empty = any(i.on(step.device) is None for i in reads.instances([step.instance_id]))
-        return empty and any(v.state == "available" for v in reads.volumes([volume_id]))
-
     def _discard(self, step: steps.DiscardSnapshot) -> None:
-        """A snapshot that is shared, or that EC2 does not delete because something uses it, holds up no other: it is
-        locked again, and kept. Any other error ends the pass, so that no link is lost that may still be discarded."""
-        ec2, why = self.this_pass.ec2, ""
-        if self.this_pass.knows(f"kept {step.snapshot_id}", TRIED_AGAIN):
-            return
-        try:
-            if accounts := ec2.reads.shared_with(step.snapshot_id):
-                why = f"it is shared with {', '.join(accounts)}"
-                if not step.locked:
-                    self._lock_again(step)
-            else:
-                ec2.writes.do(step)
-        except Ec2Error as error:
-            self._lock_again(step)
-            if isinstance(error, Raced) or not error.refused:
-                raise
-            why = error.message
-        if why:
-            self._keep(step.snapshot_id, why)
-
-    def _lock_again(self, step: steps.DiscardSnapshot) -> None:
-        """Also one that an earlier pass has unlocked. One that is gone or cannot be locked, such as one with a lock of
-        somebody else, stays as it is."""
-        if not self.this_pass.settings.lock_snapshots:
-            return
-        try:
-            self.this_pass.ec2.writes.do(steps.LockSnapshot(snapshot_id=step.snapshot_id))
-        except Ec2Error as error:
-            log.warning("%s was not discarded, and is not locked again: %s", step.snapshot_id, error)
-
-    def _keep(self, snapshot_id: str, why: str) -> None:
-        kept = Kept(at=self.this_pass.clock.now(), words=why)
-        self.notes.append(f"{snapshot_id} is kept: {why.rstrip('.')}.")
-        self.this_pass.learns(f"kept {snapshot_id}")
-        known = next((r.kept for r in self.observation.records if r.snapshot_id == snapshot_id), None)
-        if not says_the_same(known, kept):
-            self.kept[snapshot_id] = why
-        try:
-            self.this_pass.ec2.writes.do(steps.RememberKept(snapshot_id=snapshot_id, kept=kept))
-        except Ec2Error as error:
-            log.warning("Why %s is kept is not written on it: %s", snapshot_id, error)
+        if why := discard(self.this_pass, step):
+            self.notes.append(f"{step.snapshot_id} is kept: {why.rstrip('.')}.")
+            if remember_kept(self.this_pass, self.observation, step.snapshot_id, why):
+                self.kept[step.snapshot_id] = why
 
     def _set_flags(self, step: steps.SetDeleteOnTermination) -> None:
         """A flag that EC2 does not let us set does not keep an instance from starting. Its volume keeps its mark, and
@@ -398,17 +311,8 @@ class _Execution:
         try:
             self.this_pass.ec2.writes.do(step)
         except Ec2Error as error:
-            if not error.denied or not self._is_done(step):
+            if not error.denied or not _is_done(self.this_pass.ec2.reads, step):
                 raise
-
-    def _is_done(self, step: steps.SetDeleteOnTermination | steps.UnmarkVolumes) -> bool:
-        reads = self.this_pass.ec2.reads
-        if isinstance(step, steps.UnmarkVolumes):
-            return all(v.mark != step.mark for v in reads.volumes(step.volume_ids))
-        mappings = (m for i in reads.instances([step.instance_id]) for m in i.mappings)
-        there = reads.volumes(m.volume_id for m in mappings if m.device in step.devices)
-        flags = {a.device: a.delete_on_termination for v in there if (a := v.attached_to(step.instance_id))}
-        return flags == dict(step.devices) and all(v.mark is None for v in there)
 
     def _change_tier(self, step: steps.ArchiveSnapshot | steps.RestoreSnapshotTier) -> None:
         """An account has quotas for snapshots moving between the tiers; if they are used up, the sweep tries again."""
@@ -428,7 +332,7 @@ class _Execution:
         volume_id, created = self._create_at_any_rate(step)
         self.made[step.record.snapshot_id] = volume_id
         self.born[volume_id] = created
-        if created < self.this_pass.began and self._unusable(volume_id, created):
+        if created < self.this_pass.began and _unusable(self.this_pass, self.observation, volume_id, created):
             self._count_attempt(step)
             raise NotYet(f"The volume {volume_id} made from {step.record.snapshot_id} is gone; it is created again.")
 
@@ -446,14 +350,6 @@ class _Execution:
         r = step.record
         self.this_pass.ec2.writes.do(steps.CountAttempt(snapshot_id=r.snapshot_id, attempt=r.attempt + 1))
 
-    def _unusable(self, volume_id: str, created: datetime) -> bool:
-        found = self.this_pass.ec2.reads.volumes([volume_id])
-        if any(v.attached_to(self.observation.instance.id) for v in found):
-            return False
-        if found:
-            return found[0].mark is None or found[0].state not in ("creating", "available", "in-use")
-        return created + self.this_pass.settings.quiet_period < self.this_pass.began
-
 
 def _remember(this_pass: Pass, observation: Observation, denial: Ec2Error) -> None:
     """The start side shows what is written on the snapshots. Where that is refused, too, the report tells it."""
@@ -461,3 +357,40 @@ def _remember(this_pass: Pass, observation: Observation, denial: Ec2Error) -> No
         remember_denial(this_pass, observation, denial)
     except (Ec2Error, OutOfTime) as error:
         log.warning("A denial for %s is not remembered: %s", observation.instance.id, error)
+
+
+def _remember_want_of_room(this_pass: Pass, observation: Observation, decision: Decision) -> None:
+    """A start that EC2 had no room for is tried again less and less often: remember that it was tried. Where that
+    cannot be written down, every sweep tries."""
+    for step in without_room(observation, decision, this_pass.settings, this_pass.clock.now()):
+        try:
+            this_pass.ec2.writes.do(step)
+        except (Ec2Error, OutOfTime) as error:
+            log.warning("That EC2 had no room for %s is not remembered: %s", observation.instance.id, error)
+
+
+def _is_still_free(this_pass: Pass, step: steps.AttachVolume, volume_id: str) -> bool:
+    reads, clock = this_pass.ec2.reads, this_pass.clock
+    if clock.now() + AFTER_RACE >= this_pass.deadline:
+        return False
+    clock.sleep(AFTER_RACE.total_seconds())
+    empty = any(i.on(step.device) is None for i in reads.instances([step.instance_id]))
+    return empty and any(v.state == "available" for v in reads.volumes([volume_id]))
+
+
+def _is_done(reads: Ec2Reads, step: steps.SetDeleteOnTermination | steps.UnmarkVolumes) -> bool:
+    if isinstance(step, steps.UnmarkVolumes):
+        return all(v.mark != step.mark for v in reads.volumes(step.volume_ids))
+    mappings = (m for i in reads.instances([step.instance_id]) for m in i.mappings)
+    there = reads.volumes(m.volume_id for m in mappings if m.device in step.devices)
+    flags = {a.device: a.delete_on_termination for v in there if (a := v.attached_to(step.instance_id))}
+    return flags == dict(step.devices) and all(v.mark is None for v in there)
+
+
+def _unusable(this_pass: Pass, observation: Observation, volume_id: str, created: datetime) -> bool:
+    found = this_pass.ec2.reads.volumes([volume_id])
+    if any(v.attached_to(observation.instance.id) for v in found):
+        return False
+    if found:
+        return found[0].mark is None or found[0].state not in ("creating", "available", "in-use")
+    return created + this_pass.settings.quiet_period < this_pass.began

@@ -14,9 +14,10 @@ from park_volumes.core.phase import Phase, phase_of
 from park_volumes.core.steps import ConfirmSnapshots, Decision, MarkVolume, Step, TryGivingUp
 from park_volumes.core.way_back import FRESH, is_allowed, shape_of
 from park_volumes.run.context import OutOfTime, Pass, alone
-from park_volumes.run.execute import POLL, Confirmations, Ending, Result, execute, unforeseen
+from park_volumes.run.execute import Confirmations, Ending, Result, execute, unforeseen
 from park_volumes.run.observe import chosen, observe, observe_not_shown
 from park_volumes.run.trial import may_give_up
+from park_volumes.run.wait import POLL
 
 Decided = tuple[Observation, Decision]
 ASKED = timedelta(minutes=2)
