@@ -19,7 +19,7 @@ from tests.explore.races import PAIRS, Race, races, schedules
 from tests.explore.scenarios import MOMENTS, SHAPES, at
 from tests.explore.stage import Finding
 from tests.explore.stories import STORIES
-from tests.explore.walks import invent, tell
+from tests.explore.walks import tell
 
 
 class Edit(NamedTuple):
@@ -589,11 +589,6 @@ def _races(seen: Counter[str]) -> None:
             pass
 
 
-def _walks(seen: Counter[str]) -> None:
-    for seed in range(WALKS):
-        tell(invent(seed), seen)
-
-
 CRASHES = (
     ("two volumes", 0, ("stopped", "copied", "just locked", "committed", "parked", "started", "superseded")),
     ("two encrypted volumes, slowly", 0, ("stopped", "parked")),
@@ -607,5 +602,4 @@ RACES: tuple[Race, ...] = tuple(
     if race.moment in ("copied", "locked", "rootless")
     and race.actors in (("park", "park"), ("park", "start"), ("park", "settle"), ("park", "starts, stops"))
 )
-WALKS = 1500
-QUICK = (("a story", _stories), ("a crash", _crashes), ("a race", _races), ("a walk", _walks))
+QUICK = (("a story", _stories), ("a crash", _crashes), ("a race", _races))

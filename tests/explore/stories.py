@@ -9,9 +9,11 @@ LAGGING = Lag(60.0, seed=1)
 LAGGING_MORE = Lag(60.0, seed=5139)
 
 
-def story(shape: str, moment: str, *deeds: str, lag: Lag | None = None) -> Story:
-    """Deeds as they are printed: "begin park", "go a 6", "wait 3700", "person detaches 0"."""
-    return Story(shape=shape, moment=moment, lag=lag, deeds=tuple(map(_deed, deeds)), seed=0)
+def story(shape: str, moment: str, *deeds: str, lag: Lag | None = None, **aws: bool | int) -> Story:
+    """Deeds as they are printed: "begin park", "go a 6", "wait 3700", "person detaches 0". ``aws``: which of the two
+    AWS is."""
+    told = tuple(map(_deed, deeds))
+    return Story(shape=shape, moment=moment, lag=lag, deeds=told, seed=0, aws=tuple(aws.items()))
 
 
 def _deed(text: str) -> Deed:
@@ -22,6 +24,20 @@ def _deed(text: str) -> Deed:
 
 
 STORIES: Mapping[str, Story] = {
+    "a volume that somebody attaches to a parked instance with a word that nobody understands is left alone": story(
+        "one volume", "parked", "person attaches another 11", "person tags a volume 7"
+    ),
+    "a snapshot from which a volume still loads is kept": story("one volume", "parked again", "begin start", "go c 7"),
+    "locks are read though AWS refuses the id of a snapshot that is not locked": story(
+        "one volume", "half restored", "person waits for EC2 in vain 8", unlocked_ids_refused=True
+    ),
+    "a tag that counts only seconds later denies nothing for good": story(
+        "one volume", "half restored", "person waits for EC2 in vain 8", tags_count_after=8
+    ),
+    "a volume comes back on its card though AWS seldom tells the card": story("four volumes", "tried", sparse=True),
+    "that an instance was terminated is written on its snapshots though it was being restored": story(
+        "one volume", "half restored", "person terminates"
+    ),
     "a volume with a word that nobody understands is left alone, and the instance with it": story(
         "two volumes",
         "running",

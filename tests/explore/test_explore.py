@@ -14,8 +14,9 @@ from tests.explore.walks import tell, walk
 
 CHUNK, CHUNKS = 500, 40
 """Random stories: 20,000 in all."""
-QUICK_CHUNKS = 3
-"""`make check` tells so many of them, beside the schedules of test_mutants.py, which find every deliberate fault."""
+QUICK_CHUNKS = 1
+QUICK_SHAPES = (ONE_VOLUME, "two volumes")
+"""`make check` runs these without lag, and so many chunks, beside the schedules that find every deliberate fault."""
 LAGS = (0.0, 60.0)
 """Seconds that every describe call may lag behind: nothing, and as much as the quiet period allows for."""
 RACES: dict[tuple[str, str], list[Race]] = {}
@@ -23,8 +24,14 @@ for race in races((ONE_VOLUME, "two volumes"), PAIRS):
     RACES.setdefault((race.shape, race.moment), []).append(race)
 
 
-@pytest.mark.parametrize("lag", [pytest.param(lag, marks=pytest.mark.thorough if lag else ()) for lag in LAGS])
-@pytest.mark.parametrize("shape", SHAPES)
+def _unless(quick: bool) -> tuple[pytest.MarkDecorator, ...]:
+    return () if quick else (pytest.mark.thorough,)
+
+
+@pytest.mark.parametrize(
+    ("shape", "lag"),
+    [pytest.param(shape, lag, marks=_unless(shape in QUICK_SHAPES and not lag)) for shape in SHAPES for lag in LAGS],
+)
 def test_whatever_call_a_pass_dies_at_the_sweeps_alone_put_right(shape: str, lag: float) -> None:
     seen: Counter[str] = Counter()
     known: set[int] = set()
@@ -37,11 +44,8 @@ def test_whatever_call_a_pass_dies_at_the_sweeps_alone_put_right(shape: str, lag
     assert seen["rest: running"]
 
 
-@pytest.mark.parametrize(
-    ("shape", "moment"),
-    # With one volume each pair of passes races against people as well.
-    [pytest.param(*key, marks=pytest.mark.thorough if key[0] == ONE_VOLUME else ()) for key in RACES],
-)
+@pytest.mark.thorough
+@pytest.mark.parametrize(("shape", "moment"), RACES)
 def test_whoever_overtakes_whom_nothing_is_lost(shape: str, moment: str) -> None:
     seen: Counter[str] = Counter()
     known: set[int] = set()
@@ -49,9 +53,7 @@ def test_whoever_overtakes_whom_nothing_is_lost(shape: str, moment: str) -> None
     assert run > 50
 
 
-@pytest.mark.parametrize(
-    "chunk", [pytest.param(n, marks=() if n < QUICK_CHUNKS else pytest.mark.thorough) for n in range(CHUNKS)]
-)
+@pytest.mark.parametrize("chunk", [pytest.param(n, marks=_unless(n < QUICK_CHUNKS)) for n in range(CHUNKS)])
 def test_random_stories_end_well(chunk: int) -> None:
     seen: Counter[str] = Counter()
     assert list(walk(range(chunk * CHUNK, (chunk + 1) * CHUNK), seen)) == []

@@ -17,5 +17,6 @@ def test_the_explorer_finds(fault: Mutant) -> None:
         assert hunt() is not None, f"{fault.name}: nobody noticed"
 
 
+@pytest.mark.thorough
 def test_without_a_fault_the_same_schedules_find_nothing() -> None:
     assert hunt() is None

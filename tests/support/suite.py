@@ -153,6 +153,7 @@ STATIC = {
 }
 # The longest comes first, so that the others run beside it.
 EVERY_STATIC = {"rules of checkov": (CHECKOV, "--config-file", ".checkov.yaml"), **STATIC}
+QUICK = (*ALL_CORES, "-m", "not thorough")
 # What shares a deployment, or what a fixture has set up for a file, stays on one worker.
 BY_FILE = (*ALL_CORES, "--dist", "loadfile", "--no-loadscope-reorder")
 BY_DEPLOYMENT = ("-n", "2", "--dist", "loadscope", "--no-loadscope-reorder")
@@ -161,8 +162,8 @@ PARTS: dict[str, tuple[Part, ...]] = {
     "lint": (Checks("static checks", EVERY_STATIC),),
     "check": (
         Checks("static checks", STATIC),
-        Pytest("unit", ("tests/unit",)),
-        Pytest("exploration, in short", ("tests/explore",), (*ALL_CORES, "-m", "not thorough")),
+        Pytest("unit", ("tests/unit",), QUICK),
+        Pytest("exploration, in short", ("tests/explore",), QUICK),
     ),
     "test": (
         Checks("static checks", EVERY_STATIC),

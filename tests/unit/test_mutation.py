@@ -89,6 +89,7 @@ def test_an_operator_that_stands_twice_in_a_line_is_two_mutants() -> None:
     assert first.diff("a = b + c + d\n") == "- a = b + c + d\n+ a = b - c + d"
 
 
+@pytest.mark.thorough  # it parses every module anew for each of its mutants
 def test_every_mutant_of_this_module_is_python() -> None:
     sources = read(ROOT).sources()
     found = [mutant for path, source in sources.items() for mutant in mutants(path, source)]
