@@ -1,4 +1,4 @@
-# What somebody has to look at. Nine alarms, within the ten that CloudWatch does not charge for; docs/operations.md has a section on each.
+# What somebody has to look at. Eight alarms, within the ten that CloudWatch does not charge for; docs/operations.md has a section on each.
 
 locals {
   with_alarms   = var.alarms == null ? length(var.alarm_topic_arns) > 0 : var.alarms
@@ -39,16 +39,6 @@ locals {
         metric     = "ParkedGiB"
         dimensions = local.fleet
         statistic  = "SampleCount"
-        below      = 1
-        period     = local.sweep_seconds
-        of_periods = 3
-      }
-      start-sweep = {
-        what       = "The start function has not been invoked for three times the interval of the sweeps."
-        namespace  = "AWS/Lambda"
-        metric     = "Invocations"
-        dimensions = { FunctionName = local.function_names["start"] }
-        statistic  = "Sum"
         below      = 1
         period     = local.sweep_seconds
         of_periods = 3

@@ -3,6 +3,7 @@
 locals {
   rules = merge(local.rules_always, { for key, rule in local.rules_of_failed_starts : key => rule if var.start_on_failed_start })
 
+  # What the functions ask of each other has a source of its own (handlers/wake.py): nobody's rules for reports should see it.
   rules_always = {
     instance-stopped = {
       description = "An instance has stopped or was terminated: look whether it is to be parked, or has left snapshots."
@@ -36,13 +37,33 @@ locals {
     }
     sweep = {
       description = "The sweep: look at every opted-in or parked instance."
-      schedule    = "rate(${var.sweep_interval_minutes} ${var.sweep_interval_minutes == 1 ? "minute" : "minutes"})"
+      schedule    = "cron(${var.sweep_interval_minutes == 60 ? "0" : "0/${var.sweep_interval_minutes}"} * * * ? *)" # at fixed minutes: handlers/wake.py
       targets     = ["park"]
       pattern     = null
     }
-    line = {
-      description = "The sweep of the starts: whoever has waited longest goes on, and what came back is settled."
-      schedule    = "rate(1 minute)"
+    start-sweep = {
+      description = "Something is on its way: sweep the starts. The park function asks for that every minute, for as long as it is so."
+      schedule    = null
+      targets     = ["start"]
+      pattern = {
+        source      = ["park-volumes.internal"]
+        detail-type = ["Sweep Starts"]
+        detail      = { deployment = [var.name] }
+      }
+    }
+    start-goes-on = {
+      description = "The start function has begun something: have it look at that every minute."
+      schedule    = null
+      targets     = ["park"]
+      pattern = {
+        source      = ["park-volumes.internal"]
+        detail-type = ["Start Goes On"]
+        detail      = { deployment = [var.name] }
+      }
+    }
+    start-fallback = {
+      description = "The sweep of the starts that nobody has asked for, in case the functions cannot ask each other."
+      schedule    = "rate(1 hour)"
       targets     = ["start"]
       pattern     = null
     }

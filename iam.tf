@@ -96,7 +96,7 @@ data "aws_iam_policy_document" "common" {
     resources = ["arn:${local.partition}:logs:${local.region}:${local.account}:log-group:/aws/lambda/${each.value}:*"]
   }
 
-  # What happened is told on the default bus, in our own name only ...
+  # What happened, and what one function asks of the other, is told on the default bus, in our own name only ...
   statement {
     sid       = "TellOnTheBus"
     actions   = ["events:PutEvents"]
@@ -105,7 +105,7 @@ data "aws_iam_policy_document" "common" {
     condition {
       test     = "StringEquals"
       variable = "events:source"
-      values   = ["park-volumes"]
+      values   = ["park-volumes", "park-volumes.internal"]
     }
   }
 

@@ -64,6 +64,7 @@ locals {
       environment = {
         PARK_QUEUE_URL           = aws_sqs_queue.park.url
         PARK_MAXIMUM_CONCURRENCY = tostring(var.park_maximum_concurrency)
+        SWEEP_INTERVAL_MINUTES   = tostring(var.sweep_interval_minutes)
       }
     }
     start = {

@@ -69,18 +69,18 @@ run "by_default" {
     error_message = "The log groups carry the names that Lambda and its users expect."
   }
   assert {
-    condition     = aws_cloudwatch_event_rule.rule["sweep"].schedule_expression == "rate(5 minutes)"
+    condition     = aws_cloudwatch_event_rule.rule["sweep"].schedule_expression == "cron(0/5 * * * ? *)"
     error_message = "The sweep comes every five minutes."
   }
   assert {
     condition = toset(keys(aws_cloudwatch_event_target.target)) == toset([
-      "instance-stopped/park", "snapshot-done/park", "volume-failed/start", "start-refused/start", "sweep/park", "line/start",
-      "reminder/park", "reminder/start",
+      "instance-stopped/park", "snapshot-done/park", "volume-failed/start", "start-refused/start", "sweep/park",
+      "start-goes-on/park", "start-sweep/start", "start-fallback/start", "reminder/park", "reminder/start",
     ])
     error_message = "Each rule reaches the side that acts on it."
   }
   assert {
-    condition     = toset(keys(aws_lambda_permission.rule)) == toset(["volume-failed", "start-refused", "line", "reminder"])
+    condition     = toset(keys(aws_lambda_permission.rule)) == toset(["volume-failed", "start-refused", "start-sweep", "start-fallback", "reminder"])
     error_message = "Exactly the rules that lead to the start function may invoke it."
   }
   assert {
@@ -167,12 +167,12 @@ run "with_a_topic" {
   }
   assert {
     condition = alltrue([
-      for document in [data.aws_iam_policy_document.park, data.aws_iam_policy_document.start] : [
+      for document in [data.aws_iam_policy_document.park, data.aws_iam_policy_document.start] : toset(flatten([
         for statement in jsondecode(document.json).Statement : statement.Condition.StringEquals["events:source"]
         if contains(flatten([statement.Action]), "events:PutEvents")
-      ] == ["park-volumes"]
+      ])) == toset(["park-volumes", "park-volumes.internal"])
     ])
-    error_message = "Both functions may put events on the bus in their own name only."
+    error_message = "Both functions may put events on the bus in their own names only."
   }
 }
 
@@ -197,7 +197,7 @@ run "with_alarms" {
 
   assert {
     condition = toset(keys(aws_cloudwatch_metric_alarm.alarm)) == toset([
-      "dead-letter", "park-errors", "start-errors", "park-throttles", "start-throttles", "transit", "start", "park-sweep", "start-sweep",
+      "dead-letter", "park-errors", "start-errors", "park-throttles", "start-throttles", "transit", "start", "park-sweep",
     ])
     error_message = "There is an alarm for everything that somebody has to look at, and CloudWatch charges for the eleventh."
   }
@@ -213,17 +213,15 @@ run "with_alarms" {
     error_message = "Transit may take the hours that were set, a start 15 minutes."
   }
   assert {
-    condition = alltrue([
-      for key in ["park-sweep", "start-sweep"] : aws_cloudwatch_metric_alarm.alarm[key].treat_missing_data == "breaching" &&
-      aws_cloudwatch_metric_alarm.alarm[key].period * aws_cloudwatch_metric_alarm.alarm[key].evaluation_periods == 1800
-    ])
+    condition = (aws_cloudwatch_metric_alarm.alarm["park-sweep"].treat_missing_data == "breaching" &&
+    aws_cloudwatch_metric_alarm.alarm["park-sweep"].period * aws_cloudwatch_metric_alarm.alarm["park-sweep"].evaluation_periods == 1800)
     error_message = "Three sweeps that left no number are a matter for an alarm."
   }
   assert {
     condition = alltrue([
-      for key, alarm in aws_cloudwatch_metric_alarm.alarm : alarm.treat_missing_data == "notBreaching" if !endswith(key, "-sweep")
+      for key, alarm in aws_cloudwatch_metric_alarm.alarm : alarm.treat_missing_data == "notBreaching" if key != "park-sweep"
     ])
-    error_message = "No number is no error, except of the sweeps."
+    error_message = "No number is no error, except of the sweep."
   }
   assert {
     condition     = length(jsondecode(aws_cloudwatch_dashboard.dashboard[0].dashboard_body).widgets) == 5
@@ -240,16 +238,16 @@ run "without_alarms" {
   }
 }
 
-run "every_minute" {
+run "every_hour" {
   command = plan
 
   variables {
-    sweep_interval_minutes = 1
+    sweep_interval_minutes = 60
   }
 
   assert {
-    condition     = aws_cloudwatch_event_rule.rule["sweep"].schedule_expression == "rate(1 minute)"
-    error_message = "EventBridge wants the singular for 1."
+    condition     = aws_cloudwatch_event_rule.rule["sweep"].schedule_expression == "cron(0 * * * ? *)"
+    error_message = "The step of a cron expression for minutes is less than 60."
   }
 }
 

@@ -18,7 +18,7 @@ import boto3
 from aws_lambda_powertools import Metrics
 
 from park_volumes.handlers import pace, runtime
-from tests.bench.cloud import Account, Bus, EventSource, Function, Handler, Queue, QueueSdk, Rule, to_queue
+from tests.bench.cloud import Account, Bus, BusSdk, EventSource, Function, Handler, Queue, QueueSdk, Rule, to_queue
 from tests.bench.sdk import Ec2Sdk, Tally
 from tests.bench.simulation import Clock, Simulation, threads_are_tasks
 from tests.model.faults import FaultPlan
@@ -61,10 +61,13 @@ class Module:
         """The name of each rule, its pattern or else the seconds between two events, and its targets."""
         for name, rule in hcl.plain(hcl.load(ROOT / "events.tf")["locals"][0]["rules_always"]).items():
             every = self.seconds(rule["schedule"]) if rule["schedule"] else None
-            yield name, rule["pattern"], every, rule["targets"]
+            pattern = json.loads(json.dumps(rule["pattern"]).replace("${var.name}", ENVIRONMENT["DEPLOYMENT"]))
+            yield name, pattern, every, rule["targets"]
 
     def seconds(self, schedule: str) -> float:
-        """Between two events of a schedule such as rate(1 day)."""
+        """Between two events of a schedule such as rate(1 day), or of the sweep, which comes at fixed minutes."""
+        if schedule.startswith("cron("):
+            return float(self.inputs["sweep_interval_minutes"] * UNITS["minute"])
         rate = re.fullmatch(r"rate\((\d+|\$\{.+?\}) .*?(minute|hour|day).*\)", schedule)
         if rate is None:
             raise ValueError(f"{schedule} is no rate.")
@@ -73,7 +76,7 @@ class Module:
     def environment(self) -> dict[str, str]:
         """What main.tf gives the functions, as the tests of the handlers have it, with the numbers of this module."""
         numbers = ["quiet_period_seconds", "function_timeout_seconds", "grace_period_minutes"]
-        numbers += ["park_maximum_concurrency"]
+        numbers += ["park_maximum_concurrency", "sweep_interval_minutes"]
         return {
             **ENVIRONMENT,
             **START_ENVIRONMENT,
@@ -130,6 +133,8 @@ class Deployment:
         def client(service: str, config: Any = None, **_: Any) -> Any:
             if service == "sqs":
                 return QueueSdk(self.queue)
+            if service == "events":
+                return BusSdk(self.bus)
             if service != "ec2":
                 return Silence()
             return Ec2Sdk(self.simulation, name, config, tally=self.calls[name], faults=self.faults)

@@ -11,6 +11,7 @@ from tests.bench.deployed import Deployment, Module, on_the_clock
 from tests.bench.scenario import DURATIONS, Fleet
 from tests.model import judge
 from tests.model.records import Disk, Durations
+from tests.unit.functions import SWEEP_STARTS
 
 MINUTE = 60
 OTHERS = Disk(device="", size=8, tags={"Name": "somebody else's"})
@@ -40,12 +41,12 @@ def parked(
         fleet.world.add_snapshot(size=8, tags={"Name": "somebody else's"})
         fleet.world.add_volume(OTHERS)
     with deployed(fleet) as deployment:
-        deployment.bus.silent = frozenset({"sweep", "reminder", "line"})
+        deployment.bus.silent = frozenset({"sweep", "reminder", "start-sweep", "start-fallback"})
         fleet.stop(within=within)
         while fleet.volumes_left() > foreign and fleet.seconds < 1800 + within:
             fleet.simulation.run(seconds=MINUTE / 2)
             if _somebody_asks(fleet):
-                deployment.bus.sweep("line")
+                deployment.functions["start"].invoke_later(SWEEP_STARTS)
             fleet.simulation.run(seconds=MINUTE / 2)
     assert fleet.left() == 0
     assert judge.problems(fleet.world) == []

@@ -41,6 +41,25 @@ def running(instances: int) -> Running:
     return Running(instances=instances, idle=idle, stops_and_starts=WORKING_DAYS * _day(instances))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Idle:
+    """What both functions do in a month in which nothing happens."""
+
+    runs: float
+    calls: float
+
+
+def idle(instances: int, *, hours: int) -> Idle:
+    """Counted for so many hours, with all of the instances parked."""
+    fleet, module = asleep(instances), Module()
+    with on_the_clock(fleet.simulation, module):
+        deployment = Deployment(simulation=fleet.simulation, account=fleet.account, module=module)
+        fleet.simulation.run(seconds=hours * 3600)
+    runs = sum(f.invocations for f in deployment.functions.values())
+    calls = sum(sum(tally.calls.values()) for tally in deployment.calls.values())
+    return Idle(runs=runs * HOURS / hours, calls=calls * HOURS / hours)
+
+
 def _hour_of_sweeps(instances: int) -> float:
     """USD for an hour in which all are parked."""
     fleet, module = asleep(instances), Module()

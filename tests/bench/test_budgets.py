@@ -106,7 +106,7 @@ def started(volumes: int, durations: Durations = DURATIONS) -> Started:
     """A parked instance of so many volumes is started at the Function URL, by calls that take no time of their own."""
     deployment = parked(1, volumes)
     with on_the_clock(deployment.simulation, deployment.module):
-        deployment.simulation.run(seconds=60)  # the events of the last deletions
+        deployment.simulation.run(seconds=420)  # the events of the last deletions, and the sweeps that were asked for
     world, tally = deployment.simulation.world, deployment.calls["start"]
     world.durations = durations
     tally.calls.clear()
@@ -122,10 +122,10 @@ def started(volumes: int, durations: Durations = DURATIONS) -> Started:
     deployment.bus.silent = frozenset()
     with on_the_clock(deployment.simulation, deployment.module), calls_take_no_time():
         deployment.functions["start"].invoke_later(url_event("POST", path_of(instance.id, "start")))
-        deployment.simulation.run(seconds=120)
+        deployment.simulation.run(seconds=300)
         after = Counter(tally.calls) - Counter(before)
         tally.calls.clear()
-        deployment.simulation.run(seconds=120)
+        deployment.simulation.run(seconds=300)
     assert judge.problems(world) == []
     assert all(not v.tags for v in world.volumes.current())
     return Started(before=before, after=after, idle=dict(tally.calls), seconds=seconds[0])
@@ -146,11 +146,13 @@ class TestAStart:
     def test_takes_five_describing_calls_and_one_for_each_four_tenths_of_a_second_that_ec2_needs(
         self, volumes: int
     ) -> None:
-        """It is settled with what the sweep of every minute sees anyway."""
+        """One more tells whether it is the first of a crowd. The sweeps that follow settle it, and end with the next one
+        of the park side."""
         start, d = started(volumes), Durations()
 
         assert describing(start.before) <= 5 + ceil(d.create / POLL) + ceil(d.attach / POLL)
-        assert describing(start.after) <= describing(start.idle) == 2 * 3
+        assert describing(start.after) <= 1 + 3 * 3
+        assert describing(start.idle) <= 3
 
     @pytest.mark.parametrize("create", LATENCIES)
     @pytest.mark.parametrize("attach", LATENCIES)

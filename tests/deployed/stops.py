@@ -105,8 +105,8 @@ class Stops:
             self.put_back = url.start("regret")
 
     def wait_until_settled(self, name: str) -> None:
-        """The sweep that settles comes every minute; here also at once, which may be before the instance runs."""
-        self.aws.fire_rule("park-volumes-line")
+        """The sweep that settles comes when the functions ask for it; here also at once, which may be too early."""
+        self.aws.fire_rule("park-volumes-start-fallback")
         self.fleet.wait_until_settled(self.ids[name])
 
     def show(self, url: FunctionUrl, name: str) -> dict[str, Any]:

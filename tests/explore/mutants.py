@@ -395,7 +395,7 @@ MUTANTS = (
     mutant("the sweep of park overlooks what is marked", ("park:needs_park_pass", "return ", "return False and ")),
     mutant(
         "the sweep of start overlooks what is marked",
-        ("observe:start_sweep", "if i.id in marked and i.state", "if i.id in () and i.state"),
+        ("fleet:start_sweep", "if i.id in marked and i.state", "if i.id in () and i.state"),
     ),
     # EC2 has no room.
     mutant(
@@ -484,7 +484,7 @@ MUTANTS = (
     mutant("waits for new volumes without a word", ("due:restoring", "loading + PATIENCE", "99 * PATIENCE")),
 )
 
-ROOMS = {"aws": ("errors", "reads", "volume_parameters", "writes"), "run": ("discard", "execute", "observe")}
+ROOMS = {"aws": ("errors", "reads", "volume_parameters", "writes"), "run": ("discard", "execute", "fleet", "observe")}
 """The rooms of the files above; every other file is in core."""
 
 

@@ -25,7 +25,8 @@ from park_volumes.core.status import NEEDS_ATTENTION, status
 from park_volumes.core.steps import Decision, Outcome
 from park_volumes.run.context import Pass, one_by_one
 from park_volumes.run.execute import Result
-from park_volumes.run.observe import not_shown, observe, observe_fleet, park_sweep
+from park_volumes.run.fleet import Fleet, observe_fleet, observe_moving, park_sweep
+from park_volumes.run.observe import not_shown, observe
 from park_volumes.run.park_pass import ParkPass
 from park_volumes.run.start_pass import StartPass
 from tests.explore.fittings import Change, Fittings
@@ -62,17 +63,16 @@ SETTINGS = Settings(
     prices={"snapshot": 0.05, "archive": 0.0125, "archive-restore": 0.03},
 )
 
-Kind = Literal["park", "sweep of park", "start", "settle", "sweep of start"]
-KINDS: Mapping[Kind, Callable[[Pass, Sequence[str]], Sequence[Result | None]]] = {
-    "park": lambda p, ids: ParkPass(this_pass=p).park(ids),
-    "sweep of park": lambda p, _: ParkPass(this_pass=p).park(
-        park_sweep(observe_fleet(p.ec2.reads, p.settings, p.began).observations, p.settings, p.began)
-    ),
-    "start": lambda p, ids: [StartPass(this_pass=p).start(ids[0])],
-    "settle": lambda p, ids: StartPass(this_pass=p).settle(ids),
-    "sweep of start": lambda p, _: StartPass(this_pass=p).sweep(),
+Kind = Literal["park", "sweep of park", "sweep of what moves", "start", "settle", "sweep of start"]
+KINDS: Mapping[Kind, Callable[["Process", Pass], Sequence[Result | None]]] = {
+    "park": lambda process, p: ParkPass(this_pass=p).park(process.named),
+    "sweep of park": lambda process, p: process.hand_on(p, observe_fleet(p.ec2.reads, p.settings, p.began)),
+    "sweep of what moves": lambda process, p: process.hand_on(p, observe_moving(p.ec2.reads, p.settings, p.began)),
+    "start": lambda process, p: [StartPass(this_pass=p).start(process.named[0])],
+    "settle": lambda process, p: StartPass(this_pass=p).settle(process.named),
+    "sweep of start": lambda _, p: StartPass(this_pass=p).sweep(),
 }
-PARK_SIDE = ("park", "sweep of park")
+PARK_SIDE = ("park", "sweep of park", "sweep of what moves")
 
 DESCRIBES = frozenset(
     [
@@ -108,14 +108,19 @@ class Finding(BaseException):
 class Process:
     """One pass: it stops before each of its calls, until it is told to go on; killed once it has lived TIMEOUT."""
 
+    named: tuple[str, ...]
+
     def __init__(self, stage: "Stage", kind: Kind, name: str) -> None:
         self.stage, self.kind, self.name = stage, kind, name
+        self.named = stage.named
         self.began = stage.world.clock.now
         self.wakes = self.began
         self.results: Sequence[Result] = ()
         self.error = ""
         self.done = False
         self.alone = False
+        self.wants_start = False
+        """A sweep of the park side has found something for the start side."""
         self.calls = 0
         self.wrote = 0
         self.next_call = ""
@@ -167,6 +172,10 @@ class Process:
 
     # Inside.
 
+    def hand_on(self, this: Pass, fleet: Fleet) -> Sequence[Result]:
+        self.wants_start = fleet.start_side
+        return ParkPass(this_pass=this).park(park_sweep(fleet.observations, this.settings, this.began))
+
     def _live(self) -> None:
         clock = self.stage.world.clock
         began = clock.time()
@@ -179,7 +188,7 @@ class Process:
             each=one_by_one,
         )
         try:
-            self.results = [r for r in KINDS[self.kind](this, self.stage.named) if r]
+            self.results = [r for r in KINDS[self.kind](self, this) if r]
             self.error = " ".join(str(r.error) for r in self.results if r.error and not r.lack)
         except ProcessDied:
             self.error = "It died."
@@ -583,13 +592,16 @@ class Stage:
         return every.get(self.instance_id) or Observation(instance=not_shown(self.instance_id))
 
     def converge(self, *, most: int = 14, pause: float = 245.0) -> None:
-        """The sweeps alone lead to a rest: a round in which nothing is done, and nothing is left to be done."""
+        """The sweeps alone lead to a rest: a round in which nothing is done, and nothing is left to be done. Only every
+        other one looks at everything while something moves, and the start side is asked only where one wants it."""
         for process in self.live:
             process.kill()
-        since = self.world.clock.now
-        for _ in range(most + (MORE if self.shortage else 0)):
+        since, busy = self.world.clock.now, False
+        for n in range(most + (MORE if self.shortage else 0)):
             self.wait(pause)
-            passes = self.run("sweep of park"), self.run("sweep of start")
+            everything = not busy or n % 2 == 0
+            sweep = self.run("sweep of park" if everything else "sweep of what moves")
+            passes = [sweep, self.run("sweep of start")] if sweep.wants_start else [sweep]
             self.judge_patience(since, pause)
             if errors := [p.error for p in passes if p.error]:
                 raise Finding(f"A sweep fails though nothing disturbs it: {' '.join(errors)}")
@@ -597,7 +609,7 @@ class Stage:
                 r.decision.look_again or r.decision.outcome is Outcome.GOING_ON for p in passes for r in p.results
             )
             moving = self.state not in ("running", "stopped", "terminated")
-            if not busy and not moving:
+            if everything and not busy and not moving:
                 break
         else:
             raise Finding(f"The sweeps come to no rest. {self._situation()}")

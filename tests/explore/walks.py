@@ -88,7 +88,7 @@ def _which_aws(seed: int) -> tuple[tuple[str, Any], ...]:
 
 
 def _pass_begins(chance: Random, calm: bool) -> Iterator[Deed]:
-    yield Deed("begin", chance.choices(tuple(KINDS), (5, 1, 3, 3, 1))[0])
+    yield Deed("begin", chance.choices(tuple(KINDS), (5, 1, 1, 3, 3, 1))[0])
     if chance.random() < (0.1 if calm else 0.25):
         fault = chance.choices(FAULTS, [1 + 3 * (fault in STRIKES_AT) for fault in FAULTS])[0]
         if fault is Fault.NO_CAPACITY and chance.random() < 0.5:

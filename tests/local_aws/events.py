@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 SERVICE = "events.amazonaws.com"
 RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
+CRON = re.compile(r"cron\(0(?:/(\d+))? \* \* \* \? \*\)")
+"""Every so many minutes, or every hour; no other kind is planned."""
 UNIT_SECONDS = {"minute": 60, "hour": 3600, "day": 86400}
 KEPT = 20_000
 
@@ -154,8 +156,8 @@ class EventBridge:
                     self._plan(rule.arn, plan)
 
     def _plan(self, arn: str, plan: Plan) -> None:
-        found = RATE.fullmatch(plan.expression)
-        if not found or not plan.factor:
+        seconds = period(plan.expression)
+        if not seconds or not plan.factor:
             return
 
         def tick() -> None:
@@ -166,8 +168,7 @@ class EventBridge:
                 self._plan(arn, plan)
                 self.fire(plan.name, plan.region)
 
-        period = int(found[1]) * UNIT_SECONDS[found[2]] * plan.factor
-        self._world.clock.after(period, f"the schedule {plan.name}", tick, background=True)
+        self._world.clock.after(seconds * plan.factor, f"the schedule {plan.name}", tick, background=True)
 
     # Out of the bus
 
@@ -248,6 +249,14 @@ class EventBridge:
         }
         described = {key: {"DataType": "String", "StringValue": value} for key, value in attributes.items()}
         sqs_backends[ACCOUNT][region].send_message(name, body, message_attributes=described)
+
+
+def period(expression: str) -> int:
+    """The seconds between two events of a schedule; 0 for one that is not planned."""
+    if cron := CRON.fullmatch(expression):
+        return int(cron[1]) * UNIT_SECONDS["minute"] if cron[1] else UNIT_SECONDS["hour"]
+    rate = RATE.fullmatch(expression)
+    return int(rate[1]) * UNIT_SECONDS[rate[2]] if rate else 0
 
 
 def normal(event: Any) -> dict[str, Any]:

@@ -255,6 +255,7 @@ INSTANCE_VALUES: Mapping[str, Callable[[Instance], tuple[str, ...]]] = {
     "availability-zone": lambda instance: (instance.zone,),
     "root-device-name": lambda instance: (instance.root_device,),
     "block-device-mapping.volume-id": lambda instance: tuple(item.volume_id for item in instance.devices),
+    "block-device-mapping.status": lambda instance: tuple(item.state for item in instance.devices),
     "block-device-mapping.device-name": lambda instance: tuple(item.device for item in instance.devices),
 }
 VOLUME_VALUES: Mapping[str, Callable[[Volume], tuple[str, ...]]] = {

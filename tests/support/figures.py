@@ -34,8 +34,9 @@ KEPT_HOURS: int = _INPUTS["snapshot_retention_hours"]
 
 
 def _functions_run() -> int:
-    """How often both functions run in a month in which nothing happens: the sweep, and the line of every minute."""
-    return HOURS * 60 // int(_INPUTS["sweep_interval_minutes"]) + HOURS * 60
+    """How often both functions run in a month in which nothing happens: the sweep, that of the starts once an hour, and
+    the reminder of either once a day."""
+    return HOURS * 60 // int(_INPUTS["sweep_interval_minutes"]) + HOURS + 2 * HOURS // 24
 
 
 def _versions(what: str) -> str:

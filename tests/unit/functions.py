@@ -16,7 +16,8 @@ from urllib.parse import quote
 import boto3
 import pytest
 
-from park_volumes.handlers import runtime
+from park_volumes.handlers import runtime, wake
+from park_volumes.handlers.messages import LOOK_AGAIN
 from tests.model.faults import Call, Fault, FaultPlan
 from tests.model.sqs_model import SQSClient
 from tests.unit.passes import OneAtATime, Stand, WorldClock
@@ -37,6 +38,7 @@ ENVIRONMENT = {
     "ARCHIVE_AFTER_DAYS": "0",
     "PARK_QUEUE_URL": QUEUE_URL,
     "PARK_MAXIMUM_CONCURRENCY": "2",
+    "SWEEP_INTERVAL_MINUTES": "5",
     "POWERTOOLS_LOG_LEVEL": "INFO",
     "POWERTOOLS_METRICS_NAMESPACE": "ParkVolumes",
 }
@@ -52,6 +54,12 @@ SWEEP = {
     "detail-type": "Scheduled Event",
     "detail": {},
     "resources": [f"{RULES}-sweep"],
+}
+SWEEP_STARTS = {
+    "source": wake.SOURCE,
+    "detail-type": wake.SWEEP_STARTS,
+    "detail": {"deployment": "park-volumes"},
+    "resources": [],
 }
 REMINDER = SWEEP | {"resources": [f"{RULES}-reminder"]}
 CALLER = "arn:aws:iam::123456789012:user/ada"
@@ -182,14 +190,15 @@ class Reply:
 
 
 class Bus:
-    """EventBridge, as far as the functions use it."""
+    """EventBridge, as far as the functions use it: what they report, and what they ask of each other."""
 
-    def __init__(self, taken: list[dict[str, Any]]) -> None:
-        self._taken = taken
+    def __init__(self, reported: list[dict[str, Any]], asked: list[dict[str, Any]]) -> None:
+        self._reported, self._asked = reported, asked
 
     def put_events(self, *, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803  # the name in the API
         assert 1 <= len(Entries) <= 10
-        self._taken += Entries
+        for entry in Entries:
+            (self._asked if entry["Source"] == wake.SOURCE else self._reported).append(entry)
         return {"FailedEntryCount": 0, "Entries": [{"EventId": str(n)} for n, _ in enumerate(Entries)]}
 
 
@@ -226,7 +235,9 @@ class Functions:
         self.stand = stand
         self.faults: FaultPlan | None = None
         self.events: list[dict[str, Any]] = []
-        """What was put on the bus, oldest first; the detail as text."""
+        """What was reported on the bus, oldest first; the detail as text."""
+        self.asked: list[dict[str, Any]] = []
+        """What the functions have asked of each other on the bus, and the rules have not delivered yet."""
         self.messages: list[dict[str, Any]] = []
         """What was published to topics."""
         self.trails = ["management-events"]
@@ -243,7 +254,7 @@ class Functions:
         if service == "sqs":
             return SQSClient(self.stand.world, "park")
         if service == "events":
-            return Bus(self.events)
+            return Bus(self.events, self.asked)
         if service == "sns":
             return Topics(self.messages, options["region_name"])
         if service == "cloudtrail":
@@ -294,10 +305,15 @@ class Functions:
         """The events on the bus: what was reported, and of which instance."""
         return [(e["DetailType"], json.loads(e["Detail"])["instance-id"]) for e in self.events]
 
-    def sent(self) -> list[tuple[float, dict[str, Any]]]:
-        """The messages waiting in the queue: seconds until they come, and what they say."""
+    def sent(self, kind: str = LOOK_AGAIN) -> list[tuple[float, dict[str, Any]]]:
+        """The messages of this kind waiting in the queue: seconds until they come, and what they say."""
         now = self.stand.world.clock.now
-        return [(message.due - now, json.loads(message.body)) for message in self.stand.world.messages]
+        every = [(message.due - now, json.loads(message.body)) for message in self.stand.world.messages]
+        return [(due, body) for due, body in every if body["detail-type"] == kind]
+
+    def wakes(self) -> list[float]:
+        """The seconds until the park function is to wake the start function."""
+        return sorted({due for due, _ in self.sent(wake.WAKE)})
 
     def sent_ids(self) -> list[str]:
         return sorted(i for _, body in self.sent() for i in body["detail"]["instance-ids"])
@@ -312,6 +328,10 @@ class Functions:
         for_start = [
             e for e in events if e["detail-type"] == "EBS Volume Notification" and e["detail"]["result"] == "failed"
         ]
+        asked = [as_event(entry) for entry in self.asked]
+        self.asked.clear()
+        for_park += [e for e in asked if e["detail-type"] == wake.START_GOES_ON]
+        for_start += [e for e in asked if e["detail-type"] == wake.SWEEP_STARTS]
         if for_park + due:
             assert self.park(*for_park, *due) == []
         for event in for_start:
@@ -319,12 +339,16 @@ class Functions:
         return len(for_park + due + for_start)
 
     def live(self, seconds: int) -> None:
-        """Let time pass with events, messages and, every minute, the sweep of the starts; but none of the parking."""
-        for passed in range(5, seconds + 1, 5):
+        """Let time pass with events and messages, but without the sweeps."""
+        for _ in range(5, seconds + 1, 5):
             self.stand.after(5)
             self.deliver()
-            if passed % 60 == 0:
-                self.start(SWEEP)
+
+
+def as_event(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What targets get of an entry of PutEvents."""
+    detail = json.loads(entry["Detail"])
+    return {"source": entry["Source"], "detail-type": entry["DetailType"], "detail": detail, "resources": []}
 
 
 def path_of(*words: str) -> str:

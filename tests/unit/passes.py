@@ -12,7 +12,7 @@ from park_volumes.core.settings import Settings
 from park_volumes.core.steps import MarkVolume
 from park_volumes.run.context import Each, Pass, one_by_one
 from park_volumes.run.execute import Result
-from park_volumes.run.observe import observe_fleet, park_sweep
+from park_volumes.run.fleet import observe_fleet, park_sweep
 from park_volumes.run.park_pass import ParkPass
 from park_volumes.run.start_pass import Queue, StartPass
 from tests.model.answers import Answer

@@ -13,7 +13,7 @@ from tests.model.faults import Fault, Lag, at_operation
 from tests.model.records import Durations
 from tests.model.world import World
 from tests.unit.facts import SETTINGS
-from tests.unit.functions import CALLER, SWEEP, Context, Functions, start_requested, url_event
+from tests.unit.functions import CALLER, SWEEP_STARTS, Context, Functions, start_requested, url_event
 from tests.unit.passes import DATA, ROOT, Stand
 
 UNKNOWN = "i-0000000000000000f"
@@ -349,7 +349,7 @@ class TestStart:
             stand.after(5)
             functions.deliver()
             stand.step(instance_id)
-            functions.start(SWEEP)
+            functions.start(SWEEP_STARTS)
         assert states(stand, instance_id) == ["running"]
 
     def test_with_wait_is_answered_when_it_runs(self, stand: Stand, functions: Functions) -> None:

@@ -15,7 +15,7 @@ from tests.model import judge
 from tests.model.faults import CAPACITY, FALLS_BACK, Call, Fault, at_operation
 from tests.support.terraform import ROOT
 from tests.unit.facts import NOW
-from tests.unit.functions import Functions
+from tests.unit.functions import SWEEP, Functions
 from tests.unit.passes import Stand
 
 MINUTE = timedelta(minutes=1)
@@ -102,12 +102,12 @@ class Tries:
         return [round((at - self._began) / MINUTE) for at in self.at]
 
 
-def sweeps(functions: Functions, stand: Stand, minutes: int) -> None:
-    """Events come, the start side looks every minute, and the park side every ten."""
+def sweeps(functions: Functions, minutes: int) -> None:
+    """Events and messages come, and a sweep every five minutes."""
     for minute in range(minutes):
         functions.live(60)
-        if minute % 10 == 9:
-            stand.step_alone(*stand.swept())
+        if minute % 5 == 4:
+            functions.park(SWEEP)
 
 
 @pytest.mark.parametrize("fault", [*REFUSED, *TAKEN_BACK])
@@ -119,12 +119,12 @@ class TestAStartThatFindsNoRoom:
         tries = Tries(stand, fault)
         functions.faults = tries
         functions.post("db", "start")
-        sweeps(functions, stand, 50)
+        sweeps(functions, 50)
         assert 6 <= len(tries.minutes) <= 9, tries.minutes
         assert stand.instance(instance_id).state == "stopped"
 
         functions.faults = None
-        sweeps(functions, stand, 8)
+        sweeps(functions, 8)
         assert stand.instance(instance_id).state == "running"
         assert judge.problems(stand.world) == []
 
@@ -134,7 +134,7 @@ class TestAStartThatFindsNoRoom:
         instance_id = stand.parked()
         functions.faults = Tries(stand, fault)
         answer = functions.waiting("db", "30")
-        sweeps(functions, stand, 30)
+        sweeps(functions, 30)
         told = [json.loads(event["Detail"])["advice"] for event in functions.events]
         code = fault.value if fault in CAPACITY else FALLS_BACK[fault]
 
@@ -149,7 +149,7 @@ class TestAStartThatFindsNoRoom:
         stand.parked()
         functions.faults = Tries(stand, fault)
         functions.post("db", "start")
-        sweeps(functions, stand, 12)
+        sweeps(functions, 12)
         shown = functions.get("db").body
 
         assert shown["state"] == "starting"
@@ -165,11 +165,11 @@ def test_a_start_that_was_taken_back_and_is_then_refused_is_not_tried_every_minu
     functions.post("db", "start")
     tries = Tries(stand, Fault.HOST_FULL)
     functions.faults = tries
-    sweeps(functions, stand, 40)
+    sweeps(functions, 40)
     assert 4 <= len(tries.minutes) <= 7, tries.minutes
 
     functions.faults = None
-    sweeps(functions, stand, 10)
+    sweeps(functions, 10)
     assert stand.instance(instance_id).state == "running"
 
 

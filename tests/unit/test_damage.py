@@ -28,11 +28,12 @@ from park_volumes.core.phase import (
 )
 from park_volumes.core.status import status
 from park_volumes.report import MOST_STRAYS, STRAYS, TO_CORRECT, gauges, of_damage, of_stray_damage
-from park_volumes.run.observe import assemble, observe, start_sweep
+from park_volumes.run.fleet import start_sweep
+from park_volumes.run.observe import assemble, observe
 from tests.model import judge
 from tests.unit import facts
 from tests.unit.facts import ID, NOW, OTHER, SETTINGS
-from tests.unit.functions import REMINDER, SWEEP, Functions, state_change
+from tests.unit.functions import REMINDER, SWEEP, SWEEP_STARTS, Functions, state_change
 from tests.unit.passes import DATA, ROOT, Stand
 from tests.unit.test_cli import Laptop
 from tests.unit.test_park_handler import logged
@@ -87,7 +88,7 @@ class TestOneBadTag:
 
         assert functions.park(SWEEP) == []
         assert functions.park(REMINDER) == []
-        assert functions.start(SWEEP) == {}
+        assert functions.start(SWEEP_STARTS) == {}
         listed = {i["id"]: i for i in functions.get().body["instances"]}
         assert listed[good]["state"] == "parked"
         assert listed[bad]["state"] == "needs attention"
@@ -111,7 +112,7 @@ class TestOneBadTag:
         stand.after(61)
 
         assert functions.park(SWEEP) == []
-        assert functions.start(SWEEP) == {}
+        assert functions.start(SWEEP_STARTS) == {}
         assert functions.park(state_change(bad, "stopped"), state_change(good, "stopped")) == []
         assert functions.get(bad).body["state"] == "needs attention"
         assert functions.post(good, "start").status == 202
@@ -185,7 +186,7 @@ class TestARequestOfTheFuture:
         instance_id = stand.parked()
         for snapshot_id in snapshots_of(stand, instance_id):
             write(stand, snapshot_id, tags.START_REQUESTED, FUTURE)
-        functions.start(SWEEP)
+        functions.start(SWEEP_STARTS)
         functions.live(300)
 
         assert start_sweep(stand.ec2().reads, SETTINGS, stand.clock.now()) == ([], [])

@@ -19,11 +19,11 @@ from park_volumes.handlers import savings
 from park_volumes.report import gauges, of_the_month
 from park_volumes.run.context import OutOfTime, alone
 from park_volumes.run.execute import Ending, Unforeseen
-from park_volumes.run.observe import park_sweep, start_sweep
+from park_volumes.run.fleet import park_sweep, start_sweep
 from tests.model.faults import Fault, ProcessDied, at_operation
 from tests.unit import facts
 from tests.unit.facts import ID, NOW, OTHER, SETTINGS
-from tests.unit.functions import REMINDER, SWEEP, Functions, failed_start, start_requested, state_change
+from tests.unit.functions import REMINDER, SWEEP, SWEEP_STARTS, Functions, failed_start, start_requested, state_change
 from tests.unit.passes import Stand
 from tests.unit.test_cli import Laptop
 from tests.unit.test_park_handler import logged, look_again
@@ -197,7 +197,7 @@ class TestAStartPass:
         with pytest.MonkeyPatch.context() as patch:
             poison(patch, ids[0])
             with pytest.raises(Exception, match=f"{ids[0]} could not continue"):
-                functions.start(SWEEP)
+                functions.start(SWEEP_STARTS)
         assert [stand.instance(i).state for i in ids] == ["stopped", "pending"]
 
     def test_that_finds_out_of_one_only_that_nothing_can_be_told_looks_closer(
@@ -207,7 +207,7 @@ class TestAStartPass:
         functions.faults = at_operation("CreateVolume", Fault.THROTTLED, 99)
         functions.start(start_requested(*ids))
         stand.after(61)
-        monkeypatch.setattr("park_volumes.run.observe.start_pending", partial(fails_for, ids[0], phase.start_pending))
+        monkeypatch.setattr("park_volumes.run.fleet.start_pending", partial(fails_for, ids[0], phase.start_pending))
 
         assert start_sweep(stand.ec2().reads, SETTINGS, stand.clock.now()) == ([], sorted(ids))
 
@@ -229,7 +229,7 @@ class TestTheSweepOfParking:
         patient = replace(SETTINGS, archive_after=timedelta(0), prices=ARCHIVING)
         other = replace(facts.parked(), instance=facts.instance(id=OTHER))
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("park_volumes.run.observe.due", partial(fails_for, ID, due))
+            patch.setattr("park_volumes.run.fleet.due", partial(fails_for, ID, due))
             assert park_sweep([facts.parked(), other], patient, NOW) == [OTHER]
 
     @pytest.mark.usefixtures("parked")
@@ -244,7 +244,7 @@ class TestTheSweepOfParking:
     ) -> None:
         instance_id = stand.stopped()
         stand.after(61)
-        monkeypatch.setattr("park_volumes.run.observe.Ec2Reads.every_snapshot", lambda _: 1 / 0)
+        monkeypatch.setattr("park_volumes.run.fleet.Ec2Reads.every_snapshot", lambda _: 1 / 0)
 
         assert functions.park(SWEEP, state_change(instance_id, "stopped")) == ["m0"]
         assert len(list(stand.world.snapshots.current())) == 2

@@ -19,7 +19,7 @@ from tests.model.records import Durations
 from tests.model.world import World
 from tests.unit import facts
 from tests.unit.facts import NOW, SETTINGS, steps_of
-from tests.unit.functions import SWEEP, Context, Functions, failed_start, start_requested
+from tests.unit.functions import SWEEP_STARTS, Context, Functions, failed_start, start_requested
 from tests.unit.passes import ROOT, Stand
 from tests.unit.test_queueing import busy
 
@@ -169,7 +169,7 @@ class TestThePromise:
         functions.post("db", "start")
         for _ in range(5):
             stand.after(61)
-            functions.start(SWEEP)
+            functions.start(SWEEP_STARTS)
         assert stand.instance(instance_id).state == "stopped"
         assert len(stand.instance(instance_id).devices) == 2
 

@@ -8,7 +8,8 @@ import pytest
 
 from park_volumes.core import tags
 from park_volumes.core.steps import CreateVolume
-from park_volumes.run.observe import assemble, observe, park_sweep, start_sweep
+from park_volumes.run.fleet import park_sweep, start_sweep
+from park_volumes.run.observe import assemble, observe
 from tests.model import judge
 from tests.model.faults import Fault, at_operation
 from tests.unit.facts import SETTINGS

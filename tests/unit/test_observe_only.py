@@ -26,7 +26,7 @@ from tests.unit.facts import (
     root_volume,
     seen,
 )
-from tests.unit.functions import SWEEP, Functions, state_change
+from tests.unit.functions import SWEEP, SWEEP_STARTS, Functions, state_change
 from tests.unit.passes import Stand
 
 OBSERVING = replace(SETTINGS, observe_only=True)
@@ -101,7 +101,7 @@ def test_no_pass_changes_anything(watch: Watch) -> None:
     for _ in range(3):
         watch.stand.after(timedelta(hours=30).total_seconds())
         watch.functions.park(SWEEP, *(state_change(i, "stopped") for i in watch.ids))
-        watch.functions.start(SWEEP)
+        watch.functions.start(SWEEP_STARTS)
 
     assert watch.changes == []
 

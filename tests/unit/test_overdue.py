@@ -24,7 +24,7 @@ from tests.model.records import Rules
 from tests.model.world import World
 from tests.unit import facts
 from tests.unit.facts import DATA, ID, MARKED, NOW, ROOT, SETTINGS, attachment, change, in_transit
-from tests.unit.functions import REMINDER, SWEEP, Functions, sqs_record, state_change
+from tests.unit.functions import REMINDER, SWEEP, SWEEP_STARTS, Functions, sqs_record, state_change
 from tests.unit.passes import DATA as DATA_DISK
 from tests.unit.passes import Stand
 
@@ -318,7 +318,7 @@ class TestTheSweeps:
             stand.after(60)
             functions.deliver()
             functions.park(SWEEP)
-            functions.start(SWEEP)
+            functions.start(SWEEP_STARTS)
 
         assert [kind for kind, _ in functions.reported()] == [Kind.PARKED]
 

@@ -13,11 +13,21 @@ import pytest
 from park_volumes.aws.errors import Ec2Error
 from park_volumes.core.environment import MissingSetting
 from park_volumes.core.steps import Decision
+from park_volumes.handlers.wake import WAKE
 from park_volumes.run.execute import Result
 from tests.model.faults import Fault, at_operation
 from tests.model.records import Message
 from tests.unit.facts import ID, seen
-from tests.unit.functions import ENVIRONMENT, QUEUE_URL, SWEEP, Context, Functions, sqs_record, state_change
+from tests.unit.functions import (
+    ENVIRONMENT,
+    QUEUE_URL,
+    SWEEP,
+    SWEEP_STARTS,
+    Context,
+    Functions,
+    sqs_record,
+    state_change,
+)
 from tests.unit.passes import DATA, ROOT, Stand
 
 
@@ -505,7 +515,7 @@ def test_sweeps_alone_park_an_instance(stand: Stand, functions: Functions) -> No
         sent = [body for _, body in functions.sent()]
         stand.world.messages.clear()
         functions.park(*sent)
-        functions.start(SWEEP)
+        functions.start(SWEEP_STARTS)
 
     assert stand.instance(instance_id).devices == ()
 
@@ -520,7 +530,9 @@ class TestAFullQueue:
         self.fill(stand, 500)
 
         assert functions.park(SWEEP) == []
-        assert len(stand.world.messages) == 500
+        added = stand.world.messages[500:]
+        assert {json.loads(message.body)["detail-type"] for message in added} <= {WAKE}
+        assert len(added) == 4 - stand.clock.now().minute % 5
 
     def test_of_one_batch_does_not(self, stand: Stand, functions: Functions) -> None:
         instance_id = stand.stopped()

@@ -9,7 +9,7 @@ import pytest
 
 from park_volumes.core import tags
 from tests.model.faults import Fault, at_operation
-from tests.unit.functions import SWEEP, Context, Functions, Reply, path_of, start_requested, url_event
+from tests.unit.functions import SWEEP_STARTS, Context, Functions, Reply, path_of, start_requested, url_event
 from tests.unit.passes import ROOT, Stand
 
 Handler = Callable[[dict[str, Any], Context], Any]
@@ -47,7 +47,7 @@ def test_whoever_asks_when_many_have_asked_learns_the_position_and_is_remembered
     assert stand.instance(ids[7]).devices == ()
     for _ in range(2):
         stand.after(61)
-        functions.start(SWEEP)
+        functions.start(SWEEP_STARTS)
     assert stand.instance(ids[7]).state in ("pending", "running")
 
 

@@ -24,9 +24,21 @@ from park_volumes.run.observe import observe
 from tests.model.faults import Call, Fault, at_operation
 from tests.unit import facts
 from tests.unit.facts import SETTINGS
-from tests.unit.functions import REMINDER, SWEEP, Bus, Functions, Trails, failed_start, sqs_record, state_change
+from tests.unit.functions import (
+    REMINDER,
+    RULES,
+    SWEEP,
+    SWEEP_STARTS,
+    Bus,
+    Functions,
+    Trails,
+    failed_start,
+    sqs_record,
+    state_change,
+)
 from tests.unit.passes import DATA, ROOT, Stand
 
+FALLBACK = SWEEP | {"resources": [f"{RULES}-start-fallback"]}
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:park-volumes"
 
 
@@ -87,7 +99,7 @@ class TestParking:
         instance_id = parked_by_events(stand, functions)
         for body in (state_change(instance_id, "stopped"), SWEEP, REMINDER):
             functions.park(body)
-        functions.start(SWEEP)
+        functions.start(SWEEP_STARTS)
         functions.start(REMINDER)
 
         assert functions.reported() == [(Kind.PARKED, instance_id)]
@@ -288,7 +300,7 @@ class TestAStart:
         functions.post("db", "start")
         assert functions.reported() == []
         functions.live(300)
-        functions.start(SWEEP)
+        functions.start(SWEEP_STARTS)
         (event,) = functions.events
 
         assert event["DetailType"] == Kind.STARTED
@@ -301,7 +313,7 @@ class TestAStart:
         functions.post("db", "start")
         stand.after(300)
         stand.world.take_events()
-        functions.start(SWEEP)
+        functions.start(SWEEP_STARTS)
 
         assert functions.reported() == [(Kind.STARTED, instance_id)]
 
@@ -309,7 +321,7 @@ class TestAStart:
         instance_id = stand.rootless()
         functions.post("db", "start")
         functions.live(600)
-        functions.start(SWEEP)
+        functions.start(SWEEP_STARTS)
 
         assert functions.reported() == [(Kind.STARTED, instance_id)]
         assert "were put back" in detail(functions.events[0])["what"]
@@ -455,7 +467,7 @@ class TestAMissingTrail:
         assert "no CloudTrail trail covers this region" in capsys.readouterr().out
 
     def test_is_not_reported_by_other_sweeps(self, without_trail: Functions) -> None:
-        without_trail.start(SWEEP)
+        without_trail.start(SWEEP_STARTS)
 
         assert without_trail.messages == []
 
@@ -545,6 +557,17 @@ class TestNumbers:
         assert metrics(capsys) == {"Refusals": [1], "Failures": [1]}
 
 
+def parked_by_sweeps(stand: Stand, functions: Functions) -> str:
+    """Where the functions cannot ask each other, the sweeps of both go on, that of the starts once an hour."""
+    instance_id = stand.stopped()
+    for _ in range(3):
+        for _ in range(12):
+            functions.live(300)
+            functions.park(SWEEP)
+        functions.start(FALLBACK)
+    return instance_id
+
+
 class TestWhatCannotBeSent:
     def test_is_an_error_in_the_log_and_stops_nothing(
         self, stand: Stand, functions: Functions, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -553,17 +576,17 @@ class TestWhatCannotBeSent:
             raise ClientError({"Error": {"Code": "AccessDenied", "Message": "No."}}, "PutEvents")
 
         monkeypatch.setattr(Bus, "put_events", denied)
-        instance_id = parked_by_events(stand, functions)
+        instance_id = parked_by_sweeps(stand, functions)
 
         assert stand.instance(instance_id).devices == ()
-        assert "PutEvents failed, so a report was not sent" in capsys.readouterr().out
+        assert "PutEvents failed, so nobody was told" in capsys.readouterr().out
 
     def test_because_the_bus_refuses_an_entry_is_logged_with_it(
         self, stand: Stand, functions: Functions, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         refusal = {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "InternalFailure", "ErrorMessage": "No."}]}
         monkeypatch.setattr(Bus, "put_events", lambda *_, **__: refusal)
-        parked_by_events(stand, functions)
+        parked_by_sweeps(stand, functions)
 
         assert "EventBridge did not accept an event: InternalFailure." in capsys.readouterr().out
 
@@ -591,7 +614,7 @@ def test_of_more_than_a_hundred_parked_at_once_all_name_the_deployment(
     (observation,) = observe(stand.ec2().reads, [stand.launch()], now=stand.clock.now(), locks=False).values()
     parked = Report(kind=Kind.PARKED, observation=observation, what="", advice="", seconds=300)
     location = FunctionLocation(partition="aws", region="us-east-1", account="123456789012")
-    notices = Notices(deployment="park-volumes", topic_arn="", client=lambda _: Bus([]), logger=Logger())
+    notices = Notices(deployment="park-volumes", topic_arn="", client=lambda _: Bus([], []), logger=Logger())
     notices.send([parked] * 250, location)
 
     assert len(metrics(capsys)["ParkDuration"]) == 250

@@ -17,7 +17,7 @@ from tests.model.records import Rules
 from tests.unit.functions import (
     ENVIRONMENT,
     START_ROLE,
-    SWEEP,
+    SWEEP_STARTS,
     Functions,
     failed_start,
     start_requested,
@@ -55,12 +55,12 @@ class TestTheSweep:
         instance_id = stand.parked()
         remember_start(stand, instance_id)
 
-        assert functions.start(SWEEP) == {}
+        assert functions.start(SWEEP_STARTS) == {}
         assert stand.instance(instance_id).state == "pending"
 
     def test_starts_nothing_that_nobody_asked_for(self, stand: Stand, functions: Functions) -> None:
         instance_id = stand.parked()
-        functions.start(SWEEP)
+        functions.start(SWEEP_STARTS)
 
         assert stand.instance(instance_id).state == "stopped"
         assert list(stand.world.volumes.current()) == []
@@ -70,7 +70,7 @@ class TestTheSweep:
         stand.start_pass().start(instance_id)
         stand.after(61)
 
-        assert functions.start(SWEEP) == {}
+        assert functions.start(SWEEP_STARTS) == {}
         assert in_transit(stand) == []
         flags = {d.device: d.delete_on_termination for d in stand.instance(instance_id).devices}
         assert flags == {ROOT.device: True, DATA.device: False}
@@ -84,7 +84,7 @@ class TestTheSweep:
         stand.owner.delete_tags(Resources=[instance_id], Tags=[{"Key": "ParkVolumes"}])
         before = stand.world.clone()
 
-        assert functions.start(SWEEP) == {}
+        assert functions.start(SWEEP_STARTS) == {}
         assert judge.differences(before, stand.world, [instance_id]) == []
 
 
@@ -253,7 +253,7 @@ class TestAStartFromAnywhere:
             functions.start(failed_start(*ids, at=stand.clock.now()))
         functions.faults = None
         stand.after(61)
-        functions.start(SWEEP)
+        functions.start(SWEEP_STARTS)
 
         assert {stand.instance(i).state for i in ids} <= {"pending", "running"}
 
@@ -264,25 +264,25 @@ class TestSchedule:
         for instance_id in ids:
             remember_start(stand, instance_id)
 
-        assert functions.start(SWEEP) == {}
+        assert functions.start(SWEEP_STARTS) == {}
         assert {stand.instance(i).state for i in ids} <= {"pending", "running"}
 
     def test_settles_what_came_back(self, stand: Stand, functions: Functions) -> None:
         instance_id = stand.parked()
         stand.start_pass().start(instance_id)
         stand.after(300)
-        functions.start(SWEEP)
+        functions.start(SWEEP_STARTS)
 
         assert in_transit(stand) == []
 
     def test_starts_nothing_that_nobody_asked_for(self, stand: Stand, functions: Functions) -> None:
         parked, being_parked = stand.parked(name="a"), stand.rootless(name="b")
-        functions.start(SWEEP)
+        functions.start(SWEEP_STARTS)
 
         assert {stand.instance(i).state for i in (parked, being_parked)} == {"stopped"}
 
     def test_has_nothing_to_do_in_an_empty_account(self, functions: Functions) -> None:
-        assert functions.start(SWEEP) == {}
+        assert functions.start(SWEEP_STARTS) == {}
 
 
 class TestRequestedStarts:
@@ -327,7 +327,7 @@ class TestRequestedStarts:
         assert functions.start(start_requested(*ids)) == {}
         assert Counter(stand.instance(i).state != "stopped" for i in ids) == {True: 5, False: 2}
         stand.after(61)
-        functions.start(SWEEP)
+        functions.start(SWEEP_STARTS)
         assert {stand.instance(i).state for i in ids} <= {"pending", "running"}
 
     def test_of_many_the_refused_one_fails_and_the_others_start(self, stand: Stand, functions: Functions) -> None:
@@ -428,7 +428,7 @@ class TestErrors:
         functions.faults = at_operation("CreateVolume", Fault.DENIED, 99)
 
         with pytest.raises(Exception, match=f"{instance_id} could not continue"):
-            functions.start(SWEEP)
+            functions.start(SWEEP_STARTS)
         (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         assert line["level"] == "ERROR"
         assert "CreateVolume failed for snap-" in line["message"]
@@ -442,12 +442,10 @@ class TestErrors:
         functions.faults = lambda call: Fault.DENIED if call.params.get("SnapshotId") in of_first else None
 
         with pytest.raises(Exception, match=f"^{ids[0]} could not"):
-            functions.start(SWEEP)
+            functions.start(SWEEP_STARTS)
         assert stand.instance(ids[1]).state == "pending"
 
-    @pytest.mark.parametrize(
-        "name", [n for n in ENVIRONMENT if not n.startswith("POWERTOOLS") and not n.startswith("PARK_")]
-    )
+    @pytest.mark.parametrize("name", [n for n in ENVIRONMENT if not n.startswith(("POWERTOOLS", "PARK_", "SWEEP_"))])
     def test_a_missing_variable_fails_with_its_name(
         self, functions: Functions, monkeypatch: pytest.MonkeyPatch, name: str
     ) -> None:
@@ -461,7 +459,7 @@ class TestErrors:
     ) -> None:
         monkeypatch.delenv("PARK_QUEUE_URL")
 
-        assert functions.start(SWEEP) == {}
+        assert functions.start(SWEEP_STARTS) == {}
 
 
 def test_a_start_and_a_stop_without_a_sweep_of_the_parking_come_back_to_where_they_began(

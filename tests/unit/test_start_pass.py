@@ -11,7 +11,7 @@ from park_volumes.aws import Ec2
 from park_volumes.core.queue import AT_ONCE
 from park_volumes.core.steps import Outcome
 from park_volumes.run.context import in_parallel
-from park_volumes.run.observe import start_sweep
+from park_volumes.run.fleet import start_sweep
 from park_volumes.run.start_pass import Queue
 from tests.model import judge
 from tests.model.faults import Fault, at_operation

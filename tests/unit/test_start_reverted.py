@@ -31,7 +31,7 @@ from tests.unit.facts import (
     seen,
     steps_of,
 )
-from tests.unit.functions import SWEEP, Functions
+from tests.unit.functions import SWEEP_STARTS, Functions
 from tests.unit.passes import Stand
 
 MINUTE = timedelta(minutes=1)
@@ -156,7 +156,7 @@ class TestAStartThatEc2RefusesForWantOfCapacity:
         assert functions.post("db", "start").code == "ec2_refused"
         for _ in range(11):
             stand.after(300)
-            functions.start(SWEEP)
+            functions.start(SWEEP_STARTS)
         minutes = [round((t - began) / MINUTE) for t in tries]
 
         assert minutes == [0, 5, 15, 25, 35, 45, 55]
@@ -170,7 +170,7 @@ class TestAStartThatEc2RefusesForWantOfCapacity:
         functions.faults = at_operation("StartInstances", Fault.NO_CAPACITY)
         functions.post("db", "start")
         stand.after(300)
-        functions.start(SWEEP)
+        functions.start(SWEEP_STARTS)
         functions.live(120)
 
         assert stand.instance(instance_id).state == "running"
@@ -187,7 +187,7 @@ class TestAStartThatEc2RefusesForWantOfCapacity:
         functions.faults = None
         for _ in range(12):
             stand.after(60)
-            functions.start(SWEEP)
+            functions.start(SWEEP_STARTS)
             stand.step(*stand.swept())
 
         assert stand.instance(instance_id).devices == ()
@@ -222,7 +222,7 @@ class TestARequestInTheSecondOfItsLaunch:
 
     def test_is_tried_again_when_there_was_no_room(self, stand: Stand, functions: Functions) -> None:
         instance_id = self.started(stand, functions, Fault.START_FINDS_NO_CAPACITY)
-        functions.start(SWEEP)
+        functions.start(SWEEP_STARTS)
         functions.live(120)
 
         assert stand.instance(instance_id).state == "running"

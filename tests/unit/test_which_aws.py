@@ -14,7 +14,7 @@ from park_volumes.core.evidence import TAGS_COUNT
 from park_volumes.core.way_back import FRESH
 from park_volumes.report import of_the_month
 from park_volumes.run.execute import Ending, Result
-from park_volumes.run.observe import in_recycle_bin
+from park_volumes.run.fleet import in_recycle_bin
 from park_volumes.run.park_pass import ParkPass
 from tests.model.faults import Fault, at_operation
 from tests.model.policies import Deny

@@ -4,7 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from park_volumes.aws.errors import GONE, errors_of
@@ -37,6 +37,10 @@ HIDDEN_TOO: Final = "IncludeManagedResources"
 LOCKED: Final[Any] = {"Name": "lock-state", "Values": ["compliance-cooloff", "compliance", "governance"]}
 """All lock states but expired. The SDK has no paginator for this call."""
 STOPPED_AT: Final = re.compile(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) GMT\)", re.ASCII)
+IDLE: Final = {
+    "instance-state-name": ["pending", "shutting-down", "stopping", "stopped"],
+    "block-device-mapping.status": ["attaching", "attached", "detaching"],
+}
 UNFINISHED: Final = ("modifying", "optimizing")
 
 
@@ -61,12 +65,12 @@ class Ec2Reads:
         """The existing instances with these ids; unknown ids are left out."""
         return [i for chunk in chunks(ids) for i in self._instances({"instance-id": chunk})]
 
-    def instances_tagged(self, key: str | None, *, name: str | None = None) -> list[Instance]:
+    def instances_tagged(self, key: str | None, *, name: str | None = None, idle: bool = False) -> list[Instance]:
         """The instances with a tag of this key, whatever its value: a filter for values would be exact, and people are
-        not. With ``name`` only those with exactly this Name."""
+        not. With ``name`` only those with exactly this Name; ``idle``: only those that have a volume and do not run."""
         tagged = {} if key is None else {"tag-key": [key]}
         named = {} if name is None else {"tag:Name": [literally(name)]}
-        return list(self._instances(tagged | named))
+        return list(self._instances(tagged | named | (IDLE if idle else {})))
 
     def volumes(self, ids: Iterable[str]) -> list[Volume]:
         """The existing volumes with these ids; unknown ids are left out."""
@@ -82,10 +86,9 @@ class Ec2Reads:
         values = (f"{name} {i}" for i in instance_ids for name in self._names)
         return [v for chunk in chunks(values) for v in self._volumes({f"tag:{our_tags.REHEARSAL}": chunk})]
 
-    def verdicts(self, hours: Iterable[str]) -> list[Verdict]:
+    def verdicts(self, since: datetime, until: datetime) -> list[Verdict]:
         """What EC2 said in these hours of the calls that follow once a volume is given up."""
-        values = [f"{hour}*" for hour in hours]
-        found = records_in(self._snapshots({f"tag:{our_tags.WAY_BACK}": values})).records
+        found = records_in(self._snapshots({f"tag:{our_tags.WAY_BACK}": _hours(since, until)})).records
         return [r.verdict for r in found if r.verdict]
 
     def rehearsed_keys(self) -> dict[str, datetime]:
@@ -105,10 +108,11 @@ class Ec2Reads:
         """The snapshots on which a start request is remembered, done or not."""
         return records_in(self._snapshots({"tag-key": [our_tags.START_REQUESTED]}))
 
-    def requests(self, hours: Iterable[str]) -> list[datetime]:
-        """When starts were requested in these hours: one for each instance, from its first snapshot."""
-        wanted = {f"tag:{our_tags.PART}": ["1/*"], f"tag:{our_tags.START_REQUESTED}": [f"{hour}*" for hour in hours]}
-        return [r.start_requested for r in records_in(self._snapshots(wanted)).records if r.start_requested]
+    def requests(self, since: datetime, until: datetime) -> dict[str, datetime]:
+        """The instances whose start was requested in these hours, and when, as their first snapshots say."""
+        wanted = {f"tag:{our_tags.PART}": ["1/*"], f"tag:{our_tags.START_REQUESTED}": _hours(since, until)}
+        every = records_in(self._snapshots(wanted)).records
+        return {r.instance_id: r.start_requested for r in every if r.start_requested}
 
     def snapshots_named(self, ids: Iterable[str]) -> Snapshots:
         return records_in(s for chunk in chunks(ids) for s in self._snapshots({"snapshot-id": chunk}))
@@ -250,6 +254,12 @@ def chunks(values: Iterable[str], most: int = FILTER_VALUES) -> Iterator[list[st
     every = sorted(set(values))
     for start in range(0, len(every), most):
         yield every[start : start + most]
+
+
+def _hours(since: datetime, until: datetime) -> list[str]:
+    """Patterns for the values of tags that begin with a time of these hours."""
+    first = since.replace(minute=0, second=0, microsecond=0)
+    return [f"{first + timedelta(hours=n):%Y-%m-%dT%H}*" for n in range((until - first) // timedelta(hours=1) + 1)]
 
 
 def literally(text: str) -> str:

@@ -112,6 +112,10 @@ class Notices:
             paragraphs = each_alone(reports, lambda r: paragraph(r, location))
             self.send_words(subject(reports), "\n\n".join(paragraphs), location)
 
+    def put(self, entry: "PutEventsRequestEntryTypeDef") -> None:
+        """Put one event on the bus."""
+        self._attempt("PutEvents", partial(self._put_events, [entry]))
+
     def send_words(self, subject: str, words: str, location: FunctionLocation) -> None:
         """Send a message for people only, or several if it is too long for one."""
         if self._topic_arn:
@@ -130,7 +134,7 @@ class Notices:
             try:
                 call()
             except (ClientError, BotoCoreError) as error:
-                self._logger.error(f"{action} failed, so a report was not sent: {error}")
+                self._logger.error(f"{action} failed, so nobody was told: {error}")
 
         alone(action, unless_refused, lambda _: None)
 

@@ -3,8 +3,7 @@
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from math import ceil
@@ -18,10 +17,11 @@ from botocore.config import Config
 from park_volumes.aws import Ec2
 from park_volumes.core import environment
 from park_volumes.core.facts import Verdict
-from park_volumes.core.reading import flag, instance_id, read_from, snapshot_id, whole
 from park_volumes.handlers import runtime
+from park_volumes.handlers.messages import LOOK_AGAIN, SWEEP, Batch, read
 from park_volumes.handlers.notices import FunctionLocation, Notices
 from park_volumes.handlers.pace import Pace
+from park_volumes.handlers.wake import START_GOES_ON, SWEEP_STARTS, WAKE, ask, since_sweep, wakes
 from park_volumes.report import (
     BINNED,
     MONTHLY,
@@ -38,8 +38,8 @@ from park_volumes.report import (
     overdue_of,
 )
 from park_volumes.run.context import Pass, alone, each_alone
-from park_volumes.run.execute import Ending, Result
-from park_volumes.run.observe import Fleet, in_recycle_bin, observe_fleet, park_sweep
+from park_volumes.run.execute import Ending, Result, goes_on
+from park_volumes.run.fleet import Fleet, Sweeps, in_recycle_bin, park_sweep
 from park_volumes.run.park_pass import ParkPass
 
 if TYPE_CHECKING:
@@ -48,8 +48,7 @@ if TYPE_CHECKING:
 
 SETTINGS = environment.from_environment(os.environ)
 QUEUE_URL = environment.text(os.environ, "PARK_QUEUE_URL")
-LOOK_AGAIN = "Look Again"
-SWEEP = "sweep"
+SWEEP_INTERVAL = int(environment.text(os.environ, "SWEEP_INTERVAL_MINUTES"))
 LONGEST_DELAY = 900
 """Seconds; the longest delay of a message in SQS (SendMessage API). Longer waits are left to the sweep."""
 MOST_LOOKS = 6
@@ -60,8 +59,12 @@ MESSAGES_PER_CALL = 10
 FULL_BATCH = 190
 """Messages, as in the event source mapping: if a batch is full, other messages are waiting."""
 
+OF_PARKED = ("ParkedGiB", "MonthlySaving")
+
 known = dict[str, datetime]()
 verdicts = dict[str, Verdict]()
+sweeps = Sweeps()
+parked = dict[str, float]()
 
 logger = Logger()
 client = boto3.client("ec2", config=runtime.patient())
@@ -72,64 +75,20 @@ notices = Notices.of_function(SETTINGS.deployment, logger)
 sqs = boto3.client("sqs", config=Config(retries={"mode": "standard"}))
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Message:
-    """What one message asks for: to look at instances (or SWEEP), or at the one that a snapshot is of.
-    ``looks`` counts the delayed messages in a row that led to it; a ``silent`` one comes from a sweep."""
-
-    ids: frozenset[str] = frozenset()
-    snapshot_id: str = ""
-    looks: int | None = None
-    silent: bool = False
-    reminder: bool = False
-
-
-@dataclass(kw_only=True)
-class _Batch:
-    """What a batch of messages asks for: the ids (or SWEEP) in each message, by message id.
-    ``looks`` counts, by instance, the delayed messages in a row that led here. ``silent`` messages come from a sweep or
-    are delivered again; they do not cause another report of an ongoing problem. ``snapshots`` are the messages about a
-    completed snapshot. ``broken`` messages cannot be read."""
-
-    ids_of: dict[str, set[str]] = field(default_factory=dict)
-    looks: dict[str, int] = field(default_factory=dict)
-    silent: set[str] = field(default_factory=set)
-    snapshots: set[str] = field(default_factory=set)
-    reminder: bool = False
-    broken: set[str] = field(default_factory=set)
-
-    @property
-    def ids(self) -> set[str]:
-        return {i for ids in self.ids_of.values() for i in ids}
-
-    @property
-    def snapshot_just_completed(self) -> set[str]:
-        """The instances named only because a snapshot is completed.
-        If such an instance lacks a snapshot of another volume, another message names it too, maybe at the same moment
-        in another function: both would take that snapshot, and one is enough."""
-        others = {i for message, ids in self.ids_of.items() if message not in self.snapshots for i in ids}
-        return self.ids - others
-
-    @property
-    def include_ongoing(self) -> set[str]:
-        """The instances for which even an ongoing refusal or error is reported."""
-        return {i for message, ids in self.ids_of.items() if message not in self.silent for i in ids}
-
-
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Handle SQS records. SQS delivers those named in the answer again after their visibility timeout."""
     this_pass = runtime.begin_pass(ec2, SETTINGS, context, known)
     location = FunctionLocation.of_function(context.invoked_function_arn)
-    batch = _read(event["Records"])
+    batch = read(event["Records"], _instances_of, logger)
     pace.begin(turn=this_pass.began + _turn(len(event["Records"])), deadline=this_pass.deadline)
-    failed_sweep = SWEEP in batch.ids and not alone(
-        "The sweep", partial(_sweep, batch, this_pass, location), lambda _: False
-    )
+    unfinished = _run_errands(batch, this_pass, location)
     parking = ParkPass(this_pass=this_pass, verdicts=verdicts)
-    results = parking.park(batch.ids - {SWEEP}, snapshot_just_completed=batch.snapshot_just_completed)
+    results = parking.park(batch.ids, snapshot_just_completed=batch.snapshot_just_completed)
     for result in results:
         runtime.log(logger, result)
+    if any(goes_on(r) and r.instance_id in batch.include_ongoing for r in results):
+        alone("Waking the start side", partial(_keep_awake, this_pass), lambda _: None)
     ongoing = batch.include_ongoing
 
     def told(result: Result) -> Report | None:
@@ -138,8 +97,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
     notices.send(each_alone(results, told), location)
     late = _late(results, this_pass.began)
-    unfinished = {r.instance_id for r in results if r.ending in (Ending.FAILED, Ending.OUT_OF_TIME)}
-    unfinished |= {SWEEP} if failed_sweep else set()
+    unfinished |= {r.instance_id for r in results if r.ending in (Ending.FAILED, Ending.OUT_OF_TIME)}
     come_back = {message for message, ids in batch.ids_of.items() if ids & unfinished}
     seen_then = {i for message in come_back for i in batch.ids_of[message]}
     _look_again([r for r in results if r.instance_id not in seen_then | late], batch.looks)
@@ -160,16 +118,52 @@ def _late(results: Iterable[Result], now: datetime) -> set[str]:
     return set(ages)
 
 
-def _sweep(batch: _Batch, this_pass: Pass, location: FunctionLocation) -> bool:
+def _instances_of(snapshot_ids: Iterable[str]) -> dict[str, str]:
+    return {r.snapshot_id: r.instance_id for r in ec2.reads.snapshots_named(snapshot_ids).records}
+
+
+def _run_errands(batch: Batch, this_pass: Pass, location: FunctionLocation) -> set[str]:
+    """Those that could not be finished."""
+    ways = {
+        SWEEP: partial(_sweep, batch, this_pass, location),
+        WAKE: partial(_wake, this_pass, and_again=batch.last),
+        START_GOES_ON: partial(_keep_awake, this_pass),
+    }
+
+    def fails(errand: str) -> bool:
+        ways[errand]()
+        return False
+
+    return {errand for errand in sorted(batch.errands) if alone(errand, partial(fails, errand), lambda _: True)}
+
+
+def _wake(this_pass: Pass, *, and_again: bool) -> None:
+    ask(notices, SWEEP_STARTS, SETTINGS.deployment)
+    if and_again:
+        _enqueue(wakes(this_pass.began, SWEEP_INTERVAL))
+
+
+def _keep_awake(this_pass: Pass) -> None:
+    """Wake the start side every minute until the next sweep looks whether that is still needed."""
+    if not this_pass.knows("awake", since_sweep(this_pass.began, SWEEP_INTERVAL)):
+        _enqueue(wakes(this_pass.began, SWEEP_INTERVAL))
+        this_pass.learns("awake")
+
+
+def _sweep(batch: Batch, this_pass: Pass, location: FunctionLocation) -> None:
     """Hand on what a look at the whole fleet finds; while other messages are waiting, the next sweep does it."""
     if _waiting() > FULL_BATCH:
-        return True
+        _keep_awake(this_pass)
+        return
     began = this_pass.began
-    fleet = observe_fleet(ec2.reads, SETTINGS, this_pass.clock.now())
+    fleet = sweeps.look(ec2.reads, SETTINGS, began, everything=batch.reminder)
     every = fleet.observations
-    notices.measure(gauges(every, SETTINGS, began))
+    _measure(fleet, began)
+    if fleet.start_side:
+        _wake(this_pass, and_again=False)
+        _keep_awake(this_pass)
     misspelt = fleet.misspelt if batch.reminder else []
-    _send(park_sweep(every, SETTINGS, began) + misspelt, delay=0, looks=0, reminder=batch.reminder)
+    _send([*park_sweep(every, SETTINGS, began), *misspelt], delay=0, looks=0, reminder=batch.reminder)
     if batch.reminder:
         binned = alone("The Recycle Bin", partial(in_recycle_bin, ec2.reads, every), lambda _: [])
         if began.day == 1:
@@ -181,7 +175,14 @@ def _sweep(batch: _Batch, this_pass: Pass, location: FunctionLocation) -> bool:
         if words := of_two_at_work(every, SETTINGS, began):
             logger.warning(words)
             notices.send_words(TWO_AT_WORK, words, location)
-    return True
+
+
+def _measure(fleet: Fleet, now: datetime) -> None:
+    """What is parked is known of a look at everything, and holds until the next one."""
+    found = gauges(fleet.observations, SETTINGS, now)
+    if fleet.everything:
+        parked.update({name: found[name] for name in OF_PARKED if name in found})
+    notices.measure({**found, **parked})
 
 
 def _tell_damage(fleet: Fleet, location: FunctionLocation) -> None:
@@ -208,59 +209,6 @@ def _waiting() -> int:
     return sum(int(attributes[name]) for name in names)
 
 
-def _read(messages: Iterable[dict[str, Any]]) -> _Batch:
-    """Whatever a message says, it costs no other message its turn."""
-    batch = _Batch()
-    snapshots: dict[str, str] = {}
-    for message in messages:
-        message_id = message["messageId"]
-        try:
-            said = _read_one(json.loads(message["body"]))
-        except Exception as error:
-            why, body = (ascii(what)[:1000] for what in (error, message.get("body")))
-            logger.error(f"A message in the park queue cannot be read: {why}.", body=body)
-            batch.broken.add(message_id)
-            continue
-        batch.ids_of[message_id] = set(said.ids)
-        batch.reminder |= said.reminder
-        if said.snapshot_id:
-            snapshots[message_id] = said.snapshot_id
-        if said.silent or message.get("attributes", {}).get("ApproximateReceiveCount", "1") != "1":
-            batch.silent.add(message_id)
-        if said.looks is not None:
-            batch.looks.update({i: max(said.looks, batch.looks.get(i, 0)) for i in said.ids})
-    if snapshots:
-        instance_of = {r.snapshot_id: r.instance_id for r in ec2.reads.snapshots_named(snapshots.values()).records}
-        batch.snapshots |= snapshots.keys()
-        for message_id, its_snapshot in snapshots.items():
-            batch.ids_of[message_id] = {instance_of[its_snapshot]} if its_snapshot in instance_of else set()
-    return batch
-
-
-def _read_one(body: Any) -> _Message:
-    detail = body["detail"]
-    match body["detail-type"]:
-        case "EC2 Instance State-change Notification":
-            return _Message(ids=frozenset({read_from(detail, "instance-id", instance_id)}))
-        case "EBS Snapshot Notification":
-            return _Message(snapshot_id=snapshot_id(runtime.id_in_arn(detail["snapshot_id"])))
-        case "Scheduled Event":
-            return _Message(ids=frozenset({SWEEP}), reminder=runtime.is_reminder(body))
-        case str(kind) if kind == LOOK_AGAIN:
-            ids, looks = read_from(detail, "instance-ids", _ids), whole(0, 1000)(detail.get("looks", 0))
-            silent = not looks and not flag(detail.get("reminder", False))
-            return _Message(ids=ids, looks=looks, silent=silent)
-        case kind:
-            raise ValueError(f"unknown detail-type {kind!r}")
-
-
-def _ids(values: Any) -> frozenset[str]:
-    """The ids that a message lists. Raises ValueError for anything else: EC2 would refuse the whole batch."""
-    if not isinstance(values, list):
-        raise ValueError("it is not a list of ids")
-    return frozenset(map(instance_id, values))
-
-
 def _look_again(results: Iterable[Result], looks: Mapping[str, int]) -> None:
     """Schedule another look at the instances that wait for time to pass, not for an event."""
     groups: dict[tuple[int, int], list[str]] = defaultdict(list)
@@ -274,15 +222,18 @@ def _look_again(results: Iterable[Result], looks: Mapping[str, int]) -> None:
 
 
 def _send(ids: list[str], *, delay: int, looks: int, reminder: bool = False) -> None:
-    bodies = []
     more = {"reminder": True} if reminder else {}
-    for n in range(0, len(ids), IDS_PER_MESSAGE):
-        detail = {"instance-ids": ids[n : n + IDS_PER_MESSAGE], "looks": looks} | more
-        bodies.append(json.dumps({"source": "park-volumes", "detail-type": LOOK_AGAIN, "detail": detail}))
-    for n in range(0, len(bodies), MESSAGES_PER_CALL):
+    groups = (ids[n : n + IDS_PER_MESSAGE] for n in range(0, len(ids), IDS_PER_MESSAGE))
+    details = ({"instance-ids": some, "looks": looks} | more for some in groups)
+    _enqueue([(delay, {"source": "park-volumes", "detail-type": LOOK_AGAIN, "detail": one}) for one in details])
+
+
+def _enqueue(messages: Sequence[tuple[int, dict[str, Any]]]) -> None:
+    """Put messages into the park queue, each with the seconds after which it is to come."""
+    for n in range(0, len(messages), MESSAGES_PER_CALL):
         entries: list[SendMessageBatchRequestEntryTypeDef] = [
-            {"Id": str(k), "MessageBody": body, "DelaySeconds": delay}
-            for k, body in enumerate(bodies[n : n + MESSAGES_PER_CALL])
+            {"Id": str(k), "MessageBody": json.dumps(body), "DelaySeconds": delay}
+            for k, (delay, body) in enumerate(messages[n : n + MESSAGES_PER_CALL])
         ]
         answer = sqs.send_message_batch(QueueUrl=QUEUE_URL, Entries=entries)
         if answer.get("Failed"):

@@ -1,7 +1,7 @@
 """The start Lambda: answers the Function URL, handles volumes that fail, and sweeps instances that are coming back."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -18,14 +18,16 @@ from park_volumes.core.steps import Outcome
 from park_volumes.handlers import api, failed_start, runtime, sign_in, trail
 from park_volumes.handlers.notices import FunctionLocation, Notices
 from park_volumes.handlers.pace import Pace
+from park_volumes.handlers.wake import START_GOES_ON, SWEEP_STARTS, ask
 from park_volumes.report import Report, of_start
-from park_volumes.run.context import each_alone
-from park_volumes.run.execute import Result, ids_of
+from park_volumes.run.context import alone, each_alone
+from park_volumes.run.execute import Result, goes_on, ids_of
 from park_volumes.run.start_pass import Queue, StartPass
 
 SETTINGS = environment.from_environment(os.environ)
 CALL = "AWS API Call via CloudTrail"
 SCHEDULE = "Scheduled Event"
+SWEEPS = (SCHEDULE, SWEEP_STARTS)
 START_REQUESTED = "Start Requested"
 """The detail-type of a start request from a schedule, or from anyone else who may invoke this function."""
 ASKING = (CALL, START_REQUESTED)
@@ -70,29 +72,52 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     busy = pace.begin(turn=this_pass.deadline, deadline=this_pass.deadline)
     starts = StartPass(this_pass=this_pass, queue=queue)
     location = FunctionLocation.of_function(context.invoked_function_arn)
-
-    def report(results: Iterable[Result], *, asked: bool, include_ongoing: bool) -> None:
-        def told(result: Result) -> Report | None:
-            occasion = runtime.is_news(this_pass, result) or include_ongoing
-            return of_start(result, SETTINGS, this_pass.began, asked=asked, include_ongoing=occasion)
-
-        notices.send(each_alone(results, told), location)
-
+    report = partial(_report, starts, location)
     if "requestContext" in event:
-        report_one = partial(report, asked=True, include_ongoing=True)
-        return api.answer(event, context, starts=starts, busy=busy, sign_in=callers, logger=logger, report=report_one)
+        asked = partial(report, asked=True)
+        return api.answer(event, context, starts=starts, busy=busy, sign_in=callers, logger=logger, report=asked)
     results, unknown = _results(event, starts)
     kind = event["detail-type"]
     for result in results:
         runtime.log(logger, result)
-    report(results, asked=kind in ASKING, include_ongoing=kind != SCHEDULE or runtime.is_reminder(event))
-    if FOLLOWS_TRAIL and kind == SCHEDULE and runtime.is_reminder(event):
+    reminder = kind == SCHEDULE and runtime.is_reminder(event)
+    report(results, asked=kind in ASKING, sweep=kind in SWEEPS, include_ongoing=kind not in SWEEPS or reminder)
+    if FOLLOWS_TRAIL and reminder:
         _warn_without_trail(location)
     if unknown:
         unknown = [f"A start was requested for {', '.join(unknown)}, but no such instance exists here."]
     if failed := [*(words for r in results if (words := _failure(r, kind))), *unknown]:
         raise FailedPass(" ".join(failed))
     return {}
+
+
+def _report(
+    starts: StartPass,
+    location: FunctionLocation,
+    results: Collection[Result],
+    *,
+    asked: bool,
+    sweep: bool = False,
+    include_ongoing: bool = True,
+) -> None:
+    """Tell people, and the park side unless it has asked for this ``sweep`` itself."""
+
+    this_pass = starts.this_pass
+
+    def told(result: Result) -> Report | None:
+        occasion = runtime.is_news(this_pass, result) or include_ongoing
+        return of_start(result, SETTINGS, this_pass.began, asked=asked, include_ongoing=occasion)
+
+    notices.send(each_alone(results, told), location)
+    if not sweep and any(map(goes_on, results)):
+        alone("Telling the park side", partial(_tell_park_side, starts), lambda _: None)
+
+
+def _tell_park_side(starts: StartPass) -> None:
+    """What has begun may take longer than this pass, and what is on its way is looked at every minute. In a crowd the
+    first one tells it, for all."""
+    if starts.is_first():
+        ask(notices, START_GOES_ON, SETTINGS.deployment)
 
 
 def _warn_without_trail(location: FunctionLocation) -> None:
@@ -117,6 +142,8 @@ def _results(event: dict[str, Any], starts: StartPass) -> tuple[list[Result], li
             return results, sorted(wanted - ids_of(results))
         case str(kind) if kind == SCHEDULE:
             _read(runtime.is_reminder, event)
+            return starts.sweep(), []
+        case str(kind) if kind == SWEEP_STARTS:
             return starts.sweep(), []
         case "EBS Volume Notification":
             return starts.settle(_of_volumes(_read(_volumes, event))), []

@@ -82,6 +82,11 @@ class Result:
         return self.error.code if isinstance(self.error, Ec2Error) and lacks_room(self.error.code) else ""
 
 
+def goes_on(result: Result) -> bool:
+    """Whether there was something to do, so that more may follow."""
+    return bool(result.decision.steps) or result.decision.outcome is Outcome.GOING_ON
+
+
 def ids_of(results: Iterable[Result]) -> set[str]:
     return {r.instance_id for r in results}
 

@@ -1,23 +1,17 @@
-"""Observes some instances, or a whole account and region, and finds those that a sweep must look at closer."""
+"""Observes instances: describes them, their volumes and their snapshots, and puts together what belongs together."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
 from park_volumes.aws.reads import Ec2Reads, Snapshots
-from park_volumes.core.archive import due, some_at_once
-from park_volumes.core.facts import NEVER, NOT_SHOWN, BinnedVolume, Instance, Observation, SnapshotRecord, Volume
-from park_volumes.core.park import needs_park_pass
-from park_volumes.core.phase import TERMINATED, Phase, last_request, phase_of, start_pending, start_reverted
-from park_volumes.core.refusals import misspelt_opt_in
+from park_volumes.core.facts import NEVER, NOT_SHOWN, Instance, Observation, SnapshotRecord, Volume
+from park_volumes.core.phase import TERMINATED, Phase, phase_of
 from park_volumes.core.settings import Settings
 from park_volumes.core.tags import damage_of_volume, opted_in, owner_of_mark, without_the_future
 from park_volumes.run.context import alone
-
-STARTS_PER_SWEEP = 150
-"""Starts that a pass of one minute continues: more than EC2 accepts in that time."""
 
 
 def _archived(r: SnapshotRecord) -> bool:
@@ -50,16 +44,16 @@ def observe_instances(
         return {}
     snapshots = ec2.snapshots_of(i.id for i in instances)
     marked = ec2.marked_volumes(i.id for i in instances)
-    rehearsals = ec2.rehearsals(_may_have_rehearsed(snapshots.records)) if locks else []
-    volumes = _volumes(ec2, instances, snapshots.records, [*marked, *rehearsals])
+    rehearsals = ec2.rehearsals(may_have_rehearsed(snapshots.records)) if locks else []
+    volumes = volumes_of(ec2, instances, snapshots.records, [*marked, *rehearsals])
     moving = ec2.moving(r.snapshot_id for r in snapshots.records if may_move(r))
     locked = _locked(ec2, snapshots) if locks else frozenset()
     found = assemble(instances, snapshots, volumes, locked, frozenset(moving), now=now)
-    found = _with_other_deployments(ec2, found)
+    found = with_other_deployments(ec2, found)
     return _with_others(ec2, found, moving) if locks else {i: replace(o, since=moving) for i, o in found.items()}
 
 
-def _may_have_rehearsed(records: Iterable[SnapshotRecord]) -> set[str]:
+def may_have_rehearsed(records: Iterable[SnapshotRecord]) -> set[str]:
     """The ids of the instances for which a volume may exist that was created only to try a key."""
     return {r.instance_id for r in records if r.spec.kms_key and r.confirmed_at is None}
 
@@ -78,7 +72,7 @@ def _with_others(
     }
 
 
-def _with_other_deployments(ec2: Ec2Reads, found: Mapping[str, Observation]) -> dict[str, Observation]:
+def with_other_deployments(ec2: Ec2Reads, found: Mapping[str, Observation]) -> dict[str, Observation]:
     """The same with the deployments that have parked what this one cannot start."""
     broken = {o.instance.id for o in chosen(found.values(), lambda o: phase_of(o) is Phase.BROKEN, unclear=False)}
     names: dict[str, set[str]] = defaultdict(set)
@@ -101,10 +95,10 @@ def _locked(ec2: Ec2Reads, snapshots: Snapshots) -> frozenset[str]:
 
 def observe_orphans(ec2: Ec2Reads, snapshots: Snapshots, now: datetime) -> list[Observation]:
     """The instances that are terminated or not shown, with those of these snapshots that they left."""
-    return list(assemble(_ended(ec2, snapshots, known=set()), snapshots, (), now=now).values())
+    return list(assemble(ended(ec2, snapshots, known=set()), snapshots, (), now=now).values())
 
 
-def _ended(ec2: Ec2Reads, snapshots: Snapshots, *, known: set[str]) -> list[Instance]:
+def ended(ec2: Ec2Reads, snapshots: Snapshots, *, known: set[str]) -> list[Instance]:
     """The instances with our snapshots, except those known, that are terminated or that EC2 does not show."""
     ids = ({r.instance_id for r in snapshots.records} | snapshots.damaged.keys()) - known - {""}
     shown = {i.id: i for i in ec2.instances(ids)}
@@ -115,7 +109,7 @@ def not_shown(instance_id: str) -> Instance:
     return Instance(id=instance_id, state=NOT_SHOWN, launch_time=NEVER, zone="", root_device="", mappings=(), tags={})
 
 
-def _volumes(
+def volumes_of(
     ec2: Ec2Reads, instances: Sequence[Instance], every: Iterable[SnapshotRecord], marked: Iterable[Volume]
 ) -> list[Volume]:
     """The attached volumes, those that records of the last stop name, and the marked ones, each once."""
@@ -193,68 +187,6 @@ def opted_in_instances(ec2: Ec2Reads, settings: Settings, *, name: str | None = 
     return [i for i in ec2.instances_tagged(settings.opt_in_tag_key, name=name) if opted_in(i.tags, settings)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fleet:
-    """What one look at the whole account shows.
-
-    - ``observations``: every opted-in instance, and every one that no longer exists but left snapshots. Only marked
-      volumes are seen, and no locks.
-    - ``misspelt``: the ids of the existing instances whose opt-in tag says neither yes nor no.
-    - ``damaged``: the damaged snapshots, as in ``Snapshots``."""
-
-    observations: list[Observation]
-    misspelt: list[str]
-    damaged: Mapping[str, Sequence[str]]
-
-
-def observe_fleet(ec2: Ec2Reads, settings: Settings, now: datetime) -> Fleet:
-    """Look at the whole account, in three to five calls."""
-    tagged = ec2.instances_tagged(settings.opt_in_tag_key)
-    instances = [i for i in tagged if opted_in(i.tags, settings)]
-    snapshots = ec2.every_snapshot()
-    instances += _ended(ec2, snapshots, known={i.id for i in instances})
-    rehearsals = ec2.rehearsals("*") if _may_have_rehearsed(snapshots.records) else []
-    marked = [*ec2.marked_volumes("*"), *rehearsals]
-    found = _with_other_deployments(ec2, assemble(instances, snapshots, marked, now=now))
-    return Fleet(
-        observations=list(found.values()),
-        misspelt=[i.id for i in tagged if i.state != TERMINATED and misspelt_opt_in(i, settings)],
-        damaged=snapshots.damaged,
-    )
-
-
-def in_recycle_bin(ec2: Ec2Reads, fleet: Iterable[Observation]) -> list[BinnedVolume]:
-    """The volumes of a fleet that were given up and that a Recycle Bin still keeps."""
-    given_up = {r.volume_id for o in fleet for r in o.records if r.confirmed_at}
-    return [v for v in ec2.recycle_bin() if v.id in given_up]
-
-
-def park_sweep(fleet: Sequence[Observation], settings: Settings, now: datetime) -> list[str]:
-    """The ids of the instances of a fleet for which the park side may have something to do."""
-    found = chosen(fleet, lambda o: needs_park_pass(o, settings, now), unclear=True)
-    to_archive = chosen(fleet, lambda o: bool(due(o, settings, now)), unclear=False)
-    return list(dict.fromkeys(o.instance.id for o in (*found, *some_at_once(to_archive, settings, now))))
-
-
 def chosen(every: Iterable[Observation], holds: Callable[[Observation], bool], *, unclear: bool) -> list[Observation]:
     """Those for which it holds. ``unclear`` says what is done with those for which not even that can be told."""
     return [o for o in every if alone(o.instance.id, partial(holds, o), lambda _: unclear)]
-
-
-def start_sweep(ec2: Ec2Reads, settings: Settings, now: datetime) -> tuple[list[Observation], list[str]]:
-    """The running instances with volumes in transit, with everything needed to settle them; and the ids of those to
-    look at closer: the others with volumes in transit, and those that have waited longest for their start."""
-    volumes, snapshots = ec2.marked_volumes("*"), ec2.snapshots_with_requests()
-    marked = {v.mark.instance_id for v in volumes if v.mark}
-    requests = ((r.instance_id, r.start_requested) for r in snapshots.records)
-    asked = {instance_id for instance_id, at in requests if at and now < at + settings.start_hold}
-    instances = ec2.instances(marked | asked)
-    back = [i for i in instances if i.id in marked and i.state != "pending"]
-    running = [i for i in back if i.state == "running"]
-    assembled = assemble(running, snapshots, _volumes(ec2, running, snapshots.records, volumes), now=now)
-    settled = {i: o for i, o in assembled.items() if not o.unproven}  # the others need all of their records
-    queue = assemble((i for i in instances if i.id in asked), snapshots, (), now=now).values()
-    waiting = chosen(queue, lambda o: start_pending(o, settings, now) or start_reverted(o, settings), unclear=True)
-    waiting.sort(key=lambda o: last_request(o) or now)
-    closer = {i.id for i in back} - settled.keys() | {o.instance.id for o in waiting[:STARTS_PER_SWEEP]}
-    return list(settled.values()), sorted(closer)

@@ -98,8 +98,7 @@ class ParkPass:
         copied = chosen(every.values(), lambda o: phase_of(o) is Phase.WHOLE, unclear=False)
         done = [(r, o.instance) for o in copied for r in o.of_this_stop if r.state == "completed"]
         if not all(is_allowed(self.verdicts.get(shape_of(r, i)), began) for r, i in done):
-            hours = {f"{at:%Y-%m-%dT%H}" for at in (began - FRESH, began)}
-            read = self.this_pass.ec2.reads.verdicts(sorted(hours))
+            read = self.this_pass.ec2.reads.verdicts(began - FRESH, began)
             self.verdicts.update({v.shape: v for v in sorted(read, key=lambda v: v.at)})
         known = dict(self.verdicts)
         return {i: replace(o, verdicts=known) for i, o in every.items()}

@@ -15,7 +15,8 @@ from park_volumes.core.steps import RememberStart, going_on
 from park_volumes.core.tags import opted_in
 from park_volumes.run.context import Pass, alone
 from park_volumes.run.execute import Ending, Result, execute, ids_of, unforeseen
-from park_volumes.run.observe import assemble, chosen, observe, observe_instances, start_sweep
+from park_volumes.run.fleet import start_sweep
+from park_volumes.run.observe import assemble, chosen, observe, observe_instances
 
 QUEUE_LASTS = timedelta(seconds=30)
 """How long a function relies on a long queue that it has seen: not every new start asks EC2 about it."""
@@ -31,6 +32,10 @@ class Queue:
 
     requests: Sequence[datetime] = ()
     seen: datetime = NEVER
+
+    def ahead(self, asked: datetime) -> int:
+        """How many starts were requested before ``asked`` that are not done by then."""
+        return ahead(self.requests, asked, asked)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,12 +172,24 @@ class StartPass:
         """How many starts are ahead of one requested now. A long queue is not read again for each start, and none
         twice in one pass."""
         queue, began = self.queue, self.this_pass.began
-        known = ahead(queue.requests, began, began)
+        known = queue.ahead(began)
         if queue.seen == began or (known >= AT_ONCE and began <= queue.seen + QUEUE_LASTS):
             return known
-        hours = {f"{at:%Y-%m-%dT%H}" for at in (began - self.this_pass.settings.start_hold, began)}
-        queue.requests, queue.seen = self.this_pass.ec2.reads.requests(sorted(hours)), began
-        return ahead(queue.requests, began, began)
+        self._read_queue()
+        return queue.ahead(began)
+
+    def is_first(self) -> bool:
+        """Whether no start was requested before this pass that was not done when it began. All passes that ask in the
+        same moment agree on who that is, once each has written its requests down."""
+        if self.queue.ahead(self.this_pass.began):
+            return False
+        self._read_queue()
+        return not self.queue.ahead(self.this_pass.began)
+
+    def _read_queue(self) -> None:
+        queue, began = self.queue, self.this_pass.began
+        read = self.this_pass.ec2.reads.requests(began - self.this_pass.settings.start_hold, began)
+        queue.requests, queue.seen = list(read.values()), began
 
     def _remember_all(self, every: Sequence[Observation]) -> list[Observation]:
         """Remember all of these requests with one call. Returns the observations with the remembered requests in
