@@ -146,8 +146,7 @@ class TestAStart:
     def test_takes_five_describing_calls_and_one_for_each_four_tenths_of_a_second_that_ec2_needs(
         self, volumes: int
     ) -> None:
-        """One more tells whether it is the first of a crowd. The sweeps that follow settle it, and end with the next one
-        of the park side."""
+        """One more tells whether it is the first of a crowd; sweeps settle it, until the next one of the park side."""
         start, d = started(volumes), Durations()
 
         assert describing(start.before) <= 5 + ceil(d.create / POLL) + ceil(d.attach / POLL)

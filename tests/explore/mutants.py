@@ -390,7 +390,7 @@ MUTANTS = (
     mutant("treats every error as done", ("errors:errors_of.__exit__", "if code in self._done:", "if True:")),
     mutant(
         "touches the snapshots of other deployments",
-        ("reads:Ec2Reads._snapshots", "ours | dict(filters)", "dict(filters)"),
+        ("described:Described.snapshots", "ours | dict(filters)", "dict(filters)"),
     ),
     mutant("the sweep of park overlooks what is marked", ("park:needs_park_pass", "return ", "return False and ")),
     mutant(
@@ -467,6 +467,13 @@ MUTANTS = (
         ("retention:superseded_while_parked", "r.launch_time < seen.instance.launch_time and r not in parts", "True"),
         ("retention:_due", "since is not None and now >= since + settings.snapshot_retention", "True"),
     ),
+    # Who wakes the start side.
+    mutant(
+        "wakes nobody for volumes that are on their way",
+        ("fleet:observe_fleet", "bool(marked) or", "False or"),
+        ("fleet:observe_moving", "bool(marked) or", "False or"),
+    ),
+    mutant("wakes nobody for a start that was asked for", ("fleet:_any_asked", "bool(chosen(", "bool(() and chosen(")),
     # What lasts too long.
     mutant("tells nobody of what takes too long", ("overdue:overdue", "if by is None", "if True")),
     mutant(
@@ -484,7 +491,10 @@ MUTANTS = (
     mutant("waits for new volumes without a word", ("due:restoring", "loading + PATIENCE", "99 * PATIENCE")),
 )
 
-ROOMS = {"aws": ("errors", "reads", "volume_parameters", "writes"), "run": ("discard", "execute", "fleet", "observe")}
+ROOMS = {
+    "aws": ("described", "errors", "reads", "volume_parameters", "writes"),
+    "run": ("discard", "execute", "fleet", "observe"),
+}
 """The rooms of the files above; every other file is in core."""
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from park_volumes.aws.reads import volume_of
+from park_volumes.aws.described import volume_of
 from park_volumes.core import tags
 from tests.explore.stage import DEPLOYMENT, OPT_IN, Stage
 from tests.model.answers import volume_answer

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from typing import Any, Literal
 
-from park_volumes.aws.reads import Snapshots, instance_of, records_in, volume_of
+from park_volumes.aws.described import Snapshots, instance_of, records_in, volume_of
 from park_volumes.core import facts, tags
 from park_volumes.core.phase import PHASES, Phase, phase_of
 from park_volumes.run.observe import assemble

@@ -244,9 +244,11 @@ def sparse(told: Any, *, of_volume: bool = False) -> Any:
         return [sparse(one, of_volume=of_volume) for one in told]
     if not isinstance(told, dict):
         return told
-    seldom = {key for key, value in TOLD_SELDOM.items() if value is ... or told.get(key) == value}
-    seldom |= {"EbsCardIndex"} if of_volume else set()
-    return {k: sparse(v, of_volume=k == "Attachments") for k, v in told.items() if k not in seldom}
+    return {
+        k: sparse(v, of_volume=k == "Attachments") if isinstance(v, (dict, list)) else v
+        for k, v in told.items()
+        if k not in TOLD_SELDOM or not (TOLD_SELDOM[k] in (..., v) or (of_volume and k == "EbsCardIndex"))
+    }
 
 
 def _tag_list(tags: Mapping[str, str]) -> list[Answer]:

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from park_volumes.aws.reads import records_in, volume_of
+from park_volumes.aws.described import records_in, volume_of
 from park_volumes.cli.explain import explain
 from park_volumes.core import phase, tags
 from park_volumes.core.facts import Observation, SnapshotRecord

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from park_volumes.aws.reads import instance_of, volume_of
+from park_volumes.aws.described import instance_of, volume_of
 from park_volumes.cli.explain import explain
 from park_volumes.core.choice import KNOWN_BY_ID, why_it_stays
 from park_volumes.core.facts import Observation

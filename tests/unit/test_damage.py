@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from park_volumes.aws.reads import Snapshots
+from park_volumes.aws.described import Snapshots
 from park_volumes.core import tags
 from park_volumes.core.archive import due
 from park_volumes.core.facts import MOST_DAMAGE, Observation

@@ -12,8 +12,9 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from park_volumes.aws import Ec2
+from park_volumes.aws.described import PAGE, volume_of
 from park_volumes.aws.errors import Ec2Error, Raced
-from park_volumes.aws.reads import FILTER_VALUES, PAGE, volume_of
+from park_volumes.aws.reads import FILTER_VALUES
 from park_volumes.core import tags
 from park_volumes.core.facts import BlockDevice
 from park_volumes.core.steps import (

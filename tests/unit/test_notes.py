@@ -63,7 +63,7 @@ class TestASnapshotWithFiftyTags:
     def test_starts(self, stand: Stand, functions: Functions) -> None:
         instance_id = stand.parked()
         ids = fill(stand, instance_id)
-        assert all(len(stand.ec2().reads._snapshots({"snapshot-id": [i]}).__next__()["Tags"]) == 50 for i in ids)
+        assert all(len(stand.owner.describe_snapshots(SnapshotIds=[i])["Snapshots"][0]["Tags"]) == 50 for i in ids)
         reply = functions.post("db", "start")
 
         assert reply.status == 202

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from park_volumes.aws.reads import instance_of, records_in, volume_of
+from park_volumes.aws.described import instance_of, records_in, volume_of
 from park_volumes.core.facts import NEVER, Observation
 from park_volumes.core.phase import Phase, phase_of
 from park_volumes.core.refusals import refusal

@@ -36,7 +36,7 @@ READING = frozenset(
 )
 """The methods of text that look into it, or change it."""
 ALLOWED = {
-    "aws/reads.py": ("STOPPED_AT.search", "only StateTransitionReason tells when a stop was requested"),
+    "aws/described.py": ("STOPPED_AT.search", "only StateTransitionReason tells when a stop was requested"),
     "handlers/failed_start.py": ("WORDS.fullmatch", "CloudTrail has no code of its own for a missing root volume"),
 }
 """Where there is no other way, by which code, and why: the sentence is AWS's, not ours."""

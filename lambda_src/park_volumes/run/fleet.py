@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from park_volumes.aws.reads import PAGE, Ec2Reads
+from park_volumes.aws.described import PAGE
+from park_volumes.aws.reads import Ec2Reads
 from park_volumes.core.archive import due, some_at_once
 from park_volumes.core.facts import NEVER, BinnedVolume, Observation
 from park_volumes.core.park import needs_park_pass

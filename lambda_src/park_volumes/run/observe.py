@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from park_volumes.aws.reads import Ec2Reads, Snapshots
+from park_volumes.aws.described import Snapshots
+from park_volumes.aws.reads import Ec2Reads
 from park_volumes.core.facts import NEVER, NOT_SHOWN, Instance, Observation, SnapshotRecord, Volume
 from park_volumes.core.phase import TERMINATED, Phase, phase_of
 from park_volumes.core.settings import Settings
