@@ -72,6 +72,10 @@ class Ec2Reads:
         """The existing volumes with these ids; unknown ids are left out."""
         return [v for chunk in chunks(ids) for v in self._volumes({"volume-id": chunk})]
 
+    def every_volume(self) -> Iterator[Volume]:
+        """All volumes of the account and region, whoever uses them."""
+        return self._volumes({})
+
     def marked_volumes(self, instance_ids: Iterable[str]) -> list[Volume]:
         """The volumes in transit of these instances; "*" stands for all."""
         patterns = (our_tags.mark_pattern(name, i) for i in instance_ids for name in self._names)
@@ -100,6 +104,10 @@ class Ec2Reads:
 
     def every_snapshot(self) -> Snapshots:
         return records_in(self._snapshots({}))
+
+    def count_snapshots(self) -> int:
+        """The number of all snapshots that the account owns in the region, whoever took them."""
+        return sum(1 for _ in self._snapshots_of_anyone({}))
 
     def snapshots_with_requests(self) -> Snapshots:
         """The snapshots on which a start request is remembered, done or not."""

@@ -37,6 +37,9 @@ BY_REGION: Mapping[str, Mapping[str, float]] = {
     region: {name: row[column] for name, row in TABLE.items()} for column, region in enumerate(REGIONS)
 }
 
+TRAIL_COPY = 2.00 / 100_000
+"""USD for one management event in each trail of a region but the first, whose copy is free:
+https://aws.amazon.com/cloudtrail/pricing/, read in the same year."""
 GP3_FREE_IOPS = 3000
 GP3_FREE_THROUGHPUT = 125  # MiB/s
 IO2_FIRST_TIER = 32_000
