@@ -652,6 +652,12 @@ class TestTheReads:
         assert one["words"].startswith(f"ec2:{operation} failed (UnauthorizedOperation)")
         assert one["remedy"] == f"Run it again with credentials that may call ec2:{operation}."
 
+    def test_of_an_sdk_that_does_not_know_the_call_are_a_warning(self, examiner: Examiner, stand: Stand) -> None:
+        stand.world.rules = replace(stand.world.rules, old_sdk=True)
+
+        (one,) = examiner.lines(Topic.NOT_READ)
+        assert "This version of boto3 does not know the call." in one["words"]
+
     def test_that_are_made_wrong_are_no_finding(self, examiner: Examiner) -> None:
         examiner.answers.of["DescribeTrails"] = ParamValidationError(report="Unknown parameter")
 

@@ -37,7 +37,7 @@ from park_volumes.cli.examined import (
     Trail,
     Unread,
 )
-from park_volumes.core.facts import Observation
+from park_volumes.core.facts import BinnedVolume, Observation
 from park_volumes.core.phase import TERMINATED
 from park_volumes.core.settings import Settings
 from park_volumes.run.observe import observe_instances
@@ -117,7 +117,7 @@ class Examination:
             quotas=_attempt("servicequotas:ListServiceQuotas", self._quotas),
             used=_attempt("ec2:DescribeVolumes", self._used),
             snapshots=_attempt("ec2:DescribeSnapshots", self.ec2.reads.count_snapshots),
-            binned=_attempt("ec2:ListVolumesInRecycleBin", lambda: tuple(self.ec2.reads.recycle_bin())),
+            binned=self._binned(),
             fleet=fleet,
         )
 
@@ -170,6 +170,13 @@ class Examination:
         for v in self.ec2.reads.every_volume():
             used[v.spec.type] += v.spec.size
         return used
+
+    def _binned(self) -> Fact[tuple[BinnedVolume, ...]]:
+        action = "ec2:ListVolumesInRecycleBin"
+        found = _attempt(action, self.ec2.reads.recycle_bin)
+        if found is None:
+            return Unread(action=action, code="UnknownOperation", words="This version of boto3 does not know the call.")
+        return found if isinstance(found, Unread) else tuple(found)
 
     def _fleet(self) -> tuple[Observation, ...]:
         reads, key = self.ec2.reads, self.settings.opt_in_tag_key

@@ -8,7 +8,7 @@ sum that includes it."""
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from park_volumes.core.facts import Observation, SnapshotRecord, Volume
+from park_volumes.core.facts import BinnedVolume, Observation, SnapshotRecord, Volume
 from park_volumes.core.volume_spec import VolumeSpec
 
 SOURCE = "https://aws.amazon.com/ebs/pricing/"
@@ -68,6 +68,11 @@ def volume_price(prices: Mapping[str, float], spec: VolumeSpec) -> float | None:
             return _sum((cost, _times(iops, prices.get(f"{spec.type}-iops"))))
         case _:
             return cost
+
+
+def bin_price(prices: Mapping[str, float], kept: Iterable[BinnedVolume]) -> float | None:
+    """What volumes in the Recycle Bin cost: the same as before."""
+    return _sum(volume_price(prices, v.spec) for v in kept)
 
 
 def snapshot_price(prices: Mapping[str, float], written_bytes: int) -> float | None:
