@@ -315,6 +315,13 @@ class TestQuotas:
 
         assert found(Topic.QUOTAS, binned=(kept,))[0].level is Level.WARNING
 
+    def test_are_judged_without_a_look_into_the_recycle_bin(self) -> None:
+        denied = Unread(action="ec2:ListVolumesInRecycleBin", code="UnauthorizedOperation", words="No.")
+        every = diagnose(examined(binned=denied), SETTINGS, NOW)
+
+        assert [one.level for one in every if one.topic is Topic.QUOTAS] == [Level.GOOD]
+        assert every[-1].words.endswith("Not known in full: quotas.")
+
     def test_of_types_that_the_fleet_does_not_have_do_not_count(self) -> None:
         assert levels(found(Topic.QUOTAS, used={"gp2": 99_999})) == [Level.GOOD]
 
@@ -732,6 +739,14 @@ class TestTheReads:
 
         asked = [params for operation, params in examiner.answers.asked if operation == "kms:DescribeKey"]
         assert asked == [{"KeyId": KEY}]
+
+    def test_ask_for_no_key_of_instances_that_have_nothing_to_do_with_it(
+        self, examiner: Examiner, stand: Stand
+    ) -> None:
+        stand.stop(stand.launch(Disk(device="/dev/xvda", key=KEY), opt_in="no"))
+        examiner.run("doctor")
+
+        assert "kms:DescribeKey" not in {operation for operation, _ in examiner.answers.asked}
 
     def test_find_the_default_key_that_is_disabled(self, examiner: Examiner, stand: Stand) -> None:
         stand.world.rules = replace(stand.world.rules, default_key=KEY)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
-from typing import Any, assert_never
+from typing import Any, NamedTuple, assert_never
 
 from park_volumes.cli.examined import (
     ENABLED,
@@ -90,56 +90,54 @@ Found = Iterator[tuple[Level, str, str]]
 """The findings about one topic: level, words, remedy."""
 
 
-Check = tuple[Topic, Callable[..., Found], Sequence[Any]]
-"""A topic, what judges it, and the facts that this takes."""
+class Check(NamedTuple):
+    """A topic, what judges it, and the facts that this takes. Without those that it can do without (``refined_by``), it
+    says less."""
+
+    topic: Topic
+    judge: Callable[..., Found]
+    facts: Sequence[Any]
+    refined_by: Sequence[Any] = ()
 
 
 def diagnose(of: Examined, settings: Settings, now: datetime) -> list[Finding]:
     """Every finding. What could not be read has one of its own, which names the topics that it leaves open."""
     found: list[Finding] = []
     unread: dict[Unread, list[Topic]] = {}
-    for topic, judge, facts in _checks(of, settings, now):
-        for part in _parts(facts):
-            if isinstance(part, Unread):
-                unread.setdefault(part, []).append(topic)
-        if not any(isinstance(fact, Unread) for fact in facts):
-            found += alone(topic, partial(_judged, topic, judge, facts), partial(_not_judged, topic))
+    for check in _checks(of, settings, now):
+        for fact in (*check.facts, *check.refined_by):
+            if isinstance(fact, Unread):
+                unread.setdefault(fact, []).append(check.topic)
+        if not any(isinstance(fact, Unread) for fact in check.facts):
+            found += alone(check.topic, partial(_judged, check), partial(_not_judged, check))
     return found + [_not_read(one, topics, of.place) for one, topics in unread.items()]
 
 
 def _checks(of: Examined, settings: Settings, now: datetime) -> Iterator[Check]:
-    volumes = [of.quotas, of.used, of.snapshots, of.binned]
-    yield Topic.REGION, partial(_of_region, prices=settings.prices), [of.place]
-    yield Topic.LAYER, _of_layer, [of.place, of.layer]
-    yield Topic.TRAIL, _of_trails, [of.trails]
-    yield Topic.TRAIL_COST, partial(_of_trail_cost, settings=settings), [of.trails, of.fleet]
-    yield Topic.ENCRYPTION, partial(_of_encryption, settings=settings), [of.encryption, of.fleet]
+    hidden = [] if isinstance(of.trails, Unread) else [part for t in of.trails for part in (t.logging, t.selectors)]
+    binned = () if isinstance(of.binned, Unread) else of.binned
+    yield Check(Topic.REGION, partial(_of_region, prices=settings.prices), [of.place])
+    yield Check(Topic.LAYER, _of_layer, [of.place, of.layer])
+    yield Check(Topic.TRAIL, _of_trails, [of.trails], hidden)
+    yield Check(Topic.TRAIL_COST, partial(_of_trail_cost, settings=settings), [of.trails, of.fleet], hidden)
+    yield Check(Topic.ENCRYPTION, partial(_of_encryption, settings=settings), [of.encryption, of.fleet])
     for key in of.keys:
-        yield Topic.ENCRYPTION, partial(_of_key, settings=settings, place=of.place), [key]
-    yield Topic.RECYCLE_BIN, partial(_of_rules, settings=settings), [of.rules, of.fleet]
-    yield Topic.QUOTAS, partial(_of_quotas, settings=settings), [*volumes, of.fleet]
-    yield Topic.INSTANCES, partial(_of_instances, settings=settings, now=now), [of.fleet]
-    yield Topic.VOLUMES, partial(_of_volumes, settings=settings), [of.fleet]
-    yield Topic.SAVINGS, partial(_of_savings, settings=settings), [of.fleet]
+        yield Check(Topic.ENCRYPTION, partial(_of_key, settings=settings, place=of.place), [key])
+    yield Check(Topic.RECYCLE_BIN, partial(_of_rules, settings=settings), [of.rules, of.fleet])
+    quotas = partial(_of_quotas, settings=settings, binned=binned)
+    yield Check(Topic.QUOTAS, quotas, [of.quotas, of.used, of.snapshots, of.fleet], [of.binned])
+    yield Check(Topic.INSTANCES, partial(_of_instances, settings=settings, now=now), [of.fleet])
+    yield Check(Topic.VOLUMES, partial(_of_volumes, settings=settings), [of.fleet])
+    yield Check(Topic.SAVINGS, partial(_of_savings, settings=settings), [of.fleet])
 
 
-def _judged(topic: Topic, judge: Callable[..., Found], facts: Sequence[Any]) -> list[Finding]:
-    told = judge(*facts)
-    return [Finding(topic=topic, level=level, words=words, remedy=remedy) for level, words, remedy in told]
+def _judged(check: Check) -> list[Finding]:
+    told = check.judge(*check.facts)
+    return [Finding(topic=check.topic, level=level, words=words, remedy=remedy) for level, words, remedy in told]
 
 
-def _not_judged(topic: Topic, error: Exception) -> list[Finding]:
-    return [Finding(topic=topic, level=Level.WARNING, words=f"This could not be examined: {error!r}.")]
-
-
-def _parts(facts: Iterable[Any]) -> Iterator[Any]:
-    """The facts, and those of which they consist."""
-    for fact in facts:
-        match fact:
-            case (Trail(), *_):
-                yield from (part for t in fact for part in (t.logging, t.selectors))
-            case _:
-                yield fact
+def _not_judged(check: Check, error: Exception) -> list[Finding]:
+    return [Finding(topic=check.topic, level=Level.WARNING, words=f"This could not be examined: {error!r}.")]
 
 
 def as_json(found: Iterable[Finding]) -> list[dict[str, str]]:
@@ -313,9 +311,9 @@ def _of_quotas(
     quotas: Mapping[str, float],
     used: Mapping[str, int],
     snapshots: int,
-    binned: Sequence[BinnedVolume],
     fleet: Sequence[Observation],
     *,
+    binned: Sequence[BinnedVolume],
     settings: Settings,
 ) -> Found:
     opted = _opted_in(fleet, settings)

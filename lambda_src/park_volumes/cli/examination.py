@@ -40,6 +40,7 @@ from park_volumes.cli.examined import (
 from park_volumes.core.facts import BinnedVolume, Observation
 from park_volumes.core.phase import TERMINATED
 from park_volumes.core.settings import Settings
+from park_volumes.core.tags import opted_in
 from park_volumes.run.observe import observe_instances
 
 T = TypeVar("T")
@@ -112,7 +113,7 @@ class Examination:
             layer=Layer(arn=layer, there=self._layer_there(layer)),
             trails=_attempt("cloudtrail:DescribeTrails", self._trails),
             encryption=encryption,
-            keys=tuple(self._key(k) for k in _keys(encryption, fleet)),
+            keys=tuple(self._key(k) for k in self._keys(encryption, fleet)),
             rules=self._rules(),
             quotas=_attempt("servicequotas:ListServiceQuotas", self._quotas),
             used=_attempt("ec2:DescribeVolumes", self._used),
@@ -145,6 +146,15 @@ class Examination:
             return by_default
         key = _attempt("ec2:GetEbsDefaultKmsKeyId", lambda: str(client.get_ebs_default_kms_key_id()["KmsKeyId"]))
         return key if isinstance(key, Unread) else Encryption(by_default=by_default, key=key)
+
+    def _keys(self, encryption: Fact[Encryption], fleet: Fact[tuple[Observation, ...]]) -> list[str]:
+        """The default key, if it is in use, and those of what is opted in or parked. The key that AWS manages is not
+        asked for by its alias: KMS would create it if it were not there yet (KMS API Reference, DescribeKey)."""
+        found = {encryption.key} if isinstance(encryption, Encryption) and encryption.by_default else set()
+        for o in () if isinstance(fleet, Unread) else fleet:
+            if o.records or opted_in(o.instance.tags, self.settings):
+                found |= {v.spec.kms_key for v, _ in o.attached} | {r.spec.kms_key for r in o.records}
+        return sorted(k for k in found if k and not k.endswith(MANAGED_KEY))
 
     def _key(self, name: str) -> Fact[Key]:
         def read() -> Key:
@@ -198,19 +208,6 @@ def _attempt(action: str, read: Callable[[], T]) -> Fact[T]:
         raise  # the read itself is wrong
     except (BotoCoreError, ResponseParserError) as error:  # the second, if a proxy answers
         return Unread(action=action, code=type(error).__name__, words=str(error))
-
-
-def _keys(encryption: Fact[Encryption], fleet: Fact[tuple[Observation, ...]]) -> list[str]:
-    """The default key, if it is in use, and those of a fleet. The key that AWS manages is not asked for by its alias:
-    KMS would create it if it were not there yet (KMS API Reference, DescribeKey)."""
-    found = set()
-    if isinstance(encryption, Encryption) and encryption.by_default:
-        found.add(encryption.key)
-    if not isinstance(fleet, Unread):
-        found |= {v.spec.kms_key for o in fleet for v, _ in o.attached} | {
-            r.spec.kms_key for o in fleet for r in o.records
-        }
-    return sorted(k for k in found if k and not k.endswith(MANAGED_KEY))
 
 
 def _trail(client: Any, described: Mapping[str, Any]) -> Trail:
