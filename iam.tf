@@ -82,9 +82,8 @@ data "aws_iam_policy_document" "common" {
     resources = ["*"]
     actions = concat(
       ["ec2:DescribeInstances", "ec2:DescribeSnapshots", "ec2:DescribeVolumes"],
-      ["ec2:DescribeLockedSnapshots", "ec2:DescribeVolumesModifications"],
+      ["ec2:DescribeLockedSnapshots", "ec2:DescribeVolumesModifications", "ec2:ListVolumesInRecycleBin"],
       each.key == "start" || local.archives ? ["ec2:DescribeSnapshotTierStatus"] : [],
-      each.key == "park" ? ["ec2:ListVolumesInRecycleBin"] : [],
       each.key == "start" ? ["ec2:DescribeVolumeStatus"] : [],
     )
   }

@@ -17,7 +17,7 @@ from park_volumes.core.choice import told_to_stay
 from park_volumes.core.facts import BinnedVolume, Observation, SnapshotRecord
 from park_volumes.core.overdue import Overdue, overdue
 from park_volumes.core.phase import Phase, phase_of
-from park_volumes.core.prices import Savings, savings, total, volume_price
+from park_volumes.core.prices import Savings, bin_price, savings, total
 from park_volumes.core.refusals import misspelt_opt_in
 from park_volumes.core.settings import Settings
 from park_volumes.core.steps import DeleteVolume, Outcome, RememberTermination, UnmarkVolumes
@@ -339,9 +339,8 @@ def of_recycle_bin(binned: Sequence[BinnedVolume], settings: Settings) -> str:
     """What is told once a day of given up volumes that a Recycle Bin keeps; empty if there are none."""
     if not binned:
         return ""
-    costs = [volume_price(settings.prices, v.spec) for v in binned]
-    known = [cost for cost in costs if cost is not None]
-    money = f", {sum(known):.2f} USD a month" if len(known) == len(costs) else ""
+    cost = bin_price(settings.prices, binned)
+    money = "" if cost is None else f", {cost:.2f} USD a month"
     last = max((v.leaves for v in binned if v.leaves), default=None)
     until = f" until {last:%Y-%m-%d %H:%M} UTC at the latest" if last else ""
     words = f"Of this deployment {_binned(binned)} in the Recycle Bin{until}"

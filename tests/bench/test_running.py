@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.bench.running import idle, running
+from park_volumes.cli import doctor
+from tests.bench.deployed import Deployment, Module, on_the_clock
+from tests.bench.running import HOURS, VOLUMES, idle, running
+from tests.bench.scenario import Fleet, asleep
 from tests.support.readme import MONEY
+from tests.unit.functions import start_requested
 
 
 @pytest.mark.parametrize("instances", [10, 100])
@@ -26,3 +30,31 @@ def test_a_tenth_of_a_fleet_does_not_cost_as_much_as_the_whole() -> None:
 
     assert few.idle == pytest.approx(many.idle, rel=0.02)
     assert few.stops_and_starts < many.stops_and_starts
+
+
+def test_an_idle_module_makes_the_calls_that_the_doctor_counts() -> None:
+    fleet, module = asleep(10), Module()
+    with on_the_clock(fleet.simulation, module):
+        deployment = Deployment(simulation=fleet.simulation, account=fleet.account, module=module)
+        fleet.simulation.run(seconds=3600)
+        first = {name: tally.describing for name, tally in deployment.calls.items()}
+        fleet.simulation.run(seconds=3600)
+    an_hour = sum(tally.describing - first[name] for name, tally in deployment.calls.items())
+    sweeps = 60 // module.inputs["sweep_interval_minutes"]
+
+    assert sum(tally.changing for tally in deployment.calls.values()) == 0
+    assert (an_hour + sweeps) * HOURS == doctor.IDLE_CALLS  # each sweep also asks how long the queue is
+
+
+def test_a_stop_and_a_start_make_the_changing_calls_that_the_doctor_counts() -> None:
+    fleet, module = Fleet(10, VOLUMES), Module()
+    with on_the_clock(fleet.simulation, module):
+        deployment = Deployment(simulation=fleet.simulation, account=fleet.account, module=module)
+        fleet.stop()
+        fleet.until_parked(3600)
+        deployment.functions["start"].invoke_later(start_requested(*fleet.ids))
+        fleet.simulation.run(lambda: fleet.running() == len(fleet.ids), seconds=3600)
+        fleet.simulation.run(seconds=600)
+
+    changing = sum(tally.changing for tally in deployment.calls.values())
+    assert 0.9 * doctor.CHANGING_CALLS <= changing / len(fleet.ids) <= doctor.CHANGING_CALLS

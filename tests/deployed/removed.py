@@ -52,6 +52,7 @@ class Removed:
     ids: Mapping[str, str]
     before: Mapping[str, Picture]
     checked: subprocess.CompletedProcess[str]
+    examined: subprocess.CompletedProcess[str]
     left: Mapping[str, list[str]]
 
 
@@ -70,9 +71,11 @@ def remove(ahead: Ahead) -> Removed:
     ec2.stop_instances(InstanceIds=list(ids.values()))
     aws.wait_for(lambda: _is_parked(fleet, ids), PATIENCE, "both to be parked")
     shell = Shell(aws=aws)
-    checked = shell.run("check")
+    checked, examined = shell.run("check"), shell.run("doctor")
     module.destroy()
-    return Removed(shell=shell, fleet=fleet, ids=ids, before=before, checked=checked, left=dict(aws.resources()))
+    return Removed(
+        shell=shell, fleet=fleet, ids=ids, before=before, checked=checked, examined=examined, left=dict(aws.resources())
+    )
 
 
 def _is_parked(fleet: Fleet, ids: Mapping[str, str]) -> bool:

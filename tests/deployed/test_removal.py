@@ -27,6 +27,17 @@ def test_the_settings_are_those_of_the_functions_for_as_long_as_these_are_there(
     assert "there is no function park-volumes-park in ap-northeast-2." in removed.shell.run("list").stdout
 
 
+def test_an_examination_of_the_account_reads_everything_and_finds_nothing_bad(removed: Removed) -> None:
+    said = removed.examined.stdout
+
+    assert removed.examined.returncode == 0, said
+    assert "not read" not in said
+    assert re.search(r"good +layer +The layer arn:aws:lambda:ap-northeast-2:017000801446:layer:\S+ exists\.", said), (
+        said
+    )
+    assert re.search(r"good +instances +Instances that are opted in: 2\.", said), said
+
+
 def test_nothing_of_the_module_is_left(removed: Removed) -> None:
     ours = ("lambda", "sqs", "events", "iam", "logs")
     assert not [ids for kind, ids in removed.left.items() if ids and any(word in kind for word in ours)]

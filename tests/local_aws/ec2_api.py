@@ -84,6 +84,12 @@ class StrictEc2Api(EC2Response):
                 f"The parameter {name} cannot be used with the parameter maxResults in the same request",
             )
 
+    # The account
+
+    def get_ebs_default_kms_key_id(self) -> ActionResult:
+        """Nobody here has chosen a key."""
+        return ActionResult({"KmsKeyId": "alias/aws/ebs"})
+
     # Instances
 
     def describe_instances(self) -> ActionResult:

@@ -63,6 +63,10 @@ class RecycleBin:
         match method, path.strip("/").split("/", 1):
             case "POST", ["rules"]:
                 return 201, self._create(region, body)
+            case "POST", ["list-rules"]:
+                return 200, {
+                    "Rules": [_in_list(r) for r in rules.values() if r["ResourceType"] == body["ResourceType"]]
+                }
             case "GET", ["rules", name]:
                 return 200, _shown(_named(rules, name))
             case "PATCH", ["rules", name]:
@@ -94,6 +98,11 @@ def _named(rules: Mapping[str, dict[str, Any]], name: str) -> dict[str, Any]:
     if name not in rules:
         raise NoSuchRule
     return rules[name]
+
+
+def _in_list(rule: Mapping[str, Any]) -> dict[str, Any]:
+    """A list does not say what a rule keeps."""
+    return {name: rule[name] for name in ("Identifier", "Description", "RetentionPeriod", "RuleArn") if name in rule}
 
 
 def _shown(rule: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from moto.ec2.models.core import TaggedEC2Resource
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from tests.local_aws import account_reads
 from tests.local_aws.calls import CallLog
 from tests.local_aws.clock import Clock
 from tests.local_aws.control import Control, json_text
@@ -103,6 +104,7 @@ def build(*, port: int, region: str, settings: Settings, dial: Dial, lambda_pyth
     use(moto_lambda.lambda_backends, LiveLambda)
     moto_lambda.LambdaFunction = LiveFunction  # type: ignore[misc]
     register_admin()
+    account_reads.install()
     calls.install()
     bus.install()
     rooms["control"] = Control(

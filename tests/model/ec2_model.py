@@ -128,6 +128,16 @@ def list_volumes_in_recycle_bin(world: World, params: Params, _: Context) -> Ans
     return _with_token({"Volumes": found}, _next_token(world, "Bin", row_ids, position + len(page)))
 
 
+@ec2("GetEbsEncryptionByDefault")
+def get_ebs_encryption_by_default(world: World, _params: Params, _: Context) -> Answer:
+    return {"EbsEncryptionByDefault": world.rules.default_key is not None}
+
+
+@ec2("GetEbsDefaultKmsKeyId")
+def get_ebs_default_kms_key_id(world: World, _params: Params, _: Context) -> Answer:
+    return {"KmsKeyId": world.rules.default_key or "alias/aws/ebs"}
+
+
 @ec2("DescribeVolumeStatus")
 def describe_volume_status(world: World, params: Params, _: Context) -> Answer:
     if params.get("Filters"):

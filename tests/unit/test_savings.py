@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from park_volumes.handlers import page
+from tests.model.faults import Fault, at_operation
 from tests.unit.functions import Functions, state_change, url_event
 from tests.unit.passes import DATA, ROOT, Stand
 
@@ -78,6 +80,50 @@ def test_a_spreadsheet_has_a_line_for_each_and_the_total(
     assert lines[0]["saved"] == lines[1]["saved"] == f"{AS_VOLUMES - AS_SNAPSHOTS:.2f}"
 
 
+class TestTheRecycleBin:
+    """A rule keeps deleted volumes for five days, at the same price."""
+
+    @pytest.fixture(autouse=True)
+    def _rule(self, stand: Stand) -> None:
+        stand.world.rules = replace(stand.world.rules, volume_bin=5 * 86_400)
+
+    def test_is_told_of_each_instance_and_of_all(self, functions: Functions, stand: Stand) -> None:
+        parked, other = stand.parked(name="db"), stand.parked(name="web")
+        running = stand.launch(name="www")
+        stand.owner.delete_volume(VolumeId=stand.world.add_volume())
+        body = json.loads(asked(functions)["body"])
+        kept = {i["id"]: i["in_recycle_bin"] for i in body["instances"]}
+
+        assert kept == {parked: round(AS_VOLUMES, 2), other: round(AS_VOLUMES, 2), running: 0}
+        assert body["recycle_bin"]["cost"] == round(2 * AS_VOLUMES, 2)
+        assert body["recycle_bin"]["until"].startswith("2026-01-")
+        assert body["total"]["saved"] == round(2 * (AS_VOLUMES - AS_SNAPSHOTS), 2)
+
+    def test_is_a_column_of_the_spreadsheet(self, functions: Functions, stand: Stand) -> None:
+        stand.parked(name="db")
+
+        assert [row["in_recycle_bin"] for row in rows(asked(functions, format="csv"))] == [f"{AS_VOLUMES:.2f}"] * 2
+
+    def test_is_empty_once_they_have_left_it(self, functions: Functions, stand: Stand) -> None:
+        stand.parked(name="db")
+        stand.after(5 * 86_400)
+
+        assert json.loads(asked(functions)["body"])["recycle_bin"] == {"cost": 0, "until": None}
+
+    @pytest.mark.parametrize("fault", [Fault.DENIED, None])
+    def test_that_cannot_be_read_is_not_guessed_and_hides_nothing_else(
+        self, functions: Functions, stand: Stand, fault: Fault | None
+    ) -> None:
+        stand.parked(name="db")
+        stand.world.rules = replace(stand.world.rules, old_sdk=fault is None)
+        functions.faults = at_operation("ListVolumesInRecycleBin", fault, 9) if fault else None
+        body = json.loads(asked(functions)["body"])
+
+        assert body["recycle_bin"] == {"cost": None, "until": None}
+        assert body["instances"][0]["in_recycle_bin"] is None
+        assert body["total"]["saved"] == round(AS_VOLUMES - AS_SNAPSHOTS, 2)
+
+
 def test_what_terminated_instances_left_is_listed_with_its_end(functions: Functions, stand: Stand) -> None:
     instance_id = stand.parked(name="db")
     stand.owner.terminate_instances(InstanceIds=[instance_id])
@@ -117,6 +163,8 @@ def test_the_document_describes_what_is_answered(functions: Functions, stand: St
     body = json.loads(asked(functions)["body"])
 
     assert set(schema["required"]) == set(schema["properties"]) == body.keys()
+    kept = schema["properties"]["recycle_bin"]
+    assert set(kept["required"]) == set(kept["properties"]) == body["recycle_bin"].keys()
     one = schema["properties"]["instances"]["items"]
     assert set(one["required"]) == set(one["properties"]) == body["instances"][0].keys()
     assert set(costs["required"]) == set(costs["properties"]) == body["total"].keys()

@@ -130,11 +130,11 @@ class Ec2Reads:
             return tuple(sorted(p.get("UserId") or p.get("Group", "others") for p in permissions))
         return ()
 
-    def recycle_bin(self) -> list[BinnedVolume]:
-        """The deleted volumes that the Recycle Bin keeps, whoever deleted them; none where the SDK is older than the
-        call. EC2 does not tell their tags, and the SDK has no paginator."""
+    def recycle_bin(self) -> list[BinnedVolume] | None:
+        """The deleted volumes that the Recycle Bin keeps, whoever deleted them; None if the SDK is older than the call.
+        EC2 does not tell their tags, and the SDK has no paginator."""
         if not hasattr(self._client, "list_volumes_in_recycle_bin"):
-            return []
+            return None
         found: list[BinnedVolume] = []
         with errors_of("ListVolumesInRecycleBin", "volumes"):
             for page in _by_token(self._client.list_volumes_in_recycle_bin, MaxResults=PAGE_OF_BIN):

@@ -7,9 +7,9 @@ import re
 import sys
 import webbrowser
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple, TextIO
 
 import boto3
@@ -23,6 +23,8 @@ from park_volumes.aws.errors import Ec2Error
 from park_volumes.cli import deployed
 from park_volumes.cli.deployed import Deployment
 from park_volumes.cli.desk import Desk, ExitCode, park_stopped, together
+from park_volumes.cli.doctor import Level, as_json, diagnose
+from park_volumes.cli.examination import Examination, Unusable, locate
 from park_volumes.cli.explain import explain, foretold, money
 from park_volumes.cli.lease import Lease
 from park_volumes.cli.relay import Relay
@@ -76,11 +78,13 @@ class NotPossible(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """The account and region that a person works on. ``client`` creates the SDK clients."""
+    """The account and region that a person works on. ``client`` creates the SDK clients; ``regions`` are those that the
+    SDK knows."""
 
     client: Callable[..., Any]
     region: str
     credentials: Callable[[], Any]
+    regions: Callable[[], Sequence[str]] = tuple
 
 
 def main(
@@ -117,6 +121,9 @@ def _parser() -> argparse.ArgumentParser:
     add("list", "list every instance that is opted in or has snapshots, and what it saves", json_too=True)
     told = add("explain", "show what was seen of an instance, what is decided, and why", json_too=True)
     told.add_argument("ref", metavar="INSTANCE", help="an id or a Name")
+    sick = add("doctor", "examine the account and region, before or after the module is deployed", json_too=True)
+    layer = "the layer that the module is to use; by default that of its functions, or the public one"
+    sick.add_argument("--powertools-layer-arn", type=_layer, metavar="ARN", help=layer)
     add("check", "check whether any instance is parked, before you remove the module")
     for name, action in ACTIONS.items():
         doing = add(name, action.words)
@@ -158,6 +165,12 @@ def _text(value: str) -> str:
     return value
 
 
+def _layer(arn: str) -> str:
+    if not re.fullmatch(r"arn:[\w-]+:lambda:[\w-]+:[0-9]{12}:layer:[\w-]+:[0-9]+", arn, re.ASCII):
+        raise argparse.ArgumentTypeError(f"{arn!r}: it is not the ARN of a layer version, as powertools_layer_arn is")
+    return arn
+
+
 def _up_to(most: int) -> Callable[[str], int]:
     def read(text: str) -> int:
         try:
@@ -193,7 +206,16 @@ def _connect(options: argparse.Namespace) -> Account:
         raise NotPossible(_no_such_profile(error.kwargs["profile"])) from error
     if not session.region_name:
         raise NotPossible("No region: give --region, for example --region eu-west-1, or set AWS_REGION.")
-    return Account(client=session.client, region=session.region_name, credentials=session.get_credentials)
+    return Account(
+        client=session.client,
+        region=session.region_name,
+        credentials=session.get_credentials,
+        regions=partial(_regions, session),
+    )
+
+
+def _regions(session: boto3.Session) -> list[str]:
+    return [r for p in session.get_available_partitions() for r in session.get_available_regions("ec2", p)]
 
 
 def _no_such_profile(name: str) -> str:
@@ -217,6 +239,8 @@ def _deployment(options: argparse.Namespace, account: Account) -> Deployment:
 def _run(options: argparse.Namespace, account: Account, screen: Screen, clock: Clock) -> ExitCode:
     if options.command == "open":
         return _open(options, account, screen)
+    if options.command == "doctor":
+        return _doctor(options, account, screen, clock)
     deployment = _deployment(options, account)
     screen.note(deployment.origin)
     settings = deployment.settings
@@ -244,6 +268,31 @@ def _run(options: argparse.Namespace, account: Account, screen: Screen, clock: C
             return _check(desk, account, desk_of)
         case _:
             return _do(desk, options, deployment)
+
+
+def _doctor(options: argparse.Namespace, account: Account, screen: Screen, clock: Clock) -> ExitCode:
+    """Say what is good, and what is not. Refused if anything is bad: a warning alone keeps nobody from deploying."""
+    client = cache(partial(account.client, config=deployed.SDK))
+    try:
+        place = locate(client, account.region, account.regions())
+    except Unusable as problem:
+        raise NotPossible(str(problem)) from problem
+    deployment, now = _deployment(options, account), clock.now()
+    screen.note(deployment.origin)
+    settings = deployment.settings
+    public = deployed.LAYER.format(region=place.region) if place.partition == deployed.PUBLIC else ""
+    patient = account.client("ec2", config=SDK)
+    ec2 = Ec2(patient, deployment=settings.deployment, previous_names=settings.previous_names)
+    examination = Examination(client=client, ec2=ec2, settings=settings, now=now)
+    examined = examination.examine(place, options.powertools_layer_arn or deployment.layer or public)
+    found = diagnose(examined, settings, now)
+    if options.json:
+        where = asdict(place) | {"deployment": settings.deployment, "deployed": deployment.read}
+        screen.say(json.dumps(where | {"findings": as_json(found)}, indent=2))
+    else:
+        rows = [(one.level, one.topic, f"{one.words} {one.remedy}".rstrip()) for one in found]
+        screen.table(("level", "about", "finding"), rows)
+    return ExitCode.REFUSED if any(one.level is Level.BAD for one in found) else ExitCode.DONE
 
 
 def _list(desk: Desk, *, as_json: bool) -> ExitCode:

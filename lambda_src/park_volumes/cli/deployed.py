@@ -24,6 +24,10 @@ DEFAULTS: Mapping[str, str] = {
     "VOLUME_INITIALIZATION_RATE": "0",
 }
 """The environment that the module gives its functions by default. Also fills in what an older version does not give."""
+LAYER = "arn:aws:lambda:{region}:017000801446:layer:AWSLambdaPowertoolsPythonV3-python313-arm64:27"
+"""The layer that the module gives its functions by default."""
+PUBLIC = "aws"
+"""The partition in which that layer is public. In the others, the module has to be given one."""
 SDK = Config(retries={"mode": "standard", "max_attempts": 2}, connect_timeout=5, read_timeout=10)
 """Where Lambda cannot be reached, the command goes on soon without it."""
 NO_SUCH_FUNCTION = "ResourceNotFoundException"
@@ -32,12 +36,14 @@ NO_SUCH_FUNCTION = "ResourceNotFoundException"
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
     """``origin`` is a sentence that says where the settings come from. ``parks``: whether the deployed functions park
-    instances; None if that is unknown. ``read``: whether the settings are those of its functions, which are there."""
+    instances; None if that is unknown. ``read``: whether the settings are those of its functions, which are there.
+    ``layer`` is the ARN of their layer; empty if that is unknown."""
 
     settings: Settings
     origin: str
     parks: bool | None
     read: bool = False
+    layer: str = ""
 
     @property
     def parks_again(self) -> str:
@@ -67,20 +73,26 @@ def find(functions: Any, *, name: str, region: str, given: Mapping[str, str]) ->
     but = ", except where an option says otherwise" if given else ""
     function = f"{name}-park"
     try:
-        variables = {**DEFAULTS, **_environment(functions, function, region)}
+        configuration = _configuration(functions, function, region)
+        variables = {**DEFAULTS, **configuration["Environment"]["Variables"]}
         settings = _read({**variables, **given, **fixed}, function)
     except _Unread as unread:
         origin = f"Settings: the module's defaults{but}, because {unread}."
         settings = from_environment({**DEFAULTS, **given, **fixed})
         return Deployment(settings=settings, origin=origin, parks=unread.parks)
     origin = f"Settings: those of the function {function}{but}."
-    return Deployment(settings=settings, origin=origin, parks=variables["OBSERVE_ONLY"] != "true", read=True)
+    parks, layer = (
+        variables["OBSERVE_ONLY"] != "true",
+        next((one["Arn"] for one in configuration.get("Layers", ())), ""),
+    )
+    return Deployment(settings=settings, origin=origin, parks=parks, read=True, layer=layer)
 
 
-def _environment(functions: Any, function: str, region: str) -> dict[str, str]:
+def _configuration(functions: Any, function: str, region: str) -> dict[str, Any]:
+    """That of a function, with its environment. Raises _Unread without that."""
     call = f"lambda:GetFunctionConfiguration of {function}"
     try:
-        found = functions.get_function_configuration(FunctionName=function).get("Environment", {})
+        found: dict[str, Any] = functions.get_function_configuration(FunctionName=function)
     except ClientError as error:
         code = error.response["Error"]["Code"]
         if code == NO_SUCH_FUNCTION:
@@ -88,9 +100,10 @@ def _environment(functions: Any, function: str, region: str) -> dict[str, str]:
         raise _Unread(f"{call} failed ({code})") from error
     except BotoCoreError as error:
         raise _Unread(f"{call} failed ({error})") from error
-    if "Variables" not in found:  # for instance, their KMS key may not be used
-        raise _Unread(f"{call} does not show its variables ({found.get('Error', {}).get('ErrorCode', 'none')})")
-    return dict(found["Variables"])
+    environment = found.get("Environment", {})
+    if "Variables" not in environment:  # for instance, their KMS key may not be used
+        raise _Unread(f"{call} does not show its variables ({environment.get('Error', {}).get('ErrorCode', 'none')})")
+    return found
 
 
 def _read(variables: Mapping[str, str], function: str) -> Settings:

@@ -452,6 +452,11 @@ class Observation:
         return max(confirmed, default=(None, ""))[1]
 
     @property
+    def volumes_given_up(self) -> frozenset[str]:
+        """The ids of the volumes that were given up, in this stop or an earlier one, as far as records are kept."""
+        return frozenset(r.volume_id for r in self.records if r.confirmed_at)
+
+    @property
     def complete_generation(self) -> Generation | None:
         """The confirmed generation, if nothing of it is missing."""
         return None if self.generation is None or self.generation.missing else self.generation

@@ -8,7 +8,7 @@ sum that includes it."""
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from park_volumes.core.facts import Observation, SnapshotRecord, Volume
+from park_volumes.core.facts import BinnedVolume, Observation, SnapshotRecord, Volume
 from park_volumes.core.volume_spec import VolumeSpec
 
 SOURCE = "https://aws.amazon.com/ebs/pricing/"
@@ -37,6 +37,9 @@ BY_REGION: Mapping[str, Mapping[str, float]] = {
     region: {name: row[column] for name, row in TABLE.items()} for column, region in enumerate(REGIONS)
 }
 
+TRAIL_COPY = 2.00 / 100_000
+"""USD for one management event in each trail of a region but the first, whose copy is free:
+https://aws.amazon.com/cloudtrail/pricing/, read in the same year."""
 GP3_FREE_IOPS = 3000
 GP3_FREE_THROUGHPUT = 125  # MiB/s
 IO2_FIRST_TIER = 32_000
@@ -65,6 +68,11 @@ def volume_price(prices: Mapping[str, float], spec: VolumeSpec) -> float | None:
             return _sum((cost, _times(iops, prices.get(f"{spec.type}-iops"))))
         case _:
             return cost
+
+
+def bin_price(prices: Mapping[str, float], kept: Iterable[BinnedVolume]) -> float | None:
+    """What volumes in the Recycle Bin cost: the same as before."""
+    return _sum(volume_price(prices, v.spec) for v in kept)
 
 
 def snapshot_price(prices: Mapping[str, float], written_bytes: int) -> float | None:

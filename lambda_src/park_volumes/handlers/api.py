@@ -30,7 +30,7 @@ from park_volumes.handlers.sign_in import Caller, InvokedDirectly, NotSignedIn, 
 from park_volumes.run.context import Pass
 from park_volumes.run.execute import Ending, Result
 from park_volumes.run.observe import observe, observe_instances, observe_orphans, opted_in_instances
-from park_volumes.run.show import savings_of, status_of, with_loading
+from park_volumes.run.show import in_bin, savings_of, status_of, with_loading
 from park_volumes.run.start_pass import StartPass
 
 CLOSEST = 3
@@ -143,7 +143,8 @@ def show_savings() -> Response[Any]:
     this_pass, asked = _this_pass(), app.current_event
     reads, now = this_pass.ec2.reads, this_pass.clock.now()
     left = observe_orphans(reads, reads.every_snapshot(), now) if _caller().may_see("") else []
-    report = savings.report(_every(locks=False), left, this_pass.settings)
+    every = _every(locks=False)
+    report = savings.report(every, left, this_pass.settings, kept=in_bin(reads, every))
     usual = "csv" if asked.headers.get("accept", "").startswith("text/csv") else "json"
     kind = asked.get_query_string_value("format", usual)
     if kind not in ("csv", "json"):

@@ -165,7 +165,7 @@ def _sweep(batch: Batch, this_pass: Pass, location: FunctionLocation) -> None:
     misspelt = fleet.misspelt if batch.reminder else []
     _send([*park_sweep(every, SETTINGS, began), *misspelt], delay=0, looks=0, reminder=batch.reminder)
     if batch.reminder:
-        binned = alone("The Recycle Bin", partial(in_recycle_bin, ec2.reads, every), lambda _: [])
+        binned = alone("The Recycle Bin", partial(in_recycle_bin, ec2.reads, every), lambda _: None) or []
         if began.day == 1:
             notices.send_words(MONTHLY, of_the_month(every, SETTINGS, binned), location)
         if words := of_recycle_bin(binned, SETTINGS):

@@ -2,34 +2,50 @@
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
 from park_volumes.core import prices
-from park_volumes.core.facts import Observation, SnapshotRecord
+from park_volumes.core.facts import BinnedVolume, Observation, SnapshotRecord
 from park_volumes.core.retention import kept_until
 from park_volumes.core.settings import Settings
 from park_volumes.run.context import each_alone
 from park_volumes.run.show import savings_of
 
-COLUMNS = ("id", "name", "as_volumes", "now", "saved", "as_snapshots", "at_most")
+COLUMNS = ("id", "name", "as_volumes", "now", "saved", "as_snapshots", "at_most", "in_recycle_bin")
 UNKNOWN = "n/a"
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """Characters that make a spreadsheet read a cell as a formula."""
 
 
-def report(every: Iterable[Observation], left: Iterable[Observation], settings: Settings) -> dict[str, Any]:
+def report(
+    every: Iterable[Observation],
+    left: Iterable[Observation],
+    settings: Settings,
+    *,
+    kept: Sequence[BinnedVolume] | None = (),
+) -> dict[str, Any]:
     """The storage costs of each instance and in total, in USD a month rounded to cents; null if a price is unknown.
-    ``left``: the instances that no longer exist but left snapshots. They are not part of the total."""
+    ``left``: the instances that no longer exist but left snapshots. They are not part of the total. ``kept``: the
+    parked volumes in the Recycle Bin, which the other figures leave out; None if they are not known."""
     by_name = sorted(every, key=lambda o: (o.instance.name, o.instance.id))
     found = [(o, savings_of(o, settings)) for o in by_name]
     orphans = each_alone(left, partial(_orphans, settings=settings))
     return {
         "currency": "USD",
         "per": "month",
-        "instances": [{"id": o.instance.id, "name": o.instance.name} | figures(costs) for o, costs in found],
+        "instances": [
+            {"id": o.instance.id, "name": o.instance.name}
+            | figures(costs)
+            | {"in_recycle_bin": _in_bin(_of(o, kept), settings)}
+            for o, costs in found
+        ],
         "total": figures(prices.total(costs for _, costs in found)),
+        "recycle_bin": {
+            "cost": _in_bin(kept, settings),
+            "until": max((v.leaves.isoformat() for v in kept or () if v.leaves), default=None),
+        },
         "orphans": [one for some in orphans for one in some],
         "prices": {"source": prices.SOURCE, "read_in": prices.READ_IN, "of": dict(settings.prices)},
     }
@@ -51,9 +67,19 @@ def as_csv(report: dict[str, Any]) -> str:
     text = io.StringIO()
     lines = csv.writer(text)
     lines.writerow(COLUMNS)
-    for row in (*report["instances"], {"id": "total", "name": ""} | report["total"]):
+    total = {"id": "total", "name": ""} | report["total"] | {"in_recycle_bin": report["recycle_bin"]["cost"]}
+    for row in (*report["instances"], total):
         lines.writerow(_cell(row[column]) for column in COLUMNS)
     return text.getvalue()
+
+
+def _of(o: Observation, kept: Sequence[BinnedVolume] | None) -> list[BinnedVolume] | None:
+    return None if kept is None else [v for v in kept if v.id in o.volumes_given_up]
+
+
+def _in_bin(kept: Sequence[BinnedVolume] | None, settings: Settings) -> float | None:
+    """What they cost; None if a price, or what is kept, is not known."""
+    return None if kept is None else _cents(prices.bin_price(settings.prices, kept))
 
 
 def _orphans(left: Observation, settings: Settings) -> list[dict[str, Any]]:

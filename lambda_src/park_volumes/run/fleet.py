@@ -118,10 +118,11 @@ def _waits(observation: Observation, settings: Settings, now: datetime) -> bool:
     return start_pending(observation, settings, now) or start_reverted(observation, settings)
 
 
-def in_recycle_bin(ec2: Ec2Reads, fleet: Iterable[Observation]) -> list[BinnedVolume]:
-    """The volumes of a fleet that were given up and that a Recycle Bin still keeps."""
-    given_up = {r.volume_id for o in fleet for r in o.records if r.confirmed_at}
-    return [v for v in ec2.recycle_bin() if v.id in given_up]
+def in_recycle_bin(ec2: Ec2Reads, fleet: Iterable[Observation]) -> list[BinnedVolume] | None:
+    """The volumes of a fleet that were given up and that a Recycle Bin still keeps; None if the SDK cannot ask."""
+    given_up = {i for o in fleet for i in o.volumes_given_up}
+    kept = ec2.recycle_bin()
+    return None if kept is None else [v for v in kept if v.id in given_up]
 
 
 def park_sweep(fleet: Sequence[Observation], settings: Settings, now: datetime) -> list[str]:

@@ -7,12 +7,14 @@ from functools import partial
 from typing import Any
 
 from park_volumes.aws.errors import Ec2Error
+from park_volumes.aws.reads import Ec2Reads
 from park_volumes.core import prices, status
-from park_volumes.core.facts import Observation
+from park_volumes.core.facts import BinnedVolume, Observation
 from park_volumes.core.loading import LOADED, may_load
 from park_volumes.core.settings import Settings
 from park_volumes.run.context import Pass, alone, log
 from park_volumes.run.execute import unforeseen
+from park_volumes.run.fleet import in_recycle_bin
 
 LOADED_FOR_EVER = timedelta(days=3650)
 """What is loaded once stays so."""
@@ -31,6 +33,15 @@ def with_loading(this_pass: Pass, every: Sequence[Observation]) -> list[Observat
         this_pass.learns(f"loaded {volume_id}")
     loads = {i: one for i, one in found.items() if one.percent < LOADED}
     return [replace(o, loading={i: loads[i] for i in may_load(o) if i in loads}) for o in every]
+
+
+def in_bin(ec2: Ec2Reads, every: Sequence[Observation]) -> list[BinnedVolume] | None:
+    """What a Recycle Bin keeps of their volumes; None if that is not known. It is shown, and nothing depends on it."""
+    try:
+        return in_recycle_bin(ec2, every)
+    except Ec2Error as error:
+        log.warning("What the Recycle Bin keeps is not known: %s", error)
+        return None
 
 
 def status_of(seen: Observation, settings: Settings, now: datetime) -> dict[str, Any]:
