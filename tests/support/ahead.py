@@ -20,6 +20,7 @@ GROUPS = (("tests/deployed", "tests/browser", "tests/demo"), ("tests/drift", "te
 MAKERS = {
     "tests/deployed/test_changes.py": "tests.deployed.changes:change",
     "tests/deployed/test_removal.py": "tests.deployed.removed:remove",
+    "tests/deployed/test_upgrade.py": "tests.deployed.upgraded:upgrade",
     "tests/browser": "tests.browser.place:deploy",
     "tests/demo": "tests.demo.shown:show",
     "tests/drift": "tests.drift.story:begin",
