@@ -22,7 +22,8 @@ MAKERS = {
     "tests/deployed/test_removal.py": "tests.deployed.removed:remove",
     "tests/deployed/test_upgrade.py": "tests.deployed.upgraded:upgrade",
     "tests/browser": "tests.browser.place:deploy",
-    "tests/demo": "tests.demo.shown:show",
+    "tests/demo/test_demo.py": "tests.demo.shown:show",
+    "tests/demo/test_playground.py": "tests.demo.played:play",
     "tests/drift": "tests.drift.story:begin",
     "tests/examples": "tests.examples.applied:apply",
 }
