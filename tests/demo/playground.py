@@ -27,7 +27,7 @@ from tests.support.url import OpenUrl
 REGION = "ap-northeast-2"
 PARAMETER = "/park-volumes/tokens"
 TRAIL = "management-events"
-TAKES = "about four minutes"
+TAKES = "about five minutes"
 OPTED_IN = {"ParkVolumes": "true"}
 STATES = {"web": "running", "wiki": "parked", "shop": "parked", "vendor": "stopped", "ci": "parking"}
 """The instances, and in which state each is when everything is ready."""
