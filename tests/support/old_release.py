@@ -47,7 +47,8 @@ class OldRelease:
             return [importlib.import_module(f"{PACKAGE}.{name}") for name in names]
 
 
-OLDEST = OldRelease("0.1")
+OLDEST, LAST = OldRelease("0.1"), OldRelease("0.1-last")
+"""The first code that could be deployed, and the last before version 1.0.0."""
 
 
 @contextmanager

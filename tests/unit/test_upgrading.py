@@ -1,4 +1,4 @@
-"""An upgrade from the oldest release at every moment of a parking and of a start: everything starts whole. And the way
+"""An upgrade from an old release at every moment of a parking and of a start: everything starts whole. And the way
 back: it starts the instance or says in words why not, and once today's version is there again, it starts whole."""
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import pytest
 
 from park_volumes.core.phase import Phase, phase_of
 from tests.model import judge
-from tests.model.faults import Fault, FaultPlan, Lag, ProcessDied, at_call
+from tests.model.faults import Call, Fault, FaultPlan, Lag, ProcessDied
 from tests.model.world import World
-from tests.support.old_release import OLDEST
+from tests.support.old_release import LAST, OLDEST, OldRelease
 from tests.unit.facts import SETTINGS
 from tests.unit.passes import DATA, ROOT, TIME_LIMIT, OneAtATime, Stand, WorldClock
 
@@ -27,20 +27,22 @@ AGES = (Phase.WHOLE, Phase.LOCKED, Phase.COMMITTED, Phase.PARKED)
 
 @dataclass(frozen=True)
 class Code:
-    """What the passes of the old release are made of."""
+    """What the passes of an old release are made of."""
 
+    release: OldRelease
     reconcile: ModuleType
     ec2: ModuleType
     settings: ModuleType
 
 
-@pytest.fixture(scope="module")
-def code(tmp_path_factory: pytest.TempPathFactory) -> Code:
-    return Code(*OLDEST.code(tmp_path_factory.mktemp("old"), "reconcile", "ec2", "settings"))
+@pytest.fixture(scope="module", params=[OLDEST, LAST], ids=["0.1", "0.1-last"])
+def code(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Code:
+    release: OldRelease = request.param
+    return Code(release, *release.code(tmp_path_factory.mktemp("old"), "reconcile", "ec2", "settings"))
 
 
 class Old:
-    """The deployment of the old release in a world."""
+    """The deployment of an old release in a world."""
 
     def __init__(self, code: Code, world: World) -> None:
         self.world, self._code = world, code
@@ -50,7 +52,7 @@ class Old:
         clock = WorldClock(self.world)
         return self._code.reconcile.Pass(
             ec2=self._code.ec2.Ec2(client, deployment=SETTINGS.deployment),
-            settings=settings.from_environment(OLDEST.environment),
+            settings=settings.from_environment(self._code.release.environment),
             clock=clock,
             began=clock.now(),
             deadline=clock.now() + TIME_LIMIT,
@@ -69,7 +71,10 @@ class Old:
 
     def sweep_starts(self) -> None:
         this = self._pass(None)
-        this.settle(self._code.reconcile.sweep_start(this.ec2))
+        if self._code.release is OLDEST:
+            this.settle(self._code.reconcile.sweep_start(this.ec2))
+        else:
+            this.sweep_starts()
 
 
 class Today(Old):
@@ -150,13 +155,26 @@ def _stopped() -> Moment:
     return Moment(stand.world, instance_id, before)
 
 
+def _at_change(number: int) -> FaultPlan:
+    """The process dies after so many calls that change anything."""
+    left = number
+
+    def plan(call: Call) -> Fault | None:
+        nonlocal left
+        if not call.operation.startswith("Describe") and not call.params.get("DryRun"):
+            left -= 1
+        return None if left else Fault.DIES_AFTER
+
+    return plan
+
+
 def _dying(moment: Moment, act: Callable[[Moment, FaultPlan], object]) -> Iterator[Moment]:
-    """What a pass leaves that dies after its first call, after its second and so on; last, what a whole one leaves."""
+    """What a pass leaves that dies after its first change, its second and so on; last, what a whole one leaves."""
     number, died = 0, True
     while died:
         number, died, copy = number + 1, False, moment.elsewhere()
         try:
-            act(copy, at_call(number, Fault.DIES_AFTER))
+            act(copy, _at_change(number))
         except ProcessDied:
             died = True
         yield copy
@@ -229,9 +247,20 @@ class TestWayBack:
             answer = back.asks_for_start(old)
             assert back.is_whole, f"{moment.phase}: {answer}"
 
-    def test_what_is_given_up_it_does_not_start_and_says_why(self, old: Version, today_s_parking: list[Moment]) -> None:
+    def test_the_last_code_of_0_1_starts_all_of_it_whole(
+        self, code: Code, old: Version, today_s_parking: list[Moment]
+    ) -> None:
+        for moment in today_s_parking if code.release is LAST else ():
+            back = moment.elsewhere()
+            answer = back.asks_for_start(old)
+            assert back.is_whole, f"{moment.phase}: {answer}"
+
+    def test_what_is_given_up_the_oldest_does_not_start_and_says_why(
+        self, code: Code, old: Version, today_s_parking: list[Moment]
+    ) -> None:
         """It cannot read the confirmation on the snapshots. While the last volumes are there, it waits for those."""
-        for moment in (m for m in today_s_parking if m.phase in (Phase.COMMITTED, Phase.PARKED)):
+        given_up = [m for m in today_s_parking if m.phase in (Phase.COMMITTED, Phase.PARKED)]
+        for moment in given_up if code.release is OLDEST else ():
             answer = moment.elsewhere().asks_for_start(old)
             cannot_read = f"{moment.instance_id} has no root volume and no snapshots of ParkVolumes to make one from."
             waits = f"The last volumes of {moment.instance_id} are being deleted; then it is restored."
