@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
+import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -32,7 +32,8 @@ class Left:
     answers: bool
     """Whether the local AWS still answers."""
     processes: list[str]
-    folders: list[Path]
+    files: list[Path]
+    """What is in the folder that it had for temporary files."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,40 +46,42 @@ class Played:
     """The same of one that was interrupted while it got ready."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A playground that runs, and what it has said until now."""
+
+    process: subprocess.Popen[str]
+    folder: Path
+    said: str
+
+
 def play(ahead: Ahead) -> Played:
     early = ahead.begin(_interrupt_early)
-    playing = _begin()
-    said = ""
-    for line in playing.stdout or ():
-        said += line
-        if READY in line:
-            break
-    in_the_shell = _use(said)
-    return Played(
-        said=said,
-        in_the_shell=in_the_shell,
-        left=_end(playing, signal.SIGTERM, _address(said)),
-        left_early=early.result(),
-    )
+    run = _begin(ahead, READY)
+    in_the_shell = _use(run.said)
+    left = _end(run, signal.SIGTERM)
+    return Played(said=run.said, in_the_shell=in_the_shell, left=left, left_early=early.result())
 
 
-def _interrupt_early(_: Ahead) -> Left:
+def _interrupt_early(ahead: Ahead) -> Left:
     """Interrupted while Terraform applies."""
-    playing = _begin()
-    said = ""
-    for line in playing.stdout or ():
-        said += line
-        if "terraform apply" in line:
-            break
-    return _end(playing, signal.SIGINT, _address(said))
+    return _end(_begin(ahead, "terraform apply"), signal.SIGINT)
 
 
-def _begin() -> subprocess.Popen[str]:
+def _begin(ahead: Ahead, until: str) -> Run:
+    """Lets it run until it says this."""
+    folder = Path(ahead.enter(tempfile.TemporaryDirectory(prefix="played-")))
     command = [*IN_THE_BACKGROUND, DEMO_PYTHON, "-u", "-m", "tests.demo.playground"]
-    environment = {**AS_STARTED, "PYTHONPATH": "lambda_src", "HURRY": "1"}
-    return subprocess.Popen(
+    environment = {**AS_STARTED, "PYTHONPATH": "lambda_src", "HURRY": "1", "TMPDIR": str(folder)}
+    process = subprocess.Popen(
         command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
     )
+    said = ""
+    for line in process.stdout or ():
+        said += line
+        if until in line:
+            break
+    return Run(process=process, folder=folder, said=said)
 
 
 def _address(said: str) -> str:
@@ -108,17 +111,16 @@ def _without_aws(environment: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in environment.items() if not key.startswith("AWS_")}
 
 
-def _end(playing: subprocess.Popen[str], number: signal.Signals, address: str) -> Left:
-    mine = _descendants(playing.pid)
-    folders = [Path(folder) for folder in {_cwd(pid) for pid in mine} if "park-volumes-playground-" in folder]
-    playing.send_signal(number)
-    playing.communicate(timeout=PATIENCE)
+def _end(run: Run, number: signal.Signals) -> Left:
+    address, mine = _address(run.said), _descendants(run.process.pid)
+    run.process.send_signal(number)
+    run.process.communicate(timeout=PATIENCE)
     return Left(
-        exit_code=playing.returncode,
+        exit_code=run.process.returncode,
         address=address,
         answers=_answers(address),
         processes=[_command(pid) for pid in mine if _command(pid)],
-        folders=[folder for folder in folders if folder.exists()],
+        files=sorted(run.folder.iterdir()),
     )
 
 
@@ -139,13 +141,6 @@ def _descendants(pid: int) -> list[int]:
 
 def _command(pid: int) -> str:
     return _read(pid, "cmdline").replace("\0", " ").strip()
-
-
-def _cwd(pid: int) -> str:
-    try:
-        return os.readlink(f"/proc/{pid}/cwd")
-    except OSError:
-        return ""
 
 
 def _read(pid: int, name: str) -> str:

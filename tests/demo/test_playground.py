@@ -47,4 +47,4 @@ def test_when_it_has_ended_nothing_is_left(played: Played, which: str) -> None:
     assert left.exit_code == 0
     assert not left.answers
     assert left.processes == []
-    assert left.folders == []
+    assert left.files == []
