@@ -6,7 +6,7 @@ PY := .venv/bin/python
 SET_UP := $(PYTHON) tests/support/environments.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup package docs pins lint check test mutants explore demo bench clean
+.PHONY: help setup package docs pins lint check test mutants explore demo playground bench clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,10 +50,14 @@ demo: ## park and start three instances on a local AWS, with a real terraform ap
 	@$(SET_UP) demo lambda
 	@PYTHONPATH=lambda_src .venv-demo/bin/python -m tests.demo
 
+playground: ## an account to play with on a local AWS, with the page, until Ctrl-C
+	@$(SET_UP) demo lambda
+	@exec env PYTHONPATH=lambda_src .venv-demo/bin/python -m tests.demo.playground
+
 bench: ## what it costs and how long it takes, beside two other ways, and a burst (INSTANCES=10000)
 	@$(SET_UP) dev lambda
 	@PYTHONPATH=lambda_src $(PY) -m tests.bench
 
 clean: ## remove environments and caches
-	rm -rf .venv .venv-lambda .venv-demo .venv-checks .venv-pins .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-lambda .venv-demo .venv-checks .venv-pins .bindings .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -7,10 +7,12 @@ what the local AWS waits for, and tells the time by its clock.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -25,12 +27,18 @@ from tests.demo.screen import Board, Screen
 from tests.local_aws.client import ADMIN_KEY, ADMIN_SECRET, LocalAws
 from tests.local_aws.settings import Settings
 from tests.support.fleet import PATIENCE, DevicePicture, Disk, Fleet, Picture, differences
-from tests.support.terraform import LAMBDA_PYTHON, QUICK_INPUTS, Progress, Terraform
+from tests.support.terraform import LAMBDA_PYTHON, QUICK_INPUTS, ROOT, Progress, Terraform
 from tests.support.url import FunctionUrl
 
 REGION = "ap-northeast-2"
 VARIABLES = {**QUICK_INPUTS, "snapshot_retention_hours": 0}
 READS = ("Describe", "Get", "List")
+TAKES = "eight and a half minutes"
+"""What the README says, too."""
+FOR_EACH_VOLUME = ("CreateSnapshot", "LockSnapshot", "CreateTags", "DetachVolume", "DeleteVolume")
+"""The changing calls that parking a volume takes, as docs/performance.md says."""
+FOR_A_TRIAL = "CreateTags"
+"""And the one that asks the start function to try the later calls, for one of the volumes that look alike."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +65,7 @@ class Demo:
         self.terraform = Terraform("complete", workspace, aws.environment(), VARIABLES)
 
     def run(self) -> None:
+        self.say_what_comes()
         machines = self.launch()
         outputs = self.deploy()
         self.url = FunctionUrl(url=outputs["function_url"], region=REGION, key=ADMIN_KEY, secret=ADMIN_SECRET)
@@ -67,6 +76,11 @@ class Demo:
         if os.environ.get("KEEP"):
             self.keep(outputs)
         self.clean_up(machines)
+
+    def say_what_comes(self) -> None:
+        self.screen.say(f"This takes {TAKES} on two busy cores, most of it waiting, as on AWS.")
+        shorter = [f"{name} {value} ({_default(name)})" for name, value in VARIABLES.items()]
+        self.screen.say(f"It shortens {len(shorter)} inputs (their defaults in brackets): {', '.join(shorter)}.")
 
     def deploy(self) -> dict[str, Any]:
         self.screen.heading("terraform apply: examples/complete, unchanged")
@@ -110,6 +124,26 @@ class Demo:
         self.screen.say("Settled attachments and the quiet period take about two minutes; see docs/safety.md for why.")
         with self.screen.board() as board:
             self._wait(board, "parked", machines)
+        self._count_calls(machines)
+
+    def _count_calls(self, machines: Machines) -> None:
+        """What the park function changed of each volume and its snapshot. The tag that confirms the snapshots of an
+        instance takes one call for all. No two volumes here look alike, so each is marked once more, for the trial."""
+        changing = [c for c in self._changing_calls() if "-park-" in c["role"]]
+        problems = []
+        snapshots = [s for i in machines.opted_in.values() for s in self.fleet.snapshots(i)]
+        for s in snapshots:
+            of_it = [c for c in changing if {s["VolumeId"], s["SnapshotId"]} & c["resources"].keys()]
+            made = [c["operation"] for c in of_it if c["operation"] != "CreateTags" or s["VolumeId"] in c["resources"]]
+            if Counter(made) != Counter([*FOR_EACH_VOLUME, FOR_A_TRIAL]):
+                problems.append(f"{s['VolumeId']}: {', '.join(made)}")
+        words = f"{len(FOR_EACH_VOLUME)} changing calls for each of the {len(snapshots)} volumes, and 1 for a trial"
+        self.screen.check(f"parking took {words}, as docs/performance.md says", problems)
+
+    def _changing_calls(self) -> list[dict[str, Any]]:
+        """What both functions have changed in EC2. A dry run changes nothing, and is an error."""
+        calls = [c for c in self.aws.calls() if c["role"] and c["service"] == "ec2" and not c["error"]]
+        return [c for c in calls if not c["operation"].startswith(READS)]
 
     def _wait(self, board: Board, state: str, machines: Machines) -> None:
         """Follow the instances at the Function URL until all are in a state."""
@@ -117,7 +151,7 @@ class Demo:
         def all_are() -> bool:
             listed = {i["id"]: i for i in self.url.instances()}
             for name, instance_id in machines.opted_in.items():
-                _show_instance(board, name, listed[instance_id], state)
+                _show_instance(board, name, listed[instance_id])
             return all(listed[i]["state"] == state for i in machines.opted_in.values())
 
         self.aws.wait_for(all_are, PATIENCE, f"the instances to be {state}")
@@ -129,7 +163,7 @@ class Demo:
         for name, instance_id in machines.opted_in.items():
             left = {_tag(s, "park-volumes:device"): s for s in self.fleet.snapshots(instance_id)}
             self.screen.check(
-                f"{name}: the instance, stopped; {len(left)} snapshots; no volume",
+                f"{name}: the instance, stopped; {_number(len(left), 'snapshot')}; no volume",
                 [f"{v} is still there" for v in self.fleet.volume_ids(instance_id)]
                 + [f"{d} has no snapshot" for d in machines.before[instance_id].keys() - left.keys()],
             )
@@ -171,7 +205,7 @@ class Demo:
         self.screen.check("terraform plan: nothing to change", problems)
 
     def _prove_the_stranger_untouched(self, machines: Machines) -> None:
-        roles = [c for c in self.aws.calls() if c["role"] and not c["operation"].startswith(READS)]
+        roles = self._changing_calls()
         mine = {machines.stranger, *self.fleet.volume_ids(machines.stranger)}
         touched = [f"{c['operation']} {c['parameters']}" for c in roles if mine & c["resources"].keys()]
         changed = differences(machines.before[machines.stranger], self.fleet.picture(machines.stranger))
@@ -220,16 +254,23 @@ def _costs(disk: DevicePicture) -> tuple[float, float]:
 
 
 def _show_terraform(board: Board, name: str, p: Progress) -> None:
-    board.show(name, 100 * p.done / max(p.of, 1), f"{p.done} of {p.of}  {p.last.rsplit('.', 1)[-1]}")
+    board.show(name, f"{p.done} of {p.of}  {p.last.rsplit('.', 1)[-1]}")
 
 
-def _show_instance(board: Board, name: str, instance: Mapping[str, Any], wanted: str) -> None:
-    for device in instance["devices"]:
-        percent = int((device["progress"] or "100%").rstrip("%"))
-        if wanted == "parked" and device["snapshot_id"]:
-            words = "snapshot running" if device["progress"] else "snapshot completed"
-            board.show(f"{name} {device['device']} snapshot", percent, words)
-    board.show(name, 100 if instance["state"] == wanted else 50, instance["state"])
+def _show_instance(board: Board, name: str, instance: Mapping[str, Any]) -> None:
+    progress = [d["progress"] for d in instance["devices"] if d["snapshot_id"] and d["progress"]]
+    board.show(name, f"{instance['state']}, snapshots {' '.join(progress)}" if progress else instance["state"])
+
+
+def _number(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _default(name: str) -> str:
+    """The default of an input of the module."""
+    variables = (ROOT / "variables.tf").read_text(encoding="utf-8")
+    found = re.search(rf'^variable "{name}" \{{\n(?:  .*\n)*?  default\s+= (\S+)$', variables, flags=re.MULTILINE)
+    return found[1] if found else "none"
 
 
 def _tag(resource: Mapping[str, Any], key: str) -> str:

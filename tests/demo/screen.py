@@ -1,4 +1,4 @@
-"""How the demo shows itself: bars and colours on a terminal, plain lines elsewhere."""
+"""How the demo shows itself: progress is one line, which moves on a terminal, and grows elsewhere."""
 
 from __future__ import annotations
 
@@ -7,29 +7,37 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.status import Status
 from rich.table import Table
 
-WIDTH = 110
+EVERY = 10.0
+"""Seconds from one word of progress to the next where there is no terminal."""
 
 
 class Board:
-    """Some things under way, each with a percentage and a word on where it stands."""
+    """Some things under way, each with words on where it stands, all in one line."""
 
-    def __init__(self, console: Console, progress: Progress | None) -> None:
-        self._console, self._progress = console, progress
-        self._tasks: dict[str, TaskID] = {}
-        self._said: dict[str, str] = {}
+    def __init__(self, console: Console, now: Callable[[], float], status: Status | None) -> None:
+        self._console, self._now, self._status = console, now, status
+        self._words: dict[str, str] = {}
+        self._began = self._said_at = now()
+        self._said = ""
 
-    def show(self, name: str, percent: float, words: str) -> None:
-        """Move a bar; without a terminal, say a line where the words have changed."""
-        if self._progress is not None:
-            if name not in self._tasks:
-                self._tasks[name] = self._progress.add_task(name, total=100, words="")
-            self._progress.update(self._tasks[name], completed=percent, words=words)
-        elif self._said.get(name) != words:
-            self._said[name] = words
-            self._console.print(f"  {name}: {words}", highlight=False)
+    def show(self, name: str, words: str) -> None:
+        self._words[name] = words
+        line = ", ".join(f"{one}: {where}" for one, where in self._words.items())
+        if self._status is not None:
+            self._status.update(f"{line} ({self._now() - self._began:.0f} s)")
+        elif self._now() - self._said_at >= EVERY:
+            self._grow("." if line == self._said else f"{' | ' if self._said else '  '}{line} ")
+            self._said, self._said_at = line, self._now()
+
+    def _grow(self, words: str) -> None:
+        self._console.print(words, end="", highlight=False, markup=False)
+
+    def end(self) -> None:
+        if self._said:
+            self._grow("\n")
 
 
 class Screen:
@@ -68,13 +76,11 @@ class Screen:
     @contextmanager
     def board(self) -> Iterator[Board]:
         if not self.console.is_terminal:
-            yield Board(self.console, None)
+            board = Board(self.console, self.now, None)
+            try:
+                yield board
+            finally:
+                board.end()
             return
-        columns = (
-            TextColumn("  {task.description:<34}"),
-            BarColumn(bar_width=30),
-            TextColumn("{task.fields[words]}"),
-            TimeElapsedColumn(),
-        )
-        with Progress(*columns, console=self.console) as progress:
-            yield Board(self.console, progress)
+        with self.console.status("") as status:
+            yield Board(self.console, self.now, status)

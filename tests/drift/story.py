@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,12 +10,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from tests.drift.patterns import APPLIED, PUT_BACK, configuration
+from tests.drift.patterns import APPLIED, AS_IT_IS, INSTANCE_MODULE, PUT_BACK, breaking_configuration, configuration
+from tests.drift.table import FAILS
 from tests.local_aws.client import ADMIN_KEY, ADMIN_SECRET, LocalAws
 from tests.local_aws.settings import QUICK
 from tests.support.ahead import Ahead
 from tests.support.fleet import PATIENCE, Fleet, Picture
-from tests.support.terraform import LAMBDA_PYTHON, QUICK_INPUTS, RootModule, Terraform
+from tests.support.terraform import LAMBDA_PYTHON, QUICK_INPUTS, RootModule, Terraform, TerraformError
 from tests.support.url import Answer, FunctionUrl
 
 REGION = "ap-northeast-2"
@@ -23,6 +25,8 @@ EVERY = 5
 """Seconds from one look at all instances to the next. Each takes a second of the processor that the functions need."""
 OURS = ["park-volumes:"]
 MISTAKEN = f"separate_{APPLIED.name}"
+RETYPED = f"type_{AS_IT_IS.name}"
+WANTED_TYPE = "t3.large"
 
 Plan = dict[str, list[str]]
 
@@ -38,17 +42,27 @@ class Story:
     fleet: Fleet
     url: FunctionUrl
     stack: RootModule
+    breaking: RootModule
+    """The stack of which no plan succeeds while its instances are parked."""
     ids: dict[str, str] = field(default_factory=dict)
     pictures: dict[str, Picture] = field(default_factory=dict)
     plans: dict[str, Plan] = field(default_factory=dict)
     answers: dict[str, Answer] = field(default_factory=dict)
     empty_volume: str = ""
+    retyping: str = ""
+    """What the apply of another instance type ended with."""
     marked_when_read: bool = False
     """Whether volumes that were put back still bore our marks when the plan of the transit had been read."""
 
     def read(self, stage: str, **variables: object) -> None:
         with self.aws.standing_still():
-            self.plans[stage] = self.stack.plan(**variables)
+            self.plans[stage] = self.stack.plan(**variables) | self._plan_of_breaking()
+
+    def _plan_of_breaking(self) -> Plan:
+        try:
+            return self.breaking.plan()
+        except TerraformError as error:
+            return {address: [FAILS] for address in re.findall(r" with ([\w.]+),", str(error))}
 
     def others(self, *but: str) -> dict[str, str]:
         return {name: i for name, i in self.ids.items() if not name.endswith(but)}
@@ -72,18 +86,29 @@ def begin(ahead: Ahead) -> Story:
     workspace = Path(ahead.enter(tempfile.TemporaryDirectory(prefix="drift-")))
     ec2 = aws.client("ec2")
     fleet = Fleet(aws=aws, ec2=ec2, zone=f"{REGION}a")
-    folder = workspace / "stacks"
-    folder.mkdir()
-    (folder / "main.tf").write_text(configuration(), encoding="utf-8")
-    image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
-    stack = RootModule(folder, aws.environment(), {"ami": image, "zone": fleet.zone})
+    variables = {"ami": ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"], "zone": fleet.zone}
+    stack, breaking = (
+        _stack(workspace / name, text, aws, variables)
+        for name, text in (("stacks", configuration()), ("breaking", breaking_configuration()))
+    )
     module = Terraform("complete", workspace, aws.environment(), VARIABLES)
     with ThreadPoolExecutor() as pool:
-        applied = pool.submit(stack.apply, lambda _: None, "-parallelism=50")
+        applied = [
+            pool.submit(stack.apply, lambda _: None, "-parallelism=50"),
+            pool.submit(breaking.apply),
+        ]
         address = module.apply()["function_url"]
-        applied.result()
+        for one in applied:
+            one.result()
     url = FunctionUrl(url=address, region=REGION, key=ADMIN_KEY, secret=ADMIN_SECRET)
-    return Story(aws=aws, fleet=fleet, url=url, stack=stack)
+    return Story(aws=aws, fleet=fleet, url=url, stack=stack, breaking=breaking)
+
+
+def _stack(folder: Path, text: str, aws: LocalAws, variables: dict[str, str]) -> RootModule:
+    (folder / "ec2-instance").mkdir(parents=True)
+    (folder / "ec2-instance" / "main.tf").write_text(INSTANCE_MODULE, encoding="utf-8")
+    (folder / "main.tf").write_text(text, encoding="utf-8")
+    return RootModule(folder, aws.environment(), variables)
 
 
 def tell(story: Story) -> None:
@@ -127,9 +152,18 @@ def _no_volumes(story: Story, instance_id: str) -> bool:
 def _read_while_parked(story: Story) -> None:
     """Twice: also with what Terraform then remembers, as after an apply of something else."""
     story.wait_for("parked", story.others(PUT_BACK.name))
-    story.read("parked")
+    story.read("parked", wanted_type=WANTED_TYPE)
     story.stack.apply(lambda _: None, "-refresh-only")
-    story.read("parked_and_refreshed")
+    story.read("parked_and_refreshed", wanted_type=WANTED_TYPE)
+    _apply_another_type(story)
+
+
+def _apply_another_type(story: Story) -> None:
+    """An owner applies the plan that changes the instance type. The provider then starts the instance."""
+    try:
+        story.stack.apply(lambda _: None, f"-target=aws_instance.{RETYPED}", f"-var=wanted_type={WANTED_TYPE}")
+    except TerraformError as error:
+        story.retyping = str(error)
 
 
 def _apply_by_mistake(story: Story) -> None:
@@ -150,4 +184,4 @@ def _start(story: Story) -> None:
 
 def _settle(story: Story) -> None:
     story.aws.wait_for(lambda: not story.marked(), PATIENCE, "the marks to be taken off", story.marked)
-    story.read("started")
+    story.read("started", wanted_type=WANTED_TYPE)

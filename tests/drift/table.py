@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tests.drift.patterns import AS_IT_IS, IGNORED, PATTERNS, Pattern, Way, every_way
+from tests.drift.patterns import AS_IT_IS, IGNORED, PATTERNS, REMEDIED, Pattern, Way, every_way
 from tests.support.terraform import ROOT
 
 FINDINGS = ROOT / "tests" / "drift" / "findings.json"
@@ -15,13 +16,20 @@ Plan = Mapping[str, Sequence[str]]
 Findings = dict[str, dict[str, list[str]]]
 """Pattern and way to stage (parked, started) to what the plan would do, in words; nothing for a quiet plan."""
 
+FAILS = "fails"
+"""Instead of an action: the plan ended with an error about this."""
 WORDS = {
     ("aws_instance", "delete create"): "replaces the instance",
     ("aws_instance", "create delete"): "replaces the instance",
     ("aws_instance", "update volume_tags"): "sets `volume_tags`",
     ("aws_ebs_volume", "create"): "creates an empty volume",
     ("aws_volume_attachment", "create"): "attaches it",
+    ("aws_ec2_tag", "create"): "makes the tag again",
+    ("aws_ec2_instance_state", "update state"): "starts the instance",
+    ("aws_instance", "update instance_type"): "changes the type, and fails to start it",
+    ("aws_ebs_volume", FAILS): "fails, for the whole stack",
 }
+HARMFUL = ("replaces the instance", "creates an empty volume")
 
 
 def findings(*, parked: Sequence[Plan], started: Plan) -> Findings:
@@ -35,11 +43,17 @@ def findings(*, parked: Sequence[Plan], started: Plan) -> Findings:
     }
 
 
+def is_of(address: str, name: str) -> bool:
+    """Whether this is the address of a resource of that name, or of one in a module of that name."""
+    return name in re.split(r"[.\[]", address)
+
+
 def _words(name: str, plans: Sequence[Plan]) -> list[str]:
     """What any of these plans would do to the resources of that name, instance and volume before the attachment."""
     found = {address: " ".join(actions) for plan in plans for address, actions in plan.items()}
-    named = {a: actions for a, actions in sorted(found.items()) if a.endswith(f".{name}")}
-    return [WORDS.get((a.split(".")[0], actions), f"{a.split('.')[0]}: {actions}") for a, actions in named.items()]
+    named = {a: actions for a, actions in sorted(found.items()) if is_of(a, name)}
+    kinds = ((next(part for part in a.split(".") if part.startswith("aws_")), actions) for a, actions in named.items())
+    return [WORDS.get(one, ": ".join(one)) for one in kinds]
 
 
 def recorded() -> Findings:
@@ -67,7 +81,12 @@ def summary() -> Iterator[str]:
 def _verdict(seen: Findings, pattern: Pattern) -> tuple[str, Way]:
     """The first way that no plan shows. Where even ignoring does not help, it is one that leaves the volume alone."""
     way = next(way for way in pattern.ways if quiet(seen, pattern, way))
-    return {AS_IT_IS: "safe as it is", IGNORED: "safe with this line"}.get(way, "**unsafe without this line**"), way
+    harms = set(HARMFUL) & set(seen[pattern.name_with(AS_IT_IS)]["parked"])
+    if way is AS_IT_IS:
+        return "safe as it is", way
+    if way is IGNORED or (way.name == REMEDIED and not harms):
+        return "safe with this line", way
+    return "**unsafe without this line**", way
 
 
 def _line(pattern: Pattern, way: Way) -> str:

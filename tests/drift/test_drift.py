@@ -6,8 +6,8 @@ import json
 import os
 
 from tests.drift import table
-from tests.drift.patterns import AS_IT_IS, PATTERNS, PUT_BACK, every_way
-from tests.drift.story import MISTAKEN, Plan, Story
+from tests.drift.patterns import AS_IT_IS, OF_DISKS, PUT_BACK, every_way
+from tests.drift.story import MISTAKEN, RETYPED, WANTED_TYPE, Plan, Story
 from tests.support.fleet import differences
 from tests.support.readme import blocks, sections
 from tests.support.terraform import ROOT
@@ -40,8 +40,9 @@ def _of_parked(plan: Plan) -> Plan:
 def test_of_volumes_in_transit_the_plan_of_a_safe_pattern_shows_our_tags_and_nothing_else(story: Story) -> None:
     seen = table.recorded()
     safe = {pattern.name_with(way) for pattern, way in every_way() if table.quiet(seen, pattern, way)}
-    safe |= {pattern.name_with(PUT_BACK) for pattern in PATTERNS if table.quiet(seen, pattern, AS_IT_IS)}
-    shown = {a: actions for a, actions in story.plans["in_transit"].items() if a.split(".")[1] in safe}
+    safe |= {pattern.name_with(PUT_BACK) for pattern in OF_DISKS if table.quiet(seen, pattern, AS_IT_IS)}
+    plan = story.plans["in_transit"]
+    shown = {a: actions for a, actions in plan.items() if any(table.is_of(a, name) for name in safe)}
     assert shown or not story.marked_when_read
     tags = {f"update {attribute}" for attribute in ("root_block_device", "volume_tags", "tags", "tags_all")}
     assert {action for actions in shown.values() for action in actions} <= tags
@@ -55,6 +56,12 @@ def test_with_ignore_tags_not_even_volumes_in_transit_show_our_tags(story: Story
 def test_every_start_gives_everything_back(story: Story) -> None:
     for name, instance_id in story.others(MISTAKEN).items():
         assert differences(story.pictures[name], story.fleet.picture(instance_id)) == [], name
+
+
+def test_another_type_is_applied_while_it_is_parked_but_terraform_cannot_start_it(story: Story) -> None:
+    assert "does not have a volume attached at root" in story.retyping
+    (reservation,) = story.fleet.ec2.describe_instances(InstanceIds=[story.ids[RETYPED]])["Reservations"]
+    assert reservation["Instances"][0]["InstanceType"] == WANTED_TYPE
 
 
 def test_an_empty_volume_on_the_device_is_refused_with_the_way_out(story: Story) -> None:

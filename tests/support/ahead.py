@@ -20,8 +20,10 @@ GROUPS = (("tests/deployed", "tests/browser", "tests/demo"), ("tests/drift", "te
 MAKERS = {
     "tests/deployed/test_changes.py": "tests.deployed.changes:change",
     "tests/deployed/test_removal.py": "tests.deployed.removed:remove",
+    "tests/deployed/test_upgrade.py": "tests.deployed.upgraded:upgrade",
     "tests/browser": "tests.browser.place:deploy",
-    "tests/demo": "tests.demo.shown:show",
+    "tests/demo/test_demo.py": "tests.demo.shown:show",
+    "tests/demo/test_playground.py": "tests.demo.played:play",
     "tests/drift": "tests.drift.story:begin",
     "tests/examples": "tests.examples.applied:apply",
 }

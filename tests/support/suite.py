@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO
 from xml.etree import ElementTree
 
-from tests.support import chromium
+from tests.support import bindings, chromium
 from tests.support.terraform import ROOT
 
 CORES = os.cpu_count() or 1
@@ -168,7 +168,7 @@ PARTS: dict[str, tuple[Part, ...]] = {
     "test": (
         Checks("static checks", EVERY_STATIC),
         Pytest("unit", ("tests/unit",), (*ALL_CORES, "--cov")),
-        Pytest("processes", ("tests/processes",), BY_FILE),
+        Pytest("processes", ("tests/processes",), BY_FILE, before=bindings.install),
         Pytest("exploration", ("tests/explore",)),
         Pytest("bench", ("tests/bench",), BY_FILE),
         Pytest(

@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,8 +108,7 @@ class RootModule:
         with subprocess.Popen(
             arguments, cwd=self._folder, env=self._environment, stdout=subprocess.PIPE, text=True
         ) as process:
-            for line in process.stdout or ():
-                message = json.loads(line)
+            for message in _messages(process):
                 match message["type"]:
                     case "change_summary" if message["changes"]["operation"] == "plan":
                         planned = sum(message["changes"][kind] for kind in ("add", "change", "remove"))
@@ -141,6 +140,16 @@ class RootModule:
             text=True,
             check=False,
         )
+
+
+def _messages(process: subprocess.Popen[str]) -> Iterator[Any]:
+    """What Terraform says. If somebody interrupts us meanwhile, it is told to end, too."""
+    try:
+        for line in process.stdout or ():
+            yield json.loads(line)
+    except BaseException:
+        process.terminate()
+        raise
 
 
 def trust_the_provider(folder: Path) -> None:

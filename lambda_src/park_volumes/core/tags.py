@@ -179,7 +179,7 @@ def read_record(
             delete_on_termination=read_from(words, "delete-on-termination", flag),
             user_tags=_sealed_owner_tags(tags, description),
             source=read_from(words, "from", word) if "from" in words else "",
-            confirmed_at=read_from(tags, MARK, time) if MARK in tags else None,
+            confirmed_at=read_from(tags, MARK, partial(_confirmation, tags)) if MARK in tags else None,
             start_requested=requested,
             capacity_refused_at=capacity_refused,
             attempt=notes.read(ATTEMPT, whole(1, 10_000), otherwise=1),
@@ -282,6 +282,13 @@ def _mark_of_the_future(of: str, at: datetime) -> str:
 def tags_of_confirmation(at: datetime) -> dict[str, str]:
     """The mark of a snapshot is the time of its volume's mark; the record holds the rest."""
     return {MARK: at.isoformat()}
+
+
+def _confirmation(tags: Mapping[str, str], text: str) -> datetime:
+    """When the volume of this snapshot was given up. The first versions wrote the whole mark of the volume, of which
+    the record has everything but the time."""
+    rest = " ".join(tags[key] for key in (DEPLOYMENT, INSTANCE, GENERATION, LAUNCH_TIME))
+    return time(text.removeprefix(f"{rest} "))
 
 
 def tags_of_termination(instance_id: str, at: datetime) -> dict[str, str]:
