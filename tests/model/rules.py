@@ -252,7 +252,13 @@ def used_by_an_image(account: Account) -> tuple[str, str]:
     """A snapshot, and the AMI that is registered from it."""
     snapshot_id = account.new_snapshot()
     mapping = {"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": snapshot_id}}
-    image = account.ec2.register_image(Name=snapshot_id, RootDeviceName="/dev/xvda", BlockDeviceMappings=[mapping])
+    image = account.ec2.register_image(
+        Name=snapshot_id,
+        RootDeviceName="/dev/xvda",
+        BlockDeviceMappings=[mapping],
+        Architecture="x86_64",
+        VirtualizationType="hvm",
+    )
     return snapshot_id, str(image["ImageId"])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.live.parts import Asked, Tried
 from tests.live.product import Product
 from tests.live.questions import QUESTIONS
 from tests.live.report import Report, masked
+from tests.support.terraform import ROOT
 
 NOON = datetime(2026, 12, 24, 12, tzinfo=UTC)
 RUN = "eu-west-1-1224120000-3f2a"
@@ -146,6 +148,15 @@ def test_a_question_knows_what_the_code_is_ready_for(name: str, answer: Any, exp
 def test_the_name_of_a_run_says_where_it_was() -> None:
     assert region_of(RUN) == "eu-west-1"
     assert region_of("us-gov-west-1-1224120000-3f2a") == "us-gov-west-1"
+
+
+def test_make_runs_what_the_tests_run() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    recipes = dict(re.findall(r"^(live|live-clean): .*\n((?:\t.*\n)+)", makefile, flags=re.MULTILINE))
+
+    assert '-m tests.live run --region "$(REGION)" --subnet "$(SUBNET)" --key-id "$(KEY_ID)"' in recipes["live"]
+    assert "--yes" in recipes["live"]
+    assert '-m tests.live clean --run "$(RUN)"' in recipes["live-clean"]
 
 
 def test_a_region_has_to_be_named(capsys: pytest.CaptureFixture[str]) -> None:
