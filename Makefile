@@ -6,10 +6,10 @@ PY := .venv/bin/python
 SET_UP := $(PYTHON) tests/support/environments.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup package docs pins lint check test mutants explore demo playground bench clean
+.PHONY: help setup package docs pins lint check test mutants explore demo playground bench live live-clean clean
 
 help: ## list the commands
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: ## make the Python environments that the other commands need
 	@$(SET_UP) dev lambda checks demo
@@ -57,6 +57,17 @@ playground: ## an account to play with on a local AWS, with the page, until Ctrl
 bench: ## what it costs and how long it takes, beside two other ways, and a burst (INSTANCES=10000)
 	@$(SET_UP) dev lambda
 	@PYTHONPATH=lambda_src $(PY) -m tests.bench
+
+live: ## ask AWS itself, in your account: says first what it makes, costs and takes (REGION=eu-west-1, SUBNET=, KEY_ID=, YES=1)
+	@test -n "$(REGION)" || { echo "Name a region: make live REGION=eu-west-1" >&2; exit 2; }
+	@$(SET_UP) dev
+	@PYTHONPATH=lambda_src $(PY) -m tests.live run --region "$(REGION)" --subnet "$(SUBNET)" --key-id "$(KEY_ID)" \
+		$(if $(YES),--yes)
+
+live-clean: ## remove what a run of `make live` has left, because its computer failed (RUN=eu-west-1-1128202214-3f2a)
+	@test -n "$(RUN)" || { echo "Name the run: make live-clean RUN=eu-west-1-1128202214-3f2a" >&2; exit 2; }
+	@$(SET_UP) dev
+	@PYTHONPATH=lambda_src $(PY) -m tests.live clean --run "$(RUN)"
 
 clean: ## remove environments and caches
 	rm -rf .venv .venv-lambda .venv-demo .venv-checks .venv-pins .bindings .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -14,6 +14,7 @@ from datetime import datetime
 from html import unescape
 from typing import Any
 
+from moto.cloudtrail.responses import CloudTrailResponse
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, BaseResponse
 from moto.ec2.models import ec2_backends
@@ -88,7 +89,11 @@ class CallLog:
         def call_action(response: BaseResponse) -> Any:
             return log.answered(response, answer)
 
+        def lookup_events(response: BaseResponse) -> str:
+            return log._trail.looked_up(log.since(0), response)
+
         BaseResponse.call_action = call_action  # type: ignore[method-assign, assignment]
+        CloudTrailResponse.lookup_events = lookup_events  # type: ignore[attr-defined]
 
     def answered(self, response: BaseResponse, answer: Callable[[BaseResponse], Any]) -> Any:
         """Answers one call, or refuses it if a failure was ordered, and writes it down."""

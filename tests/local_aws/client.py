@@ -276,6 +276,15 @@ class LocalAws:
         """Takes back all ordered failures that have not happened yet."""
         self.call("clear_faults")
 
+    @contextmanager
+    def wrong(self, way: str) -> Iterator[None]:
+        """Meanwhile it is no AWS, in one of the ways of wrong.py: for tests of what should find that out."""
+        self.call("go_wrong", way=way)
+        try:
+            yield
+        finally:
+            self.call("go_wrong")
+
     def deny(self, policy: Deny) -> None:
         """From now on EC2 refuses to roles what this policy denies. The callers in it are ARNs of sessions of roles:
         `*-park` is the park function, `*-start` the start function."""

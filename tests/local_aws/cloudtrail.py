@@ -5,7 +5,9 @@ https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-refe
 
 from __future__ import annotations
 
+import json
 import uuid
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -51,6 +53,25 @@ class CloudTrail:
             prefix = "" if self._world.settings.bare_trail_codes else side
             detail |= {"errorCode": f"{prefix}{call['error']}", "errorMessage": message}
         self._world.emit("AWS API Call via CloudTrail", [], detail, call["region"])
+
+    @staticmethod
+    def looked_up(calls: Iterable[dict[str, Any]], response: Any) -> str:
+        """LookupEvents by the user name, which for a session of a role is the name of the session. One page has all."""
+        (asked,) = response._get_param("LookupAttributes")
+        if asked["AttributeKey"] != "Username":
+            raise NotImplementedError("The local AWS looks events up by the user name only.")
+        since = float(response._get_param("StartTime") or 0)
+        found = [
+            {
+                "EventName": call["operation"],
+                "EventTime": call["time"],
+                "Username": asked["AttributeValue"],
+                "CloudTrailEvent": json.dumps({"errorCode": call["error"]} if call["error"] else {}),
+            }
+            for call in calls
+            if call["caller"].rsplit("/", 1)[-1] == asked["AttributeValue"] and call["time"] >= since
+        ]
+        return json.dumps({"Events": found})
 
     @staticmethod
     def _logging(region: str) -> bool:

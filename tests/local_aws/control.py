@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Any
 
@@ -36,6 +37,7 @@ from tests.local_aws.queues import Mappings
 from tests.local_aws.recycle_bin import RecycleBin
 from tests.local_aws.schedules import Scheduler
 from tests.local_aws.world import ACCOUNT, World
+from tests.local_aws.wrong import WAYS
 from tests.model.policies import Deny
 
 GONE = ("terminated", "shutting-down")
@@ -70,6 +72,7 @@ class Control:
         self._urls = urls
         self._recycle_bin = recycle_bin
         self._scheduler = scheduler
+        self._wrong = ExitStack()
 
     def _ec2(self, resource_id: str) -> StrictBackend:
         """The backend of the region where an instance, volume or snapshot is; the server's own if it is nowhere."""
@@ -137,6 +140,12 @@ class Control:
     def set_key(self, key: str, usable: bool) -> None:
         """Whether EC2 can use a KMS key, whatever KMS says."""
         self._world.keys[key] = usable
+
+    def go_wrong(self, way: str | None = None) -> None:
+        """From now on it is no AWS in this way (``wrong.WAYS``), and in no other; None: it is as it should be."""
+        self._wrong.close()
+        if way is not None:
+            self._wrong.enter_context(WAYS[way]())
 
     # EC2
 

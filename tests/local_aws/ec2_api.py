@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import re
 from datetime import timedelta
@@ -147,6 +148,12 @@ class StrictEc2Api(EC2Response):
             }
         )
 
+    def get_console_output(self) -> ActionResult:
+        self.error_on_dryrun()
+        instance = self.strict.get_instance(self._get_param("InstanceId"))
+        text = base64.b64encode("\n".join(instance.console).encode()).decode()
+        return ActionResult({"InstanceId": instance.id, "Timestamp": utcnow(), "Output": text})
+
     def modify_instance_attribute(self) -> ActionResult:
         mappings = self._get_param("BlockDeviceMappings", [])
         if not mappings:
@@ -288,9 +295,10 @@ class StrictEc2Api(EC2Response):
         return ActionResult({"Snapshots": shown, "NextToken": token})
 
     def register_image(self) -> ActionResult:
-        """moto forgets which snapshots an AMI is registered from."""
+        """moto forgets which snapshots an AMI is registered from, and makes one more for it."""
         self.error_on_dryrun()
         image = self.strict.register_image(self._get_param("Name"), self._get_param("Description", ""))
+        self.strict.forget_snapshot(image.ebs_snapshot.id)
         for mapping in self._get_param("BlockDeviceMappings", []):
             self.strict.own_snapshot(mapping["Ebs"]["SnapshotId"]).from_ami = image.id
         return ActionResult({"ImageId": image.id})

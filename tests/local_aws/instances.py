@@ -14,6 +14,7 @@ from moto.ec2.exceptions import InvalidInstanceIdError
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.instances import Instance, InstanceState, StateReason
 
+from tests.live import guest
 from tests.local_aws.ebs import GIB, Attachment, StrictVolume, check_tags, refusal, whole_second
 from tests.local_aws.filters import matches
 from tests.local_aws.modifications import ElasticVolumes
@@ -49,6 +50,8 @@ class StrictInstance(Instance):
         self.operator: dict[str, Any] = {"Managed": False}
         self.outpost_arn: str | None = None
         self.license_arns: tuple[str, ...] = ()
+        self.console: list[str] = []
+        self.boots = 0
         self.enter("pending")
 
     @property
@@ -66,6 +69,13 @@ class StrictInstance(Instance):
         self._state = InstanceState(state, CODES[state])
         self._reason = transition
         self.state_reason = reason(why) if why else None  # type: ignore[assignment]
+
+    def boot(self) -> None:
+        """It runs. On its console it tells what it finds on its volumes, as the instances of `make live` do."""
+        self.boots += 1
+        for device, attachment in self.block_device_mapping.items():
+            kind = "root" if device == self.root_device_name else "data"
+            self.console.append(guest.line(self.boots, kind, attachment.volume.content.fingerprint))
 
     def move_launch_time(self) -> None:
         """LaunchTime is the time of the last start; it always moves, even when two starts share a second here."""
@@ -216,6 +226,7 @@ class StrictBackend(ElasticVolumes, EC2Backend):
                 instance.enter("stopped", falls_back)
             else:
                 instance.enter("running")
+                instance.boot()
                 if self.world.settings.write_on_start:
                     self.write(instance)
             self.announce(instance)

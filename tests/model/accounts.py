@@ -11,7 +11,15 @@ from tests.model.world import World
 
 A_MOMENT = 0.05
 FOREIGN_KEY = "arn:aws:kms:{region}:999999999999:key/00000000-0000-4000-8000-000000000000"
+CARDS = "an instance with two EBS cards"
+ARCHIVE = "an archive that takes minutes"
+A_DAY = "a snapshot that nobody can delete for a day"
+"""What rules may need. The model and the local AWS have all of it."""
 DATA_DEVICES = ("/dev/sdf", "/dev/sdg", "/dev/sdh")
+
+
+class TookTooLong(AssertionError):
+    """What was waited for has not come about in time."""
 
 
 class Machine(NamedTuple):
@@ -26,6 +34,11 @@ class Machine(NamedTuple):
 
 class Account(ABC):
     """`launch` and `settle` differ from one side to the other; the rest is plain EC2."""
+
+    lacks: frozenset[str] = frozenset()
+    """What of the needs of rules it does not have."""
+    own_tags = 0
+    """How many tags it puts on everything, which count although it does not show them."""
 
     def __init__(self, ec2: Any, zone: str, other_zone: str) -> None:
         self.ec2 = ec2
@@ -45,7 +58,10 @@ class Account(ABC):
         """The ARN of a KMS key of another account, which EC2 cannot use."""
 
     def running(self, data_volumes: int = 0) -> Machine:
-        found = self.instance(self.launch(data_volumes))
+        return self.machine(self.launch(data_volumes))
+
+    def machine(self, instance_id: str) -> Machine:
+        found = self.instance(instance_id)
         volumes = {item["DeviceName"]: item["Ebs"]["VolumeId"] for item in found["BlockDeviceMappings"]}
         root_device = found["RootDeviceName"]
         data = tuple(volume_id for device, volume_id in volumes.items() if device != root_device)
@@ -76,7 +92,7 @@ class Account(ABC):
 
     def detach(self, volume_id: str) -> None:
         self.ec2.detach_volume(VolumeId=volume_id)
-        self.settle(lambda: bool(self.volume(volume_id)["State"] == "available"))
+        self.settle(lambda: bool(self.volume(volume_id).get("State") == "available"))
 
     def delete(self, volume_id: str) -> None:
         self.ec2.delete_volume(VolumeId=volume_id)
@@ -87,14 +103,14 @@ class Account(ABC):
         defaults = {} if "SnapshotId" in params else {"Size": 1}
         made = self.ec2.create_volume(**{"AvailabilityZone": self.zone, "VolumeType": "gp3", **defaults, **params})
         volume_id: str = made["VolumeId"]
-        self.settle(lambda: bool(self.volume(volume_id)["State"] == "available"))
+        self.settle(lambda: bool(self.volume(volume_id).get("State") == "available"))
         return volume_id
 
     def new_snapshot(self, volume_id: str = "", **params: Any) -> str:
         """A completed snapshot of that volume, or of a new one."""
         made = self.ec2.create_snapshot(VolumeId=volume_id or self.new_volume(), **params)
         snapshot_id: str = made["SnapshotId"]
-        self.settle(lambda: bool(self.snapshot(snapshot_id)["State"] == "completed"))
+        self.settle(lambda: bool(self.snapshot(snapshot_id).get("State") == "completed"))
         return snapshot_id
 
     def locked_snapshot(self) -> str:
@@ -121,7 +137,7 @@ class Account(ABC):
         return found[0] if found else {}
 
     def attachments(self, volume_id: str) -> list[str]:
-        return [item["State"] for item in self.volume(volume_id)["Attachments"]]
+        return [item["State"] for item in self.volume(volume_id).get("Attachments", ())]
 
     def tags(self, resource: dict[str, Any]) -> dict[str, str]:
         return {tag["Key"]: tag["Value"] for tag in resource.get("Tags", [])}
@@ -146,19 +162,28 @@ class ModelAccount(Account):
             if done():
                 return
             self.world.clock.advance(1)
-        raise AssertionError("This has not come about in 1,000 seconds of the model's time.")
+        raise TookTooLong("This has not come about in 1,000 seconds of the model's time.")
 
 
 class RemoteAccount(Account):
     """An account behind a real boto3 client. `image_id`: what is launched; `wait`: lets time pass there."""
 
+    instance_type = "m7g.large"
+
     def __init__(
-        self, ec2: Any, image_id: str, *, wait: Callable[[float], None] = sleep, patience_seconds: float = 30
+        self,
+        ec2: Any,
+        image_id: str,
+        *,
+        wait: Callable[[float], None] = sleep,
+        every: float = A_MOMENT,
+        patience_seconds: float = 30,
     ) -> None:
         zones = [zone["ZoneName"] for zone in ec2.describe_availability_zones()["AvailabilityZones"]]
         super().__init__(ec2, zones[0], zones[1])
         self.image_id = image_id
         self.wait = wait
+        self.every = every
         self.patience_seconds = patience_seconds
 
     def launch(self, data_volumes: int = 0) -> str:
@@ -170,13 +195,17 @@ class RemoteAccount(Account):
             ImageId=self.image_id,
             MinCount=1,
             MaxCount=1,
-            InstanceType="m7g.large",
-            Placement={"AvailabilityZone": self.zone},
+            InstanceType=self.instance_type,
             BlockDeviceMappings=mappings,
+            **self.place(),
         )
         instance_id: str = made["Instances"][0]["InstanceId"]
         self.settle(lambda: bool(self.instance(instance_id)["State"]["Name"] == "running"))
         return instance_id
+
+    def place(self) -> dict[str, Any]:
+        """Where an instance is launched, and whatever else is special to this account."""
+        return {"Placement": {"AvailabilityZone": self.zone}}
 
     def unusable_key(self) -> str:
         return FOREIGN_KEY.format(region=self.ec2.meta.region_name)
@@ -185,6 +214,6 @@ class RemoteAccount(Account):
         waited = 0.0
         while not done():
             if waited > self.patience_seconds:
-                raise AssertionError(f"This has not come about in {self.patience_seconds} seconds.")
-            self.wait(A_MOMENT)
-            waited += A_MOMENT
+                raise TookTooLong(f"This has not come about in {self.patience_seconds:g} seconds.")
+            self.wait(self.every)
+            waited += self.every

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
+from tests.model.evidence import Switches, newest, replaced
+
 NO_FACTS: Mapping[str, Any] = MappingProxyType({})
 USED_BY, SHARED_WITH, OF_BACKUP = "used-by-image", "shared-with", "of-backup"
 UNTOLD_FACTS = (USED_BY, SHARED_WITH, OF_BACKUP)
@@ -152,6 +154,21 @@ AttachTimes = Literal["whole seconds", "milliseconds", "missing"]
 """Recorded answers have the second; descriptions always cut it to the first."""
 
 
+ASSUMED: Switches = {
+    "attach_times": ("whole seconds", "milliseconds", "missing"),
+    "dry_run_checks": (False, True),
+    "hides_managed": (False, True),
+    "old_sdk": (False, True),
+    "sparse": (False, True),
+    "tags_count_after": (0, 8),
+    "unlocked_ids_refused": (False, True),
+    "volume_bin": (0, 86_400),
+}
+SWITCHES: Switches = replaced(ASSUMED, newest())
+"""Which of the two AWS is, where nobody has seen it: whatever is drawn of these, all has to be well (docs/aws.md). The
+first of each is what the model does unless it is told otherwise: what AWS has answered, or else what is assumed."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rules:
     """What an account may be set to, and the quotas of EC2."""
@@ -166,33 +183,24 @@ class Rules:
     snapshots: int | None = None  # a region's quota is 100,000
     archives: int = 25
     thaws: int = 5
-    dry_run_checks: bool = False  # a dry run is refused for states and parameters too, not for permissions alone
-    attach_times: AttachTimes = "whole seconds"  # in the answers of AttachVolume and DetachVolume
-    sparse: bool = False  # answers lack what recorded ones lack (tests/recorded)
-    tags_count_after: float = 0  # seconds; the functions' roles need marks on volumes, and IAM goes by tags that old
-    old_sdk: bool = False  # the SDK of the runtime does not know yet what is new
-    hides_managed: bool = False  # what other services manage is described only where that is asked for
-    volume_bin: float = 0  # seconds that a Recycle Bin keeps a deleted volume
-    unlocked_ids_refused: bool = False  # DescribeLockedSnapshots fails if one of the SnapshotIds is not locked
+    # a dry run is refused for states and parameters too, not for permissions alone
+    dry_run_checks: bool = SWITCHES["dry_run_checks"][0]
+    attach_times: AttachTimes = SWITCHES["attach_times"][0]  # in the answers of AttachVolume and DetachVolume
+    sparse: bool = SWITCHES["sparse"][0]  # answers lack what recorded ones lack (tests/recorded)
+    # seconds; the functions' roles need marks on volumes, and IAM goes by tags that old
+    tags_count_after: float = SWITCHES["tags_count_after"][0]
+    old_sdk: bool = SWITCHES["old_sdk"][0]  # the SDK of the runtime does not know yet what is new
+    # what other services manage is described only where that is asked for
+    hides_managed: bool = SWITCHES["hides_managed"][0]
+    volume_bin: float = SWITCHES["volume_bin"][0]  # seconds that a Recycle Bin keeps a deleted volume
+    # DescribeLockedSnapshots fails if one of the SnapshotIds is not locked
+    unlocked_ids_refused: bool = SWITCHES["unlocked_ids_refused"][0]
     default_key: str | None = None  # encryption by default with this key
     refused_devices: frozenset[str] = frozenset()  # AttachVolume does not accept them, whatever is free
     broken_keys: frozenset[str] = frozenset()  # disabled, or the caller may not use them
     hydration: float = (
         0  # seconds a new volume without a rate loads from its snapshot; whether deleting that harms it, no page says
     )
-
-
-SWITCHES: Mapping[str, tuple[Any, ...]] = {
-    "attach_times": ("whole seconds", "milliseconds", "missing"),
-    "dry_run_checks": (False, True),
-    "hides_managed": (False, True),
-    "old_sdk": (False, True),
-    "sparse": (False, True),
-    "tags_count_after": (0, 8),
-    "unlocked_ids_refused": (False, True),
-    "volume_bin": (0, 86_400),
-}
-"""Which of the two AWS is, where nobody has seen it: whatever is drawn of these, all has to be well (docs/aws.md)."""
 
 
 class Disk(NamedTuple):

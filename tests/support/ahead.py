@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 Made = TypeVar("Made")
 
-GROUPS = (("tests/deployed", "tests/browser", "tests/demo"), ("tests/drift", "tests/examples"))
+GROUPS = (("tests/deployed", "tests/browser", "tests/demo"), ("tests/drift", "tests/examples", "tests/live"))
 """The folders whose tests one worker runs: about as much for either of two."""
 MAKERS = {
     "tests/deployed/test_changes.py": "tests.deployed.changes:change",
@@ -26,6 +26,9 @@ MAKERS = {
     "tests/demo/test_playground.py": "tests.demo.played:play",
     "tests/drift": "tests.drift.story:begin",
     "tests/examples": "tests.examples.applied:apply",
+    "tests/live/test_rehearsal.py": "tests.live.rehearsal:rehearse",
+    "tests/live/test_cleaning.py": "tests.live.rehearsal:crash",
+    "tests/live/test_wrong_ways.py": "tests.live.rehearsal:open_workshop",
 }
 """What some tests need that takes long to make: where they are, and the module and function that makes it."""
 

@@ -124,7 +124,7 @@ class Fleet:
     def picture(self, instance_id: str) -> Picture:
         """The instance's devices as they are now; empty while it is parked."""
         content = self.aws.fingerprints(instance_id)
-        return {device: _picture(v, content[device]) for device, v in self._volumes(instance_id).items()}
+        return {device: device_picture(v, content[device]) for device, v in self._volumes(instance_id).items()}
 
     def is_marked(self, instance_id: str) -> bool:
         """Whether a volume of the instance bears a mark of ours."""
@@ -154,7 +154,8 @@ def differences(before: Picture, after: Picture) -> list[str]:
     return found
 
 
-def _picture(v: Any, content: str) -> DevicePicture:
+def device_picture(v: Any, content: str) -> DevicePicture:
+    """Of a volume as DescribeVolumes tells it, and of what is on it."""
     attachment = v["Attachments"][0]
     return DevicePicture(
         zone=v["AvailabilityZone"],

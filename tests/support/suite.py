@@ -173,7 +173,7 @@ PARTS: dict[str, tuple[Part, ...]] = {
         Pytest("bench", ("tests/bench",), BY_FILE),
         Pytest(
             "deployed",
-            ("tests/deployed", "tests/browser", "tests/demo", "tests/drift", "tests/examples"),
+            ("tests/deployed", "tests/browser", "tests/demo", "tests/drift", "tests/examples", "tests/live"),
             BY_DEPLOYMENT,
             before=chromium.install,
         ),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,18 +99,17 @@ class RootModule:
         resources = json.loads(self._run("show", "-json"))["values"]["root_module"]["resources"]
         return {str(r["address"]): dict(r["values"]) for r in resources}
 
-    def destroy(self, report: Callable[[Progress], None] = lambda _: None) -> None:
-        self._follow("destroy", report)
+    def destroy(self, report: Callable[[Progress], None] = lambda _: None, *options: str) -> None:
+        self._follow("destroy", report, *options)
 
     def _follow(self, command: str, report: Callable[[Progress], None], *options: str) -> None:
         """Runs apply or destroy and reports progress, as Terraform's machine-readable output tells it."""
         arguments = ["terraform", command, "-json", "-input=false", "-auto-approve", *options]
         problems: list[str] = []
         done = planned = 0
-        with subprocess.Popen(
-            arguments, cwd=self._folder, env=self._environment, stdout=subprocess.PIPE, text=True
-        ) as process:
-            for message in _messages(process):
+        with self._in_order(arguments) as process:
+            for line in process.stdout or ():
+                message = json.loads(line)
                 match message["type"]:
                     case "change_summary" if message["changes"]["operation"] == "plan":
                         planned = sum(message["changes"][kind] for kind in ("add", "change", "remove"))
@@ -119,6 +120,27 @@ class RootModule:
                         problems.append(_problem(message["diagnostic"]))
         if process.returncode:
             raise TerraformError("\n".join(problems) or f"terraform {command} ended with {process.returncode}")
+
+    @contextmanager
+    def _in_order(self, command: list[str]) -> Iterator[subprocess.Popen[str]]:
+        """A command that, when something interrupts us, is interrupted once, and ends before we go on: a second Ctrl-C
+        would make Terraform forget what it has made."""
+        with subprocess.Popen(
+            command,
+            cwd=self._folder,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            try:
+                yield process
+            except BaseException:
+                process.send_signal(signal.SIGINT)
+                for _ in process.stdout or ():
+                    """What it still says: nobody reads it, but it has to be able to say it."""
+                process.wait()
+                raise
 
     def _run(self, *arguments: str) -> str:
         done = self._start(*arguments)
@@ -140,16 +162,6 @@ class RootModule:
             text=True,
             check=False,
         )
-
-
-def _messages(process: subprocess.Popen[str]) -> Iterator[Any]:
-    """What Terraform says. If somebody interrupts us meanwhile, it is told to end, too."""
-    try:
-        for line in process.stdout or ():
-            yield json.loads(line)
-    except BaseException:
-        process.terminate()
-        raise
 
 
 def trust_the_provider(folder: Path) -> None:

@@ -28,6 +28,8 @@ class FunctionUrl:
     region: str
     key: str
     secret: str
+    session: str = ""
+    """What goes with the key if it is of a role."""
     token: str = ""
 
     def instances(self) -> list[dict[str, Any]]:
@@ -58,7 +60,7 @@ class FunctionUrl:
         if self.token:
             request.headers["Authorization"] = f"Bearer {self.token}"
         elif signed:
-            SigV4Auth(Credentials(self.key, self.secret), "lambda", self.region).add_auth(request)
+            SigV4Auth(Credentials(self.key, self.secret, self.session or None), "lambda", self.region).add_auth(request)
         return _sent(method, str(request.url), dict(request.headers.items()))
 
 

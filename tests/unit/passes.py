@@ -137,6 +137,7 @@ class Stand:
         while self.instance(instance_id).root is not None:
             self.step(instance_id)
             self.after(10)
+            self.try_way_back(instance_id)  # once more: IAM may go by the mark only now
         return instance_id
 
     def try_way_back(self, *ids: str) -> list[Result]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.model.accounts import ModelAccount
-from tests.model.records import Rules
+from tests.model.records import SWITCHES, Rules
 from tests.model.rules import RULES, Rule, keeps
 
 
@@ -14,6 +16,7 @@ def test_the_model_keeps_every_rule(rule: Rule) -> None:
     keeps(ModelAccount(), rule)
 
 
-@pytest.mark.parametrize("rule", [pytest.param(rule, id=rule.name) for rule in RULES if "dry run" in rule.name])
-def test_it_keeps_those_of_dry_runs_too_where_ec2_checks_more_than_permissions(rule: Rule) -> None:
-    keeps(ModelAccount(Rules(dry_run_checks=True)), rule)
+@pytest.mark.parametrize(("switch", "value"), [(name, v) for name, values in SWITCHES.items() for v in values[1:]])
+def test_it_keeps_them_whichever_of_the_two_aws_is(switch: str, value: Any) -> None:
+    for rule in RULES:
+        keeps(ModelAccount(Rules(**{switch: value})), rule)
