@@ -77,13 +77,18 @@ class Person:
         page.on("pageerror", lambda e: someone._complain(str(e)))
         page.on("dialog", lambda d: someone._dismiss(d))  # noqa: PLW0108  # Playwright writes an attribute on the object of a bound method
         if instances:
-            page.route("**/instances", lambda r: r.fulfill(body=instances, content_type="application/json"))
+            someone.answer_with(instances)
         page.goto(url)
         try:
             yield someone
         finally:
             page.unroute_all(behavior="ignoreErrors")
             context.close()
+
+    def answer_with(self, instances: str) -> None:
+        """From now on, this is what the browser gets where the page asks for the instances."""
+        self.page.unroute("**/instances")
+        self.page.route("**/instances", lambda r: r.fulfill(body=instances, content_type="application/json"))
 
     def _complain(self, words: str) -> None:
         self.complaints.append(words)
@@ -93,9 +98,20 @@ class Person:
         self._complain(f"A dialog opened: {dialog.message}")
         dialog.dismiss()
 
+    @property
+    def field(self) -> Locator:
+        """Where the token goes."""
+        return self.page.get_by_label("Token", exact=True)
+
     def sign_in(self, token: str) -> None:
-        self.page.get_by_label("Token").fill(token)
-        self.page.get_by_role("button", name="Sign in").click()
+        self.field.fill(token)
+        self.page.get_by_role("button", name="Sign in", exact=True).click()
+
+    def at_the_field(self) -> str:
+        """What is said of the token."""
+        said = self.page.locator("#token-wrong")
+        said.filter(has_text=".").wait_for()
+        return said.inner_text()
 
     def signed_in(self, token: str) -> Person:
         self.sign_in(token)

@@ -20,7 +20,8 @@ from park_volumes.core import environment
 from park_volumes.core.facts import Verdict
 from park_volumes.core.reading import flag, instance_id, read_from, snapshot_id, whole
 from park_volumes.handlers import runtime
-from park_volumes.handlers.notices import FunctionLocation, Notices
+from park_volumes.handlers.location import FunctionLocation
+from park_volumes.handlers.notices import Notices
 from park_volumes.handlers.pace import Pace
 from park_volumes.report import (
     BINNED,
