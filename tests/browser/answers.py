@@ -63,6 +63,16 @@ def coming_back() -> dict[str, Any]:
     return found
 
 
+def waiting() -> dict[str, Any]:
+    """Starts that are not begun yet: without capacity, before the end of a parking, and from the archive."""
+    waits = {"no room": ("waiting", 230), "not yet": ("waiting", None), "archive": ("thawing", 47 * 3600)}
+    found = _answer([_instance(n, name, "starting", SHOWN["wiki"][1]) for n, name in enumerate(waits)])
+    for one in found["instances"]:
+        step, left = waits[one["name"]]
+        one["progress"] = {"step": step, "done": 0, "disks": 1, "seconds_left": left}
+    return found
+
+
 def dearer() -> dict[str, Any]:
     """One instance that has its disks, and copies of them on top."""
     return _answer([_instance(1, "staging", *SHOWN["staging"])])

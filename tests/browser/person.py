@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 PATIENCE_MS = 300_000
 """Until a test gives up waiting for what is not going to be shown. A slow machine must not come near it."""
 expect.set_options(timeout=PATIENCE_MS)
+
+COLORS = 256
+"""Of a picture: the page has few, and the file then has a third of the size."""
 
 QUIET_BROWSER = (
     "--no-sandbox",
@@ -142,7 +146,11 @@ class Person:
         """A screenshot, into the folder that PICTURES names; for the README and for looking at."""
         folder = Path(os.environ.get("PICTURES") or self.pictures)
         folder.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=str(folder / f"{name}.png"))
+        path = folder / f"{name}.png"
+        self.page.screenshot(path=str(path))
+        with Image.open(path) as taken:
+            fewer = taken.convert("RGB").quantize(COLORS, dither=Image.Dither.NONE)
+        fewer.save(path, optimize=True)
 
     def measure(self, script: str) -> Any:
         return self.page.evaluate(script)

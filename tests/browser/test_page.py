@@ -391,6 +391,16 @@ def test_what_comes_back_shows_how_far_it_is(browser: Browser, place: Place, tmp
         assert someone.barriers() == []
 
 
+def test_a_start_that_waits_says_for_what_and_how_long(browser: Browser, place: Place, tmp_path: Path) -> None:
+    with Person.at(browser, place.url, tmp_path, instances=answers.body(answers.waiting())) as someone:
+        someone.see("no room", "AWS has no room for it at the moment. It is tried again in about 4 min.")
+        someone.see("not yet", "Something else has to finish first. It goes on by itself.")
+        someone.see(
+            "archive", "Its copies come back from the archive, which takes up to three days. About 47 hours left."
+        )
+        assert someone.page.locator(".steps:visible").count() == 0
+
+
 def test_an_address_is_a_link(few: Person) -> None:
     link = few.row("shop").get_by_role("link")
     expect(link).to_have_attribute("href", "https://ec2-203-0-113-4.ap-northeast-2.compute.amazonaws.com")
@@ -422,7 +432,13 @@ def test_a_page_without_instances_says_how_to_get_one(browser: Browser, place: P
 
 def test_the_answers_made_up_here_are_such_as_the_api_gives(place: Place) -> None:
     real = place.with_token(TOKEN).send("GET", "instances").body
-    for made_up in (answers.a_few(), answers.thousand(), answers.of_unknown_price(), answers.dearer()):
+    for made_up in (
+        answers.a_few(),
+        answers.thousand(),
+        answers.of_unknown_price(),
+        answers.dearer(),
+        answers.waiting(),
+    ):
         assert shape(made_up) == shape(real)
 
 
@@ -436,8 +452,8 @@ def shape(answer: dict[str, Any]) -> list[set[str]]:
 LOOKS: dict[str, dict[str, Any]] = {
     "light": {"scheme": "light", "width": 940, "height": 830},
     "dark": {"scheme": "dark", "width": 940, "height": 830},
-    "phone": {"scheme": "light", "width": 390, "height": 740, "scale": 1.25},
-    "phone-korean": {"scheme": "dark", "width": 390, "height": 740, "scale": 1.25, "language": "ko-KR"},
+    "phone": {"scheme": "light", "width": 390, "height": 844, "scale": 1.25},
+    "phone-korean": {"scheme": "dark", "width": 390, "height": 844, "scale": 1.25, "language": "ko-KR"},
 }
 """How the README's pictures are taken."""
 
