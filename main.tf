@@ -76,6 +76,8 @@ locals {
           FUNCTION_URL_AUTH     = var.function_url_auth
           START_ON_FAILED_START = tostring(var.start_on_failed_start)
           START_ROLE_ARN        = aws_iam_role.function["start"].arn
+          STAY_SIGNED_IN_DAYS   = tostring(var.stay_signed_in_days)
+          ADDRESS_PROTOCOL      = var.address_protocol
         },
         local.with_tokens ? { START_TOKENS_PARAMETER = var.start_tokens_parameter } : {}
       )

@@ -93,6 +93,30 @@ variable "start_tokens_parameter" {
   }
 }
 
+variable "stay_signed_in_days" {
+  description = "Days for which people can stay signed in to the page on a device, from 0 to 30, if they tick the box. The device then keeps a pass that ends by itself, and not the token. A smaller number also ends passes that were given for longer. 0: nobody can stay signed in."
+  type        = number
+  default     = 7
+  nullable    = false
+
+  validation {
+    condition     = floor(var.stay_signed_in_days) == var.stay_signed_in_days && var.stay_signed_in_days >= 0 && var.stay_signed_in_days <= 30
+    error_message = "stay_signed_in_days must be a whole number of days from 0 to 30, for example 7."
+  }
+}
+
+variable "address_protocol" {
+  description = "How people open the address of a running instance: the page shows it as a link with this protocol, which is https, http, ssh, sftp, rdp or vnc. Empty: it is shown as text. It can be copied either way."
+  type        = string
+  default     = "https"
+  nullable    = false
+
+  validation {
+    condition     = contains(["", "https", "http", "ssh", "sftp", "rdp", "vnc"], var.address_protocol)
+    error_message = "address_protocol must be https, http, ssh, sftp, rdp or vnc, without \"://\", or empty for no link, for example \"https\"."
+  }
+}
+
 variable "observe_only" {
   description = "Only observe: the module reports what it would park and what that would save, in the log and at the Function URL, and changes nothing. It does not start or stop instances either."
   type        = bool

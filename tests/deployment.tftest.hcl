@@ -470,6 +470,10 @@ run "with_tokens" {
     error_message = "The function has to know that nobody else checks who calls."
   }
   assert {
+    condition     = local.functions["start"].environment["STAY_SIGNED_IN_DAYS"] == "7" && local.functions["start"].environment["ADDRESS_PROTOCOL"] == "https"
+    error_message = "The page says how long a device may stay signed in, and how an address is opened."
+  }
+  assert {
     condition = [
       for statement in jsondecode(data.aws_iam_policy_document.start.json).Statement : statement.Resource
       if contains(flatten([statement.Action]), "ssm:GetParameter")

@@ -53,6 +53,8 @@ run "accepts_the_least_values" {
     park_memory_size           = 128
     start_memory_size          = 128
     start_reserved_concurrency = 0
+    stay_signed_in_days        = 0
+    address_protocol           = ""
     park_maximum_concurrency   = 2
     prices                     = {}
   }
@@ -100,6 +102,8 @@ run "accepts_the_greatest_values" {
     park_memory_size           = 10240
     start_memory_size          = 10240
     start_reserved_concurrency = 1000
+    stay_signed_in_days        = 30
+    address_protocol           = "sftp"
     park_maximum_concurrency   = 1000
     prices                     = { for name in ["gp3", "gp3-iops", "gp3-throughput", "gp2", "io1", "io1-iops", "io2", "io2-iops", "st1", "sc1", "standard", "snapshot", "archive"] : name => tonumber("100") } # a number alone is more than python-hcl2 reads there
   }
@@ -784,6 +788,56 @@ run "start_memory_size_rejects_more_than_10240" {
   }
 
   expect_failures = [var.start_memory_size]
+}
+
+run "stay_signed_in_days_rejects_more_than_30" {
+  command = plan
+
+  variables {
+    stay_signed_in_days = 31
+  }
+
+  expect_failures = [var.stay_signed_in_days]
+}
+
+run "stay_signed_in_days_rejects_half_a_day" {
+  command = plan
+
+  variables {
+    stay_signed_in_days = 0.5
+  }
+
+  expect_failures = [var.stay_signed_in_days]
+}
+
+run "stay_signed_in_days_rejects_less_than_none" {
+  command = plan
+
+  variables {
+    stay_signed_in_days = -1
+  }
+
+  expect_failures = [var.stay_signed_in_days]
+}
+
+run "address_protocol_rejects_what_runs_a_script" {
+  command = plan
+
+  variables {
+    address_protocol = "javascript"
+  }
+
+  expect_failures = [var.address_protocol]
+}
+
+run "address_protocol_rejects_what_is_more_than_a_protocol" {
+  command = plan
+
+  variables {
+    address_protocol = "https://"
+  }
+
+  expect_failures = [var.address_protocol]
 }
 
 run "start_reserved_concurrency_rejects_less_than_5" {

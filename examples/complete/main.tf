@@ -40,6 +40,10 @@ module "park_volumes" {
   function_url_auth      = var.function_url_auth
   start_tokens_parameter = var.start_tokens_parameter
 
+  # The page: how long a device may stay signed in, and how the address of a running instance is opened.
+  stay_signed_in_days = 7
+  address_protocol    = "https" # or "ssh", "rdp" and others
+
   # Starts that EC2 refuses because an instance is parked are made up for. Takes a trail with management events.
   start_on_failed_start = true
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from park_volumes.core.prices import BY_REGION, snapshot_price, volume_price
@@ -24,6 +25,12 @@ WRONG = (
     "The device /dev/sdf of i-00000000000000003 is taken by vol-0a1b2c3d, which was not created from its snapshot. "
     "Nothing was changed; detach that volume and try again."
 )
+
+PROGRESS: dict[str, dict[str, Any]] = {
+    "parking": {"step": "copying", "done": 0, "disks": 1, "seconds_left": 230},
+    "starting": {"step": "booting", "done": 1, "disks": 1, "seconds_left": None},
+}
+"""How far an instance is, by its state."""
 
 
 def a_few() -> dict[str, Any]:
@@ -52,7 +59,34 @@ def coming_back() -> dict[str, Any]:
     small["loading"] = {"percent": 90, "seconds_left": 5}
     large["loading"] = {"percent": 40, "seconds_left": 1500}
     found["instances"][1]["devices"][1] |= {"volume_id": None, "state": "parked"}
+    found["instances"][1]["progress"] = {"step": "attaching", "done": 1, "disks": 2, "seconds_left": None}
     return found
+
+
+def waiting() -> dict[str, Any]:
+    """Starts that are not begun yet: without capacity, before the end of a parking, and from the archive."""
+    waits = {"no room": ("waiting", 230), "not yet": ("waiting", None), "archive": ("thawing", 47 * 3600)}
+    found = _answer([_instance(n, name, "starting", SHOWN["wiki"][1]) for n, name in enumerate(waits)])
+    for one in found["instances"]:
+        step, left = waits[one["name"]]
+        one["progress"] = {"step": step, "done": 0, "disks": 1, "seconds_left": left}
+    return found
+
+
+def dearer() -> dict[str, Any]:
+    """One instance that has its disks, and copies of them on top."""
+    return _answer([_instance(1, "staging", *SHOWN["staging"])])
+
+
+def starting() -> Iterator[dict[str, Any]]:
+    """What the server says by and by of an instance that somebody starts."""
+    disks = SHOWN["shop"][1]
+    yield _answer([_instance(1, "wiki", "parked", disks)])
+    for step, done in (("making", 0), ("making", 1), ("attaching", 1), ("booting", 2)):
+        found = _instance(1, "wiki", "starting", disks)
+        found["progress"] = {"step": step, "done": done, "disks": 2, "seconds_left": None}
+        yield _answer([found])
+    yield _answer([_instance(1, "wiki", "running", disks)])
 
 
 def nothing() -> dict[str, Any]:
@@ -68,18 +102,27 @@ def _answer(instances: list[dict[str, Any]]) -> dict[str, Any]:
     total = {key: round(sum(c[key] for c in costs), 2) for key in ("as_volumes", "now", "saved", "as_snapshots")}
     total |= {"at_most": any(c["at_most"] for c in costs)}
     size = sum(i["size_gib"] for i in instances)
-    return {"instances": instances, "total": {"size_gib": size, "usd_per_month": total}}
+    place = {"account": "123456789012", "region": "ap-northeast-2"}
+    return {
+        "instances": instances,
+        "total": {"size_gib": size, "usd_per_month": total},
+        "place": place,
+        "caller": "ada",
+    }
 
 
 def _instance(n: int, name: str, state: str, disks: tuple[tuple[int, str, int], ...]) -> dict[str, Any]:
     away = state in ("parked", "needs attention")
+    address = f"ec2-203-0-113-{n % 250}.ap-northeast-2.compute.amazonaws.com" if state == "running" else ""
     return {
         "id": f"i-{n:017x}",
         "name": name,
         "state": state,
         "detail": WRONG if state == "needs attention" else "It is as it is.",
-        "address": f"ec2-203-0-113-{n % 250}.ap-northeast-2.compute.amazonaws.com" if state == "running" else "",
+        "address": address,
+        "link": f"https://{address}" if address else "",
         "size_gib": sum(size for size, *_ in disks),
+        "progress": PROGRESS.get(state),
         "usd_per_month": _costs(disks, away=away, copied=state not in ("running", "parking")),
         "devices": [_device(n, k, state, disk, away=away) for k, disk in enumerate(disks)],
     }

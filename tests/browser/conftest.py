@@ -45,5 +45,5 @@ def desk(browser: Browser, place: Place, tmp_path_factory: pytest.TempPathFactor
         someone.button("Stop web-1").click()
         someone.page.get_by_role("dialog").get_by_role("button", name="Stop").click()
         place.aws.wait_for(lambda: place.fleet.state(place.ids["web-1"]) == "stopped", 30, "web-1 to be stopped")
-        someone.see("web-1", "Parking")
+        someone.see("web-1", "Falling asleep")
         yield someone

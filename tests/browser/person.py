@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 PATIENCE_MS = 300_000
 """Until a test gives up waiting for what is not going to be shown. A slow machine must not come near it."""
 expect.set_options(timeout=PATIENCE_MS)
+
+COLORS = 256
+"""Of a picture: the page has few, and the file then has a third of the size."""
 
 QUIET_BROWSER = (
     "--no-sandbox",
@@ -77,13 +81,18 @@ class Person:
         page.on("pageerror", lambda e: someone._complain(str(e)))
         page.on("dialog", lambda d: someone._dismiss(d))  # noqa: PLW0108  # Playwright writes an attribute on the object of a bound method
         if instances:
-            page.route("**/instances", lambda r: r.fulfill(body=instances, content_type="application/json"))
+            someone.answer_with(instances)
         page.goto(url)
         try:
             yield someone
         finally:
             page.unroute_all(behavior="ignoreErrors")
             context.close()
+
+    def answer_with(self, instances: str) -> None:
+        """From now on, this is what the browser gets where the page asks for the instances."""
+        self.page.unroute("**/instances")
+        self.page.route("**/instances", lambda r: r.fulfill(body=instances, content_type="application/json"))
 
     def _complain(self, words: str) -> None:
         self.complaints.append(words)
@@ -93,9 +102,20 @@ class Person:
         self._complain(f"A dialog opened: {dialog.message}")
         dialog.dismiss()
 
+    @property
+    def field(self) -> Locator:
+        """Where the token goes."""
+        return self.page.get_by_label("Token", exact=True)
+
     def sign_in(self, token: str) -> None:
-        self.page.get_by_label("Token").fill(token)
-        self.page.get_by_role("button", name="Sign in").click()
+        self.field.fill(token)
+        self.page.get_by_role("button", name="Sign in", exact=True).click()
+
+    def at_the_field(self) -> str:
+        """What is said of the token."""
+        said = self.page.locator("#token-wrong")
+        said.filter(has_text=".").wait_for()
+        return said.inner_text()
 
     def signed_in(self, token: str) -> Person:
         self.sign_in(token)
@@ -126,7 +146,11 @@ class Person:
         """A screenshot, into the folder that PICTURES names; for the README and for looking at."""
         folder = Path(os.environ.get("PICTURES") or self.pictures)
         folder.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=str(folder / f"{name}.png"))
+        path = folder / f"{name}.png"
+        self.page.screenshot(path=str(path))
+        with Image.open(path) as taken:
+            fewer = taken.convert("RGB").quantize(COLORS, dither=Image.Dither.NONE)
+        fewer.save(path, optimize=True)
 
     def measure(self, script: str) -> Any:
         return self.page.evaluate(script)

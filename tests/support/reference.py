@@ -31,6 +31,8 @@ GROUPS = {
     "Start instances": (
         "function_url_auth",
         "start_tokens_parameter",
+        "stay_signed_in_days",
+        "address_protocol",
         "start_on_failed_start",
         "start_reserved_concurrency",
         "volume_initialization_rate",

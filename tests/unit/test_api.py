@@ -38,7 +38,14 @@ class TestList:
         stand.launch(opt_in="false")
 
         nothing = {"as_volumes": 0, "now": 0, "saved": 0, "as_snapshots": 0, "at_most": False}
-        assert functions.get().body == {"instances": [], "total": {"size_gib": 0, "usd_per_month": nothing}}
+        body = functions.get().body
+        assert (body["instances"], body["total"]) == ([], {"size_gib": 0, "usd_per_month": nothing})
+
+    def test_says_where_they_are_and_who_asked(self, functions: Functions) -> None:
+        body = functions.get().body
+
+        assert body["place"] == {"account": "123456789012", "region": "us-east-1"}
+        assert body["caller"] == CALLER
 
     def test_says_what_each_costs_and_saves_and_what_all_do(
         self, stand: Stand, functions: Functions, monkeypatch: pytest.MonkeyPatch
@@ -81,8 +88,8 @@ class TestShow:
 
         assert reply.status == 200
         assert reply.body.keys() == {
-            *("id", "name", "state", "detail", "address"),
-            *("size_gib", "usd_per_month", "devices"),
+            *("id", "name", "state", "detail", "address", "link"),
+            *("size_gib", "usd_per_month", "progress", "devices"),
         }
         assert (reply.body["id"], reply.body["name"], reply.body["state"]) == (instance_id, "db", "running")
 

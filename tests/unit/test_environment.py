@@ -45,6 +45,11 @@ def test_product_codes_are_separated_by_spaces() -> None:
     assert from_environment({**ENVIRONMENT, "ALLOWED_PRODUCT_CODES": "a1 b2"}).allowed_product_codes == {"a1", "b2"}
 
 
+def test_the_protocol_of_addresses_is_none_unless_it_is_named() -> None:
+    assert from_environment(ENVIRONMENT).address_protocol == ""
+    assert from_environment({**ENVIRONMENT, "ADDRESS_PROTOCOL": "ssh"}).address_protocol == "ssh"
+
+
 def test_the_lock_period_is_a_time_out_and_a_quiet_period() -> None:
     assert SETTINGS.lock_period == timedelta(seconds=180)
 

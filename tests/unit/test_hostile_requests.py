@@ -39,7 +39,7 @@ METHODS = (
     "",
 )
 WORDS = (
-    *("instances", "instances", "instances", "db", "other", "start", "stop", "openapi.json", "savings", ""),
+    *("instances", "instances", "instances", "db", "other", "start", "stop", "openapi.json", "savings", "pass", ""),
     *(".", "..", "%2e%2e", "%00", "%", "%zz", "%ff%fe", "*", "<ref>", "i-0123456789abcdef0", "x" * 5000),
 )
 NAMES = (
@@ -50,7 +50,17 @@ CLAIMS = {"requestContext": {"authorizer": {"iam": {"userArn": CALLER}}}, "userA
 SIGNATURE = "AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/20260302/us-east-1/lambda/aws4_request, Signature=0"
 BASIC = f"Basic {base64.b64encode(b'ada:ada').decode()}"
 VALUES = (
-    *(CALLER, SIGNATURE, BASIC, "Bearer", "Bearer ", f"Bearer {'x' * 40}", "text/csv", "../../etc/passwd"),
+    *(
+        CALLER,
+        SIGNATURE,
+        BASIC,
+        f"Bearer park-volumes-pass.{1772452801}.{'0' * 64}",
+        "Bearer",
+        "Bearer ",
+        f"Bearer {'x' * 40}",
+        "text/csv",
+        "../../etc/passwd",
+    ),
     *("${jndi:ldap://x}", "\r\nx-injected: 1", "\x00", "' OR 1=1 --", json.dumps(CLAIMS)),
 )
 QUERIES = ("wait", "format", "token", "access_token", "userArn", "")
@@ -120,7 +130,7 @@ def test_strangers_get_no_error_of_ours_and_change_nothing(
 ) -> None:
     ids = [stand.launch(), stand.parked(name="other")]
     handler = functions.load("start")
-    variables = {"FUNCTION_URL_AUTH": kind, "START_TOKENS_PARAMETER": "/tokens"}
+    variables = {"FUNCTION_URL_AUTH": kind, "START_TOKENS_PARAMETER": "/tokens", "STAY_SIGNED_IN_DAYS": "30"}
     callers = handler.sign_in.from_environment(variables, lambda _: f"ada:{'a' * 40}", handler.logger)
     monkeypatch.setattr(handler, "callers", callers)
     before, calls = stand.world.clone(), stand.world.calls

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from park_volumes.handlers import notices as module
-from park_volumes.handlers.notices import FunctionLocation, Notices, calls, parts
+from park_volumes.handlers.location import FunctionLocation
+from park_volumes.handlers.notices import Notices, calls, parts
 from park_volumes.report import Kind, Report
 from tests.unit import facts
 from tests.unit.anything import examples

@@ -218,6 +218,13 @@ class TestOthers:
 
         assert late(s, NOW + SETTINGS.settle_period + PATIENCE + MINUTE)
 
+    def test_one_that_runs_while_a_volume_in_transit_is_attached_nowhere_is_shown_as_running(self) -> None:
+        left = in_transit(facts.volume("vol-data"))
+        s = facts.seen(facts.root_volume(), left, records=facts.records(), state="running", launch_time=NOW)
+
+        assert [v.attachment for v in s.in_transit] == [None]
+        assert status(s, SETTINGS, NOW)["state"] == "running"
+
     def test_one_that_runs_with_everything_settled_is_not_late(self) -> None:
         s = facts.seen(facts.root_volume(), records=facts.records(), state="running", launch_time=NOW)
 

@@ -17,7 +17,8 @@ from park_volumes.core.park import park
 from park_volumes.core.prices import BY_REGION
 from park_volumes.core.steps import Decision, DeleteVolume, UnmarkVolumes, refuse
 from park_volumes.handlers import notices
-from park_volumes.handlers.notices import FunctionLocation, Notices
+from park_volumes.handlers.location import FunctionLocation
+from park_volumes.handlers.notices import Notices
 from park_volumes.report import Kind, Report, gauges, of_parking, of_start
 from park_volumes.run.execute import Ending, Result
 from park_volumes.run.observe import observe

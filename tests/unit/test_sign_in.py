@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -10,6 +13,8 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from park_volumes.core.environment import MissingSetting
 from park_volumes.handlers.sign_in import FRESH, LASTING, PAUSE, Caller, NotSignedIn, Tokens, TokensUnreadable
+from park_volumes.handlers.stay import DevicePass
+from tests.unit.facts import NOW
 from tests.unit.functions import Functions, Reply, url_event
 from tests.unit.passes import Stand
 
@@ -55,17 +60,28 @@ class Log:
 class Tried:
     """Tokens with a parameter, a log and a clock of the test."""
 
-    def __init__(self, value: str = LINES) -> None:
-        self.parameter, self.log, self.now = Parameter(value), Log(), 0.0
+    def __init__(self, value: str = LINES, *, days: int = 0) -> None:
+        self.parameter, self.log, self.now, self.date = Parameter(value), Log(), 0.0, NOW
         self.tokens = Tokens(
             parameter="/tokens",
             read=lambda name: "" + self.parameter.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"],
             logger=self.log,  # type: ignore[arg-type]  # of a logger it uses error alone
+            stays=timedelta(days=days),
             now=lambda: self.now,
+            date=lambda: self.date,
         )
 
     def caller(self, token: str | None, scheme: str = "Bearer") -> Caller:
         return self.tokens.caller(with_token("GET", "/instances", token, scheme))
+
+    def give(self, token: str | None) -> DevicePass | None:
+        return self.tokens.give_pass(with_token("POST", "/pass", token))
+
+    def given(self, token: str) -> str:
+        """The text of a pass, which is given."""
+        made = self.give(token)
+        assert made is not None
+        return made.text
 
 
 @pytest.fixture
@@ -268,6 +284,150 @@ class TestTokens:
             functions.load("start")
 
 
+class TestStayingSignedIn:
+    """With a pass: what a device keeps instead of the token."""
+
+    def test_a_pass_is_taken_for_the_token_that_it_was_given_for(self) -> None:
+        tried = Tried(days=7)
+
+        assert tried.caller(tried.given(WEB)) == tried.caller(WEB)
+
+    def test_a_pass_holds_no_token(self) -> None:
+        tried = Tried(days=7)
+        tokens = (ADA, sha256(ADA.encode()).hexdigest())
+
+        assert not any(token in tried.given(ADA) for token in tokens)
+
+    def test_a_pass_ends_by_itself(self) -> None:
+        tried = Tried(days=7)
+        text = tried.given(ADA)
+        tried.date += timedelta(days=7, seconds=-1)
+        assert tried.caller(text).name == "ada"
+
+        tried.date += timedelta(seconds=1)
+        with pytest.raises(NotSignedIn, match="sign in again with your token"):
+            tried.caller(text)
+
+    def test_a_pass_ends_with_its_token(self) -> None:
+        tried = Tried(days=7)
+        text = tried.given(ADA)
+        tried.parameter.value, tried.now = f"ada:{ADA[:-1]}b", FRESH
+
+        with pytest.raises(NotSignedIn):
+            tried.caller(text)
+
+    def test_a_pass_shows_what_its_token_shows_today(self) -> None:
+        tried = Tried(days=7)
+        text = tried.given(ADA)
+        tried.parameter.value, tried.now = f"ada:{ADA}:web-*", FRESH
+
+        assert tried.caller(text).pattern == "web-*"
+
+    @pytest.mark.parametrize(("days", "lasts"), [(0, False), (6, False), (7, True), (30, True)])
+    def test_a_deployment_that_allows_less_ends_longer_passes(self, days: int, lasts: bool) -> None:
+        text, today = Tried(days=7).given(ADA), Tried(days=days)
+
+        if lasts:
+            assert today.caller(text).name == "ada"
+        else:
+            with pytest.raises(NotSignedIn):
+                today.caller(text)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda text: text[:-1] + ("0" if text[-1] != "0" else "1"),
+            lambda text: text.replace("pass.1", "pass.2", 1),
+            lambda text: text.upper(),
+            lambda text: text + "0",
+            lambda text: text[:-1],
+            lambda text: text.partition(".")[2],
+            lambda _: f"park-volumes-pass.{10**10 - 1}.{'0' * 64}",
+            lambda _: "park-volumes-pass.١٧٧٢٤٥٢٨٠٠." + "0" * 64,
+        ],
+        ids=["seal", "later", "upper", "longer", "shorter", "headless", "made up", "digits"],
+    )
+    def test_a_pass_that_was_changed_lets_nobody_in(self, change: Callable[[str], str]) -> None:
+        tried = Tried(days=30)
+
+        with pytest.raises(NotSignedIn):
+            tried.caller(change(tried.given(ADA)))
+
+    def test_nobody_gets_a_later_pass_for_a_pass(self) -> None:
+        tried = Tried(days=7)
+
+        assert tried.give(tried.given(ADA)) is None
+
+    def test_strangers_get_no_pass(self) -> None:
+        tried = Tried(days=7)
+
+        assert tried.give("wrong" * 8) is None
+        with pytest.raises(NotSignedIn):
+            tried.give(None)
+
+    def test_where_nobody_can_stay_there_are_no_passes(self) -> None:
+        assert Tried(days=0).give(ADA) is None
+
+    def test_the_url_gives_a_pass_and_takes_it(
+        self, open_url: Functions, stand: Stand, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("STAY_SIGNED_IN_DAYS", "30")
+        stand.launch(name="db"), stand.launch(name="web-1")
+        given = ask(open_url, "POST", "/pass", WEB)
+
+        assert given.status == 200
+        assert given.body["until"] == (stand.clock.now() + timedelta(days=30)).isoformat()
+        shown = ask(open_url, "GET", "/instances", given.body["pass"]).body
+        assert ([i["name"] for i in shown["instances"]], shown["caller"]) == (["web-1"], "web team")
+        again = ask(open_url, "POST", "/pass", given.body["pass"])
+        assert (again.status, again.code) == (409, "no_pass")
+
+    def test_the_log_names_the_holder_and_holds_no_pass(
+        self, open_url: Functions, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("STAY_SIGNED_IN_DAYS", "30")
+        text = ask(open_url, "POST", "/pass").body["pass"]
+        ask(open_url, "POST", "/instances/db/start", text)
+        logged = capsys.readouterr().out
+
+        assert {json.loads(line)["caller"] for line in logged.splitlines()} == {"ada"}
+        assert text not in logged
+
+    @pytest.mark.parametrize("days", [None, "0"])
+    def test_without_the_setting_the_url_gives_no_pass(
+        self, open_url: Functions, monkeypatch: pytest.MonkeyPatch, days: str | None
+    ) -> None:
+        if days is not None:
+            monkeypatch.setenv("STAY_SIGNED_IN_DAYS", days)
+        answer = ask(open_url, "POST", "/pass")
+
+        assert (answer.status, answer.code) == (409, "no_pass")
+        assert "stay_signed_in_days" in answer.message
+
+    def test_with_signatures_there_are_no_passes(self, functions: Functions) -> None:
+        answer = functions.request("POST", "/pass")
+
+        assert (answer.status, answer.code) == (409, "no_pass")
+
+    @pytest.mark.parametrize(("days", "said"), [(None, "0"), ("14", "14")])
+    def test_the_page_says_for_how_long(
+        self, open_url: Functions, monkeypatch: pytest.MonkeyPatch, days: str | None, said: str
+    ) -> None:
+        if days is not None:
+            monkeypatch.setenv("STAY_SIGNED_IN_DAYS", days)
+        shown = open_url.start(with_token("GET", "/", None))["body"]
+
+        assert shown.count(f'data-stay-days="{said}"') == 1
+
+    @pytest.mark.parametrize("days", ["-1", "1.5", "many", "100"])
+    def test_with_a_number_of_days_that_is_none_the_function_does_not_load(
+        self, open_url: Functions, monkeypatch: pytest.MonkeyPatch, days: str
+    ) -> None:
+        monkeypatch.setenv("STAY_SIGNED_IN_DAYS", days)
+        with pytest.raises(MissingSetting, match="STAY_SIGNED_IN_DAYS"):
+            open_url.load("start")
+
+
 class TestAnOpenUrl:
     @pytest.mark.parametrize(
         ("method", "path"),
@@ -278,6 +438,7 @@ class TestAnOpenUrl:
             ("POST", "/instances/db/stop"),
             ("GET", "/nothing"),
             ("POST", "/"),
+            ("POST", "/pass"),
             ("GET", "//"),
             ("GET", "/openapi.json/"),
         ],

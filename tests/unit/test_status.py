@@ -61,6 +61,26 @@ def test_a_running_instance_shows_its_address() -> None:
     assert one["address"] == "ec2-3-4-5-6.compute.amazonaws.com"
 
 
+@pytest.mark.parametrize(
+    ("address", "protocol", "link"),
+    [
+        ("ec2-3-4-5-6.compute.amazonaws.com", "https", "https://ec2-3-4-5-6.compute.amazonaws.com"),
+        ("203.0.113.7", "ssh", "ssh://203.0.113.7"),
+        ("2001:db8::7", "rdp", "rdp://[2001:db8::7]"),
+        ("203.0.113.7", "", ""),
+        ("", "https", ""),
+    ],
+)
+def test_the_address_of_a_running_instance_is_a_link_with_the_protocol_of_the_deployment(
+    address: str, protocol: str, link: str
+) -> None:
+    settings = replace(SETTINGS, address_protocol=protocol)
+    running = change(stopped(), state="running", address=address)
+
+    assert status(running, settings, NOW)["link"] == link
+    assert status(change(running, state="stopped"), settings, NOW)["link"] == ""
+
+
 def test_an_instance_that_does_not_run_shows_no_address() -> None:
     assert shown(change(stopped(), address="10.0.0.7"))["address"] == ""
 

@@ -34,7 +34,7 @@ def settling(seen: Observation, settings: Settings) -> datetime | None:
     if not seen.in_transit:
         return None
     attached = [v.attachment.attach_time for v in seen.in_transit if v.attachment]
-    return max(seen.instance.launch_time, *attached) + settings.settle_period + PATIENCE
+    return max([seen.instance.launch_time, *attached]) + settings.settle_period + PATIENCE
 
 
 def copying(seen: Observation, settings: Settings) -> datetime:

@@ -29,6 +29,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         volume_initialization_rate=int(_number(environment, "VOLUME_INITIALIZATION_RATE")),
         archive_after=timedelta(days=_number(environment, "ARCHIVE_AFTER_DAYS")) or None,
         kms_key_arns=frozenset(environment.get("KMS_KEY_ARNS", "").split()),
+        address_protocol=environment.get("ADDRESS_PROTOCOL", ""),
         observe_only=boolean(environment, "OBSERVE_ONLY"),
         prices=prices_of(environment.get("AWS_REGION", ""), _prices(environment)),
     )

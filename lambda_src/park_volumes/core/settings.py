@@ -11,7 +11,8 @@ class Settings:
     ``previous_names``: the names that it has had before, whose snapshots and volumes are its own.
     ``prices``: USD a month by the names of ``prices.py``; empty if the prices of the region are unknown.
     ``volume_initialization_rate``: MiB/s; 0 loads blocks on first access.
-    ``kms_key_arns``: the keys of other accounts that the start role may use."""
+    ``kms_key_arns``: the keys of other accounts that the start role may use.
+    ``address_protocol``: how the address of a running instance is opened, such as https; empty if it is no link."""
 
     deployment: str
     opt_in_tag_key: str
@@ -30,6 +31,7 @@ class Settings:
     start_hold: timedelta = timedelta(hours=1)
     kms_key_arns: frozenset[str] = frozenset()
     previous_names: tuple[str, ...] = ()
+    address_protocol: str = ""
 
     @property
     def lock_period(self) -> timedelta:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, assert_never
 
-from park_volumes.core import loading
+from park_volumes.core import loading, progress
 from park_volumes.core.facts import Instance, Observation, SnapshotRecord, Volume
 from park_volumes.core.overdue import Overdue, due_by, overdue
 from park_volumes.core.park import park
@@ -26,15 +26,35 @@ def status(seen: Observation, settings: Settings, now: datetime) -> dict[str, An
     if seen.instance.state == "running":
         detail = " ".join(filter(None, (detail, loading.in_words(seen, now))))
     instance, devices = seen.instance, _devices(seen, now)
+    address = instance.address if state == "running" else ""
     return {
         "id": instance.id,
         "name": instance.name,
         "state": state,
         "detail": detail,
-        "address": instance.address if state == "running" else "",
+        "address": address,
+        "link": link(address, settings),
         "size_gib": sum(d["size_gib"] for d in devices),
+        "progress": _progress(state, seen.undamaged, settings, now),
         "devices": devices,
     }
+
+
+def starting(seen: Observation, detail: str, settings: Settings, now: datetime) -> dict[str, Any]:
+    """What ``status`` says otherwise of an instance whose start has just been accepted."""
+    return {"state": STARTING, "detail": detail, "progress": progress.of_start(seen, settings, now).shown()}
+
+
+def link(address: str, settings: Settings) -> str:
+    """The address as people can open it; empty if the deployment names no protocol."""
+    host = f"[{address}]" if ":" in address else address
+    return f"{settings.address_protocol}://{host}" if address and settings.address_protocol else ""
+
+
+def _progress(state: str, seen: Observation, settings: Settings, now: datetime) -> dict[str, Any] | None:
+    if state == STARTING:
+        return progress.of_start(seen, settings, now).shown()
+    return progress.of_parking(seen, settings, now).shown() if state == PARKING else None
 
 
 def no_status(instance: Instance, why: str) -> dict[str, Any]:
@@ -45,7 +65,9 @@ def no_status(instance: Instance, why: str) -> dict[str, Any]:
         "state": NEEDS_ATTENTION,
         "detail": why,
         "address": "",
+        "link": "",
         "size_gib": 0,
+        "progress": None,
         "devices": [],
     }
 

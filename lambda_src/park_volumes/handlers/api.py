@@ -22,10 +22,11 @@ from park_volumes.core.facts import Instance, Observation
 from park_volumes.core.phase import Phase, phase_of, reverted_message
 from park_volumes.core.queue import queue_message
 from park_volumes.core.reading import INSTANCE_ID, TAG_VALUE
-from park_volumes.core.status import STARTING
+from park_volumes.core.status import starting
 from park_volumes.core.steps import Outcome
 from park_volumes.core.tags import opted_in
 from park_volumes.handlers import page, runtime, savings
+from park_volumes.handlers.location import FunctionLocation
 from park_volumes.handlers.sign_in import Caller, InvokedDirectly, NotSignedIn, SignIn, TokensUnreadable
 from park_volumes.run.context import Pass
 from park_volumes.run.execute import Ending, Result
@@ -120,7 +121,8 @@ app.use([_sign_in])
 @app.get("/")
 def show_page() -> Response[Any]:
     """The page contains no data: it requests the instances like any other client."""
-    return _answer(HTTPStatus.OK, page.page(), content_type="text/html; charset=utf-8", policy=page.page_policy())
+    shown = page.page(app.context["sign_in"].stay_days)
+    return _answer(HTTPStatus.OK, shown, content_type="text/html; charset=utf-8", policy=page.page_policy())
 
 
 @app.get("/openapi.json")
@@ -135,7 +137,21 @@ def list_instances() -> Response[Any]:
     shown = sorted(map(_shown, every, costs), key=lambda one: (one["name"], one["id"]))
     of_all = savings.figures(prices.total(costs))
     total = {"size_gib": sum(one["size_gib"] for one in shown), "usd_per_month": of_all}
-    return _json(HTTPStatus.OK, {"instances": shown, "total": total})
+    here = FunctionLocation.of_function(app.lambda_context.invoked_function_arn)
+    place = {"account": here.account, "region": here.region}
+    return _json(HTTPStatus.OK, {"instances": shown, "total": total, "place": place, "caller": _caller().name})
+
+
+@app.post("/pass")
+def give_pass() -> Response[Any]:
+    """For a device whose holder wants to stay signed in without the token being kept there."""
+    given = app.context["sign_in"].give_pass(app.current_event.raw_event)
+    if given is None:
+        message = (
+            "A pass is given for a token, not for another pass, and only where stay_signed_in_days is more than 0."
+        )
+        raise Problem(HTTPStatus.CONFLICT, "no_pass", message)
+    return _json(HTTPStatus.OK, {"pass": given.text, "until": given.until.isoformat()})
 
 
 @app.get("/savings")
@@ -272,7 +288,9 @@ def _started(result: Result) -> Response[Any]:
     shown = _shown(result.observation)
     if phase_of(result.observation) is Phase.RUNNING:
         return _json(HTTPStatus.OK, shown)
-    return _json(HTTPStatus.ACCEPTED, shown | {"state": STARTING, "detail": result.reason})
+    this_pass = _this_pass()
+    accepted = starting(result.observation, result.reason, this_pass.settings, this_pass.began)
+    return _json(HTTPStatus.ACCEPTED, shown | accepted)
 
 
 def _find_instance(ref: str) -> Instance:
@@ -378,7 +396,7 @@ def _on_error(error: Exception) -> Response[Any]:
 def _on_unknown_route(_: NotFoundError) -> Response[Any]:
     routes = (
         "GET / (a page), GET /openapi.json, GET /instances, GET /instances/{ref}, GET /savings, "
-        "POST /instances/{ref}/start and POST /instances/{ref}/stop"
+        "POST /instances/{ref}/start, POST /instances/{ref}/stop and POST /pass"
     )
     request = app.current_event
     every = app._static_routes + app._dynamic_routes

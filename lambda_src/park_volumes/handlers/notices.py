@@ -5,7 +5,6 @@ A report that cannot be sent is logged as an error and stops nothing: what it re
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,6 +13,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from botocore.exceptions import BotoCoreError, ClientError
 
+from park_volumes.handlers.location import FunctionLocation
 from park_volumes.report import Kind, Report
 from park_volumes.run.context import alone, each_alone
 
@@ -37,11 +37,6 @@ LONGEST_MESSAGE = 256 * 1024
 """Bytes; the longest message that SNS accepts, in UTF-8 (SNS API, Publish)."""
 SUBJECT_LENGTH = 99
 """An SNS subject has fewer than 100 characters, all ASCII (SNS API, Publish)."""
-CONSOLES = {
-    "aws": "console.aws.amazon.com",
-    "aws-cn": "console.amazonaws.cn",
-    "aws-us-gov": "console.amazonaws-us-gov.com",
-}
 COUNTED = {
     Kind.PARKING_REFUSED: "Refusals",
     Kind.START_REFUSED: "Refusals",
@@ -56,27 +51,6 @@ UNITS = {
     "TransitAge": MetricUnit.Seconds,
     "StartAge": MetricUnit.Seconds,
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class FunctionLocation:
-    """Where the function runs, read from its ARN."""
-
-    partition: str
-    region: str
-    account: str
-
-    @classmethod
-    def of_function(cls, arn: str) -> "FunctionLocation":
-        _, partition, _, region, account, *_ = arn.split(":")
-        return cls(partition=partition, region=region, account=account)
-
-    def console(self, instance_id: str) -> str:
-        host = CONSOLES.get(self.partition, CONSOLES["aws"])
-        return f"https://{self.region}.{host}/ec2/home?region={self.region}#InstanceDetails:instanceId={instance_id}"
-
-    def arn(self, instance_id: str) -> str:
-        return f"arn:{self.partition}:ec2:{self.region}:{self.account}:instance/{instance_id}"
 
 
 class Notices:

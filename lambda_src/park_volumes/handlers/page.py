@@ -23,9 +23,15 @@ NOTHING = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-act
 """The Content-Security-Policy of an answer that is not a page."""
 
 
+NOBODY_STAYS = 'data-stay-days="0"'
+"""What the page says of a deployment where nobody can stay signed in. It is no part of the script."""
+
+
 @cache
-def page() -> str:
-    return (FOLDER / "page.html").read_text(encoding="utf-8")
+def page(stay_days: int = 0) -> str:
+    """The page of a deployment where people can stay signed in for so many days."""
+    text = (FOLDER / "page.html").read_text(encoding="utf-8")
+    return text.replace(NOBODY_STAYS, f'data-stay-days="{stay_days}"')
 
 
 @cache

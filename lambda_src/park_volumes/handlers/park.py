@@ -18,8 +18,9 @@ from park_volumes.aws import Ec2
 from park_volumes.core import environment
 from park_volumes.core.facts import Verdict
 from park_volumes.handlers import runtime
+from park_volumes.handlers.location import FunctionLocation
 from park_volumes.handlers.messages import LOOK_AGAIN, SWEEP, Batch, read
-from park_volumes.handlers.notices import FunctionLocation, Notices
+from park_volumes.handlers.notices import Notices
 from park_volumes.handlers.pace import Pace
 from park_volumes.handlers.wake import START_GOES_ON, SWEEP_STARTS, WAKE, ask, since_sweep, wakes
 from park_volumes.report import (

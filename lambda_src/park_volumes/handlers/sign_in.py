@@ -4,6 +4,7 @@ import hmac
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from hashlib import sha256
 from typing import Any, Protocol
@@ -12,6 +13,7 @@ from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
 from park_volumes.core import environment
+from park_volumes.handlers import runtime, stay
 
 SHORTEST_TOKEN = 32
 """Characters. Shorter tokens can be guessed, and the URL is open to everybody."""
@@ -49,8 +51,15 @@ class Caller:
 
 
 class SignIn(Protocol):
+    @property
+    def stay_days(self) -> int:
+        """For how many days somebody can stay signed in on a device; 0 if nobody can."""
+
     def caller(self, event: Mapping[str, Any]) -> Caller:
         """Who sent a request of the Function URL. Raises NotSignedIn, TokensUnreadable."""
+
+    def give_pass(self, event: Mapping[str, Any]) -> stay.DevicePass | None:
+        """A pass for the device of a caller who sent a token; None for others. Raises TokensUnreadable."""
 
 
 def from_environment(variables: Mapping[str, str], read: Callable[[str], str], logger: Logger) -> SignIn:
@@ -60,7 +69,8 @@ def from_environment(variables: Mapping[str, str], read: Callable[[str], str], l
         case "AWS_IAM":
             return VerifiedByLambda()
         case "TOKEN":
-            return Tokens(parameter=environment.text(variables, "START_TOKENS_PARAMETER"), read=read, logger=logger)
+            parameter, stays = environment.text(variables, "START_TOKENS_PARAMETER"), stay.longest(variables)
+            return Tokens(parameter=parameter, read=read, logger=logger, stays=stays)
         case kind:
             words = f"The environment variable FUNCTION_URL_AUTH is {kind!r}, neither AWS_IAM nor TOKEN."
             raise environment.MissingSetting(words)
@@ -72,6 +82,11 @@ class VerifiedByLambda:
     Nothing else in the event counts as an identity: the caller writes headers and body. An event without a signer did
     not come through the URL. Anyone who may invoke the function itself can write any event; start_policy_json does not
     allow that: https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html"""
+
+    stay_days = 0
+
+    def give_pass(self, _event: Mapping[str, Any]) -> None:
+        return None
 
     def caller(self, event: Mapping[str, Any]) -> Caller:
         authorizer = _mapping(_mapping(event.get("requestContext")).get("authorizer"))
@@ -86,24 +101,46 @@ class Tokens:
     A line that cannot be used is refused with an error in the log that never quotes the line; the other lines count."""
 
     def __init__(
-        self, *, parameter: str, read: Callable[[str], str], logger: Logger, now: Callable[[], float] = time.monotonic
+        self,
+        *,
+        parameter: str,
+        read: Callable[[str], str],
+        logger: Logger,
+        stays: timedelta = stay.NONE,
+        now: Callable[[], float] = time.monotonic,
+        date: Callable[[], datetime] = lambda: runtime.clock().now(),
     ) -> None:
+        """``stays``: how long somebody can stay signed in; ``now`` counts seconds, ``date`` tells the time."""
         self._parameter, self._read, self._logger, self._now = parameter, read, logger, now
+        self._stays, self._date = stays, date
         self._callers: Mapping[bytes, Caller] = {}
         """By the SHA-256 of their tokens: the tokens themselves are not kept."""
         self._until = self._last_until = float("-inf")
 
+    @property
+    def stay_days(self) -> int:
+        return self._stays.days
+
     def caller(self, event: Mapping[str, Any]) -> Caller:
-        header = _mapping(event.get("headers")).get("authorization")  # payload format 2.0 has names in lower case
-        kind, _, token = (header if isinstance(header, str) else "").partition(" ")
-        if kind.lower() != "bearer" or not token.strip():
-            raise NotSignedIn("Sign in: send your token in the header Authorization: Bearer TOKEN.")
-        digest = _digest(token.strip())
-        # Compare all of them, even after a match, so the time taken reveals nothing.
-        found = [caller for known, caller in self._current().items() if hmac.compare_digest(known, digest)]
-        if not found:
+        sent = _sent(event)
+        if found := self._with_token(sent):
+            return found[0]
+        if not stay.is_pass(sent):
             raise NotSignedIn("This token is not valid: ask your ParkVolumes administrator for a new one.")
-        return found[0]
+        caller = stay.holder(sent, self._current(), self._date(), self._stays)
+        if caller is None:
+            raise NotSignedIn("This device is no longer signed in: sign in again with your token.")
+        return caller
+
+    def give_pass(self, event: Mapping[str, Any]) -> stay.DevicePass | None:
+        sent = _sent(event)
+        return stay.give(_digest(sent), self._date(), self._stays) if self._stays and self._with_token(sent) else None
+
+    def _with_token(self, sent: str) -> list[Caller]:
+        """The holder of a token; nobody if it is none."""
+        digest = _digest(sent)
+        # Compare all of them, even after a match, so the time taken reveals nothing.
+        return [caller for one, caller in self._current().items() if hmac.compare_digest(one, digest)]
 
     def _current(self) -> Mapping[bytes, Caller]:
         now = self._now()
@@ -145,6 +182,15 @@ class Tokens:
 
     def _refuse(self, number: int, reason: str) -> None:
         self._logger.error(f"Line {number} of the parameter {self._parameter} is refused: {reason}.")
+
+
+def _sent(event: Mapping[str, Any]) -> str:
+    """The token or pass in a request. Raises NotSignedIn."""
+    header = _mapping(event.get("headers")).get("authorization")  # payload format 2.0 has names in lower case
+    kind, _, token = (header if isinstance(header, str) else "").partition(" ")
+    if kind.lower() != "bearer" or not token.strip():
+        raise NotSignedIn("Sign in: send your token in the header Authorization: Bearer TOKEN.")
+    return token.strip()
 
 
 def _read_line(line: str) -> tuple[bytes, Caller] | str:

@@ -16,7 +16,8 @@ from park_volumes.core import environment
 from park_volumes.core.reading import INSTANCE_ID, volume_id
 from park_volumes.core.steps import Outcome
 from park_volumes.handlers import api, failed_start, runtime, sign_in, trail
-from park_volumes.handlers.notices import FunctionLocation, Notices
+from park_volumes.handlers.location import FunctionLocation
+from park_volumes.handlers.notices import Notices
 from park_volumes.handlers.pace import Pace
 from park_volumes.handlers.wake import START_GOES_ON, SWEEP_STARTS, ask
 from park_volumes.report import Report, of_start
