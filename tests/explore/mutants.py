@@ -268,7 +268,7 @@ MUTANTS = (
     ),
     mutant(
         "takes a mark for proof that a volume belongs to the instance",
-        ("facts:Observation._record_of", "if r.volume_id == v.id or r.snapshot_id == v.snapshot_id", "if True"),
+        ("facts:_record_of", "if r.volume_id == v.id or r.snapshot_id == v.snapshot_id", "if True"),
     ),
     mutant(
         "believes the place that is written on a volume",

@@ -273,7 +273,7 @@ class TestSnapshots:
         assert {r.instance_id for r in found} == {instance_id}
         assert len(found) == 2
         assert ec2.reads.snapshots_named([one.snapshot_id]).records == (one,)
-        assert ec2.reads.snapshots_with_requests().records == ()
+        assert ec2.reads.every_snapshot(with_request=True).records == ()
         assert len(ec2.reads.every_snapshot().records) == 4
 
     def test_only_those_with_a_start_request_are_found_by_it(self, stand: Stand) -> None:
@@ -283,7 +283,7 @@ class TestSnapshots:
         ids = tuple(r.snapshot_id for r in ec2.reads.snapshots_of([instance_id]).records)
         ec2.writes.do(RememberStart(snapshot_ids=ids, at=NOW))
 
-        assert {(r.instance_id, r.start_requested) for r in ec2.reads.snapshots_with_requests().records} == {
+        assert {(r.instance_id, r.start_requested) for r in ec2.reads.every_snapshot(with_request=True).records} == {
             (instance_id, NOW)
         }
 
@@ -292,7 +292,7 @@ class TestSnapshots:
         stand.world.add_snapshot(tags={})
         stand.world.add_snapshot(tags={tags.DEPLOYMENT: DEPLOYMENT}, owner="999999999999")
 
-        assert stand.ec2().reads.every_snapshot() == stand.ec2().reads.snapshots_with_requests()
+        assert stand.ec2().reads.every_snapshot() == stand.ec2().reads.every_snapshot(with_request=True)
 
     def test_a_damaged_record_is_reported_beside_the_others(self, stand: Stand) -> None:
         instance_id = stand.parked()

@@ -208,7 +208,7 @@ class TestTheLengthOfTheQueue:
         began = stand.clock.now()
         just: list[datetime] = [began - timedelta(seconds=1)] * known
         queue = Queue(requests=just, seen=began - seen_before)
-        return stand.start_pass(queue=queue).ahead(), asked
+        return queue.length(stand.start_pass().this_pass), asked
 
     @pytest.mark.parametrize(("seconds", "known"), [(29, 9), (30, 9), (30.5, 0)])
     def test_is_known_for_thirty_seconds(self, stand: Stand, seconds: float, known: int) -> None:

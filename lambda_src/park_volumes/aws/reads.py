@@ -79,12 +79,10 @@ class Ec2Reads:
         tag = f"tag:{our_tags.INSTANCE}"
         return records_in(s for chunk in chunks(instance_ids) for s in self._described.snapshots({tag: chunk}))
 
-    def every_snapshot(self) -> Snapshots:
-        return records_in(self._described.snapshots({}))
-
-    def snapshots_with_requests(self) -> Snapshots:
-        """The snapshots on which a start request is remembered, done or not."""
-        return records_in(self._described.snapshots({"tag-key": [our_tags.START_REQUESTED]}))
+    def every_snapshot(self, *, with_request: bool = False) -> Snapshots:
+        """All of this deployment, or only those on which a start request is remembered, done or not."""
+        wanted = {"tag-key": [our_tags.START_REQUESTED]} if with_request else {}
+        return records_in(self._described.snapshots(wanted))
 
     def requests(self, since: datetime, until: datetime) -> dict[str, datetime]:
         """The instances whose start was requested in these hours, and when, as their first snapshots say."""

@@ -74,12 +74,8 @@ class Ec2Writes:
                     self._client.delete_volume(VolumeId=step.volume_id)
             case steps.DiscardSnapshot():
                 self._discard_snapshot(step)
-            case steps.ArchiveSnapshot():
-                with errors_of("ModifySnapshotTier", step.snapshot_id):
-                    self._client.modify_snapshot_tier(SnapshotId=step.snapshot_id, StorageTier="archive")
-            case steps.RestoreSnapshotTier():
-                with errors_of("RestoreSnapshotTier", step.snapshot_id):
-                    self._client.restore_snapshot_tier(SnapshotId=step.snapshot_id, PermanentRestore=True)
+            case steps.ArchiveSnapshot() | steps.RestoreSnapshotTier():
+                self._change_tier(step)
             case steps.RememberStart():
                 self._tag(step.snapshot_ids, our_tags.tags_of_request(step.at, step.capacity_refused_at))
             case steps.RememberTermination():
@@ -98,6 +94,14 @@ class Ec2Writes:
                 self._start_instance(step)
             case _:
                 assert_never(step)
+
+    def _change_tier(self, step: steps.ArchiveSnapshot | steps.RestoreSnapshotTier) -> None:
+        if isinstance(step, steps.ArchiveSnapshot):
+            with errors_of("ModifySnapshotTier", step.snapshot_id):
+                self._client.modify_snapshot_tier(SnapshotId=step.snapshot_id, StorageTier="archive")
+        else:
+            with errors_of("RestoreSnapshotTier", step.snapshot_id):
+                self._client.restore_snapshot_tier(SnapshotId=step.snapshot_id, PermanentRestore=True)
 
     def _create_snapshot(self, step: steps.CreateSnapshot) -> None:
         with errors_of("CreateSnapshot", step.volume_id):

@@ -90,10 +90,8 @@ def would(step: Step) -> str:  # noqa: C901, PLR0912  # one case for each step; 
             return f"{step.volume_id} would be marked as in transit."
         case DetachVolume():
             return f"{step.volume_id} would be detached from {step.device}."
-        case DeleteVolume():
-            return f"{step.volume_id} would be deleted."
-        case DiscardSnapshot():
-            return f"{step.snapshot_id} would be deleted."
+        case DeleteVolume(volume_id=what) | DiscardSnapshot(snapshot_id=what):
+            return f"{what} would be deleted."
         case ArchiveSnapshot():
             return f"{step.snapshot_id} would be moved to the archive tier."
         case RestoreSnapshotTier():
@@ -107,25 +105,31 @@ def would(step: Step) -> str:  # noqa: C901, PLR0912  # one case for each step; 
             | CountAttempt()
         ):
             return _would_write(step)
-        case TryGivingUp():
-            return (
-                f"It would be tried whether {_listed(d.volume_id for d, _ in step.parts)} may be detached and deleted."
-            )
-        case TryWayBack():
-            return f"It would be tried whether {step.instance_id} may come back from its snapshots."
+        case TryGivingUp() | TryWayBack():
+            return _would_try(step)
         case CreateVolume(record=r):
             return f"A volume of {r.spec.size} GiB {r.spec.type} would be created from {r.snapshot_id} for {r.device}."
         case AttachVolume():
             volume = step.volume_id or f"the volume from {step.snapshot_id}"
             return f"At {step.device} {volume} would be attached."
-        case SetDeleteOnTermination():
-            return f"DeleteOnTermination of {_listed(step.devices)} would be set as it was."
-        case UnmarkVolumes():
-            return f"The mark of {_listed(step.volume_ids)} would be removed."
+        case SetDeleteOnTermination() | UnmarkVolumes():
+            return _would_give_back(step)
         case StartInstance():
             return f"{step.instance_id} would be started."
         case _:
             assert_never(step)
+
+
+def _would_try(step: TryGivingUp | TryWayBack) -> str:
+    if isinstance(step, TryWayBack):
+        return f"It would be tried whether {step.instance_id} may come back from its snapshots."
+    return f"It would be tried whether {_listed(d.volume_id for d, _ in step.parts)} may be detached and deleted."
+
+
+def _would_give_back(step: SetDeleteOnTermination | UnmarkVolumes) -> str:
+    if isinstance(step, UnmarkVolumes):
+        return f"The mark of {_listed(step.volume_ids)} would be removed."
+    return f"DeleteOnTermination of {_listed(step.devices)} would be set as it was."
 
 
 def _would_write(

@@ -2,7 +2,7 @@
 
 Times are timezone-aware UTC datetimes, sizes are GiB unless their name says otherwise, states are EC2's own words."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -363,16 +363,8 @@ class Observation:
         return tuple(
             VolumeInTransit(volume=v, mark=mark, record=r, attachment=v.attached_to(self.instance.id))
             for v in self.volumes
-            if (mark := v.mark) and mark.instance_id == self.instance.id and (r := self._record_of(v, mark))
+            if (mark := v.mark) and mark.instance_id == self.instance.id and (r := _record_of(self.records, v, mark))
         )
-
-    def _record_of(self, v: Volume, mark: TransitMark) -> SnapshotRecord | None:
-        """The record of the snapshot that was taken of this volume, or that it was created from, in the attempt that
-        its mark names. Anybody can write a mark; VolumeId and SnapshotId never change. A confirmed record comes first,
-        then one whose snapshot is completed, and the newest of those."""
-        of_attempt = (r for r in self.records if r.generation == mark.generation)
-        proof = [r for r in of_attempt if r.volume_id == v.id or r.snapshot_id == v.snapshot_id]
-        return max(proof, key=lambda r: (r.confirmed_at is not None, r.state == "completed", r.order), default=None)
 
     @property
     def rehearsals(self) -> tuple[tuple[Volume, SnapshotRecord], ...]:
@@ -475,3 +467,12 @@ class Observation:
     def left_of(self, generation: Generation) -> list[Volume]:
         """The volumes of a generation that still exist, with any mark or none, even while they are being deleted."""
         return [v for v in self.volumes if v.id in generation.volume_ids]
+
+
+def _record_of(records: Iterable[SnapshotRecord], v: Volume, mark: TransitMark) -> SnapshotRecord | None:
+    """The record of the snapshot that was taken of this volume, or that it was created from, in the attempt that
+    its mark names. Anybody can write a mark; VolumeId and SnapshotId never change. A confirmed record comes first,
+    then one whose snapshot is completed, and the newest of those."""
+    of_attempt = (r for r in records if r.generation == mark.generation)
+    proof = [r for r in of_attempt if r.volume_id == v.id or r.snapshot_id == v.snapshot_id]
+    return max(proof, key=lambda r: (r.confirmed_at is not None, r.state == "completed", r.order), default=None)

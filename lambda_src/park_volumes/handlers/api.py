@@ -258,7 +258,7 @@ def _with_position(result: Result) -> Result:
     if result.ending not in (Ending.THROTTLED, Ending.OUT_OF_TIME) or result.not_remembered:
         return result
     with suppress(Ec2Error):
-        words = queue_message(result.instance_id, _starts().ahead())
+        words = queue_message(result.instance_id, _starts().queue.length(_this_pass()))
         decision = replace(result.decision, reason=words, outcome=Outcome.GOING_ON)
         return replace(result, decision=decision, note="")
     return result

@@ -117,7 +117,7 @@ def _report(
 def _tell_park_side(starts: StartPass) -> None:
     """What has begun may take longer than this pass, and what is on its way is looked at every minute. In a crowd the
     first one tells it, for all."""
-    if starts.is_first():
+    if starts.queue.is_first(starts.this_pass):
         ask(notices, START_GOES_ON, SETTINGS.deployment)
 
 

@@ -135,7 +135,7 @@ def park_sweep(fleet: Sequence[Observation], settings: Settings, now: datetime) 
 def start_sweep(ec2: Ec2Reads, settings: Settings, now: datetime) -> tuple[list[Observation], list[str]]:
     """The running instances with volumes in transit, with everything needed to settle them; and the ids of those to
     look at closer: the others with volumes in transit, and those that have waited longest for their start."""
-    volumes, snapshots = ec2.marked_volumes("*"), ec2.snapshots_with_requests()
+    volumes, snapshots = ec2.marked_volumes("*"), ec2.every_snapshot(with_request=True)
     marked = {v.mark.instance_id for v in volumes if v.mark}
     requests = ((r.instance_id, r.start_requested) for r in snapshots.records)
     asked = {instance_id for instance_id, at in requests if at and now < at + settings.start_hold}

@@ -139,10 +139,8 @@ def assemble(
     by_id = {v.id: v for v in _with_cards(volumes, instances)}
     ids_of: dict[str, set[str]] = defaultdict(set)
     for v in by_id.values():
-        for instance_id in (
-            *(a.instance_id for a in v.attachments),
-            *(t.instance_id for t in (v.mark, v.rehearsal) if t),
-        ):
+        tags = (t.instance_id for t in (v.mark, v.rehearsal) if t)
+        for instance_id in (*(a.instance_id for a in v.attachments), *tags):
             ids_of[instance_id].add(v.id)
     of_volumes = _damage_of_volumes(by_id.values(), now)
     found = {}

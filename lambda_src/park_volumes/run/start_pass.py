@@ -37,6 +37,28 @@ class Queue:
         """How many starts were requested before ``asked`` that are not done by then."""
         return ahead(self.requests, asked, asked)
 
+    def length(self, this_pass: Pass) -> int:
+        """How many starts are ahead of one requested now. A long queue is not read again for each start, and none
+        twice in one pass."""
+        began, known = this_pass.began, self.ahead(this_pass.began)
+        if self.seen == began or (known >= AT_ONCE and began <= self.seen + QUEUE_LASTS):
+            return known
+        self._read(this_pass)
+        return self.ahead(began)
+
+    def is_first(self, this_pass: Pass) -> bool:
+        """Whether no start was requested before this pass that was not done when it began. All passes that ask in the
+        same moment agree on who that is, once each has written its requests down."""
+        if self.ahead(this_pass.began):
+            return False
+        self._read(this_pass)
+        return not self.ahead(this_pass.began)
+
+    def _read(self, this_pass: Pass) -> None:
+        began = this_pass.began
+        read = this_pass.ec2.reads.requests(began - this_pass.settings.start_hold, began)
+        self.requests, self.seen = list(read.values()), began
+
 
 @dataclass(frozen=True, kw_only=True)
 class StartPass:
@@ -138,7 +160,7 @@ class StartPass:
     def _is_crowd(self, *, many: bool) -> bool:
         """Whether this pass starts many, or others do. If EC2 does not even answer that, it is busy."""
         try:
-            return many or self.ahead() >= AT_ONCE
+            return many or self.queue.length(self.this_pass) >= AT_ONCE
         except Ec2Error:
             return True
 
@@ -152,7 +174,7 @@ class StartPass:
 
     def _enqueue(self, every: Iterable[Observation]) -> list[Result]:
         candidates = chosen(every, lambda o: may_wait(o, self.this_pass.settings), unclear=False)
-        before = self.ahead() if candidates else 0
+        before = self.queue.length(self.this_pass) if candidates else 0
         positions = {o.instance.id: self._position(o, before + n) for n, o in enumerate(candidates)}
         remembered = self._remember_all([o for o in candidates if positions[o.instance.id] >= AT_ONCE])
         return [
@@ -167,29 +189,6 @@ class StartPass:
         if asked and start_pending(observation, self.this_pass.settings, began):
             return ahead(self.queue.requests, asked, began)
         return new
-
-    def ahead(self) -> int:
-        """How many starts are ahead of one requested now. A long queue is not read again for each start, and none
-        twice in one pass."""
-        queue, began = self.queue, self.this_pass.began
-        known = queue.ahead(began)
-        if queue.seen == began or (known >= AT_ONCE and began <= queue.seen + QUEUE_LASTS):
-            return known
-        self._read_queue()
-        return queue.ahead(began)
-
-    def is_first(self) -> bool:
-        """Whether no start was requested before this pass that was not done when it began. All passes that ask in the
-        same moment agree on who that is, once each has written its requests down."""
-        if self.queue.ahead(self.this_pass.began):
-            return False
-        self._read_queue()
-        return not self.queue.ahead(self.this_pass.began)
-
-    def _read_queue(self) -> None:
-        queue, began = self.queue, self.this_pass.began
-        read = self.this_pass.ec2.reads.requests(began - self.this_pass.settings.start_hold, began)
-        queue.requests, queue.seen = list(read.values()), began
 
     def _remember_all(self, every: Sequence[Observation]) -> list[Observation]:
         """Remember all of these requests with one call. Returns the observations with the remembered requests in
