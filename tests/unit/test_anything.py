@@ -23,9 +23,9 @@ from park_volumes.core.park import needs_park_pass, park
 from park_volumes.core.reading import INSTANCE_ID
 from park_volumes.core.start import Intent, start
 from park_volumes.core.status import status
-from park_volumes.handlers import savings
 from park_volumes.handlers.failed_start import read
 from park_volumes.report import gauges, of_damage, of_parking, of_start, of_the_month
+from park_volumes.run import savings
 from park_volumes.run.execute import Result
 from park_volumes.run.fleet import park_sweep
 from park_volumes.run.observe import assemble

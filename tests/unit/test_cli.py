@@ -19,11 +19,14 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
 
 from park_volumes import __version__
+from park_volumes.cli import account as an_account
 from park_volumes.cli import command, deployed
-from park_volumes.cli.command import Account, NotPossible, main
+from park_volumes.cli.account import Account, NotPossible
+from park_volumes.cli.command import main
 from park_volumes.cli.desk import ExitCode
 from park_volumes.cli.explain import would
 from park_volumes.cli.lease import ClockOff, Lease, PassOver
+from park_volumes.cli.options import deployment_of
 from park_volumes.cli.screen import Screen
 from park_volumes.core import steps
 from park_volumes.core.facts import AttachmentTarget, Kept, Verdict
@@ -655,7 +658,7 @@ class TestSettings:
         """The settings with which a command with these arguments works."""
         account = Account(client=laptop._client, region="us-east-1", credentials=lambda: None)
         options = command._parser().parse_args([*arguments, "list"], argparse.Namespace(**command.ANYWHERE))
-        return command._deployment(options, account).settings
+        return deployment_of(options, account).settings
 
     def test_are_those_of_the_function(self, laptop: Laptop) -> None:
         laptop.functions.environment = {
@@ -762,7 +765,7 @@ class TestUsage:
         monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
 
         with pytest.raises(NotPossible, match="give --region"):
-            command._connect(argparse.Namespace(profile=None, region=None))
+            an_account.connect(argparse.Namespace(profile=None, region=None))
 
     def test_the_options_of_every_command_stand_before_it_or_after_it(self, laptop: Laptop, stand: Stand) -> None:
         instance_id = stand.parked()
@@ -809,7 +812,7 @@ class TestRegionAndProfile:
         seen: list[Account] = []
 
         def connect(options: argparse.Namespace) -> Account:
-            seen.append(command._connect(options))
+            seen.append(an_account.connect(options))
             raise NotPossible
 
         main([*arguments, "list"], out=io.StringIO(), connect=connect)

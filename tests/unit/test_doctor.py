@@ -18,7 +18,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from park_volumes.cli import deployed, doctor
-from park_volumes.cli.command import Account, _regions
+from park_volumes.cli.account import Account, _regions
 from park_volumes.cli.desk import ExitCode
 from park_volumes.cli.doctor import Finding, Level, Topic, diagnose
 from park_volumes.cli.examination import QUOTAS

@@ -15,8 +15,8 @@ from park_volumes.core import phase, prices
 from park_volumes.core.archive import due
 from park_volumes.core.facts import Observation
 from park_volumes.core.retention import kept_until
-from park_volumes.handlers import savings
 from park_volumes.report import gauges, of_the_month
+from park_volumes.run import savings
 from park_volumes.run.context import OutOfTime, alone
 from park_volumes.run.execute import Ending, Unforeseen
 from park_volumes.run.fleet import park_sweep, start_sweep
@@ -302,7 +302,7 @@ class TestLists:
                 raise RuntimeError("nobody foresaw this")
             return kept_until(r, settings)
 
-        monkeypatch.setattr("park_volumes.handlers.savings.kept_until", breaks)
+        monkeypatch.setattr("park_volumes.run.savings.kept_until", breaks)
 
         assert [o["instance_id"] for o in savings.report([], [bad, good], SETTINGS)["orphans"]] == [OTHER, OTHER]
 

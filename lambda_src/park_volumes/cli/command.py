@@ -2,32 +2,26 @@
 
 import argparse
 import json
-import os
 import re
 import sys
 import webbrowser
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
-from functools import cache, partial
+from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple, TextIO
 
-import boto3
-import botocore.session
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
+from botocore.exceptions import BotoCoreError, ClientError
 
 from park_volumes import __version__
-from park_volumes.aws import Ec2
 from park_volumes.aws.errors import Ec2Error
 from park_volumes.cli import deployed
+from park_volumes.cli.account import Account, NotPossible, connect
 from park_volumes.cli.deployed import Deployment
 from park_volumes.cli.desk import Desk, ExitCode, park_stopped, together
-from park_volumes.cli.doctor import Level, as_json, diagnose
-from park_volumes.cli.examination import Examination, Unusable, locate
-from park_volumes.cli.explain import explain, foretold, money
-from park_volumes.cli.lease import Lease
+from park_volumes.cli.explain import explain, foretold
+from park_volumes.cli.options import deployment_of, desk_with
 from park_volumes.cli.relay import Relay
+from park_volumes.cli.reports import report_of, tell
 from park_volumes.cli.screen import Screen
 from park_volumes.core.facts import Observation
 from park_volumes.core.phase import WITHOUT_ROOT, phase_of
@@ -35,15 +29,11 @@ from park_volumes.core.reading import whole
 from park_volumes.core.settings import Settings
 from park_volumes.core.start import Intent, start
 from park_volumes.core.steps import Decision
-from park_volumes.core.tags import opted_in
 from park_volumes.run.context import Clock, SystemClock, alone
 from park_volumes.run.execute import unforeseen
 from park_volumes.run.observe import chosen
-from park_volumes.run.show import savings_of, status_of
+from park_volumes.run.show import status_of
 
-LAG = timedelta(seconds=45)
-"""How long EC2's descriptions may lag; quiet_period_seconds must exceed function_timeout_seconds by this much."""
-SDK = Config(retries={"mode": "standard", "max_attempts": 5}, max_pool_connections=30, connect_timeout=5)
 ANYWHERE: Mapping[str, Any] = {"name": "park-volumes", "region": None, "profile": None}
 """The values of the options that every command takes, where they are not given."""
 NOBODY = "No instance is parked."
@@ -72,34 +62,19 @@ ACTIONS = {
 }
 
 
-class NotPossible(Exception):
-    """The request cannot be carried out at all; the message says why."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Account:
-    """The account and region that a person works on. ``client`` creates the SDK clients; ``regions`` are those that the
-    SDK knows."""
-
-    client: Callable[..., Any]
-    region: str
-    credentials: Callable[[], Any]
-    regions: Callable[[], Sequence[str]] = tuple
-
-
 def main(
     arguments: Sequence[str],
     *,
     out: TextIO | None = None,
     notes: TextIO | None = None,
     clock: Clock | None = None,
-    connect: Callable[[argparse.Namespace], Account] | None = None,
+    connect: Callable[[argparse.Namespace], Account] = connect,
 ) -> int:
     """Do what the arguments say. Returns the exit code (``ExitCode``)."""
     options = _parser().parse_args(arguments, argparse.Namespace(**ANYWHERE))
     screen = Screen(out or sys.stdout, notes or sys.stderr)
     try:
-        return int(_run(options, (connect or _connect)(options), screen, clock or SystemClock()))
+        return int(_run(options, connect(options), screen, clock or SystemClock()))
     except NotPossible as problem:
         screen.say(str(problem))
         return int(ExitCode.USAGE)
@@ -118,10 +93,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"park-volumes {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add = partial(_add, commands, anywhere)
-    add("list", "list every instance that is opted in or has snapshots, and what it saves", json_too=True)
+    add_report = partial(_add_report, commands, anywhere)
+    add_report("list", "list every instance that is opted in or has snapshots, and what it saves")
+    add_report("savings", "show what each instance costs, and what parking saves")
     told = add("explain", "show what was seen of an instance, what is decided, and why", json_too=True)
     told.add_argument("ref", metavar="INSTANCE", help="an id or a Name")
-    sick = add("doctor", "examine the account and region, before or after the module is deployed", json_too=True)
+    sick = add_report("doctor", "examine the account and region, before or after the module is deployed")
     layer = "the layer that the module is to use; by default that of its functions, or the public one"
     sick.add_argument("--powertools-layer-arn", type=_layer, metavar="ARN", help=layer)
     add("check", "check whether any instance is parked, before you remove the module")
@@ -187,6 +164,32 @@ def _minutes(text: str) -> float:
     return float(text)
 
 
+def _add_report(commands: Any, anywhere: argparse.ArgumentParser, name: str, words: str) -> argparse.ArgumentParser:
+    """A command that can look at several accounts and regions."""
+    command = _add(commands, anywhere, name, words, json_too=True)
+    command.add_argument("--csv", action="store_true", help="print CSV for spreadsheets")
+    several = command.add_argument_group("several accounts and regions")
+    several.add_argument("--regions", type=_names, default=(), metavar="REGION,...", help="these regions, or all")
+    whose = several.add_mutually_exclusive_group()
+    roles = "the accounts of these roles, which your credentials may assume"
+    whose.add_argument("--roles", type=_role_arns, default=(), metavar="ARN,...", help=roles)
+    every = "every account of your organization, by the role of this name in each"
+    whose.add_argument("--organization-role", type=_text, metavar="NAME", help=every)
+    return command
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, (name.strip() for name in text.split(","))))
+
+
+def _role_arns(text: str) -> tuple[str, ...]:
+    for arn in (found := _names(text)):
+        if not re.fullmatch(r"arn:[\w-]+:iam::[0-9]{12}:role/[\w+=,.@/-]+", arn, re.ASCII):
+            example = "arn:aws:iam::123456789012:role/reader"
+            raise argparse.ArgumentTypeError(f"{arn!r}: it is not the ARN of a role, for example {example}")
+    return found
+
+
 def _add(
     commands: Any, anywhere: argparse.ArgumentParser, name: str, words: str, *, json_too: bool = False
 ) -> argparse.ArgumentParser:
@@ -197,116 +200,23 @@ def _add(
     return command
 
 
-def _connect(options: argparse.Namespace) -> Account:
-    """The account of the credentials, and a region: that of the option, of the environment, or of the profile."""
-    region = options.region or os.environ.get("AWS_REGION")  # boto3 itself reads only AWS_DEFAULT_REGION
-    try:
-        session = boto3.Session(profile_name=options.profile, region_name=region)
-    except ProfileNotFound as error:
-        raise NotPossible(_no_such_profile(error.kwargs["profile"])) from error
-    if not session.region_name:
-        raise NotPossible("No region: give --region, for example --region eu-west-1, or set AWS_REGION.")
-    return Account(
-        client=session.client,
-        region=session.region_name,
-        credentials=session.get_credentials,
-        regions=partial(_regions, session),
-    )
-
-
-def _regions(session: boto3.Session) -> list[str]:
-    return [r for p in session.get_available_partitions() for r in session.get_available_regions("ec2", p)]
-
-
-def _no_such_profile(name: str) -> str:
-    known = ", ".join(sorted(botocore.session.Session().available_profiles))
-    which = f"give one of these: {known}" if known else "this computer has none; `aws configure` makes one"
-    return f"There is no AWS profile {name!r} (--profile, AWS_PROFILE): {which}."
-
-
-def _deployment(options: argparse.Namespace, account: Account) -> Deployment:
-    """The deployment that is meant. Raises NotPossible for values that the module would refuse."""
-    values = {name: getattr(options, name.lower(), None) for name in deployed.DEFAULTS}
-    words = {True: "true", False: "false"}
-    given = {name: words[v] if isinstance(v, bool) else str(v) for name, v in values.items() if v is not None}
-    functions = account.client("lambda", config=deployed.SDK)
-    found = deployed.find(functions, name=options.name, region=account.region, given=given)
-    if found.settings.quiet_period < found.settings.function_timeout + LAG:
-        raise NotPossible(f"--quiet-period-seconds must be at least --function-timeout-seconds plus {LAG.seconds}.")
-    return found
-
-
 def _run(options: argparse.Namespace, account: Account, screen: Screen, clock: Clock) -> ExitCode:
-    if options.command == "open":
-        return _open(options, account, screen)
-    if options.command == "doctor":
-        return _doctor(options, account, screen, clock)
-    deployment = _deployment(options, account)
-    screen.note(deployment.origin)
-    settings = deployment.settings
-    lease = Lease(clock, settings.function_timeout)
-    client = account.client("ec2", config=SDK)
-    lease.watch(client)
-
-    def desk_of(its: Settings) -> Desk:
-        return Desk(
-            ec2=Ec2(client, deployment=its.deployment, previous_names=its.previous_names),
-            settings=its,
-            clock=clock,
-            lease=lease.begin,
-            screen=screen,
-            timeout=timedelta(minutes=getattr(options, "timeout_minutes", 0)),
-        )
-
-    desk = desk_of(settings)
     match options.command:
-        case "list":
-            return _list(desk, as_json=options.json)
+        case "open":
+            return _open(options, account, screen)
+        case "list" | "savings" | "doctor":
+            return tell(report_of(options, clock, screen), options, account, screen)
+    deployment = deployment_of(options, account)
+    screen.note(deployment.origin)
+    desk_of = partial(desk_with, options, account, screen, clock)
+    desk = desk_of(deployment.settings)
+    match options.command:
         case "explain":
             return _explain(desk, options.ref, as_json=options.json)
         case "check":
             return _check(desk, account, desk_of)
         case _:
             return _do(desk, options, deployment)
-
-
-def _doctor(options: argparse.Namespace, account: Account, screen: Screen, clock: Clock) -> ExitCode:
-    """Say what is good, and what is not. Refused if anything is bad: a warning alone keeps nobody from deploying."""
-    client = cache(partial(account.client, config=deployed.SDK))
-    try:
-        place = locate(client, account.region, account.regions())
-    except Unusable as problem:
-        raise NotPossible(str(problem)) from problem
-    deployment, now = _deployment(options, account), clock.now()
-    screen.note(deployment.origin)
-    settings = deployment.settings
-    public = deployed.LAYER.format(region=place.region) if place.partition == deployed.PUBLIC else ""
-    patient = account.client("ec2", config=SDK)
-    ec2 = Ec2(patient, deployment=settings.deployment, previous_names=settings.previous_names)
-    examination = Examination(client=client, ec2=ec2, settings=settings, now=now)
-    examined = examination.examine(place, options.powertools_layer_arn or deployment.layer or public)
-    found = diagnose(examined, settings, now)
-    if options.json:
-        where = asdict(place) | {"deployment": settings.deployment, "deployed": deployment.read}
-        screen.say(json.dumps(where | {"findings": as_json(found)}, indent=2))
-    else:
-        rows = [(one.level, one.topic, f"{one.words} {one.remedy}".rstrip()) for one in found]
-        screen.table(("level", "about", "finding"), rows)
-    return ExitCode.REFUSED if any(one.level is Level.BAD for one in found) else ExitCode.DONE
-
-
-def _list(desk: Desk, *, as_json: bool) -> ExitCode:
-    every = [(o, status_of(o, desk.settings, desk.clock.now())) for o in desk.every()]
-    if as_json:
-        shown = [of | {"opted_in": opted_in(o.instance.tags, desk.settings)} for o, of in every]
-        desk.screen.say(json.dumps({"instances": shown}, indent=2))
-        return ExitCode.DONE
-    rows = [
-        (o.instance.id, o.instance.name, of["state"], money(savings_of(o, desk.settings).saved), of["detail"])
-        for o, of in every
-    ]
-    desk.screen.table(("instance", "name", "state", "saves USD", "reason"), rows)
-    return ExitCode.DONE
 
 
 def _explain(desk: Desk, ref: str, *, as_json: bool) -> ExitCode:

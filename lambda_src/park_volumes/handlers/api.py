@@ -25,9 +25,10 @@ from park_volumes.core.reading import INSTANCE_ID, TAG_VALUE
 from park_volumes.core.status import starting
 from park_volumes.core.steps import Outcome
 from park_volumes.core.tags import opted_in
-from park_volumes.handlers import page, runtime, savings
+from park_volumes.handlers import page, runtime
 from park_volumes.handlers.location import FunctionLocation
 from park_volumes.handlers.sign_in import Caller, InvokedDirectly, NotSignedIn, SignIn, TokensUnreadable
+from park_volumes.run import savings
 from park_volumes.run.context import Pass
 from park_volumes.run.execute import Ending, Result
 from park_volumes.run.observe import observe, observe_instances, observe_orphans, opted_in_instances

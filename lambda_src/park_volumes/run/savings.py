@@ -64,12 +64,34 @@ def figures(costs: prices.Savings) -> dict[str, float | bool | None]:
 
 def as_csv(report: dict[str, Any]) -> str:
     """A line with the column names, one for each instance, and one for the total."""
-    text = io.StringIO()
-    lines = csv.writer(text)
-    lines.writerow(COLUMNS)
+    return csv_of(COLUMNS, rows(report))
+
+
+def rows(report: dict[str, Any]) -> list[list[str]]:
+    """What stands in ``COLUMNS`` for each instance, and for the total: harmless in a spreadsheet."""
     total = {"id": "total", "name": ""} | report["total"] | {"in_recycle_bin": report["recycle_bin"]["cost"]}
-    for row in (*report["instances"], total):
-        lines.writerow(_cell(row[column]) for column in COLUMNS)
+    return [[_text(row[column]) for column in COLUMNS] for row in (*report["instances"], total)]
+
+
+def sum_of(reports: Sequence[dict[str, Any]]) -> list[str]:
+    """What stands in ``COLUMNS`` for several reports together; what one of them does not know is not known."""
+    totals = [report["total"] | {"in_recycle_bin": report["recycle_bin"]["cost"]} for report in reports]
+
+    def together(column: str) -> object:
+        values = [total[column] for total in totals]
+        if column == "at_most":
+            return any(values)
+        return None if None in values else float(sum(values))
+
+    return ["total", "", *(_text(together(column)) for column in COLUMNS[2:])]
+
+
+def csv_of(columns: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """A line with the column names, and the others."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(columns)
+    writer.writerows(lines)
     return text.getvalue()
 
 
@@ -102,8 +124,7 @@ def _cents(cost: float | None) -> float | None:
     return None if cost is None else round(cost, 2)
 
 
-def _cell(value: object) -> str:
-    """A name can be any text: a spreadsheet must show it, not evaluate it."""
+def _text(value: object) -> str:
     match value:
         case None:
             return UNKNOWN
@@ -112,5 +133,9 @@ def _cell(value: object) -> str:
         case float():
             return f"{value:.2f}"
         case _:
-            text = str(value)
-            return f"'{text}" if text.startswith(FORMULA) else text
+            return harmless(str(value))
+
+
+def harmless(text: str) -> str:
+    """A name can be any text: a spreadsheet must show it, not evaluate it."""
+    return f"'{text}" if text.startswith(FORMULA) else text
