@@ -626,6 +626,8 @@ class Stage:
                 self.run("sweep of start")
             self._judge_silence()
             self.world.release()
+            if self.shortage:
+                self.excuses.append("no sweep tried again within the hour")
 
     def _judge_silence(self) -> None:
         """Where something is stuck, and a pass waits for it, people are told that it takes too long, or why not."""

@@ -54,6 +54,14 @@ STORIES: Mapping[str, Story] = {
     "a start that is taken back for want of room is tried again, less and less often, until there is some": story(
         "one volume", "parked", "short START_FINDS_NO_HOST 2700", "begin start", "finish a"
     ),
+    "a start without room that nobody tries again for hours is refused in words": story(
+        "one volume",
+        "tried",
+        "person waits for EC2 in vain 10",
+        "begin start",
+        "short START_FINDS_NO_HOST 700",
+        "go a 6",
+    ),
     "a start for which there is room at the end of its hour is made": story(
         "one volume", "parked", "short RESERVATION_FULL 2900", "begin start", "finish a"
     ),
