@@ -192,3 +192,19 @@ def _sum(costs: Iterable[float | None]) -> float | None:
     found = list(costs)
     known = [c for c in found if c is not None]
     return sum(known, 0.0) if len(known) == len(found) else None
+
+
+def figures(costs: Savings) -> dict[str, float | bool | None]:
+    """USD a month, rounded to cents; null if a price is unknown."""
+    return {
+        "as_volumes": cents(costs.as_volumes),
+        "now": cents(costs.now),
+        "saved": cents(costs.saved),
+        "as_snapshots": cents(costs.as_snapshots),
+        "at_most": costs.at_most,
+    }
+
+
+def cents(cost: float | None) -> float | None:
+    """USD, rounded to cents."""
+    return None if cost is None else round(cost, 2)

@@ -28,7 +28,6 @@ from park_volumes.core.tags import opted_in
 from park_volumes.handlers import page, runtime
 from park_volumes.handlers.location import FunctionLocation
 from park_volumes.handlers.sign_in import Caller, InvokedDirectly, NotSignedIn, SignIn, TokensUnreadable
-from park_volumes.run import savings
 from park_volumes.run.context import Pass
 from park_volumes.run.execute import Ending, Result
 from park_volumes.run.observe import observe, observe_instances, observe_orphans, opted_in_instances
@@ -136,7 +135,7 @@ def list_instances() -> Response[Any]:
     every = with_loading(_this_pass(), _every(locks=True))
     costs = [savings_of(o, _this_pass().settings) for o in every]
     shown = sorted(map(_shown, every, costs), key=lambda one: (one["name"], one["id"]))
-    of_all = savings.figures(prices.total(costs))
+    of_all = prices.figures(prices.total(costs))
     total = {"size_gib": sum(one["size_gib"] for one in shown), "usd_per_month": of_all}
     here = FunctionLocation.of_function(app.lambda_context.invoked_function_arn)
     place = {"account": here.account, "region": here.region}
@@ -157,6 +156,8 @@ def give_pass() -> Response[Any]:
 
 @app.get("/savings")
 def show_savings() -> Response[Any]:
+    from park_volumes.run import savings  # noqa: PLC0415  # every cold start would wait for it
+
     this_pass, asked = _this_pass(), app.current_event
     reads, now = this_pass.ec2.reads, this_pass.clock.now()
     left = observe_orphans(reads, reads.every_snapshot(), now) if _caller().may_see("") else []
@@ -356,7 +357,7 @@ def _shown(observation: Observation, costs: prices.Savings | None = None) -> dic
     """An instance as answers show it; ``costs`` if they have been counted already."""
     this_pass = _this_pass()
     costs = costs or savings_of(observation, this_pass.settings)
-    return status_of(observation, this_pass.settings, this_pass.began) | {"usd_per_month": savings.figures(costs)}
+    return status_of(observation, this_pass.settings, this_pass.began) | {"usd_per_month": prices.figures(costs)}
 
 
 def _json(http_status: HTTPStatus, body: Any) -> Response[Any]:

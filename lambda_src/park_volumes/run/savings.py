@@ -37,28 +37,17 @@ def report(
         "per": "month",
         "instances": [
             {"id": o.instance.id, "name": o.instance.name}
-            | figures(costs)
+            | prices.figures(costs)
             | {"in_recycle_bin": _in_bin(_of(o, kept), settings)}
             for o, costs in found
         ],
-        "total": figures(prices.total(costs for _, costs in found)),
+        "total": prices.figures(prices.total(costs for _, costs in found)),
         "recycle_bin": {
             "cost": _in_bin(kept, settings),
             "until": max((v.leaves.isoformat() for v in kept or () if v.leaves), default=None),
         },
         "orphans": [one for some in orphans for one in some],
         "prices": {"source": prices.SOURCE, "read_in": prices.READ_IN, "of": dict(settings.prices)},
-    }
-
-
-def figures(costs: prices.Savings) -> dict[str, float | bool | None]:
-    """USD a month, rounded to cents; null if a price is unknown."""
-    return {
-        "as_volumes": _cents(costs.as_volumes),
-        "now": _cents(costs.now),
-        "saved": _cents(costs.saved),
-        "as_snapshots": _cents(costs.as_snapshots),
-        "at_most": costs.at_most,
     }
 
 
@@ -101,7 +90,7 @@ def _of(o: Observation, kept: Sequence[BinnedVolume] | None) -> list[BinnedVolum
 
 def _in_bin(kept: Sequence[BinnedVolume] | None, settings: Settings) -> float | None:
     """What they cost; None if a price, or what is kept, is not known."""
-    return None if kept is None else _cents(prices.bin_price(settings.prices, kept))
+    return None if kept is None else prices.cents(prices.bin_price(settings.prices, kept))
 
 
 def _orphans(left: Observation, settings: Settings) -> list[dict[str, Any]]:
@@ -116,12 +105,8 @@ def _orphan(r: SnapshotRecord, settings: Settings) -> dict[str, Any]:
         "instance_id": r.instance_id,
         "device": r.device,
         "kept_until": until.isoformat() if until else None,
-        "cost": _cents(prices.snapshot_price(settings.prices, prices.written(r))),
+        "cost": prices.cents(prices.snapshot_price(settings.prices, prices.written(r))),
     }
-
-
-def _cents(cost: float | None) -> float | None:
-    return None if cost is None else round(cost, 2)
 
 
 def _text(value: object) -> str:
