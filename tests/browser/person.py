@@ -138,8 +138,8 @@ class Person:
 
     def alert(self) -> str:
         """The words of the problem that is shown."""
-        shown = self.page.get_by_role("alert")
-        shown.filter(has_text=".").wait_for()
+        shown = self.page.get_by_role("alert").filter(has_text=".")
+        shown.wait_for()
         return shown.inner_text()
 
     def picture(self, name: str) -> None:
