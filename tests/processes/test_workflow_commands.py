@@ -59,20 +59,27 @@ def test_a_release_tells_its_section_of_the_changelog_and_takes_one(
     (tmp_path / "CHANGELOG.md").write_text("# Changelog\n\n## Unreleased\n\n## [1.1.0]\n\nnew\n\n## [1.0.0]\n\nold\n")
     (tmp_path / "gh").write_text('#!/bin/sh\necho "$@"\n')
     (tmp_path / "gh").chmod(0o755)
-    done = run(RELEASE, "Create the release", tmp_path, GH_TOKEN="none", TAG=tag, REPOSITORY="owner/name")
+    given = {"GH_TOKEN": "none", "REPOSITORY": "owner/name", "COMMIT": "abc123"}
+    done = run(RELEASE, "Create the release", tmp_path, TAG=tag, **given)
     assert done.returncode == code, done.stdout
     assert (tmp_path / "notes.md").read_text() == notes
-    assert (f"release create {tag} dist/park_volumes.zip" in done.stdout) == bool(notes)
+    made = f"release create {tag} dist/park_volumes.zip --repo owner/name --target abc123"
+    assert (made in done.stdout) == bool(notes)
 
 
-@pytest.mark.parametrize(("tag", "code"), [("v1.2.3", 0), ("v1.2.4", 1), ("1.2.3", 1)])
-def test_only_the_version_of_the_code_is_released(tmp_path: Path, tag: str, code: int) -> None:
-    package = tmp_path / "lambda_src" / "park_volumes"
+@pytest.mark.parametrize(("released", "code"), [("v1.2.2", 0), ("v1.2.3", 1)])
+def test_the_version_of_the_code_is_released_once(tagged: Path, released: str, code: int) -> None:
+    package = tagged / "lambda_src" / "park_volumes"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text('"""The product."""\n\n__version__ = "1.2.3"\n')
-    done = run(RELEASE, "Release only the version that the code has", tmp_path, TAG=tag)
+    subprocess.run([*GIT, "-C", str(tagged), "tag", released], check=True)
+    said = tagged / "environment"
+    step = "Release the version that the code has, and only once"
+    done = run(RELEASE, step, tagged, GITHUB_ENV=str(said))
     assert done.returncode == code, done.stdout
-    assert ("the code says 1.2.3" in done.stdout) == bool(code)
+    assert ("v1.2.3 is released already" in done.stdout) == bool(code)
+    assert said.exists() == (not code)
+    assert not said.exists() or said.read_text() == "TAG=v1.2.3\n"
 
 
 GIT = ("git", "-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false")
