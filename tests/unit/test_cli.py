@@ -890,6 +890,15 @@ def test_on_a_terminal_there_are_bars() -> None:
 class TestLease:
     """What Lambda's time limit and clock are to the functions."""
 
+    @pytest.mark.parametrize("call", ["DescribeVolumes", "GetEbsEncryptionByDefault", "ListVolumesInRecycleBin"])
+    def test_whoever_only_reads_needs_no_pass(self, stand: Stand, call: str) -> None:
+        lease, *_ = self.lease(stand.clock)
+        stand.after(60)
+
+        lease.check(f"before-send.ec2.{call}")
+        with pytest.raises(PassOver):
+            lease.check("before-send.ec2.DeleteVolume")
+
     def lease(self, clock: Any) -> tuple[Lease, Callable[[], Any], Callable[[], Any]]:
         lease = Lease(clock, timedelta(seconds=60))
         lease.begin(clock.now())

@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError
 
 from park_volumes.run.context import Clock
 
-READS = "before-send.ec2.Describe"
+READS = tuple(f"before-send.ec2.{verb}" for verb in ("Describe", "Get", "List"))
 TOLERANCE = timedelta(seconds=10)
 """EC2 gives the time in whole seconds, and its answer takes some seconds to arrive."""
 
