@@ -12,7 +12,7 @@ from typing import Any
 from tests.bench.simulation import Process, Simulation, Task
 from tests.model.faults import ProcessDied
 from tests.model.records import Event
-from tests.unit.functions import RULES, SWEEP
+from tests.unit.functions import RULES, SWEEP, as_event
 
 COLD_START_SECONDS = 0.8
 """Loading the code and making the clients, billed since August 2025. Assumed, for Python with boto3 and 512 MB."""
@@ -334,8 +334,7 @@ class BusSdk:
     def put_events(self, *, Entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:  # noqa: N803  # boto3's name
         self._bus.simulation.sleep(0.02)
         for entry in Entries:
-            detail = json.loads(entry["Detail"])
-            self._bus.put({"source": entry["Source"], "detail-type": entry["DetailType"], "detail": detail})
+            self._bus.put(as_event(entry))
         return {"FailedEntryCount": 0, "Entries": []}
 
 

@@ -470,8 +470,7 @@ MUTANTS = (
     # Who wakes the start side.
     mutant(
         "wakes nobody for volumes that are on their way",
-        ("fleet:observe_fleet", "bool(marked) or", "False or"),
-        ("fleet:observe_moving", "bool(marked) or", "False or"),
+        ("fleet:_fleet", "bool(marked) or", "False or"),
     ),
     mutant("wakes nobody for a start that was asked for", ("fleet:_any_asked", "bool(chosen(", "bool(() and chosen(")),
     # What lasts too long.

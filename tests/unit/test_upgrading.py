@@ -210,30 +210,30 @@ def today_s_parking() -> list[Moment]:
     return _parking(Today)
 
 
+def starts_whole(there: Moment, version: Version) -> None:
+    phase, answer = there.phase, there.asks_for_start(version)
+    assert there.is_whole, f"{phase}: {answer}"
+
+
 class TestUpgrade:
     def test_every_phase_of_a_parking_was_seen(self, parking: list[Moment]) -> None:
         assert list(dict.fromkeys(moment.phase for moment in parking)) == list(AGES)
 
     def test_whatever_the_old_release_has_begun_to_park_starts_whole(self, parking: list[Moment]) -> None:
         for seed, moment in enumerate(parking):
-            upgraded = moment.elsewhere(lag=Lag(seconds=60, seed=seed))
-            answer = upgraded.asks_for_start(Today)
-            assert upgraded.is_whole, f"{moment.phase}: {answer}"
+            starts_whole(moment.elsewhere(lag=Lag(seconds=60, seed=seed)), Today)
 
     def test_whatever_it_has_begun_to_park_is_parked_to_the_end_and_starts_whole(self, parking: list[Moment]) -> None:
         for moment in parking:
             upgraded = moment.elsewhere()
             assert upgraded.is_parked_by(Today), f"{moment.phase}: {upgraded.phase}"
-            answer = upgraded.asks_for_start(Today)
-            assert upgraded.is_whole, f"{moment.phase}: {answer}"
+            starts_whole(upgraded, Today)
 
     def test_whatever_it_has_begun_to_start_starts_whole(self, old: Version, parking: list[Moment]) -> None:
         moments = _starting(old, parking[-1])
         assert Phase.RESTORING in {moment.phase for moment in moments}
         for seed, moment in enumerate(moments):
-            upgraded = moment.elsewhere(lag=Lag(seconds=60, seed=seed))
-            answer = upgraded.asks_for_start(Today)
-            assert upgraded.is_whole, f"{moment.phase}: {answer}"
+            starts_whole(moment.elsewhere(lag=Lag(seconds=60, seed=seed)), Today)
 
 
 class TestWayBack:
@@ -243,17 +243,13 @@ class TestWayBack:
         self, old: Version, today_s_parking: list[Moment]
     ) -> None:
         for moment in (m for m in today_s_parking if m.phase in (Phase.WHOLE, Phase.LOCKED)):
-            back = moment.elsewhere()
-            answer = back.asks_for_start(old)
-            assert back.is_whole, f"{moment.phase}: {answer}"
+            starts_whole(moment.elsewhere(), old)
 
     def test_the_last_code_of_0_1_starts_all_of_it_whole(
         self, code: Code, old: Version, today_s_parking: list[Moment]
     ) -> None:
         for moment in today_s_parking if code.release is LAST else ():
-            back = moment.elsewhere()
-            answer = back.asks_for_start(old)
-            assert back.is_whole, f"{moment.phase}: {answer}"
+            starts_whole(moment.elsewhere(), old)
 
     def test_what_is_given_up_the_oldest_does_not_start_and_says_why(
         self, code: Code, old: Version, today_s_parking: list[Moment]
@@ -273,5 +269,4 @@ class TestWayBack:
         for moment in (*today_s_parking, *_starting(Today, today_s_parking[-1])):
             back = moment.elsewhere()
             back.asks_for_start(old)
-            answer = back.asks_for_start(Today)
-            assert back.is_whole, f"{moment.phase}: {answer}"
+            starts_whole(back, Today)

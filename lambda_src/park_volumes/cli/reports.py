@@ -9,7 +9,8 @@ from typing import Any
 
 from park_volumes.cli import deployed
 from park_volumes.cli.account import Account, NotPossible
-from park_volumes.cli.desk import ExitCode, together
+from park_volumes.cli.deployed import Deployment
+from park_volumes.cli.desk import Desk, ExitCode, together
 from park_volumes.cli.doctor import Level, as_json, diagnose
 from park_volumes.cli.examination import Examination, Unusable, locate
 from park_volumes.cli.explain import money
@@ -96,9 +97,13 @@ def _print(
         screen.table(columns, rows)
 
 
-def _list(options: argparse.Namespace, clock: Clock, screen: Screen, account: Account) -> Found:
+def _at(options: argparse.Namespace, clock: Clock, screen: Screen, account: Account) -> tuple[Deployment, Desk]:
     deployment = deployment_of(options, account)
-    desk = desk_with(options, account, screen, clock, deployment.settings)
+    return deployment, desk_with(options, account, screen, clock, deployment.settings)
+
+
+def _list(options: argparse.Namespace, clock: Clock, screen: Screen, account: Account) -> Found:
+    deployment, desk = _at(options, clock, screen, account)
     every = [(o, status_of(o, desk.settings, clock.now())) for o in desk.every()]
     rows = [
         (o.instance.id, harmless(o.instance.name), of["state"], money(savings_of(o, desk.settings).saved), of["detail"])
@@ -109,8 +114,7 @@ def _list(options: argparse.Namespace, clock: Clock, screen: Screen, account: Ac
 
 
 def _savings(options: argparse.Namespace, clock: Clock, screen: Screen, account: Account) -> Found:
-    deployment = deployment_of(options, account)
-    desk = desk_with(options, account, screen, clock, deployment.settings)
+    deployment, desk = _at(options, clock, screen, account)
     every = desk.every()
     left = chosen(every, lambda o: phase_of(o) is Phase.ENDED, unclear=False)
     there = [o for o in every if o not in left]
@@ -130,10 +134,9 @@ def _doctor(options: argparse.Namespace, clock: Clock, screen: Screen, account: 
         place = locate(client, account.region, account.regions())
     except Unusable as problem:
         raise NotPossible(str(problem)) from problem
-    deployment, now = deployment_of(options, account), clock.now()
+    (deployment, desk), now = _at(options, clock, screen, account), clock.now()
     settings = deployment.settings
     public = deployed.LAYER.format(region=place.region) if place.partition == deployed.PUBLIC else ""
-    desk = desk_with(options, account, screen, clock, settings)
     examination = Examination(client=client, ec2=desk.ec2, settings=settings, now=now)
     examined = examination.examine(place, options.powertools_layer_arn or deployment.layer or public)
     found = diagnose(examined, settings, now)

@@ -61,12 +61,12 @@ def of_start(seen: Observation, settings: Settings, now: datetime) -> Progress:
         case Phase.PARKED | Phase.BROKEN:
             return _thawing(seen, now) or Progress(step=Step.MAKING, done=0, disks=disks)
         case Phase.RESTORING:
-            made = [v for v in seen.restored if v.state in ("available", "in-use")]
-            if len(made) < disks:
-                return Progress(step=Step.MAKING, done=len(made), disks=disks)
-            return Progress(step=Step.ATTACHING, done=_attached(made), disks=disks)
+            volumes = made(seen)
+            if len(volumes) < disks:
+                return Progress(step=Step.MAKING, done=len(volumes), disks=disks)
+            return Progress(step=Step.ATTACHING, done=attached(volumes), disks=disks)
         case Phase.LOCK_VOID | Phase.LOCKED:
-            return Progress(step=Step.ATTACHING, done=min(_attached(seen.originals), disks), disks=disks)
+            return Progress(step=Step.ATTACHING, done=min(attached(seen.originals), disks), disks=disks)
         case Phase.WHOLE | Phase.CHANGING | Phase.RUNNING | Phase.ENDED:
             return Progress(step=Step.BOOTING, done=disks, disks=disks)
         case _:
@@ -92,7 +92,13 @@ def _disks(seen: Observation) -> int:
     return len(seen.generation.parts) if seen.generation else _copies(seen)[0]
 
 
-def _attached(volumes: Iterable[VolumeInTransit]) -> int:
+def made(seen: Observation) -> list[VolumeInTransit]:
+    """The restored volumes that EC2 has finished creating."""
+    return [v for v in seen.restored if v.state in ("available", "in-use")]
+
+
+def attached(volumes: Iterable[VolumeInTransit]) -> int:
+    """How many of these EC2 has finished attaching."""
     return sum(v.attachment is not None and v.attachment.state == "attached" for v in volumes)
 
 

@@ -121,9 +121,8 @@ def _how_far(seen: Observation) -> str:
     """How far a restoration is, as a sentence with a space before it."""
     if phase_of(seen) is not Phase.RESTORING:
         return ""
-    made = [v for v in seen.restored if v.state in ("available", "in-use")]
-    attached = sum(v.attachment is not None and v.attachment.state == "attached" for v in made)
-    return f" {len(made)} of {len(seen.given_up.parts)} volumes are made, {attached} attached."
+    made = progress.made(seen)
+    return f" {len(made)} of {len(seen.given_up.parts)} volumes are made, {progress.attached(made)} attached."
 
 
 def _at_rest(word: str, to_park: Decision, seen: Observation, settings: Settings, now: datetime) -> tuple[str, str]:

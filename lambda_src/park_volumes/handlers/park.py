@@ -3,7 +3,7 @@
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from math import ceil
@@ -88,9 +88,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     results = parking.park(batch.ids, snapshot_just_completed=batch.snapshot_just_completed)
     for result in results:
         runtime.log(logger, result)
-    if any(goes_on(r) and r.instance_id in batch.include_ongoing for r in results):
-        alone("Waking the start side", partial(_keep_awake, this_pass), lambda _: None)
     ongoing = batch.include_ongoing
+    if any(goes_on(r) and r.instance_id in ongoing for r in results):
+        alone("Waking the start side", partial(_keep_awake, this_pass), lambda _: None)
 
     def told(result: Result) -> Report | None:
         occasion = runtime.is_news(this_pass, result) or result.instance_id in ongoing
@@ -125,22 +125,17 @@ def _instances_of(snapshot_ids: Iterable[str]) -> dict[str, str]:
 
 def _run_errands(batch: Batch, this_pass: Pass, location: FunctionLocation) -> set[str]:
     """Those that could not be finished."""
-    ways = {
+    ways: dict[str, Callable[[], Exception | None]] = {
         SWEEP: partial(_sweep, batch, this_pass, location),
-        WAKE: partial(_wake, this_pass, and_again=batch.last),
+        WAKE: partial(_wake, batch, this_pass),
         START_GOES_ON: partial(_keep_awake, this_pass),
     }
-
-    def fails(errand: str) -> bool:
-        ways[errand]()
-        return False
-
-    return {errand for errand in sorted(batch.errands) if alone(errand, partial(fails, errand), lambda _: True)}
+    return {errand for errand in sorted(batch.errands) if alone(errand, ways[errand], lambda error: error)}
 
 
-def _wake(this_pass: Pass, *, and_again: bool) -> None:
+def _wake(batch: Batch, this_pass: Pass) -> None:
     ask(notices, SWEEP_STARTS, SETTINGS.deployment)
-    if and_again:
+    if batch.last:
         _enqueue(wakes(this_pass.began, SWEEP_INTERVAL))
 
 
@@ -161,7 +156,7 @@ def _sweep(batch: Batch, this_pass: Pass, location: FunctionLocation) -> None:
     every = fleet.observations
     _measure(fleet, began)
     if fleet.start_side:
-        _wake(this_pass, and_again=False)
+        ask(notices, SWEEP_STARTS, SETTINGS.deployment)
         _keep_awake(this_pass)
     misspelt = fleet.misspelt if batch.reminder else []
     _send([*park_sweep(every, SETTINGS, began), *misspelt], delay=0, looks=0, reminder=batch.reminder)

@@ -102,7 +102,6 @@ def _report(
     include_ongoing: bool = True,
 ) -> None:
     """Tell people, and the park side unless it has asked for this ``sweep`` itself."""
-
     this_pass = starts.this_pass
 
     def told(result: Result) -> Report | None:

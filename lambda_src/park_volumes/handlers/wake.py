@@ -37,8 +37,8 @@ def wakes(now: datetime, interval: int) -> list[tuple[int, dict[str, Any]]]:
     divides: the seconds until each, and what it says."""
     next_sweep = min((now.minute // interval + 1) * interval, HOUR)
     minutes = range(now.minute + 1, next_sweep)[:MOST_MESSAGES]
-    bodies = [{"source": SOURCE, "detail-type": WAKE, "detail": {"last": m == minutes[-1]}} for m in minutes]
-    return [(60 * (m - now.minute) - now.second, body) for m, body in zip(minutes, bodies, strict=True)]
+    said = {"source": SOURCE, "detail-type": WAKE}
+    return [(60 * (m - now.minute) - now.second, said | {"detail": {"last": m == minutes[-1]}}) for m in minutes]
 
 
 def since_sweep(now: datetime, interval: int) -> timedelta:

@@ -1,13 +1,13 @@
 """Looks at a whole account and region, and finds the instances that a sweep must look at closer."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from park_volumes.aws.described import PAGE
+from park_volumes.aws.described import PAGE, Snapshots
 from park_volumes.aws.reads import Ec2Reads
 from park_volumes.core.archive import due, some_at_once
-from park_volumes.core.facts import NEVER, BinnedVolume, Observation
+from park_volumes.core.facts import NEVER, BinnedVolume, Observation, Volume
 from park_volumes.core.park import needs_park_pass
 from park_volumes.core.phase import TERMINATED, last_request, start_pending, start_reverted
 from park_volumes.core.refusals import misspelt_opt_in
@@ -77,13 +77,10 @@ def observe_fleet(ec2: Ec2Reads, settings: Settings, now: datetime) -> Fleet:
     instances += ended(ec2, snapshots, known={i.id for i in instances})
     rehearsals = ec2.rehearsals("*") if may_have_rehearsed(snapshots.records) else []
     marked = [*ec2.marked_volumes("*"), *rehearsals]
-    found = with_other_deployments(ec2, assemble(instances, snapshots, marked, now=now))
-    every = list(found.values())
-    return Fleet(
-        observations=every,
-        start_side=bool(marked) or _any_asked(every, settings, now),
+    every = with_other_deployments(ec2, assemble(instances, snapshots, marked, now=now))
+    return replace(
+        _fleet(every.values(), snapshots, marked, settings, now),
         misspelt=[i.id for i in tagged if i.state != TERMINATED and misspelt_opt_in(i, settings)],
-        damaged=snapshots.damaged,
         calls=sum(len(each) // PAGE + 1 for each in (tagged, snapshots.records, marked)),
     )
 
@@ -99,9 +96,15 @@ def observe_moving(ec2: Ec2Reads, settings: Settings, now: datetime) -> Fleet:
     every = {i.id: i for i in (*idle, *ec2.instances(others - {i.id for i in idle}))}
     instances = [i for i in every.values() if opted_in(i.tags, settings)]
     snapshots = ec2.snapshots_of(i.id for i in instances)
-    found = list(with_other_deployments(ec2, assemble(instances, snapshots, marked, now=now)).values())
-    start_side = bool(marked) or _any_asked(found, settings, now)
-    return Fleet(observations=found, start_side=start_side, damaged=snapshots.damaged, everything=False)
+    found = with_other_deployments(ec2, assemble(instances, snapshots, marked, now=now))
+    return replace(_fleet(found.values(), snapshots, marked, settings, now), everything=False)
+
+
+def _fleet(
+    every: Collection[Observation], snapshots: Snapshots, marked: Sequence[Volume], settings: Settings, now: datetime
+) -> Fleet:
+    start_side = bool(marked) or _any_asked(every, settings, now)
+    return Fleet(observations=list(every), start_side=start_side, damaged=snapshots.damaged)
 
 
 def _any_asked(every: Iterable[Observation], settings: Settings, now: datetime) -> bool:

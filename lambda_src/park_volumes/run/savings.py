@@ -58,13 +58,17 @@ def as_csv(report: dict[str, Any]) -> str:
 
 def rows(report: dict[str, Any]) -> list[list[str]]:
     """What stands in ``COLUMNS`` for each instance, and for the total: harmless in a spreadsheet."""
-    total = {"id": "total", "name": ""} | report["total"] | {"in_recycle_bin": report["recycle_bin"]["cost"]}
+    total = {"id": "total", "name": ""} | _total(report)
     return [[_text(row[column]) for column in COLUMNS] for row in (*report["instances"], total)]
+
+
+def _total(report: dict[str, Any]) -> dict[str, Any]:
+    return {**report["total"], "in_recycle_bin": report["recycle_bin"]["cost"]}
 
 
 def sum_of(reports: Sequence[dict[str, Any]]) -> list[str]:
     """What stands in ``COLUMNS`` for several reports together; what one of them does not know is not known."""
-    totals = [report["total"] | {"in_recycle_bin": report["recycle_bin"]["cost"]} for report in reports]
+    totals = [_total(report) for report in reports]
 
     def together(column: str) -> object:
         values = [total[column] for total in totals]
