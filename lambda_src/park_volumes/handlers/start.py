@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Collection
 from datetime import datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
 from aws_lambda_powertools import Logger
@@ -15,7 +15,7 @@ from park_volumes.aws import Ec2
 from park_volumes.core import environment
 from park_volumes.core.reading import INSTANCE_ID, volume_id
 from park_volumes.core.steps import Outcome
-from park_volumes.handlers import api, failed_start, runtime, sign_in, trail
+from park_volumes.handlers import api, runtime, sign_in
 from park_volumes.handlers.location import FunctionLocation
 from park_volumes.handlers.notices import Notices
 from park_volumes.handlers.pace import Pace
@@ -24,6 +24,9 @@ from park_volumes.report import Report, of_start
 from park_volumes.run.context import alone, each_alone
 from park_volumes.run.execute import Result, goes_on, ids_of
 from park_volumes.run.start_pass import Queue, StartPass
+
+if TYPE_CHECKING:
+    from park_volumes.handlers.failed_start import FailedStart
 
 SETTINGS = environment.from_environment(os.environ)
 CALL = "AWS API Call via CloudTrail"
@@ -121,7 +124,9 @@ def _tell_park_side(starts: StartPass) -> None:
 
 
 def _warn_without_trail(location: FunctionLocation) -> None:
-    """The client is created here: only one pass a day needs it."""
+    """Only one pass a day needs this module and this client."""
+    from park_volumes.handlers import trail  # noqa: PLC0415  # every cold start would wait for it
+
     try:
         if trail.missing(boto3.client("cloudtrail", config=runtime.prompt())):
             logger.warning(trail.MISSING)
@@ -134,6 +139,8 @@ def _results(event: dict[str, Any], starts: StartPass) -> tuple[list[Result], li
     """The results, and what the event names that is no instance here."""
     match event.get("detail-type"):
         case str(kind) if kind == CALL:
+            from park_volumes.handlers import failed_start  # noqa: PLC0415  # the same
+
             tried = _read(partial(failed_start.read, our_role=OUR_ROLE), event)
             return _start_from_anywhere(tried, starts) if tried else [], []
         case str(kind) if kind == START_REQUESTED:
@@ -171,7 +178,7 @@ def _failure(result: Result, kind: str) -> str:
     return words if failed or refused or lost else ""
 
 
-def _start_from_anywhere(tried: failed_start.FailedStart, starts: StartPass) -> list[Result]:
+def _start_from_anywhere(tried: "FailedStart", starts: StartPass) -> list[Result]:
     """Start the parked instances that somebody tried to start, and log the others, which that call left stopped."""
     results = starts.start_after_failed_call(tried.instance_ids, tried.at)
     ours = ids_of(results)
