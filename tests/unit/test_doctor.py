@@ -673,6 +673,8 @@ class TestTheReads:
     @pytest.mark.parametrize(
         ("selectors", "level"),
         [
+            ({}, "good"),
+            ({"EventSelectors": [], "AdvancedEventSelectors": []}, "good"),
             ({"EventSelectors": [{"ReadWriteType": "WriteOnly", "IncludeManagementEvents": True}]}, "good"),
             ({"EventSelectors": [{"ReadWriteType": "ReadOnly", "IncludeManagementEvents": True}]}, "warning"),
             ({"EventSelectors": [{"ReadWriteType": "All", "IncludeManagementEvents": False}]}, "warning"),

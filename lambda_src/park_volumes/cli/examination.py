@@ -228,7 +228,11 @@ def _trail(client: Any, described: Mapping[str, Any]) -> Trail:
 
 
 def _selectors(answer: Mapping[str, Any]) -> Iterator[Selector]:
-    """Basic selectors in the form of the advanced ones. Those that concern no management events are left out."""
+    """Basic selectors in the form of the advanced ones. Those that concern no management events are left out. A trail
+    that nobody has given any logs all management events (CloudTrail API Reference, EventSelector); no page says whether
+    it then tells one that says so, or none."""
+    if not answer.get("EventSelectors") and not answer.get("AdvancedEventSelectors"):
+        yield (("readOnly", "Equals", ("true", "false")),)
     for s in answer.get("EventSelectors") or ():
         if s.get("IncludeManagementEvents", True):
             read_only = BASIC.get(s.get("ReadWriteType", "All"), ("true", "false"))
