@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
-from statistics import median
 from zipfile import ZipFile
 
 import pytest
@@ -14,7 +13,7 @@ from tests.support.terraform import LAMBDA_PYTHON, ROOT
 from tests.unit.functions import ENVIRONMENT, START_ENVIRONMENT
 
 MOST = 1.35
-ROUNDS = 15
+ROUNDS = 20
 CPU_SECONDS = "import resource; r = resource.getrusage(resource.RUSAGE_SELF); print(r.ru_utime + r.ru_stime)"
 BARE = "import boto3; boto3.client('ec2');"
 
@@ -39,8 +38,9 @@ def seconds(code: str, path: Path) -> float:
 
 @pytest.mark.parametrize("name", ["park", "start"])
 def test_a_function_loads_almost_as_fast_as_a_bare_client(name: str, unpacked: Path) -> None:
-    """The median ratio of pairs: a machine that changes its pace does so for both of a pair, and spoils few pairs."""
+    """The ratio of the least of many: whatever else a machine does can only make a round dearer."""
     function = f"import park_volumes.handlers.{name};"
-    ratios = [seconds(function, unpacked) / seconds(BARE, unpacked) for _ in range(ROUNDS)]
+    rounds = [(seconds(function, unpacked), seconds(BARE, unpacked)) for _ in range(ROUNDS)]
+    least, least_bare = map(min, zip(*rounds, strict=True))
 
-    assert median(ratios) <= MOST
+    assert least / least_bare <= MOST

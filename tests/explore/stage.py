@@ -25,9 +25,9 @@ from park_volumes.core.status import NEEDS_ATTENTION, status
 from park_volumes.core.steps import Decision, Outcome
 from park_volumes.run.context import Pass, one_by_one
 from park_volumes.run.execute import Result
-from park_volumes.run.fleet import Fleet, observe_fleet, observe_moving, park_sweep
+from park_volumes.run.fleet import Fleet, observe_fleet, observe_moving
 from park_volumes.run.observe import not_shown, observe
-from park_volumes.run.park_pass import ParkPass
+from park_volumes.run.park_pass import ParkPass, park_sweep
 from park_volumes.run.start_pass import StartPass
 from tests.explore.fittings import Change, Fittings
 from tests.explore.transitions import Actor, Witness, in_words, is_in_table

@@ -12,8 +12,8 @@ from park_volumes.core.settings import Settings
 from park_volumes.core.steps import MarkVolume
 from park_volumes.run.context import Each, Pass, one_by_one
 from park_volumes.run.execute import Result
-from park_volumes.run.fleet import observe_fleet, park_sweep
-from park_volumes.run.park_pass import ParkPass
+from park_volumes.run.fleet import observe_fleet
+from park_volumes.run.park_pass import ParkPass, park_sweep
 from park_volumes.run.start_pass import Queue, StartPass
 from tests.model.answers import Answer
 from tests.model.client import Operation
@@ -28,6 +28,10 @@ DATA = Disk(device="/dev/sdf", size=100, type="gp2", tags={"Name": "data"}, dele
 TIME_LIMIT = timedelta(seconds=57)
 
 
+TURN = RLock()
+"""Held by whoever calls or moves the model: passes do both from several threads, and the model knows of none."""
+
+
 class WorldClock:
     def __init__(self, world: World) -> None:
         self.world = world
@@ -36,16 +40,13 @@ class WorldClock:
         return self.world.clock.time()
 
     def sleep(self, seconds: float) -> None:
-        self.world.clock.advance(seconds)
+        with TURN:
+            self.world.clock.advance(seconds)
 
 
 class OneAtATime(EC2Client):
-    """For passes that call from several threads: the model knows of none."""
-
-    _turn = RLock()
-
     def _call(self, op: Operation, /, **params: Any) -> Answer:
-        with self._turn:
+        with TURN:
             return super()._call(op, **params)
 
 

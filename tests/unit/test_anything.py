@@ -27,8 +27,8 @@ from park_volumes.handlers.failed_start import read
 from park_volumes.report import gauges, of_damage, of_parking, of_start, of_the_month
 from park_volumes.run import savings
 from park_volumes.run.execute import Result
-from park_volumes.run.fleet import park_sweep
 from park_volumes.run.observe import assemble
+from park_volumes.run.park_pass import park_sweep
 from tests.unit import facts
 from tests.unit.anything import ANYTHING, BODIES, NUMBERS, TAGS, TEXTS, TIMES, as_json, examples
 from tests.unit.facts import DATA, ID, MARK, NOW, OTHER, ROOT, SETTINGS

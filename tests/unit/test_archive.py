@@ -17,7 +17,8 @@ from park_volumes.core.start import Intent, start
 from park_volumes.core.status import status
 from park_volumes.core.steps import ArchiveSnapshot, DiscardSnapshot, Outcome, RememberStart, RestoreSnapshotTier
 from park_volumes.run.execute import Ending, Result
-from park_volumes.run.fleet import observe_fleet, park_sweep
+from park_volumes.run.fleet import observe_fleet
+from park_volumes.run.park_pass import park_sweep
 from tests.model import judge
 from tests.model.ec2_model import EC2Client
 from tests.model.faults import Fault, FaultPlan

@@ -45,14 +45,6 @@ from tests.unit.passes import DATA, ROOT, OneAtATime, Stand, WorldClock
 UNKNOWN = "i-0000000000000000f"
 
 
-class Clock(WorldClock):
-    """Threads wait one after the other."""
-
-    def sleep(self, seconds: float) -> None:
-        with OneAtATime._turn:
-            super().sleep(seconds)
-
-
 @dataclass
 class Functions:
     """Lambda, and what it answers about the park function: its environment, an error, or that it is not there."""
@@ -90,7 +82,7 @@ class Laptop:
 
     def run(self, *arguments: str) -> ExitCode:
         out, notes = io.StringIO(), io.StringIO()
-        code = main(arguments, out=out, notes=notes, clock=Clock(self.stand.world), connect=self._connect)
+        code = main(arguments, out=out, notes=notes, clock=WorldClock(self.stand.world), connect=self._connect)
         self.said, self.noted = out.getvalue(), notes.getvalue()
         return ExitCode(code)
 

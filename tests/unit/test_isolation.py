@@ -19,7 +19,8 @@ from park_volumes.report import gauges, of_the_month
 from park_volumes.run import savings
 from park_volumes.run.context import OutOfTime, alone
 from park_volumes.run.execute import Ending, Unforeseen
-from park_volumes.run.fleet import park_sweep, start_sweep
+from park_volumes.run.fleet import start_sweep
+from park_volumes.run.park_pass import park_sweep
 from tests.model.faults import Fault, ProcessDied, at_operation
 from tests.unit import facts
 from tests.unit.facts import ID, NOW, OTHER, SETTINGS

@@ -8,8 +8,9 @@ import pytest
 
 from park_volumes.core import tags
 from park_volumes.core.steps import CreateVolume
-from park_volumes.run.fleet import park_sweep, start_sweep
+from park_volumes.run.fleet import start_sweep
 from park_volumes.run.observe import assemble, observe
+from park_volumes.run.park_pass import park_sweep
 from tests.model import judge
 from tests.model.faults import Fault, at_operation
 from tests.unit.facts import SETTINGS

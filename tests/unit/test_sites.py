@@ -18,8 +18,8 @@ from park_volumes.cli.account import Account, connect
 from park_volumes.cli.command import main
 from park_volumes.cli.desk import ExitCode
 from tests.model.faults import Fault
-from tests.unit.passes import OneAtATime, Stand
-from tests.unit.test_cli import Clock, Functions
+from tests.unit.passes import OneAtATime, Stand, WorldClock
+from tests.unit.test_cli import Functions
 
 HOME, SECOND, CLOSED = "111111111111", "222222222222", "333333333333"
 VIRGINIA, SEOUL = "us-east-1", "ap-northeast-2"
@@ -45,7 +45,7 @@ class Cloud:
 
     def run(self, *arguments: str) -> ExitCode:
         out, notes = io.StringIO(), io.StringIO()
-        clock = Clock(next(iter(self.stands.values())).world)
+        clock = WorldClock(next(iter(self.stands.values())).world)
         code = main(arguments, out=out, notes=notes, clock=clock, connect=lambda _: self.account(HOME, VIRGINIA))
         self.said, self.noted = out.getvalue(), notes.getvalue()
         return ExitCode(code)

@@ -10,7 +10,8 @@ import pytest
 from park_volumes.core import tags
 from park_volumes.handlers import wake
 from park_volumes.run import fleet
-from park_volumes.run.fleet import Sweeps, observe_moving, park_sweep
+from park_volumes.run.fleet import Sweeps, observe_moving
+from park_volumes.run.park_pass import park_sweep
 from tests.model import judge
 from tests.unit.facts import SETTINGS
 from tests.unit.functions import SWEEP, SWEEP_STARTS, Functions, start_requested, state_change

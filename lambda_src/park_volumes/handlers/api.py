@@ -22,7 +22,6 @@ from park_volumes.core.facts import Instance, Observation
 from park_volumes.core.phase import Phase, phase_of, reverted_message
 from park_volumes.core.queue import queue_message
 from park_volumes.core.reading import INSTANCE_ID, TAG_VALUE
-from park_volumes.core.status import starting
 from park_volumes.core.steps import Outcome
 from park_volumes.core.tags import opted_in
 from park_volumes.handlers import page, runtime
@@ -287,6 +286,8 @@ def _what_follows(result: Result) -> str:
 
 
 def _started(result: Result) -> Response[Any]:
+    from park_volumes.core.status import starting  # noqa: PLC0415  # the start does not wait for it
+
     shown = _shown(result.observation)
     if phase_of(result.observation) is Phase.RUNNING:
         return _json(HTTPStatus.OK, shown)
@@ -343,6 +344,7 @@ def _visible(instances: Iterable[Instance]) -> list[Instance]:
 
 
 def _unknown(ref: str) -> Problem:
+
     this_pass = _this_pass()
     key = this_pass.settings.opt_in_tag_key
     every = _visible(opted_in_instances(this_pass.ec2.reads, this_pass.settings))

@@ -40,8 +40,8 @@ from park_volumes.report import (
 )
 from park_volumes.run.context import Pass, alone, each_alone
 from park_volumes.run.execute import Ending, Result, goes_on
-from park_volumes.run.fleet import Fleet, Sweeps, in_recycle_bin, park_sweep
-from park_volumes.run.park_pass import ParkPass
+from park_volumes.run.fleet import Fleet, Sweeps, in_recycle_bin
+from park_volumes.run.park_pass import ParkPass, park_sweep
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.literals import QueueAttributeNameType

@@ -6,9 +6,7 @@ from datetime import datetime, timedelta
 
 from park_volumes.aws.described import PAGE, Snapshots
 from park_volumes.aws.reads import Ec2Reads
-from park_volumes.core.archive import due, some_at_once
 from park_volumes.core.facts import NEVER, BinnedVolume, Observation, Volume
-from park_volumes.core.park import needs_park_pass
 from park_volumes.core.phase import TERMINATED, last_request, start_pending, start_reverted
 from park_volumes.core.refusals import misspelt_opt_in
 from park_volumes.core.settings import Settings
@@ -126,13 +124,6 @@ def in_recycle_bin(ec2: Ec2Reads, fleet: Iterable[Observation]) -> list[BinnedVo
     given_up = {i for o in fleet for i in o.volumes_given_up}
     kept = ec2.recycle_bin()
     return None if kept is None else [v for v in kept if v.id in given_up]
-
-
-def park_sweep(fleet: Sequence[Observation], settings: Settings, now: datetime) -> list[str]:
-    """The ids of the instances of a fleet for which the park side may have something to do."""
-    found = chosen(fleet, lambda o: needs_park_pass(o, settings, now), unclear=True)
-    to_archive = chosen(fleet, lambda o: bool(due(o, settings, now)), unclear=False)
-    return list(dict.fromkeys(o.instance.id for o in (*found, *some_at_once(to_archive, settings, now))))
 
 
 def start_sweep(ec2: Ec2Reads, settings: Settings, now: datetime) -> tuple[list[Observation], list[str]]:

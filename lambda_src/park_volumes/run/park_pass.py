@@ -3,14 +3,16 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import zip_longest
 
 from park_volumes.aws.errors import Ec2Error
+from park_volumes.core.archive import due, some_at_once
 from park_volumes.core.facts import Observation, SnapshotRecord, Verdict
-from park_volumes.core.park import park
+from park_volumes.core.park import needs_park_pass, park
 from park_volumes.core.phase import Phase, phase_of
+from park_volumes.core.settings import Settings
 from park_volumes.core.steps import ConfirmSnapshots, Decision, MarkVolume, Step, TryGivingUp
 from park_volumes.core.way_back import FRESH, is_allowed, shape_of
 from park_volumes.run.context import OutOfTime, Pass, alone
@@ -143,3 +145,10 @@ def _by_kind_in_turn(decisions: Iterable[Decided]) -> list[Decided]:
     for observation, decision in decisions:
         kinds[type(decision.steps[0][0]) if decision.steps else None].append((observation, decision))
     return [one for turn in zip_longest(*kinds.values()) for one in turn if one]
+
+
+def park_sweep(fleet: Sequence[Observation], settings: Settings, now: datetime) -> list[str]:
+    """The ids of the instances of a fleet for which the park side may have something to do."""
+    found = chosen(fleet, lambda o: needs_park_pass(o, settings, now), unclear=True)
+    to_archive = chosen(fleet, lambda o: bool(due(o, settings, now)), unclear=False)
+    return list(dict.fromkeys(o.instance.id for o in (*found, *some_at_once(to_archive, settings, now))))

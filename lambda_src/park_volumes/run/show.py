@@ -8,7 +8,7 @@ from typing import Any
 
 from park_volumes.aws.errors import Ec2Error
 from park_volumes.aws.reads import Ec2Reads
-from park_volumes.core import prices, status
+from park_volumes.core import prices
 from park_volumes.core.facts import BinnedVolume, Observation
 from park_volumes.core.loading import LOADED, may_load
 from park_volumes.core.settings import Settings
@@ -45,6 +45,8 @@ def in_bin(ec2: Ec2Reads, every: Sequence[Observation]) -> list[BinnedVolume] | 
 
 
 def status_of(seen: Observation, settings: Settings, now: datetime) -> dict[str, Any]:
+    from park_volumes.core import status  # noqa: PLC0415  # every start would wait for the rules of both sides
+
     def failed(error: Exception) -> dict[str, Any]:
         return status.no_status(seen.instance, unforeseen(seen, error).reason)
 
