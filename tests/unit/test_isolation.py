@@ -230,7 +230,7 @@ class TestTheSweepOfParking:
         patient = replace(SETTINGS, archive_after=timedelta(0), prices=ARCHIVING)
         other = replace(facts.parked(), instance=facts.instance(id=OTHER))
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("park_volumes.run.fleet.due", partial(fails_for, ID, due))
+            patch.setattr("park_volumes.run.park_pass.due", partial(fails_for, ID, due))
             assert park_sweep([facts.parked(), other], patient, NOW) == [OTHER]
 
     @pytest.mark.usefixtures("parked")
