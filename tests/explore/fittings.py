@@ -28,6 +28,11 @@ class Fittings:
         other._versions, other._deleted, other.may_lack = self._versions.copy(), self._deleted, self.may_lack
         return other
 
+    @property
+    def told(self) -> tuple[object, ...]:
+        """All that is known."""
+        return sorted(self._versions.items()), sorted(self._deleted), sorted(self.may_lack)
+
     def __len__(self) -> int:
         return len(self._versions)
 

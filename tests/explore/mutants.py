@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from park_volumes.core.phase import PHASES
 from tests.explore.crashes import crashes, suffer
+from tests.explore.memory import remembering
 from tests.explore.races import PAIRS, Race, races, schedules
 from tests.explore.scenarios import MOMENTS, SHAPES, at
 from tests.explore.stage import Finding
@@ -564,7 +565,8 @@ def hunt() -> tuple[str, str] | None:
     seen: Counter[str] = Counter()
     for part, run in QUICK:
         try:
-            run(seen)
+            with remembering():
+                run(seen)
         except Finding as finding:
             return part, str(finding)
         except Exception as error:  # a fault may make the product stumble, and that shows too

@@ -274,6 +274,7 @@ class Stage:
         self.meddled = False
         self.processes: list[Process] = []
         self.log: list[str] | None = None
+        self.judged_before = False
         self.person = EC2Client(world, "person", owner=True)
         self.hand = EC2Client(world, "person")
         self.witness = Witness(world, instance_id, DEPLOYMENT)
@@ -298,7 +299,7 @@ class Stage:
         other.protected = self.protected.copy()
         other.in_the_way, other.shared = self.in_the_way.copy(), self.shared.copy()
         other.seen = self.seen if seen is None else seen
-        other.meddled = False
+        other.meddled = other.judged_before = False
         other.processes = []
         other.log = None if self.log is None else []
         other.person = EC2Client(other.world, "person", owner=True)
@@ -394,6 +395,8 @@ class Stage:
 
     def judge_transition(self, actor: Actor) -> None:
         """What time brings about was begun by somebody: by the functions, unless people have done anything at all."""
+        if self.judged_before:
+            return
         before, after = self.witness.phase, self.witness.look()
         if before is after:
             return
@@ -555,8 +558,13 @@ class Stage:
     # What must be so.
 
     def judge(self) -> None:
-        if problems := judge.problems(self.world):
+        if not self.judged_before and (problems := judge.problems(self.world)):
             raise Finding(" ".join(problems))
+
+    def judge_from_here(self) -> None:
+        """What has happened so far was judged before."""
+        self.judged_before = False
+        self.witness.look()
 
     def judge_bystanders(self) -> None:
         for resource_id, before in self.before.items():
@@ -769,7 +777,18 @@ class Stage:
             raise Finding(f"{', '.join(bare)} could not be discarded, and is left without its lock.")
 
     def fingerprint(self) -> int:
-        """A hash of all that the future depends on. Ids and fingerprints of content count by their order only."""
+        """A hash of all that the future depends on, where no pass is under way. Ids and fingerprints of content count
+        by their order only."""
+        text = self._all_that_counts()
+        ids = {found: f"#{n}" for n, found in enumerate(sorted(set(_ID.findall(text))))}
+        return hash(_ID.sub(lambda m: ids[m.group()], text))
+
+    def situation(self) -> int:
+        """The same where passes are under way: what they hold are ids, and what the stage knows of them counts too."""
+        known = (self.asked, self.homes, self.places, sorted(self.taken_off), self.meddled, self.fittings.told)
+        return hash((self._all_that_counts(), repr(known)))
+
+    def _all_that_counts(self) -> str:
         world = self.world
         kept = world.ledger
         text = repr(
@@ -791,9 +810,8 @@ class Stage:
                 self.excuses,
             )
         )
-        ids = {found: f"#{n}" for n, found in enumerate(sorted(set(_ID.findall(text))))}
         ticks = {found: f"@{n}" for n, found in enumerate(sorted(set(_TICK.findall(text)), key=lambda t: int(t[8:])))}
-        return hash(_TICK.sub(lambda m: ticks[m.group()], _ID.sub(lambda m: ids[m.group()], text)))
+        return _TICK.sub(lambda m: ticks[m.group()], text)
 
     def _situation(self) -> str:
         if self.instance is None:

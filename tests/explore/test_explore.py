@@ -1,12 +1,14 @@
 """Every crash, every race, and random stories: nothing is lost, and everything comes to a rest."""
 
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 
 from park_volumes.core.phase import Phase
 from tests.explore.crashes import crashes, suffer
-from tests.explore.races import ONE_VOLUME, PAIRS, Race, races, schedules
+from tests.explore.memory import remembering
+from tests.explore.races import ONE_VOLUME, PAIRS, Known, Race, races, schedules
 from tests.explore.scenarios import SHAPES
 from tests.explore.stories import STORIES, TRANSITIONS
 from tests.explore.transitions import BY_FUNCTIONS, BY_PEOPLE, Actor, in_words, is_in_table
@@ -22,6 +24,19 @@ LAGS = (0.0, 60.0)
 RACES: dict[tuple[str, str], list[Race]] = {}
 for race in races((ONE_VOLUME, "two volumes"), PAIRS):
     RACES.setdefault((race.shape, race.moment), []).append(race)
+
+
+class Nothing(Known):
+    """Takes every situation for a new one."""
+
+    def is_new(self, _used: int, _situation: object) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def _remembering() -> Iterator[None]:
+    with remembering():
+        yield
 
 
 def _unless(quick: bool) -> tuple[pytest.MarkDecorator, ...]:
@@ -51,6 +66,19 @@ def test_whoever_overtakes_whom_nothing_is_lost(shape: str, moment: str) -> None
     known: set[int] = set()
     run = sum(1 for race in RACES[shape, moment] for _ in schedules(race, seen, known))
     assert run > 50
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("moment", ["locked", "rootless"])
+def test_schedules_that_end_where_another_has_been_would_have_shown_nothing_new(moment: str) -> None:
+    short, whole = Counter[str](), Counter[str]()
+    for race in [race for race in RACES[ONE_VOLUME, moment] if len(race.actors) == 2]:
+        of_short, of_whole = set[int](), set[int]()
+        run = len(list(schedules(race, short, of_short)))
+        assert run <= len(list(schedules(race, whole, of_whole, Nothing())))
+        assert of_short == of_whole
+    assert short["schedules: as another before"]
+    assert {name for name in short if name.startswith("transition")} == {n for n in whole if n.startswith("transition")}
 
 
 @pytest.mark.parametrize("chunk", [pytest.param(n, marks=_unless(n < QUICK_CHUNKS)) for n in range(CHUNKS)])

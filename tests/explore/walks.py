@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from park_volumes.core.capacity import lacks_room
 from tests.explore import people
 from tests.explore.crashes import conclude
+from tests.explore.memory import remembering
 from tests.explore.scenarios import MOMENTS, SHAPES, at
 from tests.explore.stage import EXCUSES, KINDS, Finding, Process, Stage
 from tests.model.faults import CAPACITY, FALLS_BACK, STRIKES_AT, Fault, Lag
@@ -276,4 +277,5 @@ Walked = tuple[int, Counter[str], list[str]]
 def walked(seeds: range) -> Walked:
     """The same for a process of its own."""
     seen: Counter[str] = Counter()
-    return len(seeds), seen, list(walk(seeds, seen))
+    with remembering():
+        return len(seeds), seen, list(walk(seeds, seen))

@@ -1,13 +1,46 @@
 """Records as boto3 shows them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from functools import wraps
+from typing import Any, NoReturn, TypeVar
 
 from tests.model.records import UNTOLD_FACTS, Attachment, Instance, Modification, Snapshot, Volume
 from tests.model.world import World
 
+R = TypeVar("R")
 Answer = dict[str, Any]
+MOST_TOLD = 20_000
+"""Records whose answers are kept; then they are forgotten."""
+
+
+class Told(dict[str, Any]):
+    """What is told of one record. Nobody changes it, so it is made once, and read once by whoever ``made`` of it what
+    depends on nothing else."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer)
+        self.made: dict[Any, Any] = {}
+
+    def __setitem__(self, name: str, value: Any) -> NoReturn:
+        raise TypeError(f"{name} of an answer is changed, which others are given, too.")
+
+
+def once(tell: Callable[[R], Answer]) -> Callable[[R], Told]:
+    """Tells of a record, which nobody ever changes, once. Holding on to it keeps its id from being used again."""
+    told: dict[int, tuple[R, Told]] = {}
+
+    @wraps(tell)
+    def tell_once(record: R) -> Told:
+        known = told.get(id(record))
+        if known is None:
+            if len(told) >= MOST_TOLD:
+                told.clear()
+            known = told[id(record)] = record, Told(tell(record))
+        return known[1]
+
+    return tell_once
+
 
 GIB = 2**30
 MIB_IN_GIB = 1024
@@ -22,6 +55,7 @@ STATE_REASONS = {
 }
 
 
+@once
 def instance_answer(instance: Instance) -> Answer:
     answer: Answer = {
         "InstanceId": instance.id,
@@ -60,6 +94,7 @@ def instance_answer(instance: Instance) -> Answer:
     return answer
 
 
+@once
 def volume_answer(volume: Volume) -> Answer:
     answer: Answer = {
         "VolumeId": volume.id,
@@ -152,13 +187,19 @@ def _percent(world: World, modification: Modification) -> int:
 
 
 def snapshot_answer(world: World, snapshot: Snapshot) -> Answer:
+    told = _answer_of_snapshot(snapshot)
+    return told if snapshot.state != "pending" else Told({**told, "Progress": f"{_progress(world, snapshot)}%"})
+
+
+@once
+def _answer_of_snapshot(snapshot: Snapshot) -> Answer:
     answer: Answer = {
         "SnapshotId": snapshot.id,
         "VolumeId": snapshot.volume_id,
         "VolumeSize": snapshot.size,
         "State": snapshot.state,
         "StartTime": datetime.fromtimestamp(snapshot.started, UTC),
-        "Progress": "100%" if snapshot.state != "pending" else f"{_progress(world, snapshot)}%",
+        "Progress": "100%",
         "OwnerId": snapshot.owner,
         "Description": snapshot.description,
         "Encrypted": snapshot.encrypted,
@@ -242,8 +283,14 @@ def sparse(told: Any, *, of_volume: bool = False) -> Any:
     """The same answer as recorded ones are. Those of volumes have never told the card."""
     if isinstance(told, list):
         return [sparse(one, of_volume=of_volume) for one in told]
-    if not isinstance(told, dict):
-        return told
+    if isinstance(told, Told):
+        if sparse not in told.made:
+            told.made[sparse] = Told(_sparse(told, of_volume=of_volume))
+        return told.made[sparse]
+    return _sparse(told, of_volume=of_volume) if isinstance(told, dict) else told
+
+
+def _sparse(told: Answer, *, of_volume: bool) -> Answer:
     return {
         k: sparse(v, of_volume=k == "Attachments") if isinstance(v, (dict, list)) else v
         for k, v in told.items()

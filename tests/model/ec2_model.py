@@ -297,7 +297,7 @@ def create_snapshot(world: World, params: Params, context: Context) -> Answer:
     )
     world.snapshots.put(snapshot, now)
     world.later(seconds, "snapshot-done", snapshot.id)
-    return snapshot_answer(world, snapshot)
+    return {**snapshot_answer(world, snapshot)}
 
 
 def _check_snapshot_quotas(world: World, volume: Volume) -> None:
@@ -462,7 +462,7 @@ def create_volume(world: World, params: Params, context: Context) -> Answer:
             if before != wanted:
                 message = "The client token is associated with a resource that was created with other parameters."
                 raise Refused("IdempotentParameterMismatch", message)
-            return volume_answer(world.volumes.get(volume.id) or volume._replace(state="deleted", attachments=()))
+            return {**volume_answer(world.volumes.get(volume.id) or volume._replace(state="deleted", attachments=()))}
     volume = _new_volume(world, params)
     world.volumes.put(volume, world.clock.now)
     if token is not None:
@@ -470,7 +470,7 @@ def create_volume(world: World, params: Params, context: Context) -> Answer:
     fails = context.fault is Fault.VOLUME_FAILS or volume.key in world.rules.broken_keys
     took = world.durations
     world.later(took.create + took.create_per_gib * volume.size, "failed" if fails else "available", volume.id)
-    return volume_answer(volume)
+    return {**volume_answer(volume)}
 
 
 def _new_volume(world: World, params: Params) -> Volume:

@@ -154,21 +154,25 @@ def records_in(described: Iterable[Any]) -> Snapshots:
     found: dict[str, SnapshotRecord] = {}
     damaged: dict[str, list[str]] = defaultdict(list)
     for s in described:
-        tags = _tag_map(s)
         try:
-            found[s["SnapshotId"]] = our_tags.read_record(
-                tags,
-                snapshot_id=s["SnapshotId"],
-                volume_id=s["VolumeId"],
-                state=s["State"],
-                started=s["StartTime"],
-                progress=s.get("Progress", ""),
-                description=s.get("Description", ""),
-                encrypted=s.get("Encrypted", False),
-                kms_key=s.get("KmsKeyId", ""),
-                written=s.get("FullSnapshotSizeInBytes"),
-                archived=s.get("StorageTier") == "archive",
-            )
+            found[s["SnapshotId"]] = record_of(s)
         except our_tags.DamagedRecord as error:
-            damaged[our_tags.owner_of_record(tags)].append(str(error))
+            damaged[our_tags.owner_of_record(_tag_map(s))].append(str(error))
     return Snapshots(records=tuple(found.values()), damaged=damaged)
+
+
+def record_of(s: Any) -> SnapshotRecord:
+    """Raises DamagedRecord."""
+    return our_tags.read_record(
+        _tag_map(s),
+        snapshot_id=s["SnapshotId"],
+        volume_id=s["VolumeId"],
+        state=s["State"],
+        started=s["StartTime"],
+        progress=s.get("Progress", ""),
+        description=s.get("Description", ""),
+        encrypted=s.get("Encrypted", False),
+        kms_key=s.get("KmsKeyId", ""),
+        written=s.get("FullSnapshotSizeInBytes"),
+        archived=s.get("StorageTier") == "archive",
+    )
