@@ -19,8 +19,9 @@ _SNAPSHOT: Final = _RESOURCE_TAG | {"ec2:Owner", "ec2:ParentVolume"}
 _VOLUME: Final = _RESOURCE_TAG | {"ec2:ParentSnapshot"}
 _THROUGH: Final = frozenset({"kms:ViaService"})
 
-GLOBAL: Final = frozenset({"aws:PrincipalArn"})
-"""Keys that every evaluation has; of an assumed role it is the ARN of the role, not of the session."""
+REQUESTED_REGION: Final = "aws:RequestedRegion"
+GLOBAL: Final = frozenset({"aws:PrincipalArn", REQUESTED_REGION})
+"""Keys that every evaluation has; of an assumed role the first is the ARN of the role, not of the session."""
 
 Keys = Mapping[str, frozenset[str]]
 """Type of resource to the condition keys that an evaluation on it has."""
@@ -51,6 +52,7 @@ TAGGABLE: Final = re.findall(r"\S+", _TAGGABLE_IN_WORDS)
 ACTIONS: Final[Mapping[str, Keys]] = {
     "ec2:DescribeInstances": {EVERYTHING: frozenset()},
     "ec2:DescribeLockedSnapshots": {EVERYTHING: frozenset()},
+    "ec2:DescribeRegions": {EVERYTHING: frozenset()},
     "ec2:DescribeSnapshotAttribute": {"snapshot": _SNAPSHOT},
     "ec2:DescribeSnapshots": {EVERYTHING: frozenset()},
     "ec2:DescribeSnapshotTierStatus": {EVERYTHING: frozenset()},
