@@ -24,6 +24,7 @@ from tests.unit.passes import OneAtATime, Stand, WorldClock
 
 QUEUE_URL = "https://sqs.us-east-1.amazonaws.com/123456789012/park-volumes"
 ENVIRONMENT = {
+    "AWS_REGION": "us-east-1",
     "DEPLOYMENT": "park-volumes",
     "OPT_IN_TAG_KEY": "ParkVolumes",
     "QUIET_PERIOD_SECONDS": "120",
