@@ -5,6 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from park_volumes.aws.reads import Ec2Reads
+from park_volumes.aws.regions import enabled_regions
 from park_volumes.aws.statuses import loading
 from park_volumes.aws.writes import Ec2Writes
 from park_volumes.core.facts import Loading
@@ -21,3 +22,4 @@ class Ec2:
         self.reads = Ec2Reads(client, names=(deployment, *previous_names))
         self.writes = Ec2Writes(client)
         self.loading: Callable[[Sequence[str]], Mapping[str, Loading]] = partial(loading, client)
+        self.enabled_regions: Callable[[], Sequence[str]] = partial(enabled_regions, client)
