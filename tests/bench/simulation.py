@@ -39,8 +39,7 @@ class Task(greenlet):
 
 
 class Simulation:
-    """Runs tasks in the order of their time; ``on_event`` hears of the events of EC2 when they happen, but only of those
-    in the home region."""
+    """Runs tasks in the order of their time; ``on_event`` hears of the events of EC2 in the home region as they happen."""
 
     def __init__(self, world: World, *elsewhere: World) -> None:
         self.world = world
