@@ -39,7 +39,8 @@ class Task(greenlet):
 
 
 class Simulation:
-    """Runs tasks in the order of their time; ``on_event`` hears of the events of EC2 in the home region as they happen."""
+    """Runs tasks in the order of their time; ``on_event`` hears of the events of EC2 when they happen, but of none that
+    is of another region."""
 
     def __init__(self, world: World, *elsewhere: World) -> None:
         self.world = world
