@@ -188,10 +188,19 @@ LATELY = timedelta(hours=23)
 """Less than the day after which a new deployment looks for this the first time: until then it may have been renamed."""
 
 
-def of_two_at_work(fleet: Iterable[Observation], settings: Settings, now: datetime) -> str:
-    """What is told once a day while the deployment that had a previous name goes on parking; empty if none does."""
-    every = (r for o in fleet for r in o.records if r.deployment in settings.previous_names)
-    names = ", ".join(sorted({r.deployment for r in every if r.started > now - LATELY}))
+OVERLAP = timedelta(minutes=15)
+"""For how long the functions of before may go on while a deployment is renamed, or its regions are taken over."""
+
+
+def of_two_at_work(fleet: Iterable[Observation], settings: Settings, now: datetime, *, daily: bool = True) -> str:
+    """What is told while the deployment that had a previous name goes on parking; empty if none does. Its snapshots of
+    the last day tell that once a day; at any time one that is younger than one of ours."""
+    every = [r for o in fleet for r in o.records]
+    began = min((r.started for r in every if r.deployment == settings.deployment), default=None)
+    theirs = [r for r in every if r.deployment in settings.previous_names and r.started > now - LATELY]
+    if not daily:
+        theirs = [r for r in theirs if began and r.started > began + OVERLAP]
+    names = ", ".join(sorted({r.deployment for r in theirs}))
     return names and (
         f"The deployment {names} has taken snapshots in the last day, although previous_names says that it has become "
         f"{settings.deployment}. Two deployments now work on the same instances. Nothing is lost by that, but each can "

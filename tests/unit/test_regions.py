@@ -4,6 +4,7 @@ delayed by another."""
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,9 +13,10 @@ from park_volumes.core import prices
 from park_volumes.core.environment import MissingSetting
 from park_volumes.handlers import wake
 from park_volumes.handlers.messages import LOOK_AGAIN
-from park_volumes.report import LOST, Kind
+from park_volumes.report import LOST, TWO_AT_WORK, Kind
 from tests.model import judge
 from tests.model.faults import Call, Fault
+from tests.unit.facts import SETTINGS
 from tests.unit.functions import (
     REMINDER,
     SWEEP,
@@ -538,6 +540,88 @@ class TestWakes:
         functions.park(said | {"detail": {"last": False}}, said | {"detail": {"last": False, "region": AWAY}})
 
         assert sorted(json.loads(e["Detail"]).get("region", "") for e in functions.asked) == ["", AWAY]
+
+
+OLD = replace(SETTINGS, deployment="old")
+
+
+class TestOneModulePerRegionBecomesOneForAll:
+    """Of the same name, or of another one with ``previous_names``."""
+
+    @pytest.fixture(params=["the same name", "another name"])
+    def old(
+        self, functions: Functions, away: Stand, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    ) -> Stand:
+        """What the module of the other region did there."""
+        if request.param == "another name":
+            away.settings = OLD
+            monkeypatch.setenv("PREVIOUS_NAMES", "old")
+        functions.events.clear()
+        return away
+
+    def test_and_starts_what_the_old_one_has_parked(self, functions: Functions, old: Stand) -> None:
+        instance_id = old.parked(name="shop")
+        live(functions, 10)
+
+        assert functions.post("shop", "start").status == 202
+        live(functions, 6)
+        assert old.instance(instance_id).state == "running"
+        assert judge.problems(old.world) == []
+
+    def test_and_parks_to_the_end_what_the_old_one_began(self, functions: Functions, old: Stand) -> None:
+        old.rootless()
+        live(functions, 15)
+
+        assert parked(old)
+        assert judge.problems(old.world) == []
+
+    def test_while_both_are_at_work_nothing_is_lost(self, functions: Functions, old: Stand) -> None:
+        """An instance stops; the old one gets the event, the new one finds it, and each goes on with what there is."""
+        instance_id = old.stopped(name="shop")
+        before = old.instance(instance_id).devices
+        for _ in range(12):
+            old.step(instance_id)
+            live(functions, 1)
+        assert judge.problems(old.world) == []
+        assert functions.post("shop", "start").status in (200, 202)
+        for _ in range(3):
+            old.try_way_back(instance_id)
+            live(functions, 2)
+
+        assert old.instance(instance_id).state == "running"
+        assert {d.device for d in old.instance(instance_id).devices} == {d.device for d in before}
+        assert judge.problems(old.world) == []
+
+    def test_two_of_different_names_at_work_are_told_at_once_and_not_with_every_sweep(
+        self, functions: Functions, away: Stand, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("NOTIFICATION_TOPIC_ARN", TOPIC)
+        monkeypatch.setenv("PREVIOUS_NAMES", "old")
+        warm(functions, monkeypatch)
+        away.parked(name="ours")
+        away.after(1200)
+        away.settings = OLD
+        away.parked(name="theirs")
+        live(functions, 30)
+        (told,) = (m for m in functions.messages if m["subject"] == TWO_AT_WORK)
+
+        assert told["message"].startswith("The deployment old has taken snapshots")
+        assert AWAY in told["message"]
+
+    def test_a_takeover_alone_is_not_told(
+        self, functions: Functions, away: Stand, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("NOTIFICATION_TOPIC_ARN", TOPIC)
+        monkeypatch.setenv("PREVIOUS_NAMES", "old")
+        warm(functions, monkeypatch)
+        away.settings = OLD
+        away.parked(name="theirs")
+        away.after(60)
+        away.settings = SETTINGS
+        away.parked(name="ours")
+        live(functions, 30)
+
+        assert TWO_AT_WORK not in [m["subject"] for m in functions.messages]
 
 
 def test_a_batch_of_both_regions_is_handled_at_once(stand: Stand, functions: Functions, away: Stand) -> None:

@@ -5,7 +5,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from park_volumes.aws.reads import Ec2Reads
-from park_volumes.aws.regions import enabled_regions
 from park_volumes.aws.statuses import loading
 from park_volumes.aws.writes import Ec2Writes
 from park_volumes.core.facts import Loading
@@ -22,4 +21,9 @@ class Ec2:
         self.reads = Ec2Reads(client, names=(deployment, *previous_names))
         self.writes = Ec2Writes(client)
         self.loading: Callable[[Sequence[str]], Mapping[str, Loading]] = partial(loading, client)
-        self.enabled_regions: Callable[[], Sequence[str]] = partial(enabled_regions, client)
+        self._client = client
+
+    def enabled_regions(self) -> list[str]:
+        from park_volumes.aws.regions import enabled_regions  # noqa: PLC0415  # most deployments never ask
+
+        return enabled_regions(self._client)

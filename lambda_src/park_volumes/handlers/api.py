@@ -1,6 +1,5 @@
 """The HTTP API at the Function URL: routes, references, status codes."""
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -410,6 +409,8 @@ def _visible(instances: Iterable[Instance]) -> list[Instance]:
 
 def _unknown(ref: str, covered: Sequence[StartRegion], silent: Sequence[str] = ()) -> Problem:
     """``silent``: sentences about the regions that could not be asked."""
+    import difflib  # noqa: PLC0415  # every cold start would wait for it
+
     starts = _starts()
     visited = starts.visit(covered, lambda there: _visible(_opted_in(there.this_pass)))
     # Ignoring case: EC2's filters are case-sensitive, people are not.

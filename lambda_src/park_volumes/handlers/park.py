@@ -61,6 +61,7 @@ IDS_PER_MESSAGE = 25
 MESSAGES_PER_CALL = 10
 FULL_BATCH = 190
 """Messages, as in the event source mapping: if a batch is full, other messages are waiting."""
+ONE_DAY = timedelta(days=1)
 
 OF_PARKED = ("ParkedGiB", "MonthlySaving")
 
@@ -221,8 +222,10 @@ def _sweep(run: Run[ParkRegion], location: FunctionLocation, *, reminder: bool) 
     swept = {one.region.name: one.found for one in visited if one.found}
     _measure([(region, swept.get(region.name)) for region in every], run.home.began)
     _tell_lost(every, location, reminder=reminder)
+    found = [(one.region, one.found) for one in visited if one.found]
+    _tell_two_at_work(found, run, location, daily=reminder)
     if reminder:
-        _remind([(one.region, one.found) for one in visited if one.found], run.home.began, location)
+        _remind(found, run.home.began, location)
     return next((one.error for one in visited if one.region.is_home), None)
 
 
@@ -259,7 +262,19 @@ def _remind(swept: Sequence[tuple[ParkRegion, Swept]], now: datetime, location: 
         there, settings = location.at(region.name), region.settings
         _tell(BINNED, of_recycle_bin(found.binned, settings), there)
         _tell_damage(found.fleet, there)
-        _tell(TWO_AT_WORK, of_two_at_work(found.fleet.observations, settings, now), there)
+
+
+def _tell_two_at_work(
+    swept: Sequence[tuple[ParkRegion, Swept]], run: Run[ParkRegion], location: FunctionLocation, *, daily: bool
+) -> None:
+    """Tell of a deployment that should have become this one and goes on: at once, and then daily."""
+    for region, found in swept:
+        this_pass = run.there(region)
+        if daily or not this_pass.knows(TWO_AT_WORK, ONE_DAY):
+            words = of_two_at_work(found.fleet.observations, region.settings, this_pass.began, daily=daily)
+            _tell(TWO_AT_WORK, words, location.at(region.name))
+            if words:
+                this_pass.learns(TWO_AT_WORK)
 
 
 def _tell(subject: str, words: str, location: FunctionLocation) -> None:

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Region:
     """A region as one function knows it. ``known`` is what its runs have learned there, each with the time.
     ``lost``: why another region than the home region could not be reached, and ``lost_at`` when; empty if it could.
@@ -163,7 +163,7 @@ class Regions(Generic[R]):
         return self._kind(name=name, is_home=home, settings=settings, ec2=ec2, pace=pace)
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Run(Generic[R]):
     """One run of a function: a pass in the home region, and one in each other region that it comes to.
     ``turn``: when its turn ends. ``busy``: in which regions the run before made changes just now."""
