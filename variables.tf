@@ -257,7 +257,7 @@ variable "park_even_if_dearer" {
 }
 
 variable "prices" {
-  description = "Your own prices for this region, in USD a month, instead of those that the module knows (us-east-1 and ap-northeast-2; in other regions it cannot say what is saved): per GiB of a volume type (gp3, gp2, io1, io2, st1, sc1, standard), per IOPS (gp3-iops above 3,000, io1-iops, io2-iops), per MiB/s above 125 (gp3-throughput), per GiB of written blocks (snapshot, archive), and per GiB brought back from the archive (archive-restore)."
+  description = "Your own prices for the region of the deployment, in USD a month, instead of those that the module knows (us-east-1 and ap-northeast-2; in other regions it cannot say what is saved): per GiB of a volume type (gp3, gp2, io1, io2, st1, sc1, standard), per IOPS (gp3-iops above 3,000, io1-iops, io2-iops), per MiB/s above 125 (gp3-throughput), per GiB of written blocks (snapshot, archive), and per GiB brought back from the archive (archive-restore)."
   type        = map(number)
   default     = {}
   nullable    = false

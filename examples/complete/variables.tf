@@ -6,9 +6,9 @@ variable "region" {
 }
 
 variable "second_region" {
-  description = "Another region with instances, for example \"eu-central-1\"."
+  description = "Another region with instances, for example \"us-east-1\"."
   type        = string
-  default     = "eu-central-1"
+  default     = "us-east-1"
   nullable    = false
 }
 

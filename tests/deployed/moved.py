@@ -38,7 +38,7 @@ module "home" {
   source = "./module"
 
   previous_names           = var.stage == "all" ? ["far"] : []
-  regions                  = var.stage == "all" ? ["eu-central-1"] : []
+  regions                  = var.stage == "all" ? ["all"] : []
   function_timeout_seconds = var.inputs.function_timeout_seconds
   quiet_period_seconds     = var.inputs.quiet_period_seconds
   sweep_interval_minutes   = var.inputs.sweep_interval_minutes
@@ -77,6 +77,8 @@ class Moved:
     after: Mapping[str, Picture]
     left: int
     """How many volumes of the instance on its way were left when the old deployment was gone."""
+    looked_at: set[str]
+    """The regions in which the one deployment has looked for instances."""
     denied: Mapping[str, list[str]]
     """What the functions of the one deployment did that their roles do not allow, by role."""
 
@@ -109,7 +111,14 @@ def move(ahead: Ahead) -> Moved:
         fleet.wait_until_running(instance_id)
         fleet.wait_until_settled(instance_id)
     after = {name: fleet.picture(instance_id) for name, instance_id in ids.items()}
-    return Moved(before=before, after=after, left=left, denied=denials(aws.client("iam"), aws.calls(since)))
+    calls = aws.calls(since)
+    return Moved(
+        before=before,
+        after=after,
+        left=left,
+        looked_at={c["region"] for c in calls if c["role"] and c["operation"] == "DescribeInstances"},
+        denied=denials(aws.client("iam"), calls),
+    )
 
 
 def _stage(stack: RootModule, stage: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.deployed.moved import ASLEEP, LATER, ON_ITS_WAY, Moved, move
+from tests.local_aws.regions import ENABLED_BY_DEFAULT
 from tests.support.ahead import Ahead
 from tests.support.fleet import differences
 
@@ -21,6 +22,10 @@ def test_one_was_on_its_way_when_the_old_deployment_was_removed(moved: Moved) ->
 @pytest.mark.parametrize("name", [ASLEEP, ON_ITS_WAY, LATER])
 def test_the_one_deployment_starts_what_either_has_parked_as_it_was(moved: Moved, name: str) -> None:
     assert differences(moved.before[name], moved.after[name]) == []
+
+
+def test_it_looks_at_every_region_that_the_account_has_enabled(moved: Moved) -> None:
+    assert moved.looked_at == ENABLED_BY_DEFAULT
 
 
 def test_and_everything_that_took_is_allowed(moved: Moved) -> None:

@@ -125,7 +125,8 @@ def type_of(arn: str) -> str:
 def knows(action: str, resource_type: str, key: str) -> bool:
     """Whether an evaluation of this action on this type of resource has this condition key; case does not matter.
 
-    Raises KeyError for an action or a type that is not in the table.
+    Actions with a wildcard have in common what every evaluation has. Raises KeyError for an action or a type that is
+    not in the table.
     """
-    known = ACTIONS[action][resource_type] | GLOBAL
+    known = GLOBAL if "*" in action else ACTIONS[action][resource_type] | GLOBAL
     return any(key.lower() == k.lower() or (k.endswith("*") and key.lower().startswith(k[:-1].lower())) for k in known)

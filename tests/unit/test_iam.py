@@ -226,6 +226,12 @@ def test_a_condition_on_an_action_that_is_not_in_the_table_is_found() -> None:
     assert unsupported(policy) == ["One: ec2:ModifyVolume on volume is not in the table of actions."]
 
 
+@pytest.mark.parametrize(("key", "found"), [("aws:RequestedRegion", 0), ("aws:ResourceTag/a", 1)])
+def test_actions_with_a_wildcard_have_the_keys_of_every_call_only(key: str, found: int) -> None:
+    policy = statements(_policy(_statement(Action="ec2:*", Resource="*", Condition={"StringNotEquals": {key: "a"}})))
+    assert len(unsupported(policy)) == found
+
+
 def test_a_key_with_two_values_is_no_single_value() -> None:
     with pytest.raises(NotUnderstood, match="several values"):
         _allows("StringEquals", "aws:ResourceTag/a", "1", {"aws:ResourceTag/a": ["1"], "aws:ResourceTag/A": ["2"]})
