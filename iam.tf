@@ -5,10 +5,13 @@ locals {
   # Roles are global: the same deployment may stand in several regions.
   role_names = { for key, name in local.function_names : key => "${name}-${local.region}" }
 
-  instance_arns = "arn:${local.partition}:ec2:${local.region}:${local.account}:instance/*"
-  volume_arns   = "arn:${local.partition}:ec2:${local.region}:${local.account}:volume/*"
-  snapshot_arns = "arn:${local.partition}:ec2:${local.region}::snapshot/*"  # a snapshot's ARN names no account
-  any_snapshot  = "arn:${local.partition}:ec2:${local.region}:*:snapshot/*" # as a condition, whatever stands for the account
+  # With regions, ARNs name any region, and the statement NowhereElse denies all but those: an ARN for each would make the policies too long.
+  in_region = length(var.regions) == 0 ? local.region : "*"
+
+  instance_arns = "arn:${local.partition}:ec2:${local.in_region}:${local.account}:instance/*"
+  volume_arns   = "arn:${local.partition}:ec2:${local.in_region}:${local.account}:volume/*"
+  snapshot_arns = "arn:${local.partition}:ec2:${local.in_region}::snapshot/*"  # a snapshot's ARN names no account
+  any_snapshot  = "arn:${local.partition}:ec2:${local.in_region}:*:snapshot/*" # as a condition, whatever stands for the account
 
   opt_in_tag     = "aws:ResourceTag/${var.opt_in_tag_key}"
   opt_in_words   = ["true", "root"]
@@ -22,10 +25,12 @@ locals {
   tokens_parameter_arn = "arn:${local.partition}:ssm:${local.region}:${local.account}:parameter/${trimprefix(coalesce(var.start_tokens_parameter, "none"), "/")}"
 
   # KMS tells through which service a key is used. In China its documentation does not say with which ending: hence both.
-  through_ec2 = distinct([data.aws_service.ec2.dns_name, "ec2.${local.region}.amazonaws.com"])
-  through_ssm = [for name in local.through_ec2 : replace(name, "/^ec2/", "ssm")]
+  through_ec2_here = distinct([data.aws_service.ec2.dns_name, "ec2.${local.region}.amazonaws.com"])
+  through_ec2      = flatten([for region in local.covered : [for name in local.through_ec2_here : replace(name, local.region, region)]])
+  through_ssm      = [for name in local.through_ec2_here : replace(name, "/^ec2/", "ssm")]
+  is_or_is_like    = local.everywhere ? "StringLike" : "StringEquals"
 
-  kms_key_arns = length(var.kms_key_arns) > 0 ? var.kms_key_arns : ["arn:${local.partition}:kms:${local.region}:${local.account}:key/*"]
+  kms_key_arns = length(var.kms_key_arns) > 0 ? var.kms_key_arns : ["arn:${local.partition}:kms:${local.in_region}:${local.account}:key/*"]
 }
 
 resource "aws_iam_role" "function" { # "already exists": this account and region have a deployment of this name; choose another name
@@ -76,7 +81,7 @@ data "aws_iam_policy_document" "assume_role" {
 data "aws_iam_policy_document" "common" {
   for_each = local.function_names
 
-  # EC2 knows no resources for its describe calls.
+  # EC2 knows no resources for its describe calls. Which regions there are, is asked only where all of them are covered.
   statement {
     sid       = "Look"
     resources = ["*"]
@@ -85,7 +90,26 @@ data "aws_iam_policy_document" "common" {
       ["ec2:DescribeLockedSnapshots", "ec2:DescribeVolumesModifications", "ec2:ListVolumesInRecycleBin"],
       each.key == "start" || local.archives ? ["ec2:DescribeSnapshotTierStatus"] : [],
       each.key == "start" ? ["ec2:DescribeVolumeStatus"] : [],
+      local.everywhere ? ["ec2:DescribeRegions"] : [],
     )
+  }
+
+  # With names in regions: no call in any region but those and the deployment's own, whatever the other statements allow.
+  dynamic "statement" {
+    for_each = length(local.covered) > 1 ? ["*"] : []
+
+    content {
+      sid       = "NowhereElse"
+      effect    = "Deny"
+      actions   = ["ec2:*"]
+      resources = [statement.value]
+
+      condition {
+        test     = "StringNotEquals"
+        variable = "aws:RequestedRegion"
+        values   = local.covered
+      }
+    }
   }
 
   # The log groups are made by Terraform, so that their retention holds.
@@ -99,7 +123,7 @@ data "aws_iam_policy_document" "common" {
   statement {
     sid       = "TellOnTheBus"
     actions   = ["events:PutEvents"]
-    resources = ["arn:${local.partition}:events:${local.region}:${local.account}:event-bus/default"]
+    resources = [local.event_bus_arn]
 
     condition {
       test     = "StringEquals"
@@ -476,7 +500,7 @@ data "aws_iam_policy_document" "start" {
   statement {
     sid       = "StartLicensedInstances"
     actions   = ["ec2:StartInstances"]
-    resources = ["arn:${local.partition}:license-manager:${local.region}:${local.account}:license-configuration:*"]
+    resources = ["arn:${local.partition}:license-manager:${local.in_region}:${local.account}:license-configuration:*"]
   }
 
   # DeleteOnTermination and nothing else: the same call could also change user data or security groups. EC2 names the attribute
@@ -523,7 +547,7 @@ data "aws_iam_policy_document" "start" {
       values   = ["true"]
     }
     condition {
-      test     = "StringEquals"
+      test     = local.is_or_is_like
       variable = "kms:ViaService"
       values   = local.through_ec2
     }
@@ -543,7 +567,7 @@ data "aws_iam_policy_document" "start" {
     ]
 
     condition {
-      test     = "StringEquals"
+      test     = local.is_or_is_like
       variable = "kms:ViaService"
       values   = local.through_ec2
     }

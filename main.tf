@@ -19,8 +19,11 @@ data "aws_service" "ec2" {
       error_message = "alarm_topic_arns must be ARNs of topics in the region of this deployment, since CloudWatch notifies no topic of another region, for example [\"arn:${self.partition}:sns:${self.region}:123456789012:on-call\"]."
     }
     postcondition {
-      condition     = alltrue([for arn in var.kms_key_arns : startswith(arn, "arn:${self.partition}:kms:${self.region}:")])
-      error_message = "kms_key_arns must be ARNs of keys in the region of this deployment, since volumes are encrypted with no key of another region, for example [\"arn:${self.partition}:kms:${self.region}:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab\"]."
+      condition = alltrue([
+        for arn in var.kms_key_arns : startswith(arn, "arn:${self.partition}:kms:") &&
+        (local.everywhere || contains(concat([self.region], sort(var.regions)), split(":", arn)[3]))
+      ])
+      error_message = "kms_key_arns must be ARNs of keys in a region of this deployment, since volumes are encrypted with no key of another region, for example [\"arn:${self.partition}:kms:${self.region}:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab\"]."
     }
     postcondition {
       condition     = alltrue([for arn in compact([var.log_kms_key_arn]) : startswith(arn, "arn:${self.partition}:kms:${self.region}:")])
@@ -42,11 +45,18 @@ locals {
   partition = data.aws_partition.current.partition
   region    = data.aws_service.ec2.region
 
+  # The regions of the instances. With * for all of them no name is known here: the functions ask EC2.
+  everywhere = contains(var.regions, "all")
+  covered    = local.everywhere ? ["*"] : distinct(concat([local.region], sort(var.regions)))
+  regions    = length(var.regions) == 0 ? {} : { REGIONS = join(" ", sort(var.regions)) }
+
   # Put together from names, so that a plan shows the policies in full and nothing waits until the provider has seen the queues settle.
   park_queue_name        = "${var.name}-park"
   dead_letter_queue_name = "${var.name}-dead-letter"
   park_queue_arn         = "arn:${local.partition}:sqs:${local.region}:${local.account}:${local.park_queue_name}"
   dead_letter_queue_arn  = "arn:${local.partition}:sqs:${local.region}:${local.account}:${local.dead_letter_queue_name}"
+
+  event_bus_arn = "arn:${local.partition}:events:${local.region}:${local.account}:event-bus/default"
 
   function_names = {
     park  = "${var.name}-park"
@@ -183,7 +193,7 @@ resource "aws_lambda_function" "function" {
   reserved_concurrent_executions = each.value.reserved > 0 ? each.value.reserved : -1 # -1 reserves none, 0 would stop the function
 
   environment {
-    variables = merge(each.value.environment, local.prices, local.notification, local.foreign_keys, local.previous_names, {
+    variables = merge(each.value.environment, local.prices, local.notification, local.foreign_keys, local.previous_names, local.regions, {
       DEPLOYMENT                   = var.name
       OPT_IN_TAG_KEY               = var.opt_in_tag_key
       QUIET_PERIOD_SECONDS         = tostring(var.quiet_period_seconds)

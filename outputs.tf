@@ -53,6 +53,24 @@ output "dead_letter_queue_arn" {
   value       = aws_sqs_queue.dead_letter.arn
 }
 
+output "deployment" {
+  description = "What modules/region has to know of this deployment: the value of its input of the same name."
+  value = {
+    name          = var.name
+    names         = local.names
+    regions       = sort(var.regions)
+    event_bus_arn = local.event_bus_arn
+    rules = {
+      for key, rule in local.rules : key => { description = rule.description, pattern = jsonencode(rule.pattern) }
+      if contains(try(rule.pattern.source, []), "aws.ec2")
+    }
+    recycle_bin_days         = var.recycle_bin_days
+    tags                     = var.tags
+    role_path                = var.role_path
+    permissions_boundary_arn = var.permissions_boundary_arn
+  }
+}
+
 output "rule_arns" {
   description = "ARNs of the EventBridge rules, by their names without the name of the deployment: instance-stopped, sweep and others."
   value       = { for key, rule in aws_cloudwatch_event_rule.rule : key => rule.arn }

@@ -49,6 +49,28 @@ variable "tags" {
   }
 }
 
+variable "regions" {
+  description = "Other regions that this deployment looks after, beside its own, which is that of the provider: their names, or all for every region that the account has enabled. Roles, functions, queues and the Function URL stay in its own region. Elsewhere a sweep finds what has stopped, or modules/region reports it at once. Before you take a region out, start what is parked there: its snapshots stay, and nothing restores them any more. docs/regions.md says more."
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for region in var.regions : region == "all" || can(regex("^[a-z]{2,5}(-[a-z]+)+-[0-9]{1,2}$", region))])
+    error_message = "regions must hold names of regions, not of zones, or the one word \"all\", for example [\"eu-central-1\", \"us-east-1\"] or [\"all\"]."
+  }
+
+  validation {
+    condition     = !contains(var.regions, "all") || length(var.regions) == 1
+    error_message = "regions must hold either names or the one word \"all\", since that is every region already, for example [\"all\"]."
+  }
+
+  validation {
+    condition     = length(var.regions) <= 20
+    error_message = "regions must hold at most 20 names, for example [\"eu-central-1\", \"us-east-1\"]: they are in the policies of the roles, which AWS limits to 10,240 characters. For more regions, it must be [\"all\"]."
+  }
+}
+
 variable "opt_in_tag_key" {
   description = "Key of the tag that opts an instance in: the value true parks every volume, root only the root volume. On a volume, the value false leaves that volume attached. docs/words.md lists all values."
   type        = string
@@ -125,7 +147,7 @@ variable "observe_only" {
 }
 
 variable "start_on_failed_start" {
-  description = "Also restore and start a parked instance when somebody tries to start it elsewhere (console, CLI, SDK, a scheduler) and EC2 refuses because the root volume is missing. This needs a CloudTrail trail that logs management events in this region. If the region has none, the log and notification_topic_arn say so once a day."
+  description = "Also restore and start a parked instance when somebody tries to start it elsewhere (console, CLI, SDK, a scheduler) and EC2 refuses because the root volume is missing. This needs a CloudTrail trail that logs management events in this region. If the region has none, the log and notification_topic_arn say so once a day. In the other regions it needs such a trail, too, and modules/region."
   type        = bool
   default     = true
   nullable    = false
@@ -192,7 +214,7 @@ variable "archive_after_days" {
 }
 
 variable "recycle_bin_days" {
-  description = "Days that the Recycle Bin keeps deleted snapshots of this deployment, whoever deleted them. They cost what they cost before. 0: this module creates no rule for them."
+  description = "Days that the Recycle Bin keeps deleted snapshots of this deployment, whoever deleted them. They cost what they cost before. The rule is for the region of the deployment; in other regions modules/region creates it. 0: there is no rule for them."
   type        = number
   default     = 0
   nullable    = false
@@ -235,7 +257,7 @@ variable "park_even_if_dearer" {
 }
 
 variable "prices" {
-  description = "Your own prices for this region, in USD a month, instead of those that the module knows (us-east-1 and ap-northeast-2; in other regions it cannot say what is saved): per GiB of a volume type (gp3, gp2, io1, io2, st1, sc1, standard), per IOPS (gp3-iops above 3,000, io1-iops, io2-iops), per MiB/s above 125 (gp3-throughput), per GiB of written blocks (snapshot, archive), and per GiB brought back from the archive (archive-restore)."
+  description = "Your own prices for the region of the deployment, in USD a month, instead of those that the module knows (us-east-1 and ap-northeast-2; in other regions it cannot say what is saved): per GiB of a volume type (gp3, gp2, io1, io2, st1, sc1, standard), per IOPS (gp3-iops above 3,000, io1-iops, io2-iops), per MiB/s above 125 (gp3-throughput), per GiB of written blocks (snapshot, archive), and per GiB brought back from the archive (archive-restore)."
   type        = map(number)
   default     = {}
   nullable    = false
@@ -347,7 +369,7 @@ variable "notification_topic_arn" {
 }
 
 variable "alarm_topic_arns" {
-  description = "ARNs of SNS topics of this region that the alarms notify when something is wrong, and when it is over: messages in the dead-letter queue, errors and throttles of the functions, an instance in transit for too long, a start that takes more than 15 minutes, sweeps that do not run. Empty: no alarms."
+  description = "ARNs of SNS topics, in the region of the deployment, that the alarms notify when something is wrong, and when it is over: messages in the dead-letter queue, errors and throttles of the functions, an instance in transit for too long, a start that takes more than 15 minutes, sweeps that do not run. Empty: no alarms."
   type        = list(string)
   default     = []
   nullable    = false
@@ -382,14 +404,14 @@ variable "transit_alarm_hours" {
 }
 
 variable "dashboard" {
-  description = "Create a CloudWatch dashboard with the metrics of docs/events.md. The first three dashboards of an account are free."
+  description = "Create a CloudWatch dashboard with the metrics of docs/events.md, in the region of the deployment. It shows all regions together. The first three dashboards of an account are free."
   type        = bool
   default     = false
   nullable    = false
 }
 
 variable "kms_key_arns" {
-  description = "ARNs of the customer managed KMS keys that encrypt volumes. Empty: any key of this account and region. Either way the roles can use the keys only through EC2."
+  description = "ARNs of the customer managed KMS keys that encrypt volumes. Empty: any key of this account in the regions of the deployment. Either way the roles can use the keys only through EC2."
   type        = set(string)
   default     = []
   nullable    = false

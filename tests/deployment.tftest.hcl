@@ -530,3 +530,139 @@ run "with_a_recycle_bin" {
     error_message = "They are kept for as long as was asked for."
   }
 }
+
+run "in_its_own_region_only" {
+  command = plan
+
+  assert {
+    condition = !strcontains(join("", [data.aws_iam_policy_document.park.json, data.aws_iam_policy_document.start.json]), "aws:RequestedRegion") && alltrue([
+      for arn in flatten(concat(
+        jsondecode(data.aws_iam_policy_document.park.json).Statement[*].Resource,
+        jsondecode(data.aws_iam_policy_document.start.json).Statement[*].Resource,
+      )) : split(":", arn)[3] == "ap-northeast-2" if arn != "*"
+    ])
+    error_message = "Without regions every ARN names the region, and no statement denies: what was deployed before this input existed stays as it is."
+  }
+  assert {
+    condition     = length(local.regions) == 0
+    error_message = "Without regions the functions know of none."
+  }
+}
+
+run "in_two_regions" {
+  command = plan
+
+  variables {
+    regions = ["eu-central-1"]
+  }
+
+  assert {
+    condition     = local.regions["REGIONS"] == "eu-central-1"
+    error_message = "The functions know the other region."
+  }
+  assert {
+    condition = alltrue([
+      for document in [data.aws_iam_policy_document.park, data.aws_iam_policy_document.start] : [
+        for statement in jsondecode(document.json).Statement : [statement.Action, statement.Resource, statement.Condition] if statement.Effect == "Deny"
+      ] == [["ec2:*", "*", { StringNotEquals = { "aws:RequestedRegion" = ["ap-northeast-2", "eu-central-1"] } }]]
+    ])
+    error_message = "Both roles are denied every call of EC2 outside of both regions."
+  }
+  assert {
+    condition = [
+      for statement in jsondecode(data.aws_iam_policy_document.start.json).Statement : statement.Condition.StringEquals["kms:ViaService"]
+      if can(statement.Condition.StringEquals["kms:ViaService"])
+    ] == [["ec2.ap-northeast-2.amazonaws.com", "ec2.eu-central-1.amazonaws.com"], ["ec2.ap-northeast-2.amazonaws.com", "ec2.eu-central-1.amazonaws.com"]]
+    error_message = "Keys are used through EC2 of these regions."
+  }
+  assert {
+    condition     = !strcontains(data.aws_iam_policy_document.start.json, "ec2:DescribeRegions")
+    error_message = "Who is told the names asks nobody."
+  }
+  assert {
+    condition     = output.deployment.event_bus_arn == "arn:aws:events:ap-northeast-2:123456789012:event-bus/default"
+    error_message = "Events of other regions go to the bus of the deployment's own."
+  }
+  assert {
+    condition     = toset(keys(output.deployment.rules)) == toset(["instance-stopped", "snapshot-done", "volume-failed", "start-refused"])
+    error_message = "What EC2 says is forwarded, and nothing that the functions say to each other."
+  }
+}
+
+run "in_every_region" {
+  command = plan
+
+  variables {
+    regions = ["all"]
+  }
+
+  assert {
+    condition     = local.regions["REGIONS"] == "all"
+    error_message = "The functions ask which regions there are."
+  }
+  assert {
+    condition = alltrue([
+      for document in [data.aws_iam_policy_document.park, data.aws_iam_policy_document.start] :
+      strcontains(document.json, "ec2:DescribeRegions") && !strcontains(document.json, "Deny")
+    ])
+    error_message = "Both roles may ask, and are denied nothing."
+  }
+  assert {
+    condition = alltrue([
+      for arn in flatten(concat(
+        jsondecode(data.aws_iam_policy_document.park.json).Statement[*].Resource,
+        jsondecode(data.aws_iam_policy_document.start.json).Statement[*].Resource,
+      )) : split(":", arn)[3] == (contains(["ec2", "kms", "license-manager"], split(":", arn)[2]) ? "*" : "ap-northeast-2") if arn != "*"
+    ])
+    error_message = "Only what belongs to instances is reached in any region; queues, logs and the bus stay in one."
+  }
+  assert {
+    condition = [
+      for statement in jsondecode(data.aws_iam_policy_document.start.json).Statement : statement.Condition.StringLike["kms:ViaService"]
+      if can(statement.Condition.StringLike["kms:ViaService"])
+    ] == ["ec2.*.amazonaws.com", "ec2.*.amazonaws.com"]
+    error_message = "Keys are used through EC2 of any region, and through nothing else."
+  }
+}
+
+# IAM takes 10,240 characters for all inline policies of a role, and counts no blanks: the documents have none.
+run "in_as_many_regions_as_can_be_named_with_the_longest_names" {
+  command = plan
+
+  variables {
+    name                       = "park-volumes-of-the-second-team2"
+    previous_names             = [for n in range(4) : "park-volumes-of-the-second-tea-${n}"]
+    opt_in_tag_key             = join("", [for n in range(127) : "a"])
+    regions                    = [for n in range(20) : "ap-southeast-${n + 10}"]
+    archive_after_days         = 60
+    notification_topic_arn     = "arn:aws:sns:ap-northeast-2:123456789012:${join("", [for n in range(256) : "a"])}"
+    function_url_auth          = "TOKEN"
+    start_tokens_parameter     = "/park-volumes/tokens-of-the-second-team"
+    start_reserved_concurrency = 10
+  }
+
+  assert {
+    condition = alltrue([
+      for document in [data.aws_iam_policy_document.park, data.aws_iam_policy_document.start] : length(replace(document.json, "/\\s/", "")) <= 10240
+    ])
+    error_message = "AWS takes the policies of both roles."
+  }
+}
+
+run "in_both_regions_of_china" {
+  command   = plan
+  providers = { aws = aws.china }
+
+  variables {
+    regions              = ["cn-northwest-1"]
+    powertools_layer_arn = "arn:aws-cn:lambda:cn-north-1:123456789012:layer:AWSLambdaPowertoolsPythonV3-python313-arm64:27"
+  }
+
+  assert {
+    condition = alltrue([
+      for name in setproduct(["cn-north-1", "cn-northwest-1"], ["amazonaws.com", "amazonaws.com.cn"]) :
+      strcontains(data.aws_iam_policy_document.start.json, "\"ec2.${name[0]}.${name[1]}\"")
+    ])
+    error_message = "KMS may name EC2 of either region with or without the suffix of the partition."
+  }
+}

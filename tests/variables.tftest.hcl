@@ -25,6 +25,7 @@ run "accepts_the_least_values" {
   variables {
     name                       = "p"
     tags                       = {}
+    regions                    = []
     opt_in_tag_key             = "p"
     function_url_auth          = "AWS_IAM"
     grace_period_minutes       = 0
@@ -67,6 +68,7 @@ run "accepts_the_greatest_values" {
     name                       = "park-volumes-of-the-second-team2"
     previous_names             = ["p", "park-volumes-of-the-second-team", "a1", "b-2"]
     tags                       = { "Cost center/${join("", [for n in range(116) : "a"])}" = "${join("", [for n in range(256) : "b"])}", "팀" = "데이터: a_b.c/d=e+f-g@h" }
+    regions                    = concat(["us-gov-west-1", "us-isob-east-1", "eusc-de-east-1"], [for n in range(17) : "eu-central-${n + 1}"])
     opt_in_tag_key             = "${join("", [for n in range(115) : "a"])}.b-c+d=e_f:@"
     function_url_auth          = "AWS_IAM"
     grace_period_minutes       = 43200
@@ -94,7 +96,7 @@ run "accepts_the_greatest_values" {
     dashboard                  = true
     kms_key_arns = [
       "arn:aws:kms:ap-northeast-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
-      "arn:aws:kms:ap-northeast-2:210987654321:key/mrk-1234abcd12ab34cd56ef1234567890ab",
+      "arn:aws:kms:eu-central-17:210987654321:key/mrk-1234abcd12ab34cd56ef1234567890ab",
     ]
     permissions_boundary_arn   = "arn:aws:iam::123456789012:policy/division/park-volumes_boundary"
     powertools_layer_arn       = "arn:aws:lambda:ap-northeast-2:123456789012:layer:Powertools_V3-arm64:27"
@@ -127,6 +129,15 @@ run "accepts_what_is_of_another_partition_where_the_deployment_is" {
     kms_key_arns             = ["arn:aws-cn:kms:cn-north-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"]
     permissions_boundary_arn = "arn:aws-cn:iam::123456789012:policy/boundary"
     powertools_layer_arn     = "arn:aws-cn:lambda:cn-north-1:123456789012:layer:Powertools_V3-arm64:27"
+  }
+}
+
+run "accepts_every_region" {
+  command = plan
+
+  variables {
+    regions      = ["all"]
+    kms_key_arns = ["arn:aws:kms:ca-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"]
   }
 }
 
@@ -163,6 +174,17 @@ run "kms_key_arns_rejects_another_region" {
 
   variables {
     kms_key_arns = ["arn:aws:kms:ap-northeast-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"]
+  }
+
+  expect_failures = [data.aws_service.ec2]
+}
+
+run "kms_key_arns_rejects_another_region_than_the_covered_ones" {
+  command = plan
+
+  variables {
+    regions      = ["eu-central-1"]
+    kms_key_arns = ["arn:aws:kms:eu-central-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"]
   }
 
   expect_failures = [data.aws_service.ec2]
@@ -406,6 +428,56 @@ run "tags_rejects_51_tags" {
   }
 
   expect_failures = [var.tags]
+}
+
+run "regions_rejects_a_zone" {
+  command = plan
+
+  variables {
+    regions = ["eu-central-1a"]
+  }
+
+  expect_failures = [var.regions]
+}
+
+run "regions_rejects_another_word_than_all" {
+  command = plan
+
+  variables {
+    regions = ["every"]
+  }
+
+  expect_failures = [var.regions]
+}
+
+run "regions_rejects_all_in_another_case" {
+  command = plan
+
+  variables {
+    regions = ["All"]
+  }
+
+  expect_failures = [var.regions]
+}
+
+run "regions_rejects_all_and_a_name" {
+  command = plan
+
+  variables {
+    regions = ["all", "eu-central-1"]
+  }
+
+  expect_failures = [var.regions]
+}
+
+run "regions_rejects_more_than_20" {
+  command = plan
+
+  variables {
+    regions = [for n in range(21) : "eu-central-${n + 1}"]
+  }
+
+  expect_failures = [var.regions]
 }
 
 run "opt_in_tag_key_rejects_a_slash" {

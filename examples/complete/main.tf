@@ -6,6 +6,16 @@ provider "aws" {
   }
 }
 
+# The second region whose instances are parked.
+provider "aws" {
+  alias  = "second"
+  region = var.second_region
+
+  default_tags {
+    tags = { ManagedBy = "Terraform" }
+  }
+}
+
 module "park_volumes" {
   source = "../.."
 
@@ -15,6 +25,9 @@ module "park_volumes" {
 
   # Which instances: those with the tag ParkVolumes=true (every volume) or ParkVolumes=root (the root volume only).
   opt_in_tag_key = "ParkVolumes"
+
+  # Where, beside the region of the provider: the names of other regions, or ["all"].
+  regions = [var.second_region]
 
   # Whether anything is changed at all. With true the module only tells what it would park and what that would save.
   observe_only = false
@@ -71,6 +84,14 @@ module "park_volumes" {
   kms_key_arns             = var.kms_key_arns
   role_path                = "/"
   permissions_boundary_arn = var.permissions_boundary_arn
+}
+
+# What happens in the second region is reported at once. Without this, a sweep finds it.
+module "second_region" {
+  source    = "../../modules/region"
+  providers = { aws = aws.second }
+
+  deployment = module.park_volumes.deployment
 }
 
 # Subscribe whoever wants to know: an address, a chat.

@@ -53,6 +53,11 @@ output "dead_letter_queue_arn" {
   value       = module.park_volumes.dead_letter_queue_arn
 }
 
+output "deployment" {
+  description = "What modules/region has to know of the deployment."
+  value       = module.park_volumes.deployment
+}
+
 output "rule_arns" {
   description = "ARNs of the EventBridge rules."
   value       = module.park_volumes.rule_arns

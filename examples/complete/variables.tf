@@ -1,7 +1,14 @@
 variable "region" {
-  description = "Region of the instances, for example \"eu-west-1\"."
+  description = "Region of the deployment, and of most instances, for example \"eu-west-1\"."
   type        = string
   default     = "ap-northeast-2"
+  nullable    = false
+}
+
+variable "second_region" {
+  description = "Another region with instances, for example \"us-east-1\"."
+  type        = string
+  default     = "us-east-1"
   nullable    = false
 }
 

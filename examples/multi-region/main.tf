@@ -1,4 +1,4 @@
-# ParkVolumes works within one region. One module block and one provider for each region that has instances.
+# One deployment for two regions. It stands in Seoul, and looks after Frankfurt as well.
 
 provider "aws" {
   alias  = "seoul"
@@ -10,25 +10,26 @@ provider "aws" {
   region = "eu-central-1"
 }
 
-module "seoul" {
+module "park_volumes" {
   source    = "../.."
   providers = { aws = aws.seoul }
+
+  regions = ["eu-central-1"] # or ["all"]: every region that the account has enabled
 }
 
+# Reports at once what happens in Frankfurt. Without it, a sweep finds that within minutes.
 module "frankfurt" {
-  source    = "../.."
+  source    = "../../modules/region"
   providers = { aws = aws.frankfurt }
+
+  deployment = module.park_volumes.deployment
 }
 
-# For the people who start instances. IAM is global: the policies differ by the function that they name.
+# For the people who start instances, in whichever region.
 resource "aws_iam_policy" "start_instances" {
-  for_each = {
-    seoul     = module.seoul.start_policy_json
-    frankfurt = module.frankfurt.start_policy_json
-  }
   provider = aws.seoul
 
-  name        = "park-volumes-start-in-${each.key}"
-  description = "Start and stop parked instances in ${each.key} through the Function URL of ParkVolumes."
-  policy      = each.value
+  name        = "park-volumes-start"
+  description = "Start and stop parked instances through the Function URL of ParkVolumes."
+  policy      = module.park_volumes.start_policy_json
 }

@@ -188,15 +188,36 @@ LATELY = timedelta(hours=23)
 """Less than the day after which a new deployment looks for this the first time: until then it may have been renamed."""
 
 
-def of_two_at_work(fleet: Iterable[Observation], settings: Settings, now: datetime) -> str:
-    """What is told once a day while the deployment that had a previous name goes on parking; empty if none does."""
-    every = (r for o in fleet for r in o.records if r.deployment in settings.previous_names)
-    names = ", ".join(sorted({r.deployment for r in every if r.started > now - LATELY}))
+OVERLAP = timedelta(minutes=15)
+"""For how long the functions of before may go on while a deployment is renamed, or its regions are taken over."""
+
+
+def of_two_at_work(fleet: Iterable[Observation], settings: Settings, now: datetime, *, daily: bool = True) -> str:
+    """What is told while the deployment that had a previous name goes on parking; empty if none does. Its snapshots of
+    the last day tell that once a day; at any time one that is younger than one of ours."""
+    every = [r for o in fleet for r in o.records]
+    began = min((r.started for r in every if r.deployment == settings.deployment), default=None)
+    theirs = [r for r in every if r.deployment in settings.previous_names and r.started > now - LATELY]
+    if not daily:
+        theirs = [r for r in theirs if began and r.started > began + OVERLAP]
+    names = ", ".join(sorted({r.deployment for r in theirs}))
     return names and (
         f"The deployment {names} has taken snapshots in the last day, although previous_names says that it has become "
         f"{settings.deployment}. Two deployments now work on the same instances. Nothing is lost by that, but each can "
         f"refuse what the other has begun. Destroy {names}; or take it out of previous_names, and let the two have "
         f"different tags to opt in (opt_in_tag_key)."
+    )
+
+
+LOST = "ParkVolumes: a region cannot be looked at"
+
+
+def of_lost_region(name: str, why: str) -> str:
+    """What is told of a region that cannot be reached, or that a policy closes."""
+    return (
+        f"{name} cannot be looked at: {why.rstrip('.')}. Nothing is lost, and the other regions go on. But what stops "
+        f"in {name} is not parked, and what is parked there cannot be started. Let the roles of ParkVolumes call EC2 "
+        f"there, or take the region out of the input regions once nothing is parked in it."
     )
 
 
@@ -353,8 +374,13 @@ def _binned(binned: Sequence[BinnedVolume]) -> str:
     return f"{which} ({gib:,} GiB) {'is' if len(binned) == 1 else 'are'} still"
 
 
-def of_the_month(fleet: Iterable[Observation], settings: Settings, binned: Sequence[BinnedVolume] = ()) -> str:
-    every = _figures(fleet, settings)
+OfRegion = tuple[Iterable[Observation], Settings, Sequence[BinnedVolume]]
+
+
+def of_the_month(regions: Sequence[OfRegion]) -> str:
+    """The sums of all regions: of the fleet in each, by its settings, with what a Recycle Bin keeps."""
+    every = [f for fleet, settings, _ in regions for f in _figures(fleet, settings)]
+    binned = [v for _, _, kept in regions for v in kept]
     parked = [f.saves for f in every if f.saves]
     gib = sum(f.parked_gib for f in every)
     money = _in_words(total(parked)) or " The saving is not known."
@@ -362,6 +388,9 @@ def of_the_month(fleet: Iterable[Observation], settings: Settings, binned: Seque
     if binned:
         words += f" Of that, {_binned(binned)} in the Recycle Bin, and saves nothing yet."
     return f"{words}\nGET /savings at the Function URL shows the saving of each instance."
+
+
+AGES = ("TransitAge", "StartAge")
 
 
 def gauges(fleet: Iterable[Observation], settings: Settings, now: datetime) -> Mapping[str, float]:
@@ -377,6 +406,15 @@ def gauges(fleet: Iterable[Observation], settings: Settings, now: datetime) -> M
         "TransitAge": (now - oldest_transit).total_seconds(),
         "StartAge": (now - oldest_start).total_seconds(),
     } | ({} if saved is None else {"MonthlySaving": saved})
+
+
+def together(regions: Sequence[Mapping[str, float]]) -> Mapping[str, float]:
+    """The figures of several regions in one: sums, and the greatest age. What one of them cannot tell of money is not
+    known of all."""
+    names = dict.fromkeys(name for of_region in regions for name in of_region)
+    values = {name: [of_region[name] for of_region in regions if name in of_region] for name in names}
+    known = {name: every for name, every in values.items() if name in AGES or len(every) == len(regions)}
+    return {name: max(every) if name in AGES else sum(every) for name, every in known.items()}
 
 
 def _parked_gib(observation: Observation) -> int:

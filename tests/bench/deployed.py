@@ -90,7 +90,8 @@ class Module:
 
 @dataclass(kw_only=True)
 class Deployment:
-    """Both functions, the queue and the rules. ``calls`` counts what each function asks of EC2."""
+    """Both functions, the queue and the rules. ``calls`` counts what each function asks of EC2. The functions cover the
+    regions of all worlds of the simulation."""
 
     simulation: Simulation
     account: Account
@@ -130,14 +131,17 @@ class Deployment:
         )
 
     def _loader(self, name: str) -> Callable[[], Handler]:
-        def client(service: str, config: Any = None, **_: Any) -> Any:
+        worlds = {world.rules.region: world for world in self.simulation.worlds}
+
+        def client(service: str, config: Any = None, region_name: str = "", **_: Any) -> Any:
             if service == "sqs":
                 return QueueSdk(self.queue)
             if service == "events":
                 return BusSdk(self.bus)
             if service != "ec2":
                 return Silence()
-            return Ec2Sdk(self.simulation, name, config, tally=self.calls[name], faults=self.faults)
+            world = worlds[region_name] if region_name else None
+            return Ec2Sdk(self.simulation, name, config, tally=self.calls[name], faults=self.faults, world=world)
 
         def load() -> Handler:
             return fresh(name, client)
@@ -175,6 +179,8 @@ def on_the_clock(simulation: Simulation, module: Module) -> Iterator[None]:
     """While this is entered, the product's clock, chance, threads and environment are those of the simulation."""
     with ExitStack() as stack:
         stack.enter_context(patch.dict(os.environ, module.environment()))
+        if len(simulation.worlds) > 1:
+            stack.enter_context(patch.dict(os.environ, {"REGIONS": "all"}))
         stack.enter_context(patch.object(runtime, "SystemClock", lambda: Clock(simulation)))
         stack.enter_context(patch.object(pace, "chance", Random(0)))
         stack.enter_context(patch.object(Metrics, "flush_metrics", Metrics.clear_metrics))

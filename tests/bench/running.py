@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tests.bench.comparison import QUEUE_REQUEST, spent
 from tests.bench.deployed import Deployment, Module, on_the_clock
-from tests.bench.scenario import Fleet, asleep
+from tests.bench.scenario import Fleet, asleep, region, sleepers
 from tests.unit.functions import start_requested
 
 HOURS, WORKING_DAYS = 730, 22
@@ -51,7 +51,18 @@ class Idle:
 
 def idle(instances: int, *, hours: int) -> Idle:
     """Counted for so many hours, with all of the instances parked."""
-    fleet, module = asleep(instances), Module()
+    return _idle(asleep(instances), hours)
+
+
+def idle_everywhere(instances: int, *, regions: int, hours: int) -> Idle:
+    """The same with ``regions`` covered, and instances only in the home region and one other."""
+    elsewhere = [region(f"xx-test-{n}") for n in range(1, regions)]
+    sleepers(elsewhere[0], instances)
+    return _idle(asleep(instances, elsewhere=elsewhere), hours)
+
+
+def _idle(fleet: Fleet, hours: int) -> Idle:
+    module = Module()
     with on_the_clock(fleet.simulation, module):
         deployment = Deployment(simulation=fleet.simulation, account=fleet.account, module=module)
         fleet.simulation.run(seconds=hours * 3600)

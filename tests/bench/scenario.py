@@ -12,7 +12,7 @@ from tests.bench.cloud import Account
 from tests.bench.deployed import OPT_IN
 from tests.bench.simulation import Simulation
 from tests.model.faults import BUCKETS, Bucket, Throttle
-from tests.model.records import Disk, Durations
+from tests.model.records import Disk, Durations, Rules
 from tests.model.validation import Refused
 from tests.model.world import World
 
@@ -32,11 +32,20 @@ class Fleet:
     """So many running instances that are opted in. ``busy``: whether EC2's buckets are those that it documents."""
 
     def __init__(
-        self, instances: int, volumes: int, *, gib: int = GIB, durations: Durations = DURATIONS, concurrency: int = 1000
+        self,
+        instances: int,
+        volumes: int,
+        *,
+        gib: int = GIB,
+        durations: Durations = DURATIONS,
+        concurrency: int = 1000,
+        elsewhere: Sequence[World] = (),
     ) -> None:
-        self.world = World(durations=durations)
+        """``elsewhere``: the other regions that the account has enabled."""
+        names = tuple(world.rules.region for world in elsewhere)
+        self.world = World(rules=Rules(regions=("us-east-1", *names)), durations=durations)
         self.world.throttle = Throttle()
-        self.simulation = Simulation(self.world)
+        self.simulation = Simulation(self.world, *elsewhere)
         self.account = Account(self.simulation, concurrency)
         self.ids = [
             self.world.launch(*disks(volumes, gib), name=f"n{k}", tags={OPT_IN: "true"}) for k in range(instances)
@@ -122,22 +131,35 @@ def dictated(volumes: int) -> float:
     return max(seconds(BUCKETS[action]) for action in once)
 
 
-def asleep(instances: int, *, concurrency: int = 1000) -> Fleet:
+def region(name: str) -> World:
+    """Another region of the account, with its own buckets."""
+    world = World(rules=Rules(region=name, zones=(f"{name}a",)), durations=DURATIONS)
+    world.throttle = Throttle()
+    return world
+
+
+def asleep(instances: int, *, concurrency: int = 1000, elsewhere: Sequence[World] = ()) -> Fleet:
     """So many instances that were parked long ago: no volume, and two snapshots each of the last stop."""
-    fleet = Fleet(0, 0, concurrency=concurrency)
-    launch = datetime.fromtimestamp(int(fleet.simulation.now) - 7200, UTC)
-    when = datetime.fromtimestamp(int(fleet.simulation.now) - 3600, UTC)
+    fleet = Fleet(0, 0, concurrency=concurrency, elsewhere=elsewhere)
+    fleet.ids += sleepers(fleet.world, instances)
+    return fleet
+
+
+def sleepers(world: World, instances: int) -> list[str]:
+    launch = datetime.fromtimestamp(int(world.clock.now) - 7200, UTC)
+    when = datetime.fromtimestamp(int(world.clock.now) - 3600, UTC)
+    ids = []
     for _ in range(instances):
-        instance_id = fleet.world.launch(*disks(2), tags={OPT_IN: "true"}, state="stopped", age_seconds=7200)
-        instance = fleet.world.instances.get(instance_id)
+        instance_id = world.launch(*disks(2), tags={OPT_IN: "true"}, state="stopped", age_seconds=7200)
+        instance = world.instances.get(instance_id)
         assert instance is not None
         for k, item in enumerate(instance.devices, start=1):
             written = record_tags(instance_id, item.device, f"{k}/2", launch, when)
-            fleet.world.add_snapshot(item.volume_id, tags=written, description=records.description_of(written))
-            fleet.world.volumes.rows.pop(item.volume_id)
-        fleet.world.instances.put(instance._replace(devices=()), 0)
-        fleet.ids.append(instance_id)
-    return fleet
+            world.add_snapshot(item.volume_id, tags=written, description=records.description_of(written))
+            world.volumes.rows.pop(item.volume_id)
+        world.instances.put(instance._replace(devices=()), 0)
+        ids.append(instance_id)
+    return ids
 
 
 def record_tags(instance_id: str, device: str, part: str, launch: datetime, when: datetime) -> dict[str, str]:

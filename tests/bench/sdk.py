@@ -20,6 +20,7 @@ from tests.model.client import HTTP_STATUS, Operation
 from tests.model.ec2_model import EC2Client
 from tests.model.faults import FaultPlan
 from tests.model.validation import service_model
+from tests.model.world import World
 
 DESCRIBING_SECONDS = 0.25
 CHANGING_SECONDS = 0.4
@@ -91,7 +92,8 @@ class Retries:
 
 
 class Ec2Sdk(EC2Client):
-    """A boto3 client of EC2 for one process. ``tally`` counts what it sends."""
+    """A boto3 client of EC2 for one process, in the home region or in the one of ``world``. ``tally`` counts what it
+    sends."""
 
     def __init__(
         self,
@@ -101,8 +103,9 @@ class Ec2Sdk(EC2Client):
         *,
         faults: FaultPlan | None = None,
         tally: Tally | None = None,
+        world: World | None = None,
     ) -> None:
-        super().__init__(simulation.world, caller, faults=faults)
+        super().__init__(world or simulation.world, caller, faults=faults)
         self._simulation = simulation
         self._retries = Retries(simulation, config)
         self.tally = tally or Tally()

@@ -39,10 +39,12 @@ class Task(greenlet):
 
 
 class Simulation:
-    """Runs tasks in the order of their time; ``on_event`` hears of the events of EC2 when they happen."""
+    """Runs tasks in the order of their time; ``on_event`` hears of the events of EC2 when they happen, but of none that
+    is of another region."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *elsewhere: World) -> None:
         self.world = world
+        self.worlds = (world, *elsewhere)
         self.on_event: Callable[[Event], None] = lambda _: None
         self._agenda: list[tuple[float, int, Callable[[], Any]]] = []
         self._serial = count()
@@ -112,17 +114,22 @@ class Simulation:
         self._hub = getcurrent()
         end = self.now + seconds
         while not until():
-            moment = min(self._agenda[0][0] if self._agenda else float("inf"), self.world.next_step)
+            steps = (world.next_step for world in self.worlds)
+            moment = min(self._agenda[0][0] if self._agenda else float("inf"), *steps)
             if moment > end or moment == float("inf"):
                 if end != float("inf"):
-                    self.world.clock.advance_to(end)
+                    self._advance(end)
                     self._tell()
                 return
-            self.world.clock.advance_to(moment)
+            self._advance(moment)
             self._tell()
             while self._agenda and self._agenda[0][0] <= self.now:
                 heappop(self._agenda)[2]()
                 self._tell()
+
+    def _advance(self, moment: float) -> None:
+        for world in self.worlds:
+            world.clock.advance_to(moment)
 
     def _tell(self) -> None:
         if self.world.outbox:

@@ -6,7 +6,7 @@ import pytest
 
 from park_volumes.cli import doctor
 from tests.bench.deployed import Deployment, Module, on_the_clock
-from tests.bench.running import HOURS, VOLUMES, idle, running
+from tests.bench.running import HOURS, VOLUMES, idle, idle_everywhere, running
 from tests.bench.scenario import Fleet, asleep
 from tests.support.readme import MONEY
 from tests.unit.functions import start_requested
@@ -23,6 +23,13 @@ def test_an_idle_month_takes_few_runs_and_few_calls_however_many_are_parked(inst
 
     assert month.runs <= 10_000
     assert month.calls <= 30_000
+
+
+def test_an_idle_month_in_every_region_of_an_account_stays_cheap() -> None:
+    month = idle_everywhere(50, regions=17, hours=48)
+
+    assert month.runs <= 12_000
+    assert month.calls <= 100_000
 
 
 def test_a_tenth_of_a_fleet_does_not_cost_as_much_as_the_whole() -> None:

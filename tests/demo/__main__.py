@@ -30,7 +30,8 @@ from tests.support.fleet import PATIENCE, DevicePicture, Disk, Fleet, Picture, d
 from tests.support.terraform import LAMBDA_PYTHON, QUICK_INPUTS, ROOT, Progress, Terraform
 from tests.support.url import FunctionUrl
 
-REGION = "ap-northeast-2"
+REGION, SECOND = "ap-northeast-2", "us-east-1"
+"""Those of ``examples/complete``."""
 VARIABLES = {**QUICK_INPUTS, "snapshot_retention_hours": 0}
 READS = ("Describe", "Get", "List")
 TAKES = "eight and a half minutes"
@@ -43,16 +44,22 @@ FOR_A_TRIAL = "CreateTags"
 
 @dataclass(frozen=True, kw_only=True)
 class Machines:
-    """The three instances of the story, and the picture of each before it was stopped."""
+    """The four instances of the story, of which the blog is in the second region; and the picture of each before it was
+    stopped."""
 
     shop: str
     wiki: str
+    blog: str
     stranger: str
     before: Mapping[str, Picture]
 
     @property
     def opted_in(self) -> dict[str, str]:
-        return {"shop": self.shop, "wiki": self.wiki}
+        return {"shop": self.shop, "wiki": self.wiki, "blog": self.blog}
+
+    @property
+    def at_home(self) -> list[str]:
+        return [self.shop, self.wiki, self.stranger]
 
 
 class Demo:
@@ -62,6 +69,7 @@ class Demo:
         self.kms = boto3.client("kms", **arguments)  # type: ignore[call-overload]  # the arguments are a mapping
         self.ec2 = boto3.client("ec2", **arguments)  # type: ignore[call-overload]
         self.fleet = Fleet(aws=aws, ec2=self.ec2, zone=f"{REGION}a")
+        self.second = Fleet(aws=aws, ec2=aws.client("ec2", SECOND), zone=f"{SECOND}a")
         self.terraform = Terraform("complete", workspace, aws.environment(), VARIABLES)
 
     def run(self) -> None:
@@ -90,7 +98,7 @@ class Demo:
         return outputs
 
     def launch(self) -> Machines:
-        self.screen.heading("Three instances are launched, and write to their disks")
+        self.screen.heading("Four instances are launched, and write to their disks")
         key = self.kms.create_key(Description="the shop's data")["KeyMetadata"]["Arn"]
         shop = self.fleet.launch(
             "shop",
@@ -109,18 +117,24 @@ class Demo:
             {"ParkVolumes": "true"},
         )
         wiki = self.fleet.launch("wiki", [Disk(size=32, type="gp2", tags={"Name": "wiki"})], {"ParkVolumes": "true"})
+        blog = self.second.launch("blog", [Disk(size=24, tags={"Name": "blog"})], {"ParkVolumes": "true"})
         stranger = self.fleet.launch("stranger", [Disk(size=8)], {})
-        for instance_id in (shop, wiki, stranger):
+        for instance_id in (shop, wiki, blog, stranger):
             self.aws.write(instance_id)
         self.screen.say(f"shop      {shop}  root, and data with 6000 IOPS and 250 MiB/s, encrypted with a customer key")
         self.screen.say(f"wiki      {wiki}  root: 32 GiB gp2")
+        self.screen.say(f"blog      {blog}  root: 24 GiB gp3, in another region: {SECOND}")
         self.screen.say(f"stranger  {stranger}  has no tag ParkVolumes, and must never be touched")
-        before = {i: self.fleet.picture(i) for i in (shop, wiki, stranger)}
-        return Machines(shop=shop, wiki=wiki, stranger=stranger, before=before)
+        before = {i: self.fleet.picture(i) for i in (shop, wiki, stranger)} | {blog: self.second.picture(blog)}
+        return Machines(shop=shop, wiki=wiki, blog=blog, stranger=stranger, before=before)
+
+    def _fleet(self, machines: Machines, instance_id: str) -> Fleet:
+        return self.second if instance_id == machines.blog else self.fleet
 
     def park(self, machines: Machines) -> None:
-        self.screen.heading("All three are stopped, as anybody would stop them")
-        self.ec2.stop_instances(InstanceIds=[machines.shop, machines.wiki, machines.stranger])
+        self.screen.heading("All four are stopped, as anybody would stop them")
+        self.ec2.stop_instances(InstanceIds=machines.at_home)
+        self.second.ec2.stop_instances(InstanceIds=[machines.blog])
         self.screen.say("Settled attachments and the quiet period take about two minutes; see docs/safety.md for why.")
         with self.screen.board() as board:
             self._wait(board, "parked", machines)
@@ -131,7 +145,7 @@ class Demo:
         instance takes one call for all. No two volumes here look alike, so each is marked once more, for the trial."""
         changing = [c for c in self._changing_calls() if "-park-" in c["role"]]
         problems = []
-        snapshots = [s for i in machines.opted_in.values() for s in self.fleet.snapshots(i)]
+        snapshots = [s for i in machines.opted_in.values() for s in self._fleet(machines, i).snapshots(i)]
         for s in snapshots:
             of_it = [c for c in changing if {s["VolumeId"], s["SnapshotId"]} & c["resources"].keys()]
             made = [c["operation"] for c in of_it if c["operation"] != "CreateTags" or s["VolumeId"] in c["resources"]]
@@ -157,14 +171,15 @@ class Demo:
         self.aws.wait_for(all_are, PATIENCE, f"the instances to be {state}")
 
     def show_what_is_left(self, machines: Machines) -> None:
-        self.screen.heading("What is left, and what it costs a month in Seoul")
+        self.screen.heading("What is left, and what it costs a month where it is")
         rows = []
         volumes = snapshots = 0.0
         for name, instance_id in machines.opted_in.items():
-            left = {_tag(s, "park-volumes:device"): s for s in self.fleet.snapshots(instance_id)}
+            fleet = self._fleet(machines, instance_id)
+            left = {_tag(s, "park-volumes:device"): s for s in fleet.snapshots(instance_id)}
             self.screen.check(
                 f"{name}: the instance, stopped; {_number(len(left), 'snapshot')}; no volume",
-                [f"{v} is still there" for v in self.fleet.volume_ids(instance_id)]
+                [f"{v} is still there" for v in fleet.volume_ids(instance_id)]
                 + [f"{d} has no snapshot" for d in machines.before[instance_id].keys() - left.keys()],
             )
             for device, disk in sorted(machines.before[instance_id].items()):
@@ -176,7 +191,7 @@ class Demo:
         self.screen.table(("instance", "device", "volume", "as a volume", "as a snapshot"), rows)
 
     def start(self, machines: Machines, command: str) -> None:
-        self.screen.heading("Both are started through the Function URL, with the output start_command")
+        self.screen.heading("All are started through one Function URL, with the output start_command")
         self.screen.say(command.replace("INSTANCE", "shop"))
         for name in machines.opted_in:
             began = self.screen.now()
@@ -196,8 +211,9 @@ class Demo:
     def prove(self, machines: Machines) -> None:
         self.screen.heading("Everything is as it was")
         for name, instance_id in machines.opted_in.items():
-            self.fleet.wait_until_settled(instance_id)
-            changed = differences(machines.before[instance_id], self.fleet.picture(instance_id))
+            fleet = self._fleet(machines, instance_id)
+            fleet.wait_until_settled(instance_id)
+            changed = differences(machines.before[instance_id], fleet.picture(instance_id))
             self.screen.check(f"{name}: every byte, attribute and tag of every volume is back", changed)
         self._prove_the_stranger_untouched(machines)
         self._prove_snapshots_are_discarded(machines)
@@ -214,9 +230,11 @@ class Demo:
 
     def _prove_snapshots_are_discarded(self, machines: Machines) -> None:
         """With snapshot_retention_hours = 0 the next sweep, at most a minute later, discards them."""
-        both = machines.opted_in.values()
+        every = machines.opted_in.values()
         self.aws.wait_for(
-            lambda: not any(self.fleet.snapshots(i) for i in both), PATIENCE, "the snapshots to be discarded"
+            lambda: not any(self._fleet(machines, i).snapshots(i) for i in every),
+            PATIENCE,
+            "the snapshots to be discarded",
         )
         self.screen.check("the sweep has discarded the snapshots, which nobody needs any more")
 
@@ -236,7 +254,8 @@ class Demo:
         self.screen.heading("terraform destroy")
         with self.screen.board() as board:
             self.terraform.destroy(lambda p: _show_terraform(board, "resources", p))
-        self.ec2.terminate_instances(InstanceIds=[machines.shop, machines.wiki, machines.stranger])
+        self.ec2.terminate_instances(InstanceIds=machines.at_home)
+        self.second.ec2.terminate_instances(InstanceIds=[machines.blog])
         ours = ("lambda", "sqs", "events", "iam", "logs", "snapshot")
         left = {kind: ids for kind, ids in self.aws.resources().items() if ids and any(word in kind for word in ours)}
         self.screen.check("nothing is left of the module", [f"{kind}: {', '.join(ids)}" for kind, ids in left.items()])
@@ -244,8 +263,8 @@ class Demo:
 
 def _costs(disk: DevicePicture) -> tuple[float, float]:
     """What a disk costs as a volume, and as a snapshot at most: what was never written costs nothing there."""
-    prices = prices_of(REGION, {})
-    spec = VolumeSpec(zone=f"{REGION}a", type=disk.type, size=disk.size, iops=disk.iops, throughput=disk.throughput)
+    prices = prices_of(disk.zone[:-1], {})
+    spec = VolumeSpec(zone=disk.zone, type=disk.type, size=disk.size, iops=disk.iops, throughput=disk.throughput)
     volume = volume_price(prices, spec)
     snapshot = snapshot_price(prices, disk.size * GIB)
     assert volume is not None

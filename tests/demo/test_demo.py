@@ -51,7 +51,7 @@ def test_it_counts_for_each_volume_the_calls_that_the_documents_name(shown: str)
     documents = re.sub(r"\s+", " ", text)
     assert f"takes five changing calls ({', '.join(FOR_EACH_VOLUME[:-1])} and {FOR_EACH_VOLUME[-1]})" in documents
     assert f"marks that volume with one more {FOR_A_TRIAL}" in documents
-    assert "✓ parking took 5 changing calls for each of the 3 volumes, and 1 for a trial" in shown
+    assert "✓ parking took 5 changing calls for each of the 4 volumes, and 1 for a trial" in shown
 
 
 def test_one_snapshot_is_one_snapshot(shown: str) -> None:

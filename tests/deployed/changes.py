@@ -49,9 +49,24 @@ resource "aws_kms_key" "disks" {
   deletion_window_in_days = 7
 }
 
+provider "aws" {
+  alias  = "far"
+  region = "eu-central-1"
+}
+
+module "far" {
+  source    = "./module/modules/region"
+  providers = { aws = aws.far }
+
+  deployment = module.park_volumes.deployment
+
+  depends_on = [aws_sns_topic.people]
+}
+
 module "park_volumes" {
   source = "./module"
 
+  regions                  = ["eu-central-1"]
   name                     = var.inputs.name
   previous_names           = var.inputs.previous_names
   tags                     = { Purpose = var.purpose }

@@ -12,6 +12,7 @@ import boto3
 import pytest
 from pytest_terraform.tf import TerraformTestApi
 
+from tests.deployed.abroad import Abroad
 from tests.deployed.post import Post
 from tests.deployed.stops import Stops
 from tests.local_aws.client import ADMIN_KEY, ADMIN_SECRET, LocalAws
@@ -21,7 +22,8 @@ from tests.support.terraform import FASTER, LAMBDA_PYTHON, QUICK_INPUTS, RootMod
 from tests.support.terraform_mirror import terraform_environment
 from tests.support.url import FunctionUrl
 
-REGION = "ap-northeast-2"
+REGION, SECOND = "ap-northeast-2", "us-east-1"
+"""Those of ``examples/complete``."""
 VARIABLES = {**QUICK_INPUTS, "snapshot_retention_hours": 0}
 NIGHT_TOKEN = "a-token-of-the-night-0123456789abcdef"
 BOUNDARY = {
@@ -75,6 +77,12 @@ def stops(aws: LocalAws, fleet: Fleet) -> Stops:
     return Stops(aws=aws, fleet=fleet)
 
 
+@pytest.fixture(scope="session")
+def abroad(aws: LocalAws) -> Abroad:
+    """Instances in the second region, launched as early. A region without any is looked at every half hour only."""
+    return Abroad(aws, SECOND)
+
+
 class Second:
     """A deployment that is applied and destroyed while another one is."""
 
@@ -90,11 +98,12 @@ class Second:
 
 
 @pytest.fixture(scope="session")
-def second(aws: LocalAws, stops: Stops, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Second]:
+def second(aws: LocalAws, stops: Stops, abroad: Abroad, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Second]:
     """A second deployment in the same account and region, with other names, a boundary, a key and tokens.
 
     It is applied while the first one is.
     """
+    assert abroad.ids
     ssm, iam = (boto3.client(name, **aws.boto3_arguments()) for name in ("ssm", "iam"))  # type: ignore[call-overload]
     ssm.put_parameter(Name="/night/tokens", Type="SecureString", KeyId=stops.key, Value=f"porter:{NIGHT_TOKEN}")
     boundary = iam.create_policy(PolicyName="boundary", PolicyDocument=json.dumps(BOUNDARY))["Policy"]["Arn"]
@@ -141,9 +150,10 @@ def post(aws: LocalAws, outputs: dict[str, Any]) -> Post:
 
 
 @pytest.fixture(scope="session")
-def stopped(stops: Stops, url: FunctionUrl, post: Post, night: dict[str, Any]) -> Stops:
+def stopped(stops: Stops, url: FunctionUrl, post: Post, night: dict[str, Any], abroad: Abroad) -> Stops:
     """The fleet, stopped in every way, after the module has done what it does about each."""
     assert post.messages() == []
     assert night
+    abroad.stop()
     stops.stop_all(url)
     return stops

@@ -12,6 +12,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from tests.deployed.abroad import Abroad
 from tests.deployed.stops import Stops
 from tests.local_aws.client import LocalAws
 from tests.support.terraform import ROOT
@@ -45,9 +46,9 @@ def test_the_command_open_shows_the_page_and_signs_what_it_asks(aws: LocalAws, o
     assert outputs["function_url"]
 
 
-def test_every_opted_in_instance_is_listed_and_no_other(stopped: Stops, url: FunctionUrl) -> None:
+def test_every_opted_in_instance_is_listed_and_no_other(stopped: Stops, abroad: Abroad, url: FunctionUrl) -> None:
     opted_in = {stopped.ids[name] for name, kind in stopped.kinds.items() if kind.is_opted_in}
-    assert {i["id"] for i in url.instances()} == opted_in
+    assert {i["id"] for i in url.instances()} == opted_in | set(abroad.ids.values())
 
 
 def test_an_instance_is_shown_with_every_device(stopped: Stops, url: FunctionUrl) -> None:

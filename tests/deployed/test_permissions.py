@@ -14,10 +14,10 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.deployed.conftest import NIGHT_TOKEN
+from tests.deployed.conftest import NIGHT_TOKEN, REGION, SECOND
 from tests.deployed.stops import Stops
 from tests.iam.evaluate import unsupported
-from tests.iam.forbidden import FORBIDDEN, Forbidden, on_instance
+from tests.iam.forbidden import FORBIDDEN, Forbidden, in_region, on_instance
 from tests.iam.judge import Role, decidable, policies
 from tests.iam.reference import NEWER
 from tests.iam.requests import Call
@@ -141,6 +141,25 @@ def test_an_instance_is_opted_in_by_nothing_else(bench: Bench, value: str) -> No
         assert [request for request in of_instance if bench.roles[name].allowing(request)] == []
 
 
+@pytest.mark.parametrize("region", [REGION, SECOND])
+def test_both_roles_reach_the_region_of_the_deployment_and_the_second_one(bench: Bench, region: str) -> None:
+    for name, asked in in_region(region).items():
+        assert [request for request in asked if not bench.roles[name].allowing(request)] == []
+
+
+@pytest.mark.parametrize("region", ["eu-central-1", "us-east-2", "ap-northeast-1"])
+@pytest.mark.parametrize("name", ["park", "start"])
+def test_neither_role_reaches_anything_in_any_other_region(bench: Bench, name: str, region: str) -> None:
+    assert [request for request in in_region(region)[name] if bench.roles[name].allowing(request)] == []
+
+
+@pytest.mark.parametrize("name", ["night park", "night start"])
+def test_a_deployment_for_its_own_region_reaches_no_other(bench: Bench, name: str) -> None:
+    changes = [request for request in in_region(SECOND)[name.split()[1]] if request.resource != "*"]
+    assert changes
+    assert [request for request in changes if bench.roles[name].allowing(request)] == []
+
+
 @pytest.mark.parametrize("name", ROLES)
 def test_no_condition_leans_on_a_key_that_its_action_does_not_have(bench: Bench, name: str) -> None:
     assert unsupported(bench.roles[name].policy) == []
@@ -148,14 +167,14 @@ def test_no_condition_leans_on_a_key_that_its_action_does_not_have(bench: Bench,
 
 @pytest.mark.parametrize("name", ROLES)
 def test_only_looking_is_allowed_on_everything(bench: Bench, name: str) -> None:
-    everywhere = {a for s in bench.roles[name].policy if "*" in s.resources for a in s.actions}
+    everywhere = {a for s in bench.roles[name].policy if s.allows and "*" in s.resources for a in s.actions}
     assert everywhere
     assert [action for action in everywhere if not action.split(":")[1].startswith(LOOKS)] == []
 
 
 @pytest.mark.parametrize("name", ROLES)
 def test_every_action_is_named_in_full_and_of_a_service_that_is_needed(bench: Bench, name: str) -> None:
-    actions = {a for s in bench.roles[name].policy for a in s.actions}
+    actions = {a for s in bench.roles[name].policy if s.allows for a in s.actions}
     assert not [action for action in actions if "*" in action]
     both, keys = {"ec2", "events", "logs", "sqs"}, {"kms"}
     needed = {"park": both | {"sns"}, "start": both | keys | {"cloudtrail", "sns"}}

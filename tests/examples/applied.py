@@ -25,7 +25,8 @@ REGIONS = {
     "office-hours": "eu-west-1",
     "token-page": "us-west-2",
 }
-"""``multi-region`` names its regions itself. ``complete`` is applied in tests/deployed."""
+"""``multi-region`` names its regions itself, and its deployment stands in neither of these. ``complete`` is applied in
+tests/deployed."""
 RESTORERS = f"arn:aws:iam::{ACCOUNT}:role/restorers"
 """A role of people who restore by hand."""
 ANY_INSTANCE = "i-0123456789abcdef0"

@@ -40,7 +40,7 @@ TESTS: Final[Mapping[str, Callable[[str, str], bool]]] = {
     "ArnLike": _arn_like,
     "Bool": lambda wanted, actual: wanted.lower() == actual.lower(),
 }
-NEGATED: Final = {"ArnNotLike": "ArnLike"}
+NEGATED: Final = {"ArnNotLike": "ArnLike", "StringNotEquals": "StringEquals"}
 """Operators that are met where the other is not, also where the key is absent."""
 NULL: Final = "Null"
 """The operator that asks only whether a key is there."""

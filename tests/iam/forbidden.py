@@ -43,7 +43,12 @@ class Forbidden:
 
 
 def _made(
-    operation: str, resources: Mapping[str, Tags], *, facts: Mapping[str, Any] | None = None, **parameters: Any
+    operation: str,
+    resources: Mapping[str, Tags],
+    *,
+    facts: Mapping[str, Any] | None = None,
+    region: str = REGION,
+    **parameters: Any,
 ) -> list[Request]:
     """An EC2 call with these parameters, on resources with these tags and further facts."""
     disk = {"volume": VOLUME, "tags": resources.get(VOLUME, MARKED), "kms_key": None}
@@ -51,7 +56,7 @@ def _made(
         {
             "service": "ec2",
             "operation": operation,
-            "region": REGION,
+            "region": region,
             "parameters": parameters,
             "resources": resources,
             "facts": facts or {},
@@ -92,18 +97,19 @@ def _empty(tags: Tags) -> list[Request]:
     return _made("CreateVolume", {}, Size=16384, TagSpecifications=specified)
 
 
-def _attached(operation: str, instance: Tags, volume: Tags) -> list[Request]:
-    return _made(operation, {INSTANCE: instance, VOLUME: volume}, InstanceId=INSTANCE, VolumeId=VOLUME)
+def _attached(operation: str, instance: Tags, volume: Tags, region: str = REGION) -> list[Request]:
+    resources = {INSTANCE: instance, VOLUME: volume}
+    return _made(operation, resources, region=region, InstanceId=INSTANCE, VolumeId=VOLUME)
 
 
-def _switched(operation: str, instance: Tags) -> list[Request]:
-    return _made(operation, {INSTANCE: instance}, InstanceIds=[INSTANCE])
+def _switched(operation: str, instance: Tags, region: str = REGION) -> list[Request]:
+    return _made(operation, {INSTANCE: instance}, region=region, InstanceIds=[INSTANCE])
 
 
-def _modified(instance: Tags, volume: Tags) -> list[Request]:
+def _modified(instance: Tags, volume: Tags, region: str = REGION) -> list[Request]:
     mapping = [{"DeviceName": "/dev/sda1", "Ebs": {"DeleteOnTermination": True}}]
     resources = {INSTANCE: instance, VOLUME: volume}
-    return _made("ModifyInstanceAttribute", resources, InstanceId=INSTANCE, BlockDeviceMappings=mapping)
+    return _made("ModifyInstanceAttribute", resources, region=region, InstanceId=INSTANCE, BlockDeviceMappings=mapping)
 
 
 def _rewritten(attribute: str, value: Any) -> list[Request]:
@@ -112,12 +118,40 @@ def _rewritten(attribute: str, value: Any) -> list[Request]:
     return _made("ModifyInstanceAttribute", resources, InstanceId=INSTANCE, **{attribute: value})
 
 
-def on_instance(tags: Tags) -> dict[str, list[Request]]:
+def on_instance(tags: Tags, region: str = REGION) -> dict[str, list[Request]]:
     """What each role has to do with an instance, judged with these tags on it; its volumes are marked."""
-    switched = [*_switched("StartInstances", tags), *_switched("StopInstances", tags)]
+    switched = [*_switched("StartInstances", tags, region), *_switched("StopInstances", tags, region)]
     return {
-        PARK: _attached("DetachVolume", tags, MARKED),
-        START: [*_attached("AttachVolume", tags, MARKED), *switched, *_modified(tags, MARKED)],
+        PARK: _attached("DetachVolume", tags, MARKED, region),
+        START: [*_attached("AttachVolume", tags, MARKED, region), *switched, *_modified(tags, MARKED, region)],
+    }
+
+
+def in_region(region: str) -> dict[str, list[Request]]:
+    """What each role has to do in a region, with its instances, volumes and snapshots and with the keys of volumes."""
+    both = on_instance(OPTED_IN, region)
+    look = _made("DescribeInstances", {}, region=region)
+    mark = [{"Key": "park-volumes:mark", "Value": MARKED["park-volumes:mark"]}]
+    record = [{"ResourceType": "snapshot", "Tags": [{"Key": k, "Value": v} for k, v in OURS.items()]}]
+    key = f"arn:aws:kms:{region}:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    created = {
+        "service": "ec2",
+        "operation": "CreateVolume",
+        "region": region,
+        "parameters": {"SnapshotId": SNAPSHOT, "TagSpecifications": [{"ResourceType": "volume", "Tags": mark}]},
+        "resources": {SNAPSHOT: OURS},
+        "kms_keys": {SNAPSHOT: key},
+    }
+    return {
+        PARK: [
+            *look,
+            *both[PARK],
+            *_made("CreateSnapshot", {VOLUME: NONE}, region=region, VolumeId=VOLUME, TagSpecifications=record),
+            *_made("CreateTags", {VOLUME: NONE}, region=region, Resources=[VOLUME], Tags=mark),
+            *_made("DeleteVolume", {VOLUME: MARKED}, region=region, VolumeId=VOLUME),
+            *_made("DeleteSnapshot", {SNAPSHOT: OURS}, region=region, SnapshotId=SNAPSHOT),
+        ],
+        START: [*look, *both[START], *requests(created)],
     }
 
 

@@ -109,6 +109,7 @@ def _managed(iam: IAMClient, arn: str) -> Mapping[str, Any]:
 
 def _grants(policy: Sequence[Statement]) -> list[tuple[str, str]]:
     """Everything that a policy grants by name, as pairs of statement and action or tag."""
-    actions = [(s.sid, action) for s in policy for action in s.actions]
-    keys = [(s.sid, c) for s in policy for c in s.conditions if c.key.lower() == TAG_KEYS and c.operator != NULL]
+    allowing = [s for s in policy if s.allows]
+    actions = [(s.sid, action) for s in allowing for action in s.actions]
+    keys = [(s.sid, c) for s in allowing for c in s.conditions if c.key.lower() == TAG_KEYS and c.operator != NULL]
     return actions + [(sid, f"tag {key}") for sid, condition in keys for key in condition.values]

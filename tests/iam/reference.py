@@ -19,8 +19,9 @@ _SNAPSHOT: Final = _RESOURCE_TAG | {"ec2:Owner", "ec2:ParentVolume"}
 _VOLUME: Final = _RESOURCE_TAG | {"ec2:ParentSnapshot"}
 _THROUGH: Final = frozenset({"kms:ViaService"})
 
-GLOBAL: Final = frozenset({"aws:PrincipalArn"})
-"""Keys that every evaluation has; of an assumed role it is the ARN of the role, not of the session."""
+REQUESTED_REGION: Final = "aws:RequestedRegion"
+GLOBAL: Final = frozenset({"aws:PrincipalArn", REQUESTED_REGION})
+"""Keys that every evaluation has; of an assumed role the first is the ARN of the role, not of the session."""
 
 Keys = Mapping[str, frozenset[str]]
 """Type of resource to the condition keys that an evaluation on it has."""
@@ -51,6 +52,7 @@ TAGGABLE: Final = re.findall(r"\S+", _TAGGABLE_IN_WORDS)
 ACTIONS: Final[Mapping[str, Keys]] = {
     "ec2:DescribeInstances": {EVERYTHING: frozenset()},
     "ec2:DescribeLockedSnapshots": {EVERYTHING: frozenset()},
+    "ec2:DescribeRegions": {EVERYTHING: frozenset()},
     "ec2:DescribeSnapshotAttribute": {"snapshot": _SNAPSHOT},
     "ec2:DescribeSnapshots": {EVERYTHING: frozenset()},
     "ec2:DescribeSnapshotTierStatus": {EVERYTHING: frozenset()},
@@ -123,7 +125,8 @@ def type_of(arn: str) -> str:
 def knows(action: str, resource_type: str, key: str) -> bool:
     """Whether an evaluation of this action on this type of resource has this condition key; case does not matter.
 
-    Raises KeyError for an action or a type that is not in the table.
+    Actions with a wildcard have in common what every evaluation has. Raises KeyError for an action or a type that is
+    not in the table.
     """
-    known = ACTIONS[action][resource_type] | GLOBAL
+    known = GLOBAL if "*" in action else ACTIONS[action][resource_type] | GLOBAL
     return any(key.lower() == k.lower() or (k.endswith("*") and key.lower().startswith(k[:-1].lower())) for k in known)

@@ -7,10 +7,11 @@ caller, https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption-requirem
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from tests.iam.evaluate import Request
-from tests.iam.reference import ACTIONS, knows, type_of
+from tests.iam.reference import ACTIONS, REQUESTED_REGION, knows, type_of
 
 ACCOUNT: Final = "123456789012"
 
@@ -42,6 +43,11 @@ EBS_ENCRYPTION: Final = (
 
 def requests(call: Call) -> list[Request]:
     """The requests of a call. Raises LookupError for an operation that nobody has said what IAM decides of."""
+    here = {REQUESTED_REGION: [call["region"]]}
+    return [replace(one, context={**one.context, **here}) for one in _requests(call)]
+
+
+def _requests(call: Call) -> list[Request]:
     name = f"{call['service']}:{call['operation']}"
     if name in RULES:
         return list(RULES[name](call))

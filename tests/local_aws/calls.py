@@ -27,6 +27,7 @@ from tests.local_aws.cloudtrail import CloudTrail
 from tests.local_aws.credentials import Caller, caller_of
 from tests.local_aws.ebs import StrictVolume, is_customers
 from tests.local_aws.instances import StrictBackend, StrictInstance
+from tests.local_aws.regions import NOT_ENABLED
 from tests.local_aws.world import ACCOUNT, World
 from tests.model.policies import Subject, denial, sentence
 
@@ -124,7 +125,9 @@ class CallLog:
         return status, headers, body
 
     def order(self, call: dict[str, Any]) -> dict[str, Any] | None:
-        """How the call is to be refused, if it is: by a policy, or by a failure that was ordered."""
+        """How the call is to be refused, if it is: for its region, by a policy, or by a failure that was ordered."""
+        if call["service"] == "ec2" and not self._world.regions.is_enabled(call["region"]):
+            return NOT_ENABLED
         denied = self.denied(call)
         if denied is not None:
             message = sentence(call["caller"], *denied)

@@ -299,6 +299,10 @@ class LocalAws:
         this account."""
         self.call("set_key", key=key, usable=usable)
 
+    def enable_region(self, name: str, *, enabled: bool = True) -> None:
+        """The account enables a region that has to be opted in to, or disables it again. EC2 answers in no other."""
+        self.call("enable_region", name=name, enabled=enabled)
+
     # EC2
 
     def fingerprint(self, resource_id: str) -> str:

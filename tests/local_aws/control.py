@@ -147,6 +147,10 @@ class Control:
         if way is not None:
             self._wrong.enter_context(WAYS[way]())
 
+    def enable_region(self, name: str, enabled: bool = True) -> None:
+        """The account enables a region, or disables it again."""
+        self._world.regions.enable(name, enabled=enabled)
+
     # EC2
 
     def content(self, resource_id: str) -> Any:

@@ -87,6 +87,12 @@ class StrictEc2Api(EC2Response):
 
     # The account
 
+    def describe_regions(self) -> ActionResult:
+        self.error_on_dryrun()
+        named, also_disabled = list(self._get_param("RegionNames", [])), bool(self._get_param("AllRegions", False))
+        found = self.world.regions.described(named=named, also_disabled=also_disabled, filters=self.filters())
+        return ActionResult({"Regions": found})
+
     def get_ebs_default_kms_key_id(self) -> ActionResult:
         """Nobody here has chosen a key."""
         return ActionResult({"KmsKeyId": "alias/aws/ebs"})

@@ -21,7 +21,7 @@ from moto.events.models import EventsBackend, Rule, events_backends
 from moto.events.utils import EventTemplateParser
 from moto.sqs.models import sqs_backends
 
-from tests.local_aws.policies import service_may
+from tests.local_aws.policies import refusal_of_role, service_may
 from tests.local_aws.world import ACCOUNT, World
 
 if TYPE_CHECKING:
@@ -109,11 +109,11 @@ class EventBridge:
         for _ in range(times):
             self._world.clock.after(seconds, f"event {facts['event']} of {facts['resource']}", partial(self.put, event))
 
-    def put(self, event: dict[str, Any]) -> dict[str, Any]:
-        """Offers an event to every rule of its region and returns its entry in the log."""
+    def put(self, event: dict[str, Any], bus: str = "") -> dict[str, Any]:
+        """Offers an event to every rule of a region, else of its own, and returns its entry in the log."""
         entry: dict[str, Any] = {"event": event, "delivered": [], "failed": [], "fault": None}
         self.log.append(entry)
-        for rule in list(events_backends[ACCOUNT][event["region"]].event_buses["default"].rules.values()):
+        for rule in list(events_backends[ACCOUNT][bus or event["region"]].event_buses["default"].rules.values()):
             self.offer(rule, event, entry)
         return entry
 
@@ -176,7 +176,9 @@ class EventBridge:
         """Delivers to each target; what cannot be delivered goes to the target's dead-letter queue."""
         for target in list(rule.targets):
             body = self.target_input(target, event)
-            problem = self.deliver(rule, target["Arn"], body)
+            problem = (
+                self.deliver(rule, target["Arn"], body) if not is_bus(target) else self.forward(rule, target, event)
+            )
             if problem:
                 log.warning("EventBridge: %s", problem)
                 self.bury(rule, target, body, problem)
@@ -228,6 +230,23 @@ class EventBridge:
             return None
         return f"The local AWS has no targets of the service {service} ({target_arn})."
 
+    def forward(self, rule: Rule, target: dict[str, Any], event: dict[str, Any]) -> str | None:
+        """Puts the event on the bus of another region, as it is; answers what went wrong, in words. No rule there sends
+        it on to a third.
+
+        https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cross-region.html
+        """
+        bus = target["Arn"].split(":")[3]
+        here = rule.arn.split(":")[3]
+        if event["region"] != here:
+            return f"The event of {event['region']} came to {here} from another bus: it goes to no third one."
+        if "RoleArn" not in target:
+            return f"The rule {rule.name} has no role that puts events on {target['Arn']}."
+        problem = refusal_of_role(target["RoleArn"], SERVICE, rule.arn, "events:PutEvents", target["Arn"])
+        if problem is None:
+            self.put(event, bus)
+        return problem
+
     def bury(self, rule: Rule, target: dict[str, Any], body: str, problem: str) -> None:
         """https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html"""
         queue_arn = target.get("DeadLetterConfig", {}).get("Arn")
@@ -249,6 +268,10 @@ class EventBridge:
         }
         described = {key: {"DataType": "String", "StringValue": value} for key, value in attributes.items()}
         sqs_backends[ACCOUNT][region].send_message(name, body, message_attributes=described)
+
+
+def is_bus(target: dict[str, Any]) -> bool:
+    return target["Arn"].split(":")[2] == "events"
 
 
 def period(expression: str) -> int:

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import json
 import re
-from fnmatch import fnmatchcase
 from typing import Any
 
 import boto3
 from botocore import xform_name
-from moto.iam.models import iam_backends
 from moto.scheduler.models import Schedule, scheduler_backends
 
-from tests.local_aws.credentials import PARTITION, credentials_of_role
+from tests.local_aws.credentials import credentials_of_role
 from tests.local_aws.lambdas import Lambdas
-from tests.local_aws.policies import listed, service_may
+from tests.local_aws.policies import refusal_of_role
 from tests.local_aws.world import ACCOUNT
 
 SERVICE = "scheduler.amazonaws.com"
@@ -66,22 +64,9 @@ class Scheduler:
     @staticmethod
     def _must_be_allowed(schedule: Schedule, action: str, resource: str) -> None:
         """The role lets the scheduler in for this group and, inline, allows the call, whatever the conditions."""
-        iam = iam_backends[ACCOUNT][PARTITION]
-        role = iam.get_role_by_arn(schedule.target["RoleArn"])
         group_arn = schedule.arn.replace(":schedule/", ":schedule-group/").rsplit("/", 1)[0]
-        trust = listed(json.loads(role.assume_role_policy_document)["Statement"])
-        if not service_may(trust, SERVICE, "sts:AssumeRole", group_arn):
-            raise ValueError(f"The role {role.name} does not trust {SERVICE} for {group_arn}.")
-        statements = [s for text in role.policies.values() for s in listed(json.loads(text)["Statement"])]
-        if not any(s["Effect"] == "Allow" and covers(s, action, resource) for s in statements):
-            raise ValueError(f"The role {role.name} may not {action} on {resource}.")
-
-
-def covers(statement: dict[str, Any], action: str, resource: str) -> bool:
-    """Whether a statement of an identity policy names the action and the resource."""
-    actions = [str(a).lower() for a in listed(statement.get("Action", []))]
-    named = any(fnmatchcase(action.lower(), pattern) for pattern in actions)
-    return named and any(fnmatchcase(resource, str(r)) for r in listed(statement.get("Resource", [])))
+        if problem := refusal_of_role(schedule.target["RoleArn"], SERVICE, group_arn, action, resource):
+            raise ValueError(problem)
 
 
 def arns_of(parameters: dict[str, Any], region: str) -> list[str]:

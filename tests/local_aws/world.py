@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.local_aws.clock import Clock
 from tests.local_aws.faults import Faults
+from tests.local_aws.regions import Regions
 from tests.local_aws.settings import Settings
 from tests.model.policies import Deny
 
@@ -34,6 +35,7 @@ class World:
     settings: Settings = field(default_factory=Settings)
     clock: Clock
     faults: Faults = field(default_factory=Faults)
+    regions: Regions = field(default_factory=Regions)
     denials: tuple[Deny, ...] = ()
     """Policies that bind every role, whatever it allows."""
     keys: dict[str, bool] = field(default_factory=dict)

@@ -128,6 +128,18 @@ def list_volumes_in_recycle_bin(world: World, params: Params, _: Context) -> Ans
     return _with_token({"Volumes": found}, _next_token(world, "Bin", row_ids, position + len(page)))
 
 
+@ec2("DescribeRegions")
+def describe_regions(world: World, params: Params, _: Context) -> Answer:
+    """Those that the account has enabled, unless all are asked for; the model knows no others."""
+    wanted = {name: set(item["Values"]) for item in params.get("Filters", ()) for name in [item["Name"]]}
+    if wanted.keys() - {"opt-in-status"}:
+        raise NotImplementedError(f"The model's DescribeRegions does not know {sorted(wanted)}.")
+    status = "opt-in-not-required"
+    names = world.rules.regions if status in wanted.get("opt-in-status", {status}) else ()
+    every = [{"RegionName": n, "Endpoint": f"ec2.{n}.amazonaws.com", "OptInStatus": status} for n in names]
+    return {"Regions": every}
+
+
 @ec2("GetEbsEncryptionByDefault")
 def get_ebs_encryption_by_default(world: World, _params: Params, _: Context) -> Answer:
     return {"EbsEncryptionByDefault": world.rules.default_key is not None}

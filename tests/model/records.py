@@ -176,6 +176,7 @@ class Rules:
     region: str = "us-east-1"
     account: str = "123456789012"
     zones: tuple[str, ...] = ("us-east-1a", "us-east-1b", "us-east-1c")
+    regions: tuple[str, ...] = ("us-east-1",)  # that the account has enabled
     pending_snapshots: int = 5
     pending_snapshots_hdd: int = 1
     seconds_between_snapshots: float = 0  # of one volume; real EC2 asks for 15 between concurrent ones

@@ -354,6 +354,110 @@ def test_a_stop_goes_through_a_rule_to_the_queue_and_a_start_to_the_function(dep
     assert {"instance-id": instance_id, "state": "stopped"} in [body.get("detail") for body in bodies]
 
 
+HOME, AWAY = REGION, "eu-west-1"
+HOME_BUS = f"arn:aws:events:{HOME}:{ACCOUNT}:event-bus/default"
+
+
+@pytest.fixture
+def away(deployed: Deployment) -> Iterator[Any]:
+    """EventBridge in another region, with a rule for the stopped instances there."""
+    events = deployed.aws.client("events", AWAY)
+    state = {"source": ["aws.ec2"], "detail": {"state": ["stopped"]}}
+    events.put_rule(Name="forward", EventPattern=json.dumps(state))
+    deployed.rule("stopped", f"{QUEUE_ARN}work", {"detail": {"state": ["stopped"]}})
+    yield events
+    deployed.drop_rule("stopped")
+    events.remove_targets(Rule="forward", Ids=["home"])
+    events.delete_rule(Name="forward")
+
+
+def _forwarding_role(deployed: Deployment, name: str, *, trusted: str, bus: str) -> str:
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+        "Condition": {"ArnLike": {"aws:SourceArn": f"arn:aws:events:{AWAY}:{ACCOUNT}:rule/{trusted}"}},
+    }
+    allow = {"Effect": "Allow", "Action": "events:PutEvents", "Resource": bus}
+    trust, allow = ({"Version": "2012-10-17", "Statement": [one]} for one in (trust, allow))
+    arn = deployed.iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    deployed.iam.put_role_policy(RoleName=name, PolicyName="forward", PolicyDocument=json.dumps(allow))
+    return str(arn)
+
+
+def _stopped_away(deployed: Deployment) -> list[dict[str, Any]]:
+    """What became of the event of an instance that stops in the other region: there, and on the bus at home."""
+    ec2 = deployed.aws.client("ec2", AWAY)
+    image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+    instance_id = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
+    deployed.aws.wait_until_quiet()
+    ec2.stop_instances(InstanceIds=[instance_id])
+    deployed.aws.wait_until_quiet()
+    stopped = {"instance-id": instance_id, "state": "stopped"}
+    return [entry for entry in deployed.aws.events() if entry["event"]["detail"] == stopped]
+
+
+def test_a_rule_puts_the_events_of_its_region_on_the_bus_of_another(deployed: Deployment, away: Any) -> None:
+    role = _forwarding_role(deployed, "forward", trusted="for*", bus=HOME_BUS)
+    away.put_targets(Rule="forward", Targets=[{"Id": "home", "Arn": HOME_BUS, "RoleArn": role}])
+    there, at_home = _stopped_away(deployed)
+    assert there["event"] == at_home["event"]
+    assert at_home["event"]["region"] == AWAY
+    assert (there["delivered"], at_home["delivered"]) == ([HOME_BUS], [f"{QUEUE_ARN}work"])
+
+
+@pytest.mark.parametrize(
+    ("trusted", "bus"),
+    [("other", HOME_BUS), ("forward", HOME_BUS.replace("default", "orders"))],
+    ids=["a role that does not trust the rule", "a role that may not put events there"],
+)
+def test_an_event_goes_to_no_other_bus_without_a_role_for_it(
+    deployed: Deployment, away: Any, trusted: str, bus: str
+) -> None:
+    role = _forwarding_role(deployed, f"{trusted}-to-{bus.rsplit('/', 1)[1]}", trusted=trusted, bus=bus)
+    away.put_targets(Rule="forward", Targets=[{"Id": "home", "Arn": HOME_BUS, "RoleArn": role}])
+    (there,) = _stopped_away(deployed)
+    assert (there["delivered"], there["failed"]) == ([], [HOME_BUS])
+
+
+def test_an_event_goes_to_no_third_bus(deployed: Deployment, away: Any) -> None:
+    role = _forwarding_role(deployed, "third", trusted="*", bus="*")
+    away.put_targets(Rule="forward", Targets=[{"Id": "home", "Arn": HOME_BUS, "RoleArn": role}])
+    third = HOME_BUS.replace(HOME, "us-west-2")
+    deployed.events.put_targets(Rule="stopped", Targets=[{"Id": "third", "Arn": third, "RoleArn": role}])
+    _, at_home = _stopped_away(deployed)
+    deployed.events.remove_targets(Rule="stopped", Ids=["third"])
+    assert at_home["failed"] == [third]
+
+
+def test_every_region_has_instances_of_its_own(deployed: Deployment) -> None:
+    instance_id = deployed.launch()
+    elsewhere = deployed.aws.client("ec2", AWAY)
+    with pytest.raises(ClientError, match=r"InvalidInstanceID\.NotFound"):
+        elsewhere.describe_instances(InstanceIds=[instance_id])
+    assert deployed.ec2.describe_instances(InstanceIds=[instance_id])["Reservations"]
+
+
+def test_ec2_answers_in_the_enabled_regions_only_and_says_which_they_are(deployed: Deployment) -> None:
+    def enabled() -> set[str]:
+        return {region["RegionName"] for region in deployed.ec2.describe_regions()["Regions"]}
+
+    there = {region["RegionName"] for region in deployed.ec2.describe_regions(AllRegions=True)["Regions"]}
+    usual = enabled()
+    assert len(usual) == 17
+    assert usual < there
+    milan = deployed.aws.client("ec2", "eu-south-1")
+    with pytest.raises(ClientError, match="AuthFailure"):
+        milan.describe_instances()
+    deployed.aws.enable_region("eu-south-1")
+    assert enabled() == usual | {"eu-south-1"}
+    assert milan.describe_instances()["Reservations"] == []
+    deployed.aws.enable_region("eu-south-1", enabled=False)
+    assert enabled() == usual
+    with pytest.raises(ControlError, match="lets nobody disable us-east-1"):
+        deployed.aws.enable_region("us-east-1", enabled=False)
+
+
 def test_a_rule_that_may_not_invoke_its_target_uses_the_dead_letter_queue(deployed: Deployment) -> None:
     deployed.rule("unwelcome", f"{FUNCTION_ARN}act", {"detail": {"test": ["permission"]}}, allowed=False)
     event = {"source": "aws.ec2", "detail-type": "Test", "detail": {"test": "permission"}}

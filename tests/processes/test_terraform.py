@@ -16,7 +16,8 @@ from tests.support.terraform_mirror import terraform_environment
 
 ACCEPTED = "accepted.tftest.hcl"
 """The runs of variables.tftest.hcl that reject nothing."""
-EXAMPLES = sorted(path.name for path in (ROOT / "examples").iterdir() if path.is_dir())
+EXAMPLES = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("[em]*s/*") if (path / "main.tf").exists())
+"""The examples, and the submodules."""
 
 
 @pytest.fixture(scope="module")
@@ -54,27 +55,29 @@ def test_the_module_is_valid_without_a_warning(module: Path) -> None:
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_every_example_is_valid_without_a_warning(module: Path, example: str) -> None:
-    folder = module / "examples" / example
+def test_every_example_and_submodule_is_valid_without_a_warning(module: Path, example: str) -> None:
+    folder = module / example
     _terraform(folder, "init", "-backend=false", "-input=false")
     report = json.loads(_terraform(folder, "validate", "-json"))
     assert (report["valid"], report["diagnostics"]) == (True, [])
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/api.md", "docs/terraform.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "docs/api.md", "docs/regions.md", "docs/terraform.md", "modules/region/README.md"]
+)
 def test_every_configuration_in_the_documents_is_valid(module: Path, document: str) -> None:
     """Where one names a release, it gets this copy of the module."""
     for number, block in enumerate(blocks((ROOT / document).read_text(encoding="utf-8"), "hcl")):
         folder = module / "documents" / document / str(number)
-        (folder / "modules").mkdir(parents=True)
-        (folder / "modules" / "park-volumes").symlink_to(module)
-        (folder / "main.tf").write_text(of_this_copy(block, "./modules/park-volumes"), encoding="utf-8")
+        folder.mkdir(parents=True)
+        (folder / "park-volumes").symlink_to(module)
+        (folder / "main.tf").write_text(of_this_copy(block, "./park-volumes"), encoding="utf-8")
         _terraform(folder, "init", "-backend=false", "-input=false")
         report = json.loads(_terraform(folder, "validate", "-json"))
         assert (report["valid"], report["diagnostics"]) == (True, []), block
 
 
-@pytest.mark.parametrize("file", ["deployment.tftest.hcl", ACCEPTED])
+@pytest.mark.parametrize("file", ["deployment.tftest.hcl", "region.tftest.hcl", ACCEPTED])
 def test_what_is_deployed_is_as_it_should_be_and_every_input_takes_what_is_right(module: Path, file: str) -> None:
     """What an input rejects is seen in test_inputs.py, with its message, in one go instead of a plan for each."""
     runs = (module / "tests" / file).read_text(encoding="utf-8").count("\nrun ")

@@ -19,6 +19,7 @@ GROUPS = (("tests/deployed", "tests/browser", "tests/demo"), ("tests/drift", "te
 """The folders whose tests one worker runs: about as much for either of two."""
 MAKERS = {
     "tests/deployed/test_changes.py": "tests.deployed.changes:change",
+    "tests/deployed/test_moving.py": "tests.deployed.moved:move",
     "tests/deployed/test_removal.py": "tests.deployed.removed:remove",
     "tests/deployed/test_upgrade.py": "tests.deployed.upgraded:upgrade",
     "tests/browser": "tests.browser.place:deploy",

@@ -15,6 +15,7 @@ DOCUMENTS = {"park": ("common", "park"), "start": ("common", "start", "tokens")}
 
 OPERATORS = {
     "StringEquals": "{key} is {values}",
+    "StringNotEquals": "{key} is neither {values}",
     "StringEqualsIgnoreCase": "{key} is {values}, in any case",
     "StringEqualsIfExists": "{key}, where EC2 tells it, is {values}",
     "ArnLike": "{key} is like {values}",
@@ -32,6 +33,7 @@ WORDS = {
     'trimprefix(coalesce(var.start_tokens_parameter, "none"), "/")': "<start_tokens_parameter>",
     "local.partition": "<partition>",
     "local.region": "<region>",
+    "local.in_region": "<region>",
     "local.account": "<account>",
     "data.aws_caller_identity.current.account_id": "<account>",
 }
@@ -43,6 +45,7 @@ class Permission:
     """A statement of a role's policy, as a person reads it."""
 
     sid: str
+    denies: bool
     actions: tuple[str, ...]
     resources: tuple[str, ...]
     conditions: tuple[str, ...]
@@ -75,7 +78,8 @@ class Permissions:
         sid = plain(statement["sid"])
         return Permission(
             sid=sid,
-            actions=tuple(sorted(re.findall(r"\b[a-z0-9]+:[A-Z]\w+", str(statement["actions"])))),
+            denies=plain(statement.get("effect", "Allow")) == "Deny",
+            actions=tuple(sorted(re.findall(r"\b[a-z0-9]+:(?:[A-Z]\w+|\*)", str(statement["actions"])))),
             resources=tuple(arn.split(":", 5)[-1] for arn in self._texts(statement["resources"])),
             conditions=tuple(map(self._condition, statement.get("condition", []))),
             why=self._why[sid],
@@ -83,8 +87,10 @@ class Permissions:
 
     def _condition(self, condition: Mapping[str, Any]) -> str:
         (key,) = self._texts(condition["variable"])
-        values = " or ".join(f"`{value}`" for value in self._texts(condition["values"]))
-        return OPERATORS[plain(condition["test"])].format(key=f"`{key}`", values=values)
+        (operator,) = self._texts(condition["test"])
+        either = " nor " if operator == "StringNotEquals" else " or "
+        values = either.join(f"`{value}`" for value in self._texts(condition["values"]))
+        return OPERATORS[operator].format(key=f"`{key}`", values=values)
 
     def _texts(self, value: Any) -> list[str]:
         """A literal, a list or a reference, as the texts that it stands for."""
@@ -96,6 +102,8 @@ class Permissions:
         if "var.previous_names" in text or "for name in local.names" in text:
             end = " *" if "for name" in text else ""  # as a mark begins
             return [f"{name}{end}" for name in (self._inputs["name"], "<previous_names>")]
+        if "sort(var.regions)" in text:
+            return ["<region>", "<regions>"]
         if one := re.search(r"\[(?:local|var)\.(\w+)\]", text):  # what a statement is made for, if it is at all
             return self._texts(self._locals.get(one[1], f'"<{one[1]}>"'))
         if one := re.search(r'\? \["([^"]*)"\]', text):
@@ -108,8 +116,11 @@ class Permissions:
             return self._texts(self._locals["opt_in_words"])
         if "var.kms_key_arns" in text:
             return ["key/* or kms_key_arns"]
-        if service := re.search(r"dns_name|through_ec2", text):
-            return [f"{'ec2' if service[0] == 'dns_name' else 'ssm'}.<region>.amazonaws.com"]
+        if "through_ec2_here" in text:
+            service = "ssm" if '"ssm"' in text else "ec2"
+            return [f"{service}.<region>.amazonaws.com"]
+        if by_default := re.search(r'local\.everywhere \? "\w+" : "(\w+)"', text):
+            return [by_default[1]]
         return [re.sub(r"\$\{((?:[^{}]|\{[^{}]*\})+)\}", self._filled, text)]
 
     def _filled(self, found: re.Match[str]) -> str:

@@ -16,7 +16,11 @@ README = ROOT / "README.md"
 KOREAN = ROOT / "README.ko.md"
 DOCS = ROOT / "docs"
 API, REFERENCE, MONEY = (DOCS / f"{name}.md" for name in ("api", "reference", "money"))
-DOCUMENTS = [*ROOT.glob("*.md"), *DOCS.glob("*.md"), *ROOT.glob("examples/*/README.md")]
+DOCUMENTS = [
+    *ROOT.glob("*.md"),
+    *DOCS.glob("*.md"),
+    *(page for folder in ("modules", "examples") for page in ROOT.glob(f"{folder}/*/README.md")),
+]
 SAVINGS = {f"savings in {region}": partial(figures.savings_in, region) for region in figures.REGIONS}
 Rows = Callable[[], Iterator[str]]
 

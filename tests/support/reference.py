@@ -15,6 +15,7 @@ GROUPS = {
     "Name the deployment and its resources": ("name", "previous_names", "tags"),
     "Choose what is parked": (
         "opt_in_tag_key",
+        "regions",
         "observe_only",
         "grace_period_minutes",
         "park_even_if_dearer",
@@ -120,5 +121,6 @@ def permissions() -> Iterator[str]:
         yield from ("", "| statement | allows | on | where | why |", "|---|---|---|---|---|")
         for each in told.of(role):
             allows, on = (", ".join(f"`{one}`" for one in many) for many in (each.actions, each.resources))
+            allows = f"denies {allows}" if each.denies else allows
             yield f"| {each.sid} | {allows} | {on} | {'; '.join(each.conditions)} | {each.why} |"
         yield from ("", "</details>", "")

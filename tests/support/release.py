@@ -11,6 +11,7 @@ from tests.support.terraform import ROOT
 REPOSITORY = "terraform-aws-park-volumes"
 """As the Terraform Registry wants it named. Whose it is, whoever publishes it says: documents write OWNER."""
 GIT_SOURCE = f"git::https://github.com/OWNER/{REPOSITORY}.git?ref=v{__version__}"
+REGION_SOURCE = f"git::https://github.com/OWNER/{REPOSITORY}.git//modules/region?ref=v{__version__}"
 REGISTRY_SOURCE = "OWNER/park-volumes/aws"
 PINNED = (
     r"\?ref=v(\d+\.\d+\.\d+)",
@@ -27,7 +28,9 @@ def pinned_in(text: str) -> list[str]:
 
 def of_this_copy(configuration: str, module: Path | str) -> str:
     """A configuration that takes the module from here, where it names a release."""
-    from_git = configuration.replace(f'"{GIT_SOURCE}"', f'"{module}"')
+    from_git = configuration.replace(f'"{GIT_SOURCE}"', f'"{module}"').replace(
+        f'"{REGION_SOURCE}"', f'"{module}/modules/region"'
+    )
     return re.sub(rf'"{re.escape(REGISTRY_SOURCE)}"\n +version = "[^"]+"', f'"{module}"', from_git)
 
 

@@ -204,9 +204,9 @@ def _described(change: Any) -> list[str]:
 
 
 def copy_module(target: Path) -> None:
-    """What a user gets of the module: its Terraform files, its examples, its zip."""
+    """What a user gets of the module: its Terraform files, its submodules, its examples, its zip."""
     ignore = shutil.ignore_patterns(".terraform", ".terraform.lock.hcl", "*.tfstate*", "tf_resources.json")
-    for folder in ("examples", "dist"):
+    for folder in ("modules", "examples", "dist"):
         shutil.copytree(ROOT / folder, target / folder, ignore=ignore)
     for file in ROOT.glob("*.tf"):
         shutil.copy(file, target)

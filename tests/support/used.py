@@ -1,4 +1,4 @@
-"""What the module and its examples use of the AWS provider: resources, data sources, arguments and attributes."""
+"""What all modules and examples here use of the AWS provider: resources, data sources, arguments and attributes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def used() -> list[Used]:
 
 
 def _files() -> list[Path]:
-    return [*sorted(ROOT.glob("*.tf")), *sorted((ROOT / "examples").glob("*/*.tf"))]
+    return [file for folder in (".", "modules/*", "examples/*") for file in sorted(ROOT.glob(f"{folder}/*.tf"))]
 
 
 def _lines(file: Path) -> list[str]:

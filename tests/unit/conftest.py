@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 
+from park_volumes.core import prices
 from tests.unit.functions import Functions
 from tests.unit.passes import Stand
 
@@ -39,6 +40,12 @@ def _no_process() -> Iterator[None]:
 def stand() -> Stand:
     """A deployment in a model world of its own."""
     return Stand()
+
+
+@pytest.fixture
+def unknown_prices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The prices of no region are known."""
+    monkeypatch.setattr(prices, "BY_REGION", {})
 
 
 @pytest.fixture

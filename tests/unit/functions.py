@@ -6,8 +6,9 @@ import importlib
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from itertools import count
 from types import ModuleType
 from typing import Any
@@ -19,11 +20,14 @@ import pytest
 from park_volumes.handlers import runtime, wake
 from park_volumes.handlers.messages import LOOK_AGAIN
 from tests.model.faults import Call, Fault, FaultPlan
+from tests.model.records import Rules
 from tests.model.sqs_model import SQSClient
+from tests.model.world import World
 from tests.unit.passes import OneAtATime, Stand, WorldClock
 
 QUEUE_URL = "https://sqs.us-east-1.amazonaws.com/123456789012/park-volumes"
 ENVIRONMENT = {
+    "AWS_REGION": "us-east-1",
     "DEPLOYMENT": "park-volumes",
     "OPT_IN_TAG_KEY": "ParkVolumes",
     "QUIET_PERIOD_SECONDS": "120",
@@ -233,6 +237,14 @@ class Functions:
 
     def __init__(self, stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
         self.stand = stand
+        self.stands = {stand.world.rules.region: stand}
+        """By region, the home region first."""
+        self.denied: set[str] = set()
+        """The regions that a policy closes."""
+        self.silent: set[str] = set()
+        """The regions that do not answer."""
+        self.forwarding: set[str] = set()
+        """The other regions whose events are forwarded to the home region."""
         self.faults: FaultPlan | None = None
         self.events: list[dict[str, Any]] = []
         """What was reported on the bus, oldest first; the detail as text."""
@@ -259,10 +271,36 @@ class Functions:
             return Topics(self.messages, options["region_name"])
         if service == "cloudtrail":
             return Trails(self.trails)
-        return OneAtATime(self.stand.world, service, faults=self._fault_at)
+        region = options.get("region_name", self.stand.world.rules.region)
+        return OneAtATime(self.stands[region].world, service, faults=partial(self._fault_in, region))
 
-    def _fault_at(self, call: Call) -> Fault | None:
+    def _fault_in(self, region: str, call: Call) -> Fault | None:
+        if region in self.denied:
+            return Fault.DENIED
+        if region in self.silent:
+            return Fault.NOT_SENT
         return self.faults(call) if self.faults else None
+
+    def covers(self, *regions: str, every: bool = False) -> tuple[Stand, ...]:
+        """From now on the deployment also covers these regions, or ``every`` one of the account. One clock goes in all
+        of them."""
+        for name in regions:
+            world = World(rules=Rules(region=name, zones=tuple(f"{name}{letter}" for letter in "abc")))
+            world._serial = 1000 * len(self.stands)
+            world.clock.advance_to(self.stand.world.clock.now)
+            self.stands[name] = Stand(world, self.stand.settings)
+        worlds = [stand.world for stand in self.stands.values()]
+
+        def run(moment: float) -> None:
+            for world in worlds:
+                world._run_to(moment)
+
+        for world in worlds:
+            world.clock._run = run
+        home = self.stand.world
+        home.rules = replace(home.rules, regions=tuple(self.stands))
+        self._monkeypatch.setenv("REGIONS", "all" if every else " ".join(self.stands))
+        return tuple(self.stands[name] for name in regions)
 
     def load(self, name: str) -> ModuleType:
         """The module of a handler as a new runtime loads it."""
@@ -320,7 +358,7 @@ class Functions:
 
     def deliver(self) -> int:
         """Carry events to the functions as the deployed rules do, and due messages; how many there were."""
-        events = [event.body for event in self.stand.world.take_events()]
+        events = [event for name in self.stands for event in self._events_of(name)]
         due = [json.loads(message.body) for message in self.stand.world.take_messages()]
         for_park = [
             e for e in events if e["detail"].get("state") in ("stopped", "terminated") or "snapshot_id" in e["detail"]
@@ -337,6 +375,12 @@ class Functions:
         for event in for_start:
             self.start(event)
         return len(for_park + due + for_start)
+
+    def _events_of(self, region: str) -> list[dict[str, Any]]:
+        """Those that reach the home region."""
+        bodies = [event.body for event in self.stands[region].world.take_events()]
+        here = self.stand is self.stands[region] or region in self.forwarding
+        return [body | {"region": region} for body in bodies] if here else []
 
     def live(self, seconds: int) -> None:
         """Let time pass with events and messages, but without the sweeps."""

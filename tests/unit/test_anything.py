@@ -194,9 +194,11 @@ class TestTags:
 
         assert seen[OTHER] == ALONE
         assert OTHER not in park_sweep(fleet, SETTINGS, NOW)
-        gauges(fleet, PATIENT, NOW), of_the_month(fleet, PATIENT)
-        rows = {row["id"]: row for row in savings.report(fleet, fleet, PATIENT)["instances"]}
-        assert rows[OTHER] == savings.report([ALONE], [], PATIENT)["instances"][0]
+        gauges(fleet, PATIENT, NOW), of_the_month([(fleet, PATIENT, ())])
+        everything = savings.OfRegion(region="here", every=fleet, left=fleet, settings=PATIENT)
+        alone = savings.OfRegion(region="here", every=[ALONE], settings=PATIENT)
+        rows = {row["id"]: row for row in savings.report([everything])["instances"]}
+        assert rows[OTHER] == savings.report([alone])["instances"][0]
 
 
 def assert_fits(r: SnapshotRecord) -> None:
@@ -236,7 +238,7 @@ class Batches:
         self.ids = {stand.launch(name=name) for name in ("a", "b")}
         self._module = functions.load("park")
         self._looked: list[str] = []
-        monkeypatch.setattr(self._module, "_sweep", lambda *_: True)
+        monkeypatch.setattr(self._module, "_sweep", lambda *_, **__: None)
         monkeypatch.setattr(self._module.runtime, "log", lambda _, result: self._looked.append(result.instance_id))
 
     def failed(self, body: str) -> list[str]:
@@ -290,7 +292,9 @@ class TestEvents:
         if not list(stand.world.instances.current()):
             stand.launch(name="a")
         (known,) = (i.id for i in stand.world.instances.current())
-        results, unknown = module._results(start_requested(known, *ids), module.StartPass(this_pass=stand.this_pass()))
+        home = stand.this_pass()
+        starts = module.Starts(run=module.Run(regions=module.regions, home=home, turn=home.deadline))
+        ((_, results),), unknown = module._results(start_requested(known, *ids), starts)
 
         assert [r.instance_id for r in results] == [known]
         assert bool(unknown) is bool(ids)

@@ -88,7 +88,7 @@ class TestShow:
 
         assert reply.status == 200
         assert reply.body.keys() == {
-            *("id", "name", "state", "detail", "address", "link"),
+            *("id", "name", "region", "state", "detail", "address", "link"),
             *("size_gib", "usd_per_month", "progress", "devices"),
         }
         assert (reply.body["id"], reply.body["name"], reply.body["state"]) == (instance_id, "db", "running")

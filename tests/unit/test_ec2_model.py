@@ -207,6 +207,7 @@ class TestParameters:
         ec2.list_volumes_in_recycle_bin()
         ec2.get_ebs_encryption_by_default()
         ec2.get_ebs_default_kms_key_id()
+        ec2.describe_regions()
         assert set(ec2.calls) == {op.name for (service, _), op in OPERATIONS.items() if service == "ec2"}
 
 

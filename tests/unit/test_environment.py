@@ -27,7 +27,7 @@ READ_BY_BOTH = [
 
 
 def test_the_environment_gives_the_settings() -> None:
-    assert from_environment(ENVIRONMENT) == SETTINGS
+    assert from_environment(ENVIRONMENT | {"AWS_REGION": "eu-west-1"}) == SETTINGS
 
 
 def test_minutes_and_hours_are_read_as_such() -> None:

@@ -17,6 +17,7 @@ from tests.iam.requests import requests
 from tests.support.terraform import ROOT
 
 REGION = "ap-northeast-2"
+HERE = {"aws:RequestedRegion": [REGION]}
 VOLUMES = f"arn:aws:ec2:{REGION}:123456789012:volume/*"
 VOLUME = f"arn:aws:ec2:{REGION}:123456789012:volume/vol-0123456789abcdef0"
 INSTANCE = f"arn:aws:ec2:{REGION}:123456789012:instance/i-0123456789abcdef0"
@@ -54,6 +55,17 @@ def test_a_deny_outweighs_every_allow() -> None:
 def test_a_deny_that_does_not_apply_changes_nothing() -> None:
     policy = statements(_policy(_statement(), _statement(Effect="Deny", Action="iam:*", Resource="*")))
     assert [s.sid for s in deciding(policy, Request(action="ec2:CreateTags", resource=VOLUME))] == ["One"]
+
+
+@pytest.mark.parametrize(("region", "allowed"), [(REGION, True), ("eu-central-1", True), ("us-east-1", False)])
+def test_a_deny_of_every_other_region_leaves_these(region: str, allowed: bool) -> None:
+    others = {"StringNotEquals": {"aws:RequestedRegion": [REGION, "eu-central-1"]}}
+    role = _role(
+        _statement(Action="ec2:StartInstances", Resource="arn:aws:ec2:*:123456789012:instance/*"),
+        _statement(Sid="NowhereElse", Effect="Deny", Action="ec2:*", Resource="*", Condition=others),
+    )
+    call = _call("StartInstances", region=region, resources={"i-0123456789abcdef0": OPTED_IN}, attached={})
+    assert (role.denied(call) == []) == allowed
 
 
 @pytest.mark.parametrize(
@@ -109,6 +121,9 @@ def test_a_resource_fits_its_pattern_letter_by_letter(pattern: str, fits: bool) 
         ("ArnNotLike", "arn:aws:ec2:r:*:snapshot/*", ["arn:aws:ec2:r:1:volume/vol-1"], True),
         ("ArnNotLike", ["arn:aws:ec2:r:*:snapshot/*", "arn:*"], ["arn:aws:ec2:r:1:snapshot/snap-1"], False),
         ("ArnNotLike", "arn:aws:ec2:r:*:snapshot/*", [], True),
+        ("StringNotEquals", ["a", "b"], ["b"], False),
+        ("StringNotEquals", ["a", "b"], ["c"], True),
+        ("StringNotEquals", "a", [], True),
         ("Null", "true", [], True),
         ("Null", "true", ["a"], False),
         ("Null", "false", ["a"], True),
@@ -211,6 +226,12 @@ def test_a_condition_on_an_action_that_is_not_in_the_table_is_found() -> None:
     assert unsupported(policy) == ["One: ec2:ModifyVolume on volume is not in the table of actions."]
 
 
+@pytest.mark.parametrize(("key", "found"), [("aws:RequestedRegion", 0), ("aws:ResourceTag/a", 1)])
+def test_actions_with_a_wildcard_have_the_keys_of_every_call_only(key: str, found: int) -> None:
+    policy = statements(_policy(_statement(Action="ec2:*", Resource="*", Condition={"StringNotEquals": {key: "a"}})))
+    assert len(unsupported(policy)) == found
+
+
 def test_a_key_with_two_values_is_no_single_value() -> None:
     with pytest.raises(NotUnderstood, match="several values"):
         _allows("StringEquals", "aws:ResourceTag/a", "1", {"aws:ResourceTag/a": ["1"], "aws:ResourceTag/A": ["2"]})
@@ -239,8 +260,8 @@ def test_a_snapshot_takes_the_volume_the_new_snapshot_and_its_tags() -> None:
         ("ec2:CreateSnapshot", snapshots),
         ("ec2:CreateTags", snapshots),
     ]
-    assert found[0].context == {"aws:ResourceTag/b": ["2"]}
-    assert found[2].context == {
+    assert found[0].context == {"aws:ResourceTag/b": ["2"]} | HERE
+    assert found[2].context == HERE | {
         "aws:RequestTag/a": ["1"],
         "aws:TagKeys": ["a"],
         "ec2:CreateAction": ["CreateSnapshot"],
@@ -334,9 +355,9 @@ def test_where_a_volume_or_snapshot_comes_from_counts_where_the_action_knows_it(
     assert role.denied(_call("DeleteSnapshot", resources={snapshot: {}}, facts=facts)) == []
     assert len(role.denied(_call("DeleteSnapshot", resources={snapshot: {}}))) == 1
     [deleted] = requests(_call("DeleteVolume", resources={volume: {}}, facts=facts))
-    assert deleted.context == {"ec2:ParentSnapshot": ["s"]}
+    assert deleted.context == {"ec2:ParentSnapshot": ["s"]} | HERE
     [tagged] = requests(_call("CreateTags", parameters={"Resources": [volume]}, resources={volume: {}}, facts=facts))
-    assert tagged.context == {}
+    assert tagged.context == HERE
 
 
 def test_looking_at_modifications_takes_its_own_permission() -> None:

@@ -238,7 +238,7 @@ class TestTheSweepOfParking:
         fleet = stand.fleet()
 
         assert gauges(fleet, SETTINGS, stand.clock.now())["ParkedGiB"] == 132
-        assert of_the_month(fleet, SETTINGS).startswith("1 of 1 opted-in instances are parked, with 132 GiB")
+        assert of_the_month([(fleet, SETTINGS, ())]).startswith("1 of 1 opted-in instances are parked, with 132 GiB")
 
     def test_that_fails_as_a_whole_comes_back_and_costs_no_other_message_its_turn(
         self, stand: Stand, functions: Functions, monkeypatch: pytest.MonkeyPatch
@@ -282,10 +282,10 @@ class TestLists:
     def test_of_savings_count_the_others(self, monkeypatch: pytest.MonkeyPatch) -> None:
         known = replace(SETTINGS, prices={"gp3": 0.1, "snapshot": 0.05})
         good = replace(facts.parked(), instance=facts.instance(id=OTHER))
-        whole = savings.report([good], [], known)
+        whole = savings.report([savings.OfRegion(region="here", every=[good], settings=known)])
         really = prices.savings
         monkeypatch.setattr(prices, "savings", partial(fails_for, ID, really))
-        report = savings.report([facts.parked(), good], [], known)
+        report = savings.report([savings.OfRegion(region="here", every=[facts.parked(), good], settings=known)])
 
         assert {row["id"]: row["saved"] for row in report["instances"]} == {
             ID: None,
@@ -305,7 +305,9 @@ class TestLists:
 
         monkeypatch.setattr("park_volumes.run.savings.kept_until", breaks)
 
-        assert [o["instance_id"] for o in savings.report([], [bad, good], SETTINGS)["orphans"]] == [OTHER, OTHER]
+        of_region = savings.OfRegion(region="here", every=[], left=[bad, good], settings=SETTINGS)
+
+        assert [o["instance_id"] for o in savings.report([of_region])["orphans"]] == [OTHER, OTHER]
 
 
 class TestTheCommandLine:

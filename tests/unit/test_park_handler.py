@@ -196,7 +196,7 @@ class TestSweep:
 
         park.sqs = Refusing()
         with pytest.raises(RuntimeError, match="The park queue refused 1 messages"):
-            park._send(["i-1"], delay=0, looks=0)
+            park._send(["i-1"], park.regions.home, delay=0, looks=0)
 
 
 class TestLookAgain:
@@ -552,7 +552,8 @@ class TestLooksAgain:
         self, functions: Functions, seconds: float, looks: int, sent: list[float]
     ) -> None:
         decision = Decision(reason="it is not time yet", look_again=timedelta(seconds=seconds))
-        functions.load("park")._look_again([Result(observation=seen(), decision=decision)], {ID: looks})
+        park = functions.load("park")
+        park._look_again([Result(observation=seen(), decision=decision)], {ID: looks}, park.regions.home)
 
         assert [delay for delay, _ in functions.sent()] == sent
 
@@ -578,7 +579,7 @@ class TestTurns:
             return False
 
         monkeypatch.setattr(park, "_waiting", lambda: waiting)
-        monkeypatch.setattr(park.pace, "begin", begin)
+        monkeypatch.setattr(park.regions.home.pace, "begin", begin)
         park.handler({"Records": [sqs_record(f"m{n}", "no message of ours") for n in range(messages)]}, Context())
 
         assert turns == [pytest.approx(seconds)]

@@ -212,7 +212,7 @@ def test_every_example_has_its_versions_its_outputs_and_a_page_that_says_what_it
 
 def test_the_complete_example_spells_out_every_input_and_every_output() -> None:
     example = ROOT / "examples" / "complete"
-    (module,) = [body for _, body in hcl_blocks(load(example / "main.tf"), "module")]
+    module = dict(hcl_blocks(load(example / "main.tf"), "module"))["park_volumes"]
     inputs, outputs = (
         {name for name, _ in hcl_blocks(load(ROOT / file), kind)}
         for file, kind in (("variables.tf", "variable"), ("outputs.tf", "output"))

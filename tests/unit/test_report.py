@@ -82,6 +82,7 @@ class TestParking:
 
         assert functions.reported() == [(Kind.PARKED, instance_id)]
 
+    @pytest.mark.usefixtures("unknown_prices")
     def test_is_reported_with_what_became_of_the_volumes(self, stand: Stand, functions: Functions) -> None:
         instance_id = parked_by_events(stand, functions, name="db")
         (event,) = functions.events
@@ -177,6 +178,7 @@ class TestMoney:
         assert report is not None
         assert report.what.endswith("became snapshots. This saves at least 0.48 USD a month.")
 
+    @pytest.mark.usefixtures("unknown_prices")
     def test_of_unknown_price_is_not_reported(
         self, stand: Stand, functions: Functions, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -375,6 +377,7 @@ class TestMessages:
 
         assert functions.messages == []
 
+    @pytest.mark.usefixtures("unknown_prices")
     def test_say_what_happened_to_whom_and_where_to_look(
         self, stand: Stand, functions: Functions, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -428,6 +431,7 @@ class TestTheMessageOfTheMonth:
             "ParkVolumes, deployment park-volumes, us-east-1, account 123456789012."
         )
 
+    @pytest.mark.usefixtures("unknown_prices")
     def test_guesses_no_price(self, first_of_month: Functions) -> None:
         first_of_month.park(REMINDER)
         (message,) = first_of_month.messages

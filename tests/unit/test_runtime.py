@@ -12,15 +12,22 @@ import pytest
 
 from park_volumes import handlers
 from park_volumes.handlers import runtime
+from park_volumes.handlers.pace import Pace
+from park_volumes.handlers.region import Region
 from park_volumes.run.context import THREADS, SystemClock
 from tests.unit.facts import SETTINGS
 from tests.unit.functions import Context
 from tests.unit.passes import Stand, WorldClock
 
 
+def region(stand: Stand) -> Region:
+    pace = Pace(stand.clock, functions=1)
+    return Region(name="us-east-1", is_home=True, settings=SETTINGS, ec2=stand.ec2(), pace=pace)
+
+
 def test_a_pass_ends_three_seconds_before_the_time_limit(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime, "SystemClock", lambda: WorldClock(stand.world))
-    this_pass = runtime.begin_pass(stand.ec2(), SETTINGS, cast("Any", Context(remaining_seconds=60)), {})
+    this_pass = runtime.begin_pass(region(stand), cast("Any", Context(remaining_seconds=60)))
 
     assert this_pass.began == stand.clock.now()
     assert this_pass.deadline == stand.clock.now() + timedelta(seconds=57)
@@ -32,7 +39,7 @@ def test_garbage_that_was_left_alone_while_the_function_loaded_is_collected_from
     importlib.reload(handlers)
     assert not gc.isenabled()
 
-    runtime.begin_pass(stand.ec2(), SETTINGS, cast("Any", Context(remaining_seconds=60)), {})
+    runtime.begin_pass(region(stand), cast("Any", Context(remaining_seconds=60)))
     assert gc.isenabled()
 
 

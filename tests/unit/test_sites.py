@@ -17,7 +17,9 @@ from botocore.exceptions import ClientError
 from park_volumes.cli.account import Account, connect
 from park_volumes.cli.command import main
 from park_volumes.cli.desk import ExitCode
+from park_volumes.core import prices
 from tests.model.faults import Fault
+from tests.unit.functions import ENVIRONMENT
 from tests.unit.passes import OneAtATime, Stand, WorldClock
 from tests.unit.test_cli import Functions
 
@@ -40,6 +42,8 @@ class Cloud:
     stands: dict[tuple[str, str], Stand] = field(default_factory=dict)
     silent: set[tuple[str, str]] = field(default_factory=set)
     """Where EC2 denies everything."""
+    functions: dict[str, Functions] = field(default_factory=dict)
+    """Lambda in some regions of every account; elsewhere there are no functions."""
     said: str = ""
     noted: str = ""
 
@@ -77,7 +81,7 @@ class Cloud:
                 page = {"Accounts": [{"Id": i, "Status": state} for i, state in states.items()]}
                 return SimpleNamespace(get_paginator=lambda _: SimpleNamespace(paginate=lambda: [page]))
             case "lambda":
-                return Functions()
+                return self.functions.get(region, Functions())
         stand = self.stands[account, region]
         fault = Fault.DENIED if (account, region) in self.silent else None
         ec2 = OneAtATime(stand.world, "laptop", faults=lambda _: fault)
@@ -185,6 +189,48 @@ class TestWhatCannotBeReached:
         cloud.run("savings", "--csv", "--regions", "all")
 
         assert [row["account"] for row in rows(cloud.said)] == [HOME, HOME, "all"]
+
+
+class TestADeploymentThatLooksAfterOtherRegions:
+    """Its functions are in the region that the command is for; the settings count in all regions that it covers."""
+
+    def deployed(self, cloud: Cloud, regions: str) -> None:
+        variables = ENVIRONMENT | {"REGIONS": regions, "PRICES": '{"gp3": 9.0}', "OPT_IN_TAG_KEY": "Sleeps"}
+        cloud.functions[VIRGINIA] = Functions(environment=variables)
+
+    def opted_in(self, cloud: Cloud) -> dict[str, bool]:
+        cloud.run("list", "--json", "--regions", f"{VIRGINIA},{SEOUL}")
+        return {site["region"]: site["instances"][0]["opted_in"] for site in json.loads(cloud.said)["sites"]}
+
+    @pytest.mark.parametrize("regions", ["all", f"{VIRGINIA} {SEOUL}"])
+    def test_gives_its_settings_there_too(self, cloud: Cloud, regions: str) -> None:
+        self.deployed(cloud, regions)
+
+        assert self.opted_in(cloud) == {VIRGINIA: False, SEOUL: False}  # by its own key
+
+    def test_gives_none_where_it_does_not_look(self, cloud: Cloud) -> None:
+        self.deployed(cloud, "eu-west-1")
+
+        assert self.opted_in(cloud) == {VIRGINIA: False, SEOUL: True}
+
+    def test_gives_way_to_functions_that_are_there(self, cloud: Cloud) -> None:
+        self.deployed(cloud, "all")
+        cloud.functions[SEOUL] = Functions(environment=ENVIRONMENT)
+
+        assert self.opted_in(cloud) == {VIRGINIA: False, SEOUL: True}
+
+    def test_keeps_its_own_prices_to_its_own_region(self, cloud: Cloud) -> None:
+        self.deployed(cloud, "all")
+        cloud.run("savings", "--json", "--regions", f"{VIRGINIA},{SEOUL}")
+        gp3 = {site["region"]: site["prices"]["of"]["gp3"] for site in json.loads(cloud.said)["sites"]}
+
+        assert gp3 == {VIRGINIA: 9.0, SEOUL: prices.BY_REGION[SEOUL]["gp3"]}
+
+    def test_is_found_from_another_region_by_an_option(self, cloud: Cloud) -> None:
+        cloud.functions[SEOUL] = Functions(environment=ENVIRONMENT | {"REGIONS": "all"})
+        cloud.run("list", "--home-region", SEOUL)
+
+        assert f"function park-volumes-park in {SEOUL}, which also looks after {VIRGINIA}" in cloud.noted
 
 
 class TestUsage:

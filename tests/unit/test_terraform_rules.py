@@ -11,7 +11,8 @@ import pytest
 from tests.support.hcl import blocks, load, plain
 from tests.support.terraform import ROOT
 
-MODULES = [ROOT, *sorted(path for path in (ROOT / "examples").iterdir() if path.is_dir())]
+MODULES = [ROOT, *sorted(path for path in ROOT.glob("[em]*s/*") if (path / "main.tf").exists())]
+"""The module, its submodules and the examples."""
 SNAKE_CASE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 STRING = re.compile(r'"(?:\\.|\$\{[^{}]*\}|[^"\\])*"')
 
@@ -113,7 +114,7 @@ def test_versions_of_terraform_and_of_every_provider_are_required(module: Path) 
 
 
 def test_every_module_comes_from_this_repository(module: Path) -> None:
-    assert {plain(body["source"]) for body in _every(module, "module").values()} <= {"../.."}
+    assert {plain(body["source"]) for body in _every(module, "module").values()} <= {"../..", "../../modules/region"}
 
 
 def test_files_have_the_standard_names_and_hold_what_they_are_named_after(module: Path) -> None:

@@ -223,10 +223,10 @@ class TestTheRecycleBin:
 
     def test_lowers_what_the_monthly_message_claims(self, stand: Stand) -> None:
         stand.parked()
-        words = of_the_month(stand.fleet(), SETTINGS, kept(stand))
+        words = of_the_month([(stand.fleet(), SETTINGS, kept(stand))])
 
         assert "2 parked volumes (132 GiB) are still in the Recycle Bin" in words
-        assert "Recycle Bin" not in of_the_month(stand.fleet(), SETTINGS)
+        assert "Recycle Bin" not in of_the_month([(stand.fleet(), SETTINGS, [])])
 
     @pytest.mark.parametrize("fault", [Fault.DENIED, Fault.THROTTLED, None])
     def test_that_cannot_be_read_keeps_the_sweep_from_nothing(

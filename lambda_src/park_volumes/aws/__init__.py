@@ -21,3 +21,9 @@ class Ec2:
         self.reads = Ec2Reads(client, names=(deployment, *previous_names))
         self.writes = Ec2Writes(client)
         self.loading: Callable[[Sequence[str]], Mapping[str, Loading]] = partial(loading, client)
+        self._client = client
+
+    def enabled_regions(self) -> list[str]:
+        from park_volumes.aws.regions import enabled_regions  # noqa: PLC0415  # most deployments never ask
+
+        return enabled_regions(self._client)

@@ -20,6 +20,8 @@ THROTTLED: Final = "RequestLimitExceeded"
 """The code of a call that EC2 throttled, even after the SDK's own retries."""
 DENIALS: Final = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "TagPolicyViolation"})
 """The codes of a call that a policy does not allow, given the current tags of the resource."""
+SHUT: Final = DENIALS | {"AuthFailure", "OptInRequired", "InvalidClientTokenId", "UnrecognizedClientException"}
+"""The codes of a call in a region that a policy closes, or that the account has not enabled."""
 INVALID: Final = "InvalidParameterValue"
 """The code of a call that EC2 does not accept: for what it says, or for the state that something is in."""
 WOULD_SUCCEED: Final = "DryRunOperation"
@@ -29,16 +31,24 @@ CALLERS_FAULT: Final = range(400, 500)
 
 
 class Ec2Error(Exception):
-    """A call that EC2 refused or that did not reach it, as a sentence. ``refused``: it certainly changed nothing."""
+    """A call that EC2 refused or that did not reach it, as a sentence. ``refused``: it certainly changed nothing;
+    ``silent``: there was no answer."""
 
-    def __init__(self, action: str, resource: str, code: str, message: str, *, refused: bool = False) -> None:
+    def __init__(
+        self, action: str, resource: str, code: str, message: str, *, refused: bool = False, silent: bool = False
+    ) -> None:
         super().__init__(f"{action} failed for {resource} ({code}): {message}")
         self.action, self.resource, self.code, self.message = action, resource, code, message
-        self.refused = refused
+        self.refused, self.silent = refused, silent
 
     @property
     def denied(self) -> bool:
         return self.code in DENIALS
+
+    @property
+    def out_of_reach(self) -> bool:
+        """Whether nothing else can be expected of the region than this error."""
+        return self.silent or self.code in SHUT
 
     @property
     def limited(self) -> bool:
@@ -73,5 +83,6 @@ class errors_of:  # noqa: N801  # reads as the preposition of a with statement
             raise ours(self._action, self._resource, code, message, refused=refused) from error
         if isinstance(error, BotoCoreError):
             refused = isinstance(error, ParamValidationError)
-            raise Ec2Error(self._action, self._resource, type(error).__name__, str(error), refused=refused) from error
+            code, silent = type(error).__name__, not refused
+            raise Ec2Error(self._action, self._resource, code, str(error), refused=refused, silent=silent) from error
         return False

@@ -23,7 +23,9 @@ def _nowhere(_: str) -> "Account":
 @dataclass(frozen=True, kw_only=True)
 class Account:
     """One account and region. ``client`` creates the SDK clients, and ``regions`` are those that the SDK knows.
-    ``moved`` is the same account in another region, and ``assume`` the account of the role with an ARN."""
+    ``moved`` is the same account in another region, and ``assume`` the account of the role with an ARN. ``home`` is the
+    region from which the person has come here, where a deployment may be that looks after this one; empty if that is
+    not known."""
 
     client: Callable[..., Any]
     region: str
@@ -31,6 +33,7 @@ class Account:
     regions: Callable[[], Sequence[str]] = tuple
     moved: Callable[[str], "Account"] = _nowhere
     assume: Callable[[str], "Account"] = _nowhere
+    home: str = ""
 
 
 def connect(options: argparse.Namespace) -> Account:

@@ -122,6 +122,8 @@ def _options_of_every_command() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     region = "the region; by default AWS_REGION, AWS_DEFAULT_REGION or that of the profile"
     options.add_argument("--region", help=region)
+    home = "the region in which the module is deployed, if it looks after this one from there"
+    options.add_argument("--home-region", metavar="REGION", help=home)
     options.add_argument("--profile", help="the AWS profile with the credentials; by default AWS_PROFILE")
     words = "By default its settings are those of its functions; if these cannot be read, the module's defaults."
     of = options.add_argument_group("the deployment", words)

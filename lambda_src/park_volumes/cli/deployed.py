@@ -7,7 +7,7 @@ from typing import Any
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from park_volumes.core.environment import MissingSetting, from_environment
+from park_volumes.core.environment import ALL, MissingSetting, from_environment, regions
 from park_volumes.core.settings import Settings
 
 DEFAULTS: Mapping[str, str] = {
@@ -66,26 +66,62 @@ class _Unread(Exception):
         self.parks = parks
 
 
-def find(functions: Any, *, name: str, region: str, given: Mapping[str, str]) -> Deployment:
-    """The deployment of this name, as Lambda (the client ``functions``) knows it. What is ``given`` counts more, and is
-    named like the environment variables of the functions."""
+class _NotThere(_Unread):
+    """There are no such functions."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why, parks=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Home:
+    """The region in which a deployment may be that looks after others, and Lambda there."""
+
+    region: str
+    functions: Any
+
+
+def find(functions: Any, *, name: str, region: str, given: Mapping[str, str], home: Home | None = None) -> Deployment:
+    """The deployment of this name, as Lambda (the client ``functions``) knows it; or the one in ``home``, if it looks
+    after this region too. What is ``given`` counts more, and is named like the environment variables of the
+    functions."""
     fixed = {"DEPLOYMENT": name, "AWS_REGION": region, "OBSERVE_ONLY": "false"}  # whoever commands it wants it done
     but = ", except where an option says otherwise" if given else ""
     function = f"{name}-park"
     try:
-        configuration = _configuration(functions, function, region)
+        configuration, where = _configured(functions, function, region, home)
         variables = {**DEFAULTS, **configuration["Environment"]["Variables"]}
         settings = _read({**variables, **given, **fixed}, function)
     except _Unread as unread:
         origin = f"Settings: the module's defaults{but}, because {unread}."
         settings = from_environment({**DEFAULTS, **given, **fixed})
         return Deployment(settings=settings, origin=origin, parks=unread.parks)
-    origin = f"Settings: those of the function {function}{but}."
     parks, layer = (
         variables["OBSERVE_ONLY"] != "true",
         next((one["Arn"] for one in configuration.get("Layers", ())), ""),
     )
+    origin = f"Settings: those of the function {function}{where}{but}."
     return Deployment(settings=settings, origin=origin, parks=parks, read=True, layer=layer)
+
+
+def _configured(functions: Any, function: str, region: str, home: Home | None) -> tuple[dict[str, Any], str]:
+    """The configuration of the function that looks after a region, and where it is if that is elsewhere."""
+    try:
+        return _configuration(functions, function, region), ""
+    except _NotThere:
+        if home is None or home.region == region:
+            raise
+    found = _configuration(home.functions, function, home.region)
+    variables = found["Environment"]["Variables"]
+    try:
+        covered = regions(variables)
+    except MissingSetting as error:
+        raise _Unread(f"{function} in {home.region} does not say which regions it looks after ({error})") from error
+    if covered != ALL and region not in covered:
+        words = f"there is no function {function} in {region}"
+        raise _NotThere(f"{words}, and that in {home.region} does not look after it")
+    variables.pop("PRICES", None)  # they are those of its own region
+    return found, f" in {home.region}, which also looks after {region}"
 
 
 def _configuration(functions: Any, function: str, region: str) -> dict[str, Any]:
@@ -96,7 +132,7 @@ def _configuration(functions: Any, function: str, region: str) -> dict[str, Any]
     except ClientError as error:
         code = error.response["Error"]["Code"]
         if code == NO_SUCH_FUNCTION:
-            raise _Unread(f"there is no function {function} in {region}", parks=False) from error
+            raise _NotThere(f"there is no function {function} in {region}") from error
         raise _Unread(f"{call} failed ({code})") from error
     except BotoCoreError as error:
         raise _Unread(f"{call} failed ({error})") from error

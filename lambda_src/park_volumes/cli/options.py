@@ -8,7 +8,7 @@ from botocore.config import Config
 from park_volumes.aws import Ec2
 from park_volumes.cli import deployed
 from park_volumes.cli.account import Account, NotPossible
-from park_volumes.cli.deployed import Deployment
+from park_volumes.cli.deployed import Deployment, Home
 from park_volumes.cli.desk import Desk
 from park_volumes.cli.lease import Lease
 from park_volumes.cli.screen import Screen
@@ -26,10 +26,19 @@ def deployment_of(options: argparse.Namespace, account: Account) -> Deployment:
     words = {True: "true", False: "false"}
     given = {name: words[v] if isinstance(v, bool) else str(v) for name, v in values.items() if v is not None}
     functions = account.client("lambda", config=deployed.SDK)
-    found = deployed.find(functions, name=options.name, region=account.region, given=given)
+    name, home = options.name, _home(options, account)
+    found = deployed.find(functions, name=name, region=account.region, given=given, home=home)
     if found.settings.quiet_period < found.settings.function_timeout + LAG:
         raise NotPossible(f"--quiet-period-seconds must be at least --function-timeout-seconds plus {LAG.seconds}.")
     return found
+
+
+def _home(options: argparse.Namespace, account: Account) -> Home | None:
+    """Where a deployment may be that looks after the region of this account."""
+    region = getattr(options, "home_region", "") or account.home
+    if not region or region == account.region:
+        return None
+    return Home(region=region, functions=account.moved(region).client("lambda", config=deployed.SDK))
 
 
 def desk_with(options: argparse.Namespace, account: Account, screen: Screen, clock: Clock, settings: Settings) -> Desk:

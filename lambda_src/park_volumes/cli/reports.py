@@ -118,7 +118,10 @@ def _savings(options: argparse.Namespace, clock: Clock, screen: Screen, account:
     every = desk.every()
     left = chosen(every, lambda o: phase_of(o) is Phase.ENDED, unclear=False)
     there = [o for o in every if o not in left]
-    shown = savings.report(there, left, desk.settings, kept=in_bin(desk.ec2.reads, there))
+    of_region = savings.OfRegion(
+        region=account.region, every=there, left=left, settings=desk.settings, kept=in_bin(desk.ec2.reads, there)
+    )
+    shown = savings.report([of_region])
     return Found(shown=shown, rows=savings.rows(shown), origin=deployment.origin)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -62,7 +62,8 @@ def _sites_of(home: Account, regions: Sequence[str], role: str) -> list[Site]:
         there = home.assume(role) if role else home
         account = account or str(there.client("sts").get_caller_identity()["Account"])
         names = _enabled(there) if ALL in regions else regions or [home.region]
-        return [Site(account=account, region=name, there=there.moved(name)) for name in names]
+        moved = ((name, replace(there.moved(name), home=home.region)) for name in names)
+        return [Site(account=account, region=name, there=elsewhere) for name, elsewhere in moved]
     except PROBLEMS as error:
         return [Site(account=account, region="", problem=str(error))]
 

@@ -4,8 +4,12 @@ import json
 from collections.abc import Mapping
 from datetime import timedelta
 
+from park_volumes.core import reading
 from park_volumes.core.prices import prices_of
 from park_volumes.core.settings import Settings
+
+ALL = ("all",)
+"""Instead of names: every region that the account has enabled."""
 
 
 class MissingSetting(Exception):
@@ -33,6 +37,17 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         observe_only=boolean(environment, "OBSERVE_ONLY"),
         prices=prices_of(environment.get("AWS_REGION", ""), _prices(environment)),
     )
+
+
+def regions(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The regions that the deployment covers beside its home region. Raises MissingSetting."""
+    names = tuple(environment.get("REGIONS", "").split())
+    if names == ALL:
+        return names
+    try:
+        return tuple(map(reading.region, names))
+    except ValueError as error:
+        raise MissingSetting(f"The environment variable REGIONS is {environment['REGIONS']!r}: {error}.") from error
 
 
 def text(environment: Mapping[str, str], name: str) -> str:

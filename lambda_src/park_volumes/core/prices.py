@@ -61,18 +61,18 @@ def volume_price(prices: Mapping[str, float], spec: VolumeSpec) -> float | None:
         case "gp3":
             more = _times(max(0, iops - GP3_FREE_IOPS), prices.get("gp3-iops"))
             faster = _times(max(0, throughput - GP3_FREE_THROUGHPUT), prices.get("gp3-throughput"))
-            return _sum((cost, more, faster))
+            return together((cost, more, faster))
         case "io2" if iops > IO2_FIRST_TIER:
             return None
         case "io1" | "io2":
-            return _sum((cost, _times(iops, prices.get(f"{spec.type}-iops"))))
+            return together((cost, _times(iops, prices.get(f"{spec.type}-iops"))))
         case _:
             return cost
 
 
 def bin_price(prices: Mapping[str, float], kept: Iterable[BinnedVolume]) -> float | None:
     """What volumes in the Recycle Bin cost: the same as before."""
-    return _sum(volume_price(prices, v.spec) for v in kept)
+    return together(volume_price(prices, v.spec) for v in kept)
 
 
 def snapshot_price(prices: Mapping[str, float], written_bytes: int) -> float | None:
@@ -132,14 +132,14 @@ def savings(seen: Observation, prices: Mapping[str, float]) -> Savings:
     parked = {r.device: r for r in given_up if r.device not in held}
     copies = _copies(seen.records)
     every: list[Volume | SnapshotRecord] = [*held.values(), *parked.values()]
-    volumes = _sum(_price_of(prices, one) for one in every)
-    now = _sum((*(_price_of(prices, v) for v in there), *(_price_of(prices, c) for d in copies for c in copies[d])))
+    volumes = together(_price_of(prices, one) for one in every)
+    now = together((*(_price_of(prices, v) for v in there), *(_price_of(prices, c) for d in copies for c in copies[d])))
     bounds = {device: [_Copy(written=v.spec.size * GIB, bound=True)] for device, v in held.items()}
     kept = bounds | {d: copies[d] for d in (*held, *parked) if d in copies}
     return Savings(
         now=now,
         as_volumes=volumes,
-        as_snapshots=_sum(_price_of(prices, c) for d in kept for c in kept[d]),
+        as_snapshots=together(_price_of(prices, c) for d in kept for c in kept[d]),
         saved=None if volumes is None or now is None else volumes - now,
         at_most=any(c.bound for d in kept for c in kept[d]),
     )
@@ -148,10 +148,10 @@ def savings(seen: Observation, prices: Mapping[str, float]) -> Savings:
 def total(every: Iterable[Savings]) -> Savings:
     found = [s for s in every if s is not NOT_COUNTED]
     return Savings(
-        now=_sum(s.now for s in found),
-        as_volumes=_sum(s.as_volumes for s in found),
-        as_snapshots=_sum(s.as_snapshots for s in found),
-        saved=_sum(s.saved for s in found),
+        now=together(s.now for s in found),
+        as_volumes=together(s.as_volumes for s in found),
+        as_snapshots=together(s.as_snapshots for s in found),
+        saved=together(s.saved for s in found),
         at_most=any(s.at_most for s in found),
     )
 
@@ -188,7 +188,8 @@ def _times(amount: float, price: float | None) -> float | None:
     return None if price is None else amount * price
 
 
-def _sum(costs: Iterable[float | None]) -> float | None:
+def together(costs: Iterable[float | None]) -> float | None:
+    """The sum; None if one of them is not known."""
     found = list(costs)
     known = [c for c in found if c is not None]
     return sum(known, 0.0) if len(known) == len(found) else None

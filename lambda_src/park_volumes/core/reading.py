@@ -17,6 +17,7 @@ DIGITS = re.compile("[0-9]{1,9}")
 INSTANCE_ID = re.compile("i-[0-9a-f]{8,17}")
 SNAPSHOT_ID = re.compile("snap-[0-9a-f]{8,17}")
 VOLUME_ID = re.compile("vol-[0-9a-f]{8,17}")
+REGION = re.compile("[a-z]{2,8}(-[a-z]{2,16}){1,3}-[0-9]{1,2}")
 TAG_VALUE = re.compile("[^\x00-\x1f\x7f\ud800-\udfff]{1,256}")
 """What the Name of an instance can be. EC2 refuses a filter with anything else."""
 
@@ -37,6 +38,11 @@ def snapshot_id(value: object) -> str:
 
 def volume_id(value: object) -> str:
     return _like(VOLUME_ID, value, "a volume id")
+
+
+def region(value: object) -> str:
+    """The name becomes part of the address to which calls are sent."""
+    return _like(REGION, value, "the name of a region")
 
 
 def _like(pattern: re.Pattern[str], value: object, what: str) -> str:
@@ -85,3 +91,8 @@ def read_from(values: Mapping[str, Any], name: str, read: Callable[[Any], T]) ->
         return read(values[name])
     except ValueError as error:
         raise ValueError(f"{name} is {values[name]!r}: {error}") from error
+
+
+def region_in(values: Mapping[str, Any]) -> str:
+    """The region that a message or an event names; empty if it names none."""
+    return read_from(values, "region", region) if values.get("region") else ""

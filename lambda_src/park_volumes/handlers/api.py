@@ -1,13 +1,13 @@
 """The HTTP API at the Function URL: routes, references, status codes."""
 
-import difflib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from http import HTTPStatus
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import unquote
 
 from aws_lambda_powertools import Logger
@@ -26,13 +26,19 @@ from park_volumes.core.steps import Outcome
 from park_volumes.core.tags import opted_in
 from park_volumes.handlers import page, runtime
 from park_volumes.handlers.location import FunctionLocation
+from park_volumes.handlers.region import Visited
 from park_volumes.handlers.sign_in import Caller, InvokedDirectly, NotSignedIn, SignIn, TokensUnreadable
+from park_volumes.handlers.starts import StartRegion, Starts, not_asked
 from park_volumes.run.context import Pass
 from park_volumes.run.execute import Ending, Result
 from park_volumes.run.observe import observe, observe_instances, observe_orphans, opted_in_instances
 from park_volumes.run.show import in_bin, savings_of, status_of, with_loading
 from park_volumes.run.start_pass import StartPass
 
+if TYPE_CHECKING:
+    from park_volumes.run.savings import OfRegion
+
+T = TypeVar("T")
 CLOSEST = 3
 SECONDS = re.compile(r"[0-9]{1,3}")
 DENIED = "Nothing is lost. Let the start role of ParkVolumes do that, and start the instance again."
@@ -56,17 +62,16 @@ def answer(
     event: dict[str, Any],
     context: LambdaContext,
     *,
-    starts: StartPass,
-    busy: bool,
+    starts: Starts,
     sign_in: SignIn,
     logger: Logger,
-    report: Callable[[list[Result]], None],
+    report: Callable[[StartPass, list[Result]], None],
 ) -> dict[str, Any]:
     """Answer one Function URL request, and ``report`` the starts. Raises ValueError if the event is not such a request.
-    A ``busy`` function first checks whether other starts are ahead in the queue."""
+    A busy function first checks whether other starts are ahead in the queue."""
     if not _is_request(event):
         raise ValueError("The function was invoked directly, not through its Function URL.")
-    app.append_context(starts=starts, busy=busy, sign_in=sign_in, logger=logger, report=report)  # type: ignore[no-untyped-call]  # Powertools has no types for it
+    app.append_context(starts=starts, sign_in=sign_in, logger=logger, report=report)  # type: ignore[no-untyped-call]  # Powertools has no types for it
     return app.resolve(event, context)
 
 
@@ -84,12 +89,22 @@ def _are_texts(values: Any) -> bool:
     return isinstance(values, dict) and all(isinstance(one, str) for pair in values.items() for one in pair)
 
 
-def _starts() -> StartPass:
-    return cast("StartPass", app.context["starts"])
+def _starts() -> Starts:
+    return cast("Starts", app.context["starts"])
 
 
-def _this_pass() -> Pass:
-    return _starts().this_pass
+def _covered() -> list[StartRegion]:
+    """The regions that are meant: all, or the one that the query parameter ``region`` names."""
+    every = _starts().run.covered()
+    wanted = app.current_event.get_query_string_value("region", "")
+    if not wanted:
+        return every
+    found = [region for region in every if region.name == wanted]
+    if not found:
+        names = ", ".join(region.name for region in every)
+        message = f"region is {wanted!r}: this deployment covers {names}."
+        raise Problem(HTTPStatus.BAD_REQUEST, "bad_region", message)
+    return found
 
 
 def _caller() -> Caller:
@@ -131,14 +146,34 @@ def show_openapi() -> Response[Any]:
 
 @app.get("/instances")
 def list_instances() -> Response[Any]:
-    every = with_loading(_this_pass(), _every(locks=True))
-    costs = [savings_of(o, _this_pass().settings) for o in every]
-    shown = sorted(map(_shown, every, costs), key=lambda one: (one["name"], one["id"]))
-    of_all = prices.figures(prices.total(costs))
+    visited = _starts().visit(_covered(), _list)
+    found = _answers(visited)
+    shown = sorted((one for each, _ in found for one in each), key=lambda one: (one["name"], one["id"]))
+    of_all = prices.figures(prices.total(cost for _, costs in found for cost in costs))
     total = {"size_gib": sum(one["size_gib"] for one in shown), "usd_per_month": of_all}
     here = FunctionLocation.of_function(app.lambda_context.invoked_function_arn)
     place = {"account": here.account, "region": here.region}
-    return _json(HTTPStatus.OK, {"instances": shown, "total": total, "place": place, "caller": _caller().name})
+    body = {"instances": shown, "total": total, "place": place, "caller": _caller().name}
+    return _json(HTTPStatus.OK, body | {"regions_unavailable": _unavailable(visited)})
+
+
+def _list(starts: StartPass) -> tuple[list[dict[str, Any]], list[prices.Savings]]:
+    this_pass = starts.this_pass
+    every = with_loading(this_pass, _every(this_pass, locks=True))
+    costs = [savings_of(o, this_pass.settings) for o in every]
+    return [_shown(this_pass, o, cost) for o, cost in zip(every, costs, strict=True)], costs
+
+
+def _answers(visited: Sequence[Visited[StartRegion, T]]) -> list[T]:
+    """What was found. Raises the error of the first region if there is nothing to show of any."""
+    errors = [one.error for one in visited if one.error]
+    if errors and len(errors) == len(visited):
+        raise errors[0]
+    return [one.found for one in visited if one.found is not None]
+
+
+def _unavailable(visited: Sequence[Visited[StartRegion, T]]) -> list[dict[str, str]]:
+    return [{"region": one.region.name, "why": str(one.error)} for one in visited if one.error]
 
 
 @app.post("/pass")
@@ -157,76 +192,89 @@ def give_pass() -> Response[Any]:
 def show_savings() -> Response[Any]:
     from park_volumes.run import savings  # noqa: PLC0415  # every cold start would wait for it
 
-    this_pass, asked = _this_pass(), app.current_event
-    reads, now = this_pass.ec2.reads, this_pass.clock.now()
-    left = observe_orphans(reads, reads.every_snapshot(), now) if _caller().may_see("") else []
-    every = _every(locks=False)
-    report = savings.report(every, left, this_pass.settings, kept=in_bin(reads, every))
+    asked = app.current_event
+    visited = _starts().visit(_covered(), _of_savings)
+    report = savings.report(_answers(visited))
     usual = "csv" if asked.headers.get("accept", "").startswith("text/csv") else "json"
     kind = asked.get_query_string_value("format", usual)
     if kind not in ("csv", "json"):
         raise Problem(HTTPStatus.BAD_REQUEST, "bad_format", f"format is {kind!r}: use csv or json.")
     if kind == "csv":
         return _answer(HTTPStatus.OK, savings.as_csv(report), content_type="text/csv; charset=utf-8")
-    return _json(HTTPStatus.OK, report)
+    return _json(HTTPStatus.OK, report | {"regions_unavailable": _unavailable(visited)})
 
 
-def _every(*, locks: bool) -> list[Observation]:
+def _of_savings(starts: StartPass) -> "OfRegion":
+    from park_volumes.run.savings import OfRegion  # noqa: PLC0415  # the same
+
+    this_pass = starts.this_pass
+    reads, now = this_pass.ec2.reads, this_pass.clock.now()
+    left = observe_orphans(reads, reads.every_snapshot(), now) if _caller().may_see("") else []
+    every = _every(this_pass, locks=False)
+    kept = in_bin(reads, every)
+    return OfRegion(region=this_pass.region, every=every, left=left, settings=this_pass.settings, kept=kept)
+
+
+def _every(this_pass: Pass, *, locks: bool) -> list[Observation]:
     """The opted-in instances that the caller may see."""
-    this_pass = _this_pass()
-    found = _visible(opted_in_instances(this_pass.ec2.reads, this_pass.settings))
+    found = _visible(_opted_in(this_pass))
     now = this_pass.clock.now()
     return list(observe(this_pass.ec2.reads, (i.id for i in found), now=now, locks=locks).values())
 
 
 @app.get("/instances/<ref>")
 def show_instance(ref: str) -> Response[Any]:
-    (observation,) = with_loading(_this_pass(), [_observe(_find_instance(ref), ref, locks=True)])
-    return _json(HTTPStatus.OK, _shown(observation))
+    starts, instance = _find_instance(ref)
+    this_pass = starts.this_pass
+    (observation,) = with_loading(this_pass, [_observe(this_pass, instance, ref, locks=True)])
+    return _json(HTTPStatus.OK, _shown(this_pass, observation))
 
 
 @app.post("/instances/<ref>/start")
 def start_instance(ref: str) -> Response[Any]:
     wait = _wait()
-    starts, instance = _starts(), _find_instance(ref)
-    if app.context["busy"] and (queued := starts.enqueue([instance])):
-        _report(queued)
-        return _started(*queued)
-    observation = _observe(instance, ref, locks=False)
+    starts, instance = _find_instance(ref)
+    if _starts().is_busy(starts) and (queued := starts.enqueue([instance])):
+        _report(starts, queued)
+        return _started(starts.this_pass, *queued)
+    observation = _observe(starts.this_pass, instance, ref, locks=False)
     if instance.state == "stopping":
         message = f"{instance.id} is still stopping: try again once it has stopped, usually within a minute or two."
         raise Problem(HTTPStatus.CONFLICT, "stopping", message)
-    result = _with_position(starts.start_observed(observation))
-    _report([result])
+    result = _with_position(starts, starts.start_observed(observation))
+    _report(starts, [result])
     _must_have_worked(result)
-    if wait and (later := _at_rest_within(wait, result.observation)):
+    if wait and (later := _at_rest_within(starts.this_pass, wait, result.observation)):
         if phase_of(later) is not Phase.RUNNING:
             raise Problem(HTTPStatus.BAD_GATEWAY, "start_taken_back", reverted_message(later))
-        return _json(HTTPStatus.OK, _shown(later))
-    return _started(result)
+        return _json(HTTPStatus.OK, _shown(starts.this_pass, later))
+    return _started(starts.this_pass, result)
 
 
-def _report(results: list[Result]) -> None:
+def _report(starts: StartPass, results: list[Result]) -> None:
     for result in results:
         runtime.log(app.context["logger"], result)
-    app.context["report"](results)
+    app.context["report"](starts, results)
 
 
 @app.post("/instances/<ref>/stop")
 def stop_instance(ref: str) -> Response[Any]:
-    instance = _find_instance(ref)
-    observation = _observe(instance, ref, locks=True)
+    starts, instance = _find_instance(ref)
+    this_pass = starts.this_pass
+    observation = _observe(this_pass, instance, ref, locks=True)
     if instance.state == "pending":
         message = f"{instance.id} is still starting: try again once it is running, usually within a minute."
         raise Problem(HTTPStatus.CONFLICT, "starting", message)
     if instance.state != "running":
-        return _json(HTTPStatus.ACCEPTED if instance.state == "stopping" else HTTPStatus.OK, _shown(observation))
-    if _this_pass().settings.observe_only:
+        status = HTTPStatus.ACCEPTED if instance.state == "stopping" else HTTPStatus.OK
+        return _json(status, _shown(this_pass, observation))
+    if this_pass.settings.observe_only:
         message = f"{instance.id} is running. Nothing was changed: observe_only is set."
         raise Problem(HTTPStatus.CONFLICT, "observe_only", message)
-    _this_pass().ec2.writes.stop_instance(instance.id)
+    this_pass.ec2.writes.stop_instance(instance.id)
     app.context["logger"].info(f"Stopping {instance.id} as requested.", extra={"instance_id": instance.id})
-    return _json(HTTPStatus.ACCEPTED, _shown(replace(observation, instance=replace(instance, state="stopping"))))
+    stopping = replace(observation, instance=replace(instance, state="stopping"))
+    return _json(HTTPStatus.ACCEPTED, _shown(this_pass, stopping))
 
 
 def _wait() -> timedelta:
@@ -238,10 +286,9 @@ def _wait() -> timedelta:
     return timedelta(seconds=int(value))
 
 
-def _at_rest_within(wait: timedelta, before: Observation) -> Observation | None:
+def _at_rest_within(this_pass: Pass, wait: timedelta, before: Observation) -> Observation | None:
     """The instance once it runs, or once EC2 has reverted its start; None if neither happens before ``wait`` or the
     function's own time is over."""
-    this_pass = _this_pass()
     until = min(this_pass.began + wait, this_pass.deadline)
     while True:
         found = this_pass.ec2.reads.instances([before.instance.id])
@@ -254,12 +301,12 @@ def _at_rest_within(wait: timedelta, before: Observation) -> Observation | None:
         this_pass.clock.sleep(BOOTING.total_seconds())
 
 
-def _with_position(result: Result) -> Result:
+def _with_position(starts: StartPass, result: Result) -> Result:
     """A start for which EC2 had no request tokens left waits in the queue: tell the caller its position."""
     if result.ending not in (Ending.THROTTLED, Ending.OUT_OF_TIME) or result.not_remembered:
         return result
     with suppress(Ec2Error):
-        words = queue_message(result.instance_id, _starts().queue.length(_this_pass()))
+        words = queue_message(result.instance_id, starts.queue.length(starts.this_pass))
         decision = replace(result.decision, reason=words, outcome=Outcome.GOING_ON)
         return replace(result, decision=decision, note="")
     return result
@@ -285,46 +332,63 @@ def _what_follows(result: Result) -> str:
     return f". {capacity.remedy(result.lack)} Ask again later." if result.lack else "; the sweep tries again."
 
 
-def _started(result: Result) -> Response[Any]:
+def _started(this_pass: Pass, result: Result) -> Response[Any]:
     from park_volumes.core.status import starting  # noqa: PLC0415  # the start does not wait for it
 
-    shown = _shown(result.observation)
+    shown = _shown(this_pass, result.observation)
     if phase_of(result.observation) is Phase.RUNNING:
         return _json(HTTPStatus.OK, shown)
-    this_pass = _this_pass()
     accepted = starting(result.observation, result.reason, this_pass.settings, this_pass.began)
     return _json(HTTPStatus.ACCEPTED, shown | accepted)
 
 
-def _find_instance(ref: str) -> Instance:
-    """The instance that a reference, an id or a Name, stands for. Raises Problem: 404 unknown, 409 ambiguous."""
-    this_pass = _this_pass()
-    ref = unquote(ref)
+def _find_instance(ref: str) -> tuple[StartPass, Instance]:
+    """The instance that a reference, an id or a Name, stands for, and where it is. Raises Problem: 404 unknown, 409
+    ambiguous. An id is in one region only, and most often in the home region."""
+    ref, starts, covered = unquote(ref), _starts(), _covered()
     if INSTANCE_ID.fullmatch(ref):
-        candidates = this_pass.ec2.reads.instances([ref])
-    elif not TAG_VALUE.fullmatch(ref):
-        candidates = []
+        visited = starts.visit(covered[:1], partial(_with_id, ref), insist=True)
+        if not _candidates(visited):
+            visited += starts.visit(covered[1:], partial(_with_id, ref), insist=True)
     else:
-        candidates = opted_in_instances(this_pass.ec2.reads, this_pass.settings, name=ref)
-        candidates = [i for i in candidates if i.state not in ("shutting-down", "terminated")] or candidates
-    candidates = _visible(candidates)
-    if not candidates:
-        raise _unknown(ref)
-    if len(candidates) > 1:
-        ids = ", ".join(sorted(i.id for i in candidates))
-        message = f"{len(candidates)} instances have the Name {ref!r}: {ids}. Use the id of the one you mean."
-        raise Problem(HTTPStatus.CONFLICT, "ambiguous", message)
-    return candidates[0]
+        visited = starts.visit(covered if TAG_VALUE.fullmatch(ref) else [], partial(_with_name, ref))
+    found = _candidates(visited)
+    if not found:
+        _answers(visited)
+        raise _unknown(ref, covered, not_asked(visited))
+    if len(found) > 1:
+        raise Problem(HTTPStatus.CONFLICT, "ambiguous", _ambiguous(ref, found))
+    return found[0]
 
 
-def _observe(instance: Instance, ref: str, *, locks: bool) -> Observation:
+def _with_id(ref: str, starts: StartPass) -> list[Instance]:
+    return _visible(starts.this_pass.ec2.reads.instances([ref]))
+
+
+def _with_name(ref: str, starts: StartPass) -> list[Instance]:
+    return _visible(_opted_in(starts.this_pass, ref))
+
+
+def _candidates(visited: Sequence[Visited[StartRegion, list[Instance]]]) -> list[tuple[StartPass, Instance]]:
+    """Each with its region; those that have ended only if there are no others."""
+    found = [(_starts().at(one.region), i) for one in visited for i in one.found or ()]
+    return [(starts, i) for starts, i in found if i.state not in ("shutting-down", "terminated")] or found
+
+
+def _ambiguous(ref: str, found: Sequence[tuple[StartPass, Instance]]) -> str:
+    several = len({starts.this_pass.region for starts, _ in found}) > 1
+    ids = sorted((i.id, f" in {starts.this_pass.region}" if several else "") for starts, i in found)
+    named = ", ".join(f"{instance_id}{where}" for instance_id, where in ids)
+    return f"{len(found)} instances have the Name {ref!r}: {named}. Use the id of the one you mean."
+
+
+def _observe(this_pass: Pass, instance: Instance, ref: str, *, locks: bool) -> Observation:
     """Observe an instance. Raises Problem: 404 or 409 if it is not ours, 410 if it is terminated."""
-    this_pass = _this_pass()
     now = this_pass.clock.now()
     (observation,) = observe_instances(this_pass.ec2.reads, [instance], now=now, locks=locks).values()
     ours = opted_in(instance.tags, this_pass.settings)
     if not ours and not observation.records and not observation.damaged:
-        raise _unknown(unquote(ref))
+        raise _unknown(unquote(ref), _covered())
     # A terminated instance soon loses its tags, so check for termination before the tag.
     if instance.state in ("shutting-down", "terminated"):
         kept = ", ".join(r.snapshot_id for r in observation.records) or "none"
@@ -343,23 +407,31 @@ def _visible(instances: Iterable[Instance]) -> list[Instance]:
     return [i for i in instances if caller.may_see(i.name)]
 
 
-def _unknown(ref: str) -> Problem:
+def _unknown(ref: str, covered: Sequence[StartRegion], silent: Sequence[str] = ()) -> Problem:
+    """``silent``: sentences about the regions that could not be asked."""
+    import difflib  # noqa: PLC0415  # every cold start would wait for it
 
-    this_pass = _this_pass()
-    key = this_pass.settings.opt_in_tag_key
-    every = _visible(opted_in_instances(this_pass.ec2.reads, this_pass.settings))
+    starts = _starts()
+    visited = starts.visit(covered, lambda there: _visible(_opted_in(there.this_pass)))
     # Ignoring case: EC2's filters are case-sensitive, people are not.
+    every = (i for one in visited for i in one.found or ())
     names = {name.casefold(): name for i in every for name in (i.id, i.name) if name}
     near = [names[n] for n in difflib.get_close_matches(ref.casefold(), names, n=CLOSEST, cutoff=0.5)]
-    hint = f" Did you mean {', '.join(near)}?" if near else f" Opt an instance in with the tag {key}=true."
-    return Problem(HTTPStatus.NOT_FOUND, "unknown_instance", f"No instance has the id or Name {ref!r}.{hint}")
+    key = starts.home.this_pass.settings.opt_in_tag_key
+    hint = f"Did you mean {', '.join(near)}?" if near else f"Opt an instance in with the tag {key}=true."
+    words = " ".join((f"No instance has the id or Name {ref!r}.", *silent, hint))
+    return Problem(HTTPStatus.NOT_FOUND, "unknown_instance", words)
 
 
-def _shown(observation: Observation, costs: prices.Savings | None = None) -> dict[str, Any]:
+def _opted_in(this_pass: Pass, name: str | None = None) -> list[Instance]:
+    return opted_in_instances(this_pass.ec2.reads, this_pass.settings, name=name)
+
+
+def _shown(this_pass: Pass, observation: Observation, costs: prices.Savings | None = None) -> dict[str, Any]:
     """An instance as answers show it; ``costs`` if they have been counted already."""
-    this_pass = _this_pass()
     costs = costs or savings_of(observation, this_pass.settings)
-    return status_of(observation, this_pass.settings, this_pass.began) | {"usd_per_month": prices.figures(costs)}
+    shown = status_of(observation, this_pass.settings, this_pass.began)
+    return shown | {"region": this_pass.region, "usd_per_month": prices.figures(costs)}
 
 
 def _json(http_status: HTTPStatus, body: Any) -> Response[Any]:

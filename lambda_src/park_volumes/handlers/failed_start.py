@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from park_volumes.core.reading import instance_id, read_from, time
+from park_volumes.core.reading import instance_id, read_from, region, time
 
 CODES: Final = ("Client.InvalidParameterValue", "InvalidParameterValue")
 """CloudTrail has written codes of EC2 with and without the prefix; of this call nobody has seen a record."""
@@ -22,8 +22,9 @@ WORDS: Final = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class FailedStart:
-    """Who tried to start which instances, and when. EC2 refused the whole call: none of them started."""
+    """Who tried to start which instances, where and when. EC2 refused the whole call: none of them started."""
 
+    region: str
     instance_ids: frozenset[str]
     at: datetime
     caller: str
@@ -43,6 +44,7 @@ def read(event: dict[str, Any], *, our_role: str) -> FailedStart | None:
     if said is None or said["id"] not in ids:
         return None
     return FailedStart(
+        region=read_from(detail, "awsRegion", region) if "awsRegion" in detail else "",
         instance_ids=ids,
         at=read_from(detail, "eventTime", time),
         caller=str(who.get("arn") or who.get("invokedBy") or who["type"]),

@@ -1,6 +1,6 @@
 """Where a function runs, and where people see its instances."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 CONSOLES = {
     "aws": "console.aws.amazon.com",
@@ -11,16 +11,26 @@ CONSOLES = {
 
 @dataclass(frozen=True, kw_only=True)
 class FunctionLocation:
-    """Where the function runs, read from its ARN."""
+    """Where the function runs, read from its ARN; or another region that it looks after from there."""
 
     partition: str
     region: str
     account: str
+    home: str = ""
+    """The region of the function, if that is another one."""
 
     @classmethod
     def of_function(cls, arn: str) -> "FunctionLocation":
         _, partition, _, region, account, *_ = arn.split(":")
         return cls(partition=partition, region=region, account=account)
+
+    def at(self, region: str) -> "FunctionLocation":
+        return self if region == self.region else replace(self, region=region, home=self.home or self.region)
+
+    @property
+    def of(self) -> str:
+        """The beginning of a sentence that is not about the home region."""
+        return f"In {self.region}: " if self.home else ""
 
     def console(self, instance_id: str) -> str:
         host = CONSOLES.get(self.partition, CONSOLES["aws"])

@@ -206,8 +206,9 @@ def detail(report: Report, deployment: str, location: FunctionLocation) -> dict[
         "instance-id": instance.id,
         "name": instance.name,
         "launch-time": instance.launch_time.isoformat(),
-        "what": report.what,
+        "what": f"{location.of}{report.what}",
         "advice": report.advice,
+        "region": location.region,
         "console": location.console(instance.id),
         "snapshot-ids": list(report.snapshot_ids),
         "gib": report.gib,
@@ -227,5 +228,6 @@ def subject(reports: Sequence[Report]) -> str:
 
 def paragraph(report: Report, location: FunctionLocation) -> str:
     instance = report.observation.instance
-    lines = (f"{instance.label}: {report.kind.value}", report.what, report.advice, location.console(instance.id))
+    what = f"{location.of}{report.what}"
+    lines = (f"{instance.label}: {report.kind.value}", what, report.advice, location.console(instance.id))
     return "\n".join(lines)

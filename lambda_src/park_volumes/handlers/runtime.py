@@ -1,18 +1,16 @@
 """What both Lambdas need from their runtime: the clock, the time limit, the SDK."""
 
 import gc
-from collections.abc import MutableMapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
-from park_volumes.aws import Ec2
 from park_volumes.core.overdue import NEWS
-from park_volumes.core.settings import Settings
 from park_volumes.core.steps import Outcome
+from park_volumes.handlers.region import Region
 from park_volumes.report import overdue_of
 from park_volumes.run.context import Clock, Pass, SystemClock
 from park_volumes.run.execute import Result
@@ -25,13 +23,21 @@ def clock() -> Clock:
     return SystemClock()
 
 
-def begin_pass(ec2: Ec2, settings: Settings, context: LambdaContext, known: MutableMapping[str, datetime]) -> Pass:
-    """A pass that ends in time to write the answer; ``known`` is what it shares with others of this function."""
+def begin_pass(region: Region, context: LambdaContext) -> Pass:
+    """A pass that ends in time to write the answer."""
     gc.enable()
     its_clock = clock()
     began = its_clock.now()
     left = timedelta(milliseconds=context.get_remaining_time_in_millis())
-    return Pass(ec2=ec2, settings=settings, clock=its_clock, began=began, deadline=began + left - MARGIN, known=known)
+    return Pass(
+        ec2=region.ec2,
+        settings=region.settings,
+        clock=its_clock,
+        began=began,
+        deadline=began + left - MARGIN,
+        known=region.known,
+        region=region.name,
+    )
 
 
 def patient() -> Config:
@@ -56,6 +62,14 @@ def prompt() -> Config:
     return Config(
         retries={"mode": "standard", "max_attempts": 2}, max_pool_connections=30, connect_timeout=3, read_timeout=15
     )
+
+
+def elsewhere(config: Config) -> Config:
+    """The same for other regions than the home region. They are asked at once, and one that is silent must not use up
+    the time of all."""
+    retries: Any = config.retries  # type: ignore[attr-defined]  # botocore sets what it was given
+    fewer: Any = {"mode": retries["mode"], "max_attempts": min(retries["max_attempts"], 3)}
+    return config.merge(Config(retries=fewer, connect_timeout=2, read_timeout=10))
 
 
 def is_news(this_pass: Pass, result: Result) -> bool:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Collection
-from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,24 +10,23 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import BotoCoreError, ClientError
 
-from park_volumes.aws import Ec2
 from park_volumes.core import environment
-from park_volumes.core.reading import INSTANCE_ID, volume_id
+from park_volumes.core.reading import INSTANCE_ID, region_in, volume_id
 from park_volumes.core.steps import Outcome
 from park_volumes.handlers import api, runtime, sign_in
 from park_volumes.handlers.location import FunctionLocation
 from park_volumes.handlers.notices import Notices
-from park_volumes.handlers.pace import Pace
+from park_volumes.handlers.region import Regions, Run
+from park_volumes.handlers.starts import StartRegion, Starts
 from park_volumes.handlers.wake import START_GOES_ON, SWEEP_STARTS, ask
 from park_volumes.report import Report, of_start
 from park_volumes.run.context import alone, each_alone
 from park_volumes.run.execute import Result, goes_on, ids_of
-from park_volumes.run.start_pass import Queue, StartPass
+from park_volumes.run.start_pass import StartPass
 
 if TYPE_CHECKING:
     from park_volumes.handlers.failed_start import FailedStart
 
-SETTINGS = environment.from_environment(os.environ)
 CALL = "AWS API Call via CloudTrail"
 SCHEDULE = "Scheduled Event"
 SWEEPS = (SCHEDULE, SWEEP_STARTS)
@@ -40,14 +38,18 @@ FOLLOWS_TRAIL = environment.boolean(os.environ, "START_ON_FAILED_START")
 OUR_ROLE = environment.text(os.environ, "START_ROLE_ARN")
 
 logger = Logger()
-client = boto3.client("ec2", config=runtime.prompt())
-pace = Pace(runtime.clock(), functions=1)
-queue = Queue()
-known = dict[str, datetime]()
-client.meta.events.register("before-call.ec2", pace)
-client.meta.events.register("needs-retry.ec2", pace.again)  # type: ignore[arg-type]  # the stubs expect hooks to return nothing
-ec2 = Ec2(client, deployment=SETTINGS.deployment, previous_names=SETTINGS.previous_names)
-notices = Notices.of_function(SETTINGS.deployment, logger)
+regions = Regions(
+    StartRegion,
+    os.environ,
+    client=boto3.client,
+    clock=runtime.clock(),
+    config=runtime.prompt(),
+    elsewhere=runtime.elsewhere(runtime.prompt()),
+    functions=1,
+    retries=True,
+)
+DEPLOYMENT = regions.home.settings.deployment
+notices = Notices.of_function(DEPLOYMENT, logger)
 
 
 def _parameter(name: str) -> str:
@@ -72,32 +74,31 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer a Function URL request (payload format 2.0), start for a schedule, or handle an event."""
     if not isinstance(event, dict):
         raise Unreadable(f"An event is a JSON object, and this is a {type(event).__name__}.")
-    this_pass = runtime.begin_pass(ec2, SETTINGS, context, known)
-    busy = pace.begin(turn=this_pass.deadline, deadline=this_pass.deadline)
-    starts = StartPass(this_pass=this_pass, queue=queue)
+    home = runtime.begin_pass(regions.home, context)
+    run = Starts(run=Run(regions=regions, home=home, turn=home.deadline))
     location = FunctionLocation.of_function(context.invoked_function_arn)
-    report = partial(_report, starts, location)
     if "requestContext" in event:
-        asked = partial(report, asked=True)
-        return api.answer(event, context, starts=starts, busy=busy, sign_in=callers, logger=logger, report=asked)
-    results, unknown = _results(event, starts)
+        report = partial(_report, location, asked=True)
+        return api.answer(event, context, starts=run, sign_in=callers, logger=logger, report=report)
+    done, unknown = _results(event, run)
     kind = event["detail-type"]
-    for result in results:
-        runtime.log(logger, result)
     reminder = kind == SCHEDULE and runtime.is_reminder(event)
-    report(results, asked=kind in ASKING, sweep=kind in SWEEPS, include_ongoing=kind not in SWEEPS or reminder)
+    for starts, results in done:
+        for result in results:
+            runtime.log(logger, result)
+        silent = kind in SWEEPS and not reminder
+        _report(location, starts, results, asked=kind in ASKING, sweep=kind in SWEEPS, include_ongoing=not silent)
     if FOLLOWS_TRAIL and reminder:
         _warn_without_trail(location)
-    if unknown:
-        unknown = [f"A start was requested for {', '.join(unknown)}, but no such instance exists here."]
-    if failed := [*(words for r in results if (words := _failure(r, kind))), *unknown]:
+    failures = [words for _, results in done for r in results if (words := _failure(r, kind))]
+    if failed := [*failures, *unknown]:
         raise FailedPass(" ".join(failed))
     return {}
 
 
 def _report(
-    starts: StartPass,
     location: FunctionLocation,
+    starts: StartPass,
     results: Collection[Result],
     *,
     asked: bool,
@@ -109,9 +110,9 @@ def _report(
 
     def told(result: Result) -> Report | None:
         occasion = runtime.is_news(this_pass, result) or include_ongoing
-        return of_start(result, SETTINGS, this_pass.began, asked=asked, include_ongoing=occasion)
+        return of_start(result, this_pass.settings, this_pass.began, asked=asked, include_ongoing=occasion)
 
-    notices.send(each_alone(results, told), location)
+    notices.send(each_alone(results, told), location.at(this_pass.region))
     if not sweep and any(map(goes_on, results)):
         alone("Telling the park side", partial(_tell_park_side, starts), lambda _: None)
 
@@ -120,7 +121,7 @@ def _tell_park_side(starts: StartPass) -> None:
     """What has begun may take longer than this pass, and what is on its way is looked at every minute. In a crowd the
     first one tells it, for all."""
     if starts.queue.is_first(starts.this_pass):
-        ask(notices, START_GOES_ON, SETTINGS.deployment)
+        ask(notices, START_GOES_ON, DEPLOYMENT, regions.elsewhere(starts.this_pass.region))
 
 
 def _warn_without_trail(location: FunctionLocation) -> None:
@@ -135,27 +136,42 @@ def _warn_without_trail(location: FunctionLocation) -> None:
         logger.error(f"Cannot check whether a CloudTrail trail covers this region: {error}")
 
 
-def _results(event: dict[str, Any], starts: StartPass) -> tuple[list[Result], list[str]]:
-    """The results, and what the event names that is no instance here."""
+Done = list[tuple[StartPass, list[Result]]]
+
+
+def _results(event: dict[str, Any], starts: Starts) -> tuple[Done, list[str]]:
+    """The results in each region, and what is to be said of those that the event names and that are not found."""
     match event.get("detail-type"):
         case str(kind) if kind == CALL:
             from park_volumes.handlers import failed_start  # noqa: PLC0415  # the same
 
             tried = _read(partial(failed_start.read, our_role=OUR_ROLE), event)
-            return _start_from_anywhere(tried, starts) if tried else [], []
+            there = starts.named(tried.region) if tried else None
+            return [(there, _start_from_anywhere(tried, there))] if tried and there else [], []
         case str(kind) if kind == START_REQUESTED:
-            wanted = _read(_wanted, event)
-            results = starts.request(i for i in wanted if INSTANCE_ID.fullmatch(i))
-            return results, sorted(wanted - ids_of(results))
+            return _request(_read(_wanted, event), starts)
         case str(kind) if kind == SCHEDULE:
             _read(runtime.is_reminder, event)
-            return starts.sweep(), []
+            return starts.sweep(everywhere=runtime.is_reminder(event)), []
         case str(kind) if kind == SWEEP_STARTS:
-            return starts.sweep(), []
+            there = starts.named(_read(_region_in_detail, event))
+            return [(there, there.sweep())] if there else [], []
         case "EBS Volume Notification":
-            return starts.settle(_of_volumes(_read(_volumes, event))), []
+            there, ids = starts.named(_read(region_in, event)), _read(_volumes, event)
+            return [(there, there.settle(_of_volumes(there, ids)))] if there else [], []
         case kind:
             raise Unreadable(f"The start function does not handle events of the type {kind!r}.")
+
+
+def _request(wanted: set[str], starts: Starts) -> tuple[Done, list[str]]:
+    """Start what a schedule or somebody else asks for, wherever it is."""
+    ids = {i for i in wanted if INSTANCE_ID.fullmatch(i)}
+    done, silent = starts.request(ids)
+    unknown = sorted(wanted - {i for _, results in done for i in ids_of(results)})
+    if not unknown:
+        return done, []
+    words = f"A start was requested for {', '.join(unknown)}, but no such instance exists here."
+    return done, [" ".join([words, *silent])]
 
 
 def _read(read: Callable[[dict[str, Any]], T], event: dict[str, Any]) -> T:
@@ -201,6 +217,10 @@ def _volumes(event: dict[str, Any]) -> set[str]:
     return {volume_id(runtime.id_in_arn(arn)) for arn in event["resources"] if ":volume/" in arn}
 
 
-def _of_volumes(volume_ids: set[str]) -> list[str]:
+def _of_volumes(starts: StartPass, volume_ids: set[str]) -> list[str]:
     """The ids of the instances for which these volumes are in transit."""
-    return sorted({v.mark.instance_id for v in ec2.reads.volumes(volume_ids) if v.mark})
+    return sorted({v.mark.instance_id for v in starts.this_pass.ec2.reads.volumes(volume_ids) if v.mark})
+
+
+def _region_in_detail(event: dict[str, Any]) -> str:
+    return region_in(event["detail"])

@@ -7,6 +7,7 @@ wake knows when to end, and nobody is woken twice. The start function tells the 
 something. Both do so by events on the default bus: whoever else puts one there has somebody look at what there is."""
 
 import json
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,18 +28,23 @@ HOUR = 60
 """Minutes."""
 
 
-def ask(notices: Notices, detail_type: str, deployment: str) -> None:
-    """Put an event on the bus. If that fails, the sweeps find what is on its way, those of the starts once an hour."""
-    notices.put({"Source": SOURCE, "DetailType": detail_type, "Detail": json.dumps({"deployment": deployment})})
+def ask(notices: Notices, detail_type: str, deployment: str, elsewhere: Mapping[str, str]) -> None:
+    """Put an event on the bus. If that fails, the sweeps find what is on its way, those of the starts once an hour.
+    ``elsewhere``: the region that is meant, if it is not the home region."""
+    detail = {"deployment": deployment, **elsewhere}
+    notices.put({"Source": SOURCE, "DetailType": detail_type, "Detail": json.dumps(detail)})
 
 
-def wakes(now: datetime, interval: int) -> list[tuple[int, dict[str, Any]]]:
+def wakes(now: datetime, interval: int, elsewhere: Mapping[str, str]) -> list[tuple[int, dict[str, Any]]]:
     """The messages for the full minutes before the next sweep, which comes at the minutes of the hour that ``interval``
     divides: the seconds until each, and what it says."""
     next_sweep = min((now.minute // interval + 1) * interval, HOUR)
     minutes = range(now.minute + 1, next_sweep)[:MOST_MESSAGES]
     said = {"source": SOURCE, "detail-type": WAKE}
-    return [(60 * (m - now.minute) - now.second, said | {"detail": {"last": m == minutes[-1]}}) for m in minutes]
+    return [
+        (60 * (m - now.minute) - now.second, said | {"detail": {"last": m == minutes[-1], **elsewhere}})
+        for m in minutes
+    ]
 
 
 def since_sweep(now: datetime, interval: int) -> timedelta:

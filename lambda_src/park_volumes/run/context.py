@@ -85,8 +85,8 @@ def each_alone(items: Iterable[Item], do: Callable[[Item], T | None]) -> list[T]
 
 @dataclass(frozen=True, kw_only=True)
 class Pass:
-    """One run of a Lambda. It may act on what it observed until ``deadline``, and decides by the time ``began``.
-    ``known`` is what earlier runs of the same function have learned, each with the time."""
+    """One run of a Lambda, in one ``region``. It may act on what it observed until ``deadline``, and decides by the
+    time ``began``. ``known`` is what earlier runs of the same function have learned there, each with the time."""
 
     ec2: Ec2
     settings: Settings
@@ -95,6 +95,7 @@ class Pass:
     deadline: datetime
     each: Each = in_parallel
     known: MutableMapping[str, datetime] = field(default_factory=dict)
+    region: str = ""
 
     def knows(self, what: str, lasts: timedelta) -> bool:
         at = self.known.get(what)

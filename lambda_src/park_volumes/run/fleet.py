@@ -26,6 +26,8 @@ FEW = 3
 """The calls of a look at an account in which each kind of resource fits on one page."""
 FOR_EACH_FURTHER_CALL = timedelta(minutes=24)
 """How much later the next look at everything comes. So all further calls are 1,825 a month, however many they are."""
+SELDOM = timedelta(minutes=29)
+"""How long an empty region is left alone: less than half an hour, in which a sweep comes in any case."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +40,8 @@ class Fleet:
     - ``misspelt``: the ids of the existing instances whose opt-in tag says neither yes nor no.
     - ``damaged``: the damaged snapshots, as in ``Snapshots``.
     - ``calls``: how many calls the look took, if nothing was unusual.
-    - ``everything``: False if only those were looked at of which ``observe_moving`` tells."""
+    - ``everything``: False if only those were looked at of which ``observe_moving`` tells.
+    - ``empty``: whether there is nothing at all, opted in or left."""
 
     observations: list[Observation]
     start_side: bool
@@ -46,6 +49,7 @@ class Fleet:
     damaged: Mapping[str, Sequence[str]]
     calls: int = FEW
     everything: bool = True
+    empty: bool = False
 
     @property
     def lasts(self) -> timedelta:
@@ -53,18 +57,37 @@ class Fleet:
         return FOR_EACH_FURTHER_CALL * (self.calls - FEW)
 
 
+NOTHING = Fleet(observations=[], start_side=False, damaged={}, everything=False)
+"""What is shown of a region that was empty not long ago."""
+
+
 @dataclass(kw_only=True)
 class Sweeps:
-    """Looks at the fleet, and remembers when everything has to be looked at again."""
+    """Looks at the fleet of a region, and remembers when everything has to be looked at again. Where nothing is opted
+    in and nothing is left, it asks seldom whether that is still so, unless it is to do so ``always``."""
 
     due: datetime = NEVER
+    always: bool = True
+    _empty_until: datetime | None = None
 
     def look(self, ec2: Ec2Reads, settings: Settings, now: datetime, *, everything: bool) -> Fleet:
+        if not everything and self._is_empty(ec2, settings, now):
+            return NOTHING
         if not everything and now < self.due:
             return observe_moving(ec2, settings, now)
         fleet = observe_fleet(ec2, settings, now)
         self.due = now + fleet.lasts
+        self._empty_until = now + SELDOM if fleet.empty and not self.always else None
         return fleet
+
+    def _is_empty(self, ec2: Ec2Reads, settings: Settings, now: datetime) -> bool:
+        """Something can begin there only with an instance that is opted in: one call tells."""
+        if self._empty_until is None:
+            return False
+        if now >= self._empty_until:
+            found = ec2.instances_tagged(settings.opt_in_tag_key)
+            self._empty_until = None if found else now + SELDOM
+        return self._empty_until is not None
 
 
 def observe_fleet(ec2: Ec2Reads, settings: Settings, now: datetime) -> Fleet:
@@ -80,6 +103,7 @@ def observe_fleet(ec2: Ec2Reads, settings: Settings, now: datetime) -> Fleet:
         _fleet(every.values(), snapshots, marked, settings, now),
         misspelt=[i.id for i in tagged if i.state != TERMINATED and misspelt_opt_in(i, settings)],
         calls=sum(len(each) // PAGE + 1 for each in (tagged, snapshots.records, marked)),
+        empty=not (tagged or snapshots.records or snapshots.damaged or marked),
     )
 
 

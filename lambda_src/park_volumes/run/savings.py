@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -13,42 +14,56 @@ from park_volumes.core.settings import Settings
 from park_volumes.run.context import each_alone
 from park_volumes.run.show import savings_of
 
-COLUMNS = ("id", "name", "as_volumes", "now", "saved", "as_snapshots", "at_most", "in_recycle_bin")
+COLUMNS = ("id", "name", "as_volumes", "now", "saved", "as_snapshots", "at_most", "in_recycle_bin", "region")
 UNKNOWN = "n/a"
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """Characters that make a spreadsheet read a cell as a formula."""
 
 
-def report(
-    every: Iterable[Observation],
-    left: Iterable[Observation],
-    settings: Settings,
-    *,
-    kept: Sequence[BinnedVolume] | None = (),
-) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class OfRegion:
+    """What a report is made of in one region. ``left``: the instances that no longer exist but left snapshots. They are
+    not part of the total. ``kept``: the parked volumes in the Recycle Bin, which the other figures leave out; None if
+    they are not known."""
+
+    every: Sequence[Observation]
+    settings: Settings
+    region: str
+    left: Sequence[Observation] = ()
+    kept: Sequence[BinnedVolume] | None = ()
+
+
+def report(regions: Sequence[OfRegion]) -> dict[str, Any]:
     """The storage costs of each instance and in total, in USD a month rounded to cents; null if a price is unknown.
-    ``left``: the instances that no longer exist but left snapshots. They are not part of the total. ``kept``: the
-    parked volumes in the Recycle Bin, which the other figures leave out; None if they are not known."""
-    by_name = sorted(every, key=lambda o: (o.instance.name, o.instance.id))
-    found = [(o, savings_of(o, settings)) for o in by_name]
-    orphans = each_alone(left, partial(_orphans, settings=settings))
+    The prices are those of the first region, and ``of_region`` has those of each."""
+    found = [(o, savings_of(o, r.settings), r) for r in regions for o in r.every]
+    found.sort(key=lambda one: (one[0].instance.name, one[0].instance.id))
+    leaves = [v.leaves.isoformat() for r in regions for v in r.kept or () if v.leaves]
+    in_bin = [None if r.kept is None else prices.bin_price(r.settings.prices, r.kept) for r in regions]
     return {
         "currency": "USD",
         "per": "month",
         "instances": [
-            {"id": o.instance.id, "name": o.instance.name}
+            {"id": o.instance.id, "name": o.instance.name, "region": r.region}
             | prices.figures(costs)
-            | {"in_recycle_bin": _in_bin(_of(o, kept), settings)}
-            for o, costs in found
+            | {"in_recycle_bin": _in_bin(_of(o, r.kept), r.settings)}
+            for o, costs, r in found
         ],
-        "total": prices.figures(prices.total(costs for _, costs in found)),
-        "recycle_bin": {
-            "cost": _in_bin(kept, settings),
-            "until": max((v.leaves.isoformat() for v in kept or () if v.leaves), default=None),
+        "total": prices.figures(prices.total(costs for _, costs, _ in found)),
+        "recycle_bin": {"cost": prices.cents(prices.together(in_bin)), "until": max(leaves, default=None)},
+        "orphans": [one for r in regions for one in _orphans_of(r)],
+        "prices": {
+            "source": prices.SOURCE,
+            "read_in": prices.READ_IN,
+            "of": dict(regions[0].settings.prices),
+            "of_region": {r.region: dict(r.settings.prices) for r in regions},
         },
-        "orphans": [one for some in orphans for one in some],
-        "prices": {"source": prices.SOURCE, "read_in": prices.READ_IN, "of": dict(settings.prices)},
     }
+
+
+def _orphans_of(r: OfRegion) -> list[dict[str, Any]]:
+    found = each_alone(r.left, partial(_orphans, settings=r.settings))
+    return [one | {"region": r.region} for some in found for one in some]
 
 
 def as_csv(report: dict[str, Any]) -> str:
@@ -58,7 +73,7 @@ def as_csv(report: dict[str, Any]) -> str:
 
 def rows(report: dict[str, Any]) -> list[list[str]]:
     """What stands in ``COLUMNS`` for each instance, and for the total: harmless in a spreadsheet."""
-    total = {"id": "total", "name": ""} | _total(report)
+    total = {"id": "total", "name": "", "region": ""} | _total(report)
     return [[_text(row[column]) for column in COLUMNS] for row in (*report["instances"], total)]
 
 
@@ -76,7 +91,7 @@ def sum_of(reports: Sequence[dict[str, Any]]) -> list[str]:
             return any(values)
         return None if None in values else float(sum(values))
 
-    return ["total", "", *(_text(together(column)) for column in COLUMNS[2:])]
+    return ["total", "", *(_text(together(column)) for column in COLUMNS[2:-1]), ""]
 
 
 def csv_of(columns: Sequence[str], lines: Iterable[Sequence[str]]) -> str:

@@ -1,0 +1,88 @@
+"""The start side in every covered region: where an instance is, and the passes that start it there."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from park_volumes.aws.errors import Ec2Error
+from park_volumes.core.facts import Instance
+from park_volumes.handlers.region import Region, Run, Visited
+from park_volumes.run.context import Pass
+from park_volumes.run.execute import Result, ids_of
+from park_volumes.run.start_pass import Queue, StartPass
+
+ELSEWHERE_HOURS = 6
+"""The sweep that nobody has asked for looks at other regions only in every so many hours of the day: the park side asks
+for what it sees there."""
+T = TypeVar("T")
+Place = tuple[StartPass, list[Instance]]
+
+
+@dataclass(kw_only=True)
+class StartRegion(Region):
+    """``queue``: the line of starts, as EC2 starts only a few a second in each region."""
+
+    queue: Queue = field(default_factory=Queue)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Starts:
+    """The passes of one run of the start function."""
+
+    run: Run[StartRegion]
+
+    @property
+    def home(self) -> StartPass:
+        return self.at(self.run.regions.home)
+
+    def at(self, region: StartRegion) -> StartPass:
+        return StartPass(this_pass=self.run.there(region), queue=region.queue)
+
+    def named(self, name: str) -> StartPass | None:
+        """The pass in this region; None if the deployment does not cover it. No name stands for the home region."""
+        region = self.run.regions.named(name, self.run.home.began)
+        return self.at(region) if region else None
+
+    def is_busy(self, starts: StartPass) -> bool:
+        """Whether the run before this one has made changes there just now."""
+        return starts.this_pass.region in self.run.busy
+
+    def visit(
+        self, regions: Sequence[StartRegion], look: Callable[[StartPass], T], *, insist: bool = False
+    ) -> list[Visited[StartRegion, T]]:
+        def there(region: StartRegion, this_pass: Pass) -> T:
+            return look(StartPass(this_pass=this_pass, queue=region.queue))
+
+        return self.run.visit(regions, there, insist=insist)
+
+    def sweep(self, *, everywhere: bool) -> list[tuple[StartPass, list[Result]]]:
+        """Sweep the home region, and the others where it is their hour. Raises what kept the home region from it."""
+        now = self.run.home.began
+        covered = self.run.covered() if everywhere or now.hour % ELSEWHERE_HOURS == 0 else [self.run.regions.home]
+        return self._found(self.visit(covered, StartPass.sweep))
+
+    def request(self, ids: Collection[str]) -> tuple[list[tuple[StartPass, list[Result]]], list[str]]:
+        """Start these instances, wherever they are. Other regions are asked for what is not in the home region. Returns
+        also what is to be said of regions that could not be asked."""
+        try:
+            at_home, failed = self.home.request(ids), None
+        except Ec2Error as error:
+            at_home, failed = [], error
+        left = set(ids) - ids_of(at_home)
+        others = self.run.covered()[1:] if left else []
+        visited = self.visit(others, lambda starts: starts.request(left), insist=True)
+        found = self._found(visited)
+        if failed and left - {i for _, results in found for i in ids_of(results)}:
+            raise failed
+        return [(self.home, at_home), *found], not_asked(visited)
+
+    def _found(self, visited: Sequence[Visited[StartRegion, T]]) -> list[tuple[StartPass, T]]:
+        for one in visited:
+            if one.error and one.region.is_home:
+                raise one.error
+        return [(self.at(one.region), one.found) for one in visited if one.found is not None]
+
+
+def not_asked(visited: Sequence[Visited[StartRegion, T]]) -> list[str]:
+    """A sentence for each region that could not be asked."""
+    return [f"{one.region.name} could not be asked: {one.error}" for one in visited if one.error]
