@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
+from botocore.config import Config
 
 from park_volumes import handlers
 from park_volumes.handlers import runtime
@@ -41,6 +42,18 @@ def test_garbage_that_was_left_alone_while_the_function_loaded_is_collected_from
 
     runtime.begin_pass(region(stand), cast("Any", Context(remaining_seconds=60)))
     assert gc.isenabled()
+
+
+@pytest.mark.parametrize("config", [runtime.patient(), runtime.prompt()], ids=["park", "start"])
+def test_another_region_that_is_silent_uses_up_less_than_the_time_of_a_pass(config: Config) -> None:
+    """They are asked at once: the slowest counts. Between the tries the SDK waits for seconds at most."""
+    elsewhere: Any = runtime.elsewhere(config)
+    tries = 1 + elsewhere.retries["max_attempts"]
+
+    assert tries * elsewhere.connect_timeout <= 8
+    assert tries * elsewhere.read_timeout <= 40
+    assert elsewhere.retries["mode"] == cast("Any", config).retries["mode"]
+    assert elsewhere.max_pool_connections == cast("Any", config).max_pool_connections
 
 
 def test_the_clock_of_the_system_tells_the_time_with_its_zone() -> None:
