@@ -370,6 +370,18 @@ class TestARegionThatIsLost:
         functions.get()
         assert lost.world.calls > before
 
+    def test_is_asked_after_all_where_an_instance_is_in_none_of_the_others(
+        self, functions: Functions, away: Stand, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        warm(functions, monkeypatch)
+        functions.silent.add(AWAY)
+        instance_id = away.launch(name="shop")
+        functions.get()
+        functions.silent.clear()
+
+        assert functions.get(instance_id).status == 200
+        assert functions.get("shop").status == 200
+
     def test_is_looked_at_again_once_it_answers(self, functions: Functions, lost: Stand) -> None:
         lost.launch()
         functions.park(SWEEP)

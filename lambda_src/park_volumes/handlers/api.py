@@ -349,9 +349,9 @@ def _find_instance(ref: str) -> tuple[StartPass, Instance]:
     if INSTANCE_ID.fullmatch(ref):
         visited = _with_id_at_home(ref)
         if not _candidates(visited):
-            visited += starts.visit(_covered()[len(visited) :], partial(_with_id, ref), insist=True)
+            visited += starts.find(_covered()[len(visited) :], partial(_with_id, ref))
     else:
-        visited = starts.visit(_covered() if TAG_VALUE.fullmatch(ref) else [], partial(_with_name, ref))
+        visited = starts.find(_covered() if TAG_VALUE.fullmatch(ref) else [], partial(_with_name, ref))
     found = _candidates(visited)
     if not found:
         _answers(visited)
@@ -366,7 +366,7 @@ def _with_id_at_home(ref: str) -> list[Visited[StartRegion, list[Instance]]]:
     starts = _starts()
     home = starts.run.regions.home
     at_home = app.current_event.get_query_string_value("region", home.name) == home.name
-    return starts.visit([home] if at_home else [], partial(_with_id, ref), insist=True)
+    return starts.visit([home] if at_home else [], partial(_with_id, ref))
 
 
 def _with_id(ref: str, starts: StartPass) -> list[Instance]:

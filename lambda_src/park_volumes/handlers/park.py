@@ -86,7 +86,7 @@ regions = Regions(
     client=boto3.client,
     clock=runtime.clock(),
     config=runtime.patient(),
-    elsewhere=runtime.elsewhere(runtime.patient()),
+    elsewhere=partial(runtime.elsewhere, runtime.patient()),
     functions=int(environment.text(os.environ, "PARK_MAXIMUM_CONCURRENCY")),
 )
 DEPLOYMENT = regions.home.settings.deployment
