@@ -93,7 +93,7 @@ class Regions(Generic[R]):
         functions: int,
         retries: bool = False,
     ) -> None:
-        """``client`` creates the SDK client of a service: with ``config`` in the home region, and in all others with what
+        """``client`` creates the SDK client of a service: with ``config`` in the home region, in all others with what
         ``elsewhere`` says for the time limit of a run. ``functions``: how many run at once and share the rates.
         ``retries``: whether a throttled call may be repeated for as long as there is time."""
         self._kind, self._client, self._clock = kind, client, clock
