@@ -47,7 +47,7 @@ def test_garbage_that_was_left_alone_while_the_function_loaded_is_collected_from
 @pytest.mark.parametrize("seconds", [10, 29, 30, 59, 60, 420])
 @pytest.mark.parametrize("config", [runtime.patient(), runtime.prompt()], ids=["park", "start"])
 def test_another_region_that_is_silent_uses_up_less_than_the_time_of_a_run(config: Config, seconds: int) -> None:
-    """Regions are asked at once, so that the slowest counts. The SDK waits at most 1, 2 and 4 seconds before retries."""
+    """Regions are asked at once, so that the slowest counts. The SDK pauses for 1, 2 and 4 seconds at most."""
     elsewhere: Any = runtime.elsewhere(config, timedelta(seconds=seconds))
     retries = elsewhere.retries["max_attempts"]
     pauses = sum(2**n for n in range(retries))
