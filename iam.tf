@@ -5,8 +5,8 @@ locals {
   # Roles are global: the same deployment may stand in several regions.
   role_names = { for key, name in local.function_names : key => "${name}-${local.region}" }
 
-  # With regions, ARNs name any region, and the statement NowhereElse denies all but those: an ARN for each would make the policies too long.
-  in_region = length(var.regions) == 0 ? local.region : "*"
+  # For several regions, ARNs name any, and the statement NowhereElse denies all others: an ARN for each would make the policies too long.
+  in_region = length(local.covered) > 1 ? "*" : one(local.covered)
 
   instance_arns = "arn:${local.partition}:ec2:${local.in_region}:${local.account}:instance/*"
   volume_arns   = "arn:${local.partition}:ec2:${local.in_region}:${local.account}:volume/*"
@@ -94,7 +94,7 @@ data "aws_iam_policy_document" "common" {
     )
   }
 
-  # With names in regions: no call in any region but those and the deployment's own, whatever the other statements allow.
+  # With names of other regions: no call in any region but those and the deployment's own, whatever the other statements allow.
   dynamic "statement" {
     for_each = length(local.covered) > 1 ? ["*"] : []
 

@@ -549,6 +549,24 @@ run "in_its_own_region_only" {
   }
 }
 
+run "in_its_own_region_by_its_name" {
+  command = plan
+
+  variables {
+    regions = ["ap-northeast-2"]
+  }
+
+  assert {
+    condition = alltrue([
+      for arn in flatten(concat(
+        jsondecode(data.aws_iam_policy_document.park.json).Statement[*].Resource,
+        jsondecode(data.aws_iam_policy_document.start.json).Statement[*].Resource,
+      )) : split(":", arn)[3] == "ap-northeast-2" if arn != "*"
+    ])
+    error_message = "The deployment's own region is no other region."
+  }
+}
+
 run "in_two_regions" {
   command = plan
 

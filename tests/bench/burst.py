@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
-from tests.bench.deployed import Deployment, Module, on_the_clock
-from tests.bench.scenario import Fleet, Neighbour, dictated
+from tests.bench.deployed import OPT_IN, Deployment, Module, on_the_clock
+from tests.bench.scenario import Fleet, Neighbour, dictated, disks, region, stop
 from tests.model import judge
 
 QUIET_SECONDS = 180.0
@@ -35,6 +36,26 @@ class Burst:
     def share(self) -> float:
         """The time beyond a quiet period, in parts of what the buckets dictate."""
         return (self.seconds - QUIET_SECONDS) / self.dictated
+
+
+def spread(instances: int, *, elsewhere: int, regions: int) -> tuple[float, list[str]]:
+    """So many instances in the home region and ``elsewhere`` in each of the other ``regions`` are stopped within a
+    minute, and their events forwarded. The seconds until all are parked, and what went wrong."""
+    others = [region(f"xx-test-{n}") for n in range(1, regions)]
+    fleet, module = Fleet(instances, 2, elsewhere=others), Module()
+    fleet.simulation.forwards = True
+    away = [(world, world.launch(*disks(2), tags={OPT_IN: "true"})) for world in others for _ in range(elsewhere)]
+    with on_the_clock(fleet.simulation, module):
+        deployment = Deployment(simulation=fleet.simulation, account=fleet.account, module=module)
+        fleet.stop(within=60)
+        for k, (world, instance_id) in enumerate(away):
+            moment = fleet.simulation.now + 60 * k / len(away)
+            fleet.simulation.at(moment, partial(stop, world, instance_id))
+        end = fleet.seconds + 3 * dictated(2 * max(instances, elsewhere)) + 3600
+        while any(list(world.volumes.current()) for world in fleet.simulation.worlds) and fleet.seconds < end:
+            fleet.simulation.run(seconds=10)
+    errors = [error for f in deployment.functions.values() for error in f.errors]
+    return fleet.seconds, errors + [p for world in fleet.simulation.worlds for p in judge.problems(world)]
 
 
 def burst(instances: int, *, concurrency: int, volumes: int = 2) -> Burst:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from itertools import cycle
 
 from park_volumes.core import tags as records
@@ -62,12 +63,7 @@ class Fleet:
         """All are stopped, evenly over so many seconds, by whoever does such things at night."""
         for k, instance_id in enumerate(self.ids):
             moment = self.simulation.now + within * k / len(self.ids)
-            self.simulation.at(moment, lambda i=instance_id: self._stop(i))  # type: ignore[misc]
-
-    def _stop(self, instance_id: str) -> None:
-        instance = self.world.instances.get(instance_id)
-        if instance is not None:
-            self.world.stop(instance, "Client.UserInitiatedShutdown")
+            self.simulation.at(moment, partial(stop, self.world, instance_id))
 
     def left(self, ids: Sequence[str] = ()) -> int:
         """The instances that still have a volume."""
@@ -87,6 +83,12 @@ class Fleet:
         while self.volumes_left() > but and self.seconds < end:
             self.simulation.run(seconds=10)
         return self.seconds
+
+
+def stop(world: World, instance_id: str) -> None:
+    instance = world.instances.get(instance_id)
+    if instance is not None:
+        world.stop(instance, "Client.UserInitiatedShutdown")
 
 
 class Neighbour:

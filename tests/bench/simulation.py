@@ -39,12 +39,13 @@ class Task(greenlet):
 
 
 class Simulation:
-    """Runs tasks in the order of their time; ``on_event`` hears of the events of EC2 when they happen, but of none that
-    is of another region."""
+    """Runs tasks in the order of their time; ``on_event`` hears of the events of EC2 when they happen. Those of
+    other regions reach it only if somebody ``forwards`` them."""
 
     def __init__(self, world: World, *elsewhere: World) -> None:
         self.world = world
         self.worlds = (world, *elsewhere)
+        self.forwards = False
         self.on_event: Callable[[Event], None] = lambda _: None
         self._agenda: list[tuple[float, int, Callable[[], Any]]] = []
         self._serial = count()
@@ -132,9 +133,11 @@ class Simulation:
             world.clock.advance_to(moment)
 
     def _tell(self) -> None:
-        if self.world.outbox:
-            for event in self.world.take_events():
-                self.on_event(event)
+        for world in self.worlds if self.forwards else self.worlds[:1]:
+            if world.outbox:
+                where = {"region": world.rules.region}
+                for event in world.take_events():
+                    self.on_event(event._replace(body=event.body | where))
 
     @staticmethod
     def _wake(task: Task) -> None:

@@ -1,4 +1,4 @@
-"""Two instances in the second region of the deployment: of one the event arrives, the other the sweep has to find."""
+"""Instances in the second region of the deployment: of one the event is lost, so that the sweep has to find it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.deployed.stops import DATA
 from tests.local_aws.client import LocalAws
 from tests.support.fleet import Disk, Fleet, Picture
 
-HEARD, UNHEARD = "abroad", "abroad unheard"
+HEARD, UNHEARD, BY_CLI = "abroad", "abroad unheard", "abroad by cli"
 LONG_AGO = timedelta(minutes=10)
 """Older than the quiet period: what was attached then need not settle any more."""
 
@@ -22,7 +22,7 @@ class Abroad:
         self.key = aws.client("kms", region).create_key(Description="data abroad")["KeyMetadata"]["Arn"]
         disks = (Disk(kms_key=self.key, iops=4000, throughput=200, tags={"Name": "root"}), DATA)
         opted_in = {"ParkVolumes": "true"}
-        self.ids = {name: self.fleet.launch(name, disks, opted_in) for name in (HEARD, UNHEARD)}
+        self.ids = {name: self.fleet.launch(name, disks, opted_in) for name in (HEARD, UNHEARD, BY_CLI)}
         self.before: dict[str, Picture] = {}
 
     def stop(self) -> None:

@@ -18,9 +18,9 @@ BOTH = [HEARD, UNHEARD]
 
 @pytest.fixture(scope="module")
 def parked(stopped: Stops, abroad: Abroad, url: FunctionUrl) -> Abroad:
-    """Both of them asleep. They have stopped before the fleet at home has."""
+    """All of them asleep. They have stopped before the fleet at home has."""
     assert stopped
-    for name in BOTH:
+    for name in abroad.ids:
         abroad.aws.wait_for(lambda name=name: url.state(name) == "parked", PATIENCE, f"{name} to be parked")  # type: ignore[misc]
     return abroad
 
@@ -31,9 +31,9 @@ def started(parked: Abroad, url: FunctionUrl) -> Abroad:
     for ref in (HEARD, parked.ids[UNHEARD]):
         answer = url.start(ref)
         assert answer.status in (200, 202), answer.body
-    for instance_id in parked.ids.values():
-        parked.fleet.wait_until_running(instance_id)
-        parked.fleet.wait_until_settled(instance_id)
+    for name in BOTH:
+        parked.fleet.wait_until_running(parked.ids[name])
+        parked.fleet.wait_until_settled(parked.ids[name])
     return parked
 
 

@@ -9,9 +9,12 @@ from pathlib import Path
 import boto3
 import pytest
 
+from tests.deployed.abroad import BY_CLI, Abroad
+from tests.deployed.conftest import REGION
 from tests.deployed.stops import Stops
 from tests.local_aws.client import LocalAws
-from tests.support.fleet import differences
+from tests.support.fleet import PATIENCE, differences
+from tests.support.url import FunctionUrl
 
 AWS_CLI = Path(sys.executable).with_name("aws")
 
@@ -27,8 +30,8 @@ def trail(aws: LocalAws) -> None:
     cloudtrail.start_logging(Name="management")
 
 
-def _start(aws: LocalAws, *ids: str) -> subprocess.CompletedProcess[str]:
-    command = [str(AWS_CLI), "ec2", "start-instances", "--instance-ids", *ids]
+def _start(aws: LocalAws, *ids: str, region: str = REGION) -> subprocess.CompletedProcess[str]:
+    command = [str(AWS_CLI), "ec2", "start-instances", "--region", region, "--instance-ids", *ids]
     return subprocess.run(command, env=aws.environment(), capture_output=True, text=True, check=False)
 
 
@@ -41,6 +44,19 @@ def test_a_parked_instance_that_the_cli_could_not_start_starts(stopped: Stops, a
     stopped.fleet.wait_until_running(stopped.ids["by cli"])
     stopped.wait_until_settled("by cli")
     assert differences(stopped.before["by cli"], stopped.fleet.picture(stopped.ids["by cli"])) == []
+
+
+@pytest.mark.usefixtures("trail", "stopped")
+def test_so_does_one_of_the_second_region_from_which_modules_region_forwards_the_record(
+    abroad: Abroad, aws: LocalAws, url: FunctionUrl
+) -> None:
+    instance_id = abroad.ids[BY_CLI]
+    aws.wait_for(lambda: url.state(instance_id) == "parked", PATIENCE, f"{BY_CLI} to be parked")
+
+    assert "does not have a volume attached at root" in _start(aws, instance_id, region=abroad.region).stderr
+    abroad.fleet.wait_until_running(instance_id)
+    abroad.fleet.wait_until_settled(instance_id)
+    assert differences(abroad.before[BY_CLI], abroad.fleet.picture(instance_id)) == []
 
 
 @pytest.mark.usefixtures("trail")

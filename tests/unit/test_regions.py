@@ -160,6 +160,26 @@ class TestStarting:
         functions.live(120)
         assert away.instance(instance_id).state == "running"
 
+    def test_in_the_home_region_an_instance_is_found_before_anybody_asks_which_others_there_are(
+        self, stand: Stand, functions: Functions
+    ) -> None:
+        (away,) = functions.covers(AWAY, every=True)
+        instance_id, asked = stand.parked(), list[str]()
+        stand.world.on_call = lambda operation, _: asked.append(operation)
+
+        assert functions.post(instance_id, "start").status == 202
+        assert "DescribeRegions" not in asked
+        assert away.world.calls == 0
+
+    def test_by_its_id_in_a_region_that_is_named_no_other_is_asked(
+        self, stand: Stand, functions: Functions, away: Stand
+    ) -> None:
+        instance_id, before = away.parked(), stand.world.calls
+
+        assert query(functions, "GET", path_of(instance_id), region=AWAY).status == 200
+        assert stand.world.calls == before
+        assert query(functions, "GET", path_of(instance_id), region=HOME).status == 404
+
     def test_by_its_name_too(self, functions: Functions, away: Stand) -> None:
         instance_id = away.parked(name="shop")
 
@@ -349,6 +369,18 @@ class TestARegionThatIsLost:
         functions.stand.after(300)
         functions.get()
         assert lost.world.calls > before
+
+    def test_is_asked_after_all_where_an_instance_is_in_none_of_the_others(
+        self, functions: Functions, away: Stand, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        warm(functions, monkeypatch)
+        functions.silent.add(AWAY)
+        instance_id = away.launch(name="shop")
+        functions.get()
+        functions.silent.clear()
+
+        assert functions.get(instance_id).status == 200
+        assert functions.get("shop").status == 200
 
     def test_is_looked_at_again_once_it_answers(self, functions: Functions, lost: Stand) -> None:
         lost.launch()

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
+from botocore.config import Config
 
 from park_volumes import handlers
 from park_volumes.handlers import runtime
@@ -41,6 +42,19 @@ def test_garbage_that_was_left_alone_while_the_function_loaded_is_collected_from
 
     runtime.begin_pass(region(stand), cast("Any", Context(remaining_seconds=60)))
     assert gc.isenabled()
+
+
+@pytest.mark.parametrize("seconds", [10, 29, 30, 59, 60, 420])
+@pytest.mark.parametrize("config", [runtime.patient(), runtime.prompt()], ids=["park", "start"])
+def test_another_region_that_is_silent_uses_up_less_than_the_time_of_a_run(config: Config, seconds: int) -> None:
+    """Regions are asked at once, so that the slowest counts. The SDK pauses for 1, 2 and 4 seconds at most."""
+    elsewhere: Any = runtime.elsewhere(config, timedelta(seconds=seconds))
+    retries = elsewhere.retries["max_attempts"]
+    pauses = sum(2**n for n in range(retries))
+
+    assert (1 + retries) * max(elsewhere.connect_timeout, elsewhere.read_timeout) + pauses <= 0.8 * seconds
+    assert elsewhere.retries["mode"] == cast("Any", config).retries["mode"]
+    assert elsewhere.max_pool_connections == cast("Any", config).max_pool_connections
 
 
 def test_the_clock_of_the_system_tells_the_time_with_its_zone() -> None:

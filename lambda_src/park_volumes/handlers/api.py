@@ -345,20 +345,28 @@ def _started(this_pass: Pass, result: Result) -> Response[Any]:
 def _find_instance(ref: str) -> tuple[StartPass, Instance]:
     """The instance that a reference, an id or a Name, stands for, and where it is. Raises Problem: 404 unknown, 409
     ambiguous. An id is in one region only, and most often in the home region."""
-    ref, starts, covered = unquote(ref), _starts(), _covered()
+    ref, starts = unquote(ref), _starts()
     if INSTANCE_ID.fullmatch(ref):
-        visited = starts.visit(covered[:1], partial(_with_id, ref), insist=True)
+        visited = _with_id_at_home(ref)
         if not _candidates(visited):
-            visited += starts.visit(covered[1:], partial(_with_id, ref), insist=True)
+            visited += starts.find(_covered()[len(visited) :], partial(_with_id, ref))
     else:
-        visited = starts.visit(covered if TAG_VALUE.fullmatch(ref) else [], partial(_with_name, ref))
+        visited = starts.find(_covered() if TAG_VALUE.fullmatch(ref) else [], partial(_with_name, ref))
     found = _candidates(visited)
     if not found:
         _answers(visited)
-        raise _unknown(ref, covered, not_asked(visited))
+        raise _unknown(ref, not_asked(visited))
     if len(found) > 1:
         raise Problem(HTTPStatus.CONFLICT, "ambiguous", _ambiguous(ref, found))
     return found[0]
+
+
+def _with_id_at_home(ref: str) -> list[Visited[StartRegion, list[Instance]]]:
+    """A look before it is even known which other regions there are. None if another region is meant."""
+    starts = _starts()
+    home = starts.run.regions.home
+    at_home = app.current_event.get_query_string_value("region", home.name) == home.name
+    return starts.visit([home] if at_home else [], partial(_with_id, ref))
 
 
 def _with_id(ref: str, starts: StartPass) -> list[Instance]:
@@ -388,7 +396,7 @@ def _observe(this_pass: Pass, instance: Instance, ref: str, *, locks: bool) -> O
     (observation,) = observe_instances(this_pass.ec2.reads, [instance], now=now, locks=locks).values()
     ours = opted_in(instance.tags, this_pass.settings)
     if not ours and not observation.records and not observation.damaged:
-        raise _unknown(unquote(ref), _covered())
+        raise _unknown(unquote(ref))
     # A terminated instance soon loses its tags, so check for termination before the tag.
     if instance.state in ("shutting-down", "terminated"):
         kept = ", ".join(r.snapshot_id for r in observation.records) or "none"
@@ -407,12 +415,12 @@ def _visible(instances: Iterable[Instance]) -> list[Instance]:
     return [i for i in instances if caller.may_see(i.name)]
 
 
-def _unknown(ref: str, covered: Sequence[StartRegion], silent: Sequence[str] = ()) -> Problem:
+def _unknown(ref: str, silent: Sequence[str] = ()) -> Problem:
     """``silent``: sentences about the regions that could not be asked."""
     import difflib  # noqa: PLC0415  # every cold start would wait for it
 
     starts = _starts()
-    visited = starts.visit(covered, lambda there: _visible(_opted_in(there.this_pass)))
+    visited = starts.visit(_covered(), lambda there: _visible(_opted_in(there.this_pass)))
     # Ignoring case: EC2's filters are case-sensitive, people are not.
     every = (i for one in visited for i in one.found or ())
     names = {name.casefold(): name for i in every for name in (i.id, i.name) if name}

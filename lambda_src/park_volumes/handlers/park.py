@@ -86,7 +86,7 @@ regions = Regions(
     client=boto3.client,
     clock=runtime.clock(),
     config=runtime.patient(),
-    elsewhere=runtime.elsewhere(runtime.patient()),
+    elsewhere=partial(runtime.elsewhere, runtime.patient()),
     functions=int(environment.text(os.environ, "PARK_MAXIMUM_CONCURRENCY")),
 )
 DEPLOYMENT = regions.home.settings.deployment
@@ -214,10 +214,12 @@ def _keep_awake(region: ParkRegion, this_pass: Pass) -> None:
 def _sweep(run: Run[ParkRegion], location: FunctionLocation, *, reminder: bool) -> Exception | None:
     """Hand on what a look at every region finds; while other messages are waiting, the next sweep does it. Returns what
     kept the home region from being looked at."""
-    if _waiting() > FULL_BATCH:
-        _keep_awake(regions.home, run.home)
-        return None
     every = run.covered()
+    if _waiting() > FULL_BATCH:
+        for region in every:
+            if region.is_home or run.there(region).knows("awake", timedelta(minutes=2 * SWEEP_INTERVAL)):
+                _keep_awake(region, run.there(region))
+        return None
     visited = run.visit(every, partial(_sweep_region, reminder=reminder))
     swept = {one.region.name: one.found for one in visited if one.found}
     _measure([(region, swept.get(region.name)) for region in every], run.home.began)

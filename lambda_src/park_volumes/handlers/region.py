@@ -89,17 +89,18 @@ class Regions(Generic[R]):
         client: Callable[..., Any],
         clock: Clock,
         config: Config,
-        elsewhere: Config,
+        elsewhere: Callable[[timedelta], Config],
         functions: int,
         retries: bool = False,
     ) -> None:
-        """``client`` creates the SDK client of a service, with ``config`` in the home region and with ``elsewhere`` in
-        all others. ``functions``: how many run at once and share the rates. ``retries``: whether a throttled call may
-        be repeated for as long as there is time."""
+        """``client`` creates the SDK client of a service: with ``config`` in the home region, in all others with what
+        ``elsewhere`` says for the time limit of a run. ``functions``: how many run at once and share the rates.
+        ``retries``: whether a throttled call may be repeated for as long as there is time."""
         self._kind, self._client, self._clock = kind, client, clock
-        self._config, self._elsewhere = config, elsewhere
+        self._config = config
         self._functions, self._retries = functions, retries
         self._settings = environment.from_environment(variables)
+        self._elsewhere = elsewhere(self._settings.function_timeout)
         self._wanted = environment.regions(variables)
         self._enabled: Sequence[str] = ()
         self._asked = NEVER

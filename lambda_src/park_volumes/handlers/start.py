@@ -44,7 +44,7 @@ regions = Regions(
     client=boto3.client,
     clock=runtime.clock(),
     config=runtime.prompt(),
-    elsewhere=runtime.elsewhere(runtime.prompt()),
+    elsewhere=partial(runtime.elsewhere, runtime.prompt()),
     functions=1,
     retries=True,
 )

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from park_volumes.aws.errors import Ec2Error
 from park_volumes.core.facts import Instance
-from park_volumes.handlers.region import Region, Run, Visited
+from park_volumes.handlers.region import Lost, Region, Run, Visited
 from park_volumes.run.context import Pass
 from park_volumes.run.execute import Result, ids_of
 from park_volumes.run.start_pass import Queue, StartPass
@@ -55,6 +55,17 @@ class Starts:
 
         return self.run.visit(regions, there, insist=insist)
 
+    def find(
+        self, regions: Sequence[StartRegion], look: Callable[[StartPass], list[T]]
+    ) -> list[Visited[StartRegion, list[T]]]:
+        """Look for something that is in one of these regions. Those that could not be reached a moment ago are asked
+        only if it is in none of the others."""
+        visited = self.visit(regions, look)
+        resting = [one.region for one in visited if isinstance(one.error, Lost)]
+        if any(one.found for one in visited) or not resting:
+            return visited
+        return [one for one in visited if one.region not in resting] + self.visit(resting, look, insist=True)
+
     def sweep(self, *, everywhere: bool) -> list[tuple[StartPass, list[Result]]]:
         """Sweep the home region, and the others where it is their hour. Raises what kept the home region from it."""
         now = self.run.home.began
@@ -70,7 +81,7 @@ class Starts:
             at_home, failed = [], error
         left = set(ids) - ids_of(at_home)
         others = self.run.covered()[1:] if left else []
-        visited = self.visit(others, lambda starts: starts.request(left), insist=True)
+        visited = self.find(others, lambda starts: starts.request(left))
         found = self._found(visited)
         if failed and left - {i for _, results in found for i in ids_of(results)}:
             raise failed
