@@ -13,7 +13,7 @@ from tests.support.terraform import LAMBDA_PYTHON, ROOT
 from tests.unit.functions import ENVIRONMENT, START_ENVIRONMENT
 
 MOST = 1.35
-ROUNDS = 20
+FEWEST, ROUNDS = 10, 60
 CPU_SECONDS = "import resource; r = resource.getrusage(resource.RUSAGE_SELF); print(r.ru_utime + r.ru_stime)"
 BARE = "import boto3; boto3.client('ec2');"
 
@@ -38,9 +38,16 @@ def seconds(code: str, path: Path) -> float:
 
 @pytest.mark.parametrize("name", ["park", "start"])
 def test_a_function_loads_almost_as_fast_as_a_bare_client(name: str, unpacked: Path) -> None:
-    """The ratio of the least of many: whatever else a machine does can only make a round dearer."""
+    """The ratio of the least of many rounds, and of more on a busy machine: whatever else it does can only make a round
+    dearer."""
     function = f"import park_volumes.handlers.{name};"
-    rounds = [(seconds(function, unpacked), seconds(BARE, unpacked)) for _ in range(ROUNDS)]
-    least, least_bare = map(min, zip(*rounds, strict=True))
+    rounds = [(seconds(function, unpacked), seconds(BARE, unpacked)) for _ in range(FEWEST)]
+    while ratio(rounds) > MOST and len(rounds) < ROUNDS:
+        rounds.append((seconds(function, unpacked), seconds(BARE, unpacked)))
 
-    assert least / least_bare <= MOST
+    assert ratio(rounds) <= MOST
+
+
+def ratio(rounds: list[tuple[float, float]]) -> float:
+    least, least_bare = map(min, zip(*rounds, strict=True))
+    return float(least / least_bare)

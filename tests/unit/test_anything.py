@@ -24,7 +24,8 @@ from park_volumes.core.reading import INSTANCE_ID
 from park_volumes.core.start import Intent, start
 from park_volumes.core.status import status
 from park_volumes.handlers.failed_start import read
-from park_volumes.report import gauges, of_damage, of_parking, of_start, of_the_month
+from park_volumes.overview import gauges, of_damage, of_the_month
+from park_volumes.report import of_parking, of_start
 from park_volumes.run import savings
 from park_volumes.run.execute import Result
 from park_volumes.run.observe import assemble

@@ -27,7 +27,7 @@ from park_volumes.core.phase import (
     start_under_way,
 )
 from park_volumes.core.status import status
-from park_volumes.report import MOST_STRAYS, STRAYS, TO_CORRECT, gauges, of_damage, of_stray_damage
+from park_volumes.overview import MOST_STRAYS, STRAYS, TO_CORRECT, gauges, of_damage, of_stray_damage
 from park_volumes.run.fleet import start_sweep
 from park_volumes.run.observe import assemble, observe
 from tests.model import judge

@@ -15,7 +15,7 @@ from park_volumes.core import phase, prices
 from park_volumes.core.archive import due
 from park_volumes.core.facts import Observation
 from park_volumes.core.retention import kept_until
-from park_volumes.report import gauges, of_the_month
+from park_volumes.overview import gauges, of_the_month
 from park_volumes.run import savings
 from park_volumes.run.context import OutOfTime, alone
 from park_volumes.run.execute import Ending, Unforeseen

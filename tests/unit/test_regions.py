@@ -13,7 +13,8 @@ from park_volumes.core import prices
 from park_volumes.core.environment import MissingSetting
 from park_volumes.handlers import wake
 from park_volumes.handlers.messages import LOOK_AGAIN
-from park_volumes.report import LOST, TWO_AT_WORK, Kind
+from park_volumes.overview import LOST, TWO_AT_WORK
+from park_volumes.report import Kind
 from tests.model import judge
 from tests.model.faults import Call, Fault
 from tests.unit.facts import SETTINGS

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from park_volumes.cli.desk import ExitCode
 from park_volumes.core.steps import Outcome
-from park_volumes.report import TWO_AT_WORK
+from park_volumes.overview import TWO_AT_WORK
 from tests.model import judge
 from tests.unit.facts import SETTINGS
 from tests.unit.functions import ENVIRONMENT, REMINDER, Functions

@@ -19,7 +19,8 @@ from park_volumes.core.steps import Decision, DeleteVolume, UnmarkVolumes, refus
 from park_volumes.handlers import notices
 from park_volumes.handlers.location import FunctionLocation
 from park_volumes.handlers.notices import Notices
-from park_volumes.report import Kind, Report, gauges, of_parking, of_start
+from park_volumes.overview import gauges
+from park_volumes.report import Kind, Report, of_parking, of_start
 from park_volumes.run.execute import Ending, Result
 from park_volumes.run.observe import observe
 from tests.model.faults import Call, Fault, at_operation

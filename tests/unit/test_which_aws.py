@@ -13,7 +13,7 @@ from park_volumes.aws.reads import PAGE_OF_BIN
 from park_volumes.core.evidence import TAGS_COUNT
 from park_volumes.core.facts import BinnedVolume
 from park_volumes.core.way_back import FRESH
-from park_volumes.report import of_the_month
+from park_volumes.overview import of_the_month
 from park_volumes.run.execute import Ending, Result
 from park_volumes.run.fleet import in_recycle_bin
 from park_volumes.run.park_pass import ParkPass

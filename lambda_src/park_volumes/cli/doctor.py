@@ -33,7 +33,7 @@ from park_volumes.core.settings import Settings
 from park_volumes.core.start import Intent, start
 from park_volumes.core.steps import Outcome
 from park_volumes.core.volume_spec import VolumeSpec
-from park_volumes.report import BIN_ADVICE
+from park_volumes.overview import BIN_ADVICE
 from park_volumes.run.context import alone
 
 FAILED_START = Event(name="StartInstances", reads=False)

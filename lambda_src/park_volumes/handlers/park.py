@@ -23,24 +23,22 @@ from park_volumes.handlers.messages import LOOK_AGAIN, Batch, Inbox, read
 from park_volumes.handlers.notices import Notices
 from park_volumes.handlers.region import Region, Regions, Run
 from park_volumes.handlers.wake import START_GOES_ON, SWEEP_STARTS, WAKE, ask, since_sweep, wakes
-from park_volumes.report import (
+from park_volumes.overview import (
     BINNED,
     LOST,
     MONTHLY,
     STRAYS,
     TWO_AT_WORK,
-    Report,
     gauges,
     of_damage,
     of_lost_region,
-    of_parking,
     of_recycle_bin,
     of_stray_damage,
     of_the_month,
     of_two_at_work,
-    overdue_of,
     together,
 )
+from park_volumes.report import Report, of_parking, overdue_of
 from park_volumes.run.context import Pass, alone, each_alone
 from park_volumes.run.execute import Ending, Result, goes_on
 from park_volumes.run.fleet import Fleet, Sweeps, in_recycle_bin, observe_moving

@@ -14,7 +14,6 @@ from park_volumes.core.loading import LOADED, may_load
 from park_volumes.core.settings import Settings
 from park_volumes.run.context import Pass, alone, log
 from park_volumes.run.execute import unforeseen
-from park_volumes.run.fleet import in_recycle_bin
 
 LOADED_FOR_EVER = timedelta(days=3650)
 """What is loaded once stays so."""
@@ -37,6 +36,8 @@ def with_loading(this_pass: Pass, every: Sequence[Observation]) -> list[Observat
 
 def in_bin(ec2: Ec2Reads, every: Sequence[Observation]) -> list[BinnedVolume] | None:
     """What a Recycle Bin keeps of their volumes; None if that is not known. It is shown, and nothing depends on it."""
+    from park_volumes.run.fleet import in_recycle_bin  # noqa: PLC0415  # every start would wait for it
+
     try:
         return in_recycle_bin(ec2, every)
     except Ec2Error as error:

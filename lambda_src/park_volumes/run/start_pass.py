@@ -15,7 +15,6 @@ from park_volumes.core.steps import RememberStart, going_on
 from park_volumes.core.tags import opted_in
 from park_volumes.run.context import Pass, alone
 from park_volumes.run.execute import Ending, Result, execute, ids_of, unforeseen
-from park_volumes.run.fleet import start_sweep
 from park_volumes.run.observe import assemble, chosen, observe, observe_instances
 
 QUEUE_LASTS = timedelta(seconds=30)
@@ -91,6 +90,8 @@ class StartPass:
 
     def sweep(self) -> list[Result]:
         """The same for all instances. Running ones come first: they are settled at once, as the sweep has seen them."""
+        from park_volumes.run.fleet import start_sweep  # noqa: PLC0415  # every cold start would wait for it
+
         this_pass = self.this_pass
         running, others = start_sweep(this_pass.ec2.reads, this_pass.settings, this_pass.clock.now())
         return self._go_on_with_all([*running, *self._longest_waiting_first(others)], Intent.SWEEP)
