@@ -15,7 +15,7 @@ from park_volumes.aws import Ec2
 from park_volumes.core import environment
 from park_volumes.core.reading import INSTANCE_ID, volume_id
 from park_volumes.core.steps import Outcome
-from park_volumes.handlers import api, runtime, sign_in
+from park_volumes.handlers import api, peers, runtime, sign_in
 from park_volumes.handlers.location import FunctionLocation
 from park_volumes.handlers.notices import Notices
 from park_volumes.handlers.pace import Pace
@@ -57,6 +57,7 @@ def _parameter(name: str) -> str:
 
 
 callers = sign_in.from_environment(os.environ, _parameter, logger)
+others = peers.from_environment(os.environ)
 
 
 class FailedPass(Exception):
@@ -79,7 +80,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     report = partial(_report, starts, location)
     if "requestContext" in event:
         asked = partial(report, asked=True)
-        return api.answer(event, context, starts=starts, busy=busy, sign_in=callers, logger=logger, report=asked)
+        return api.answer(
+            event, context, starts=starts, busy=busy, sign_in=callers, peers=others, logger=logger, report=asked
+        )
     results, unknown = _results(event, starts)
     kind = event["detail-type"]
     for result in results:
