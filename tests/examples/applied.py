@@ -25,7 +25,8 @@ REGIONS = {
     "office-hours": "eu-west-1",
     "token-page": "us-west-2",
 }
-"""``multi-region`` names its regions itself. ``complete`` is applied in tests/deployed."""
+"""``multi-region`` names its regions itself. ``complete`` is applied in tests/deployed, ``organization`` in
+test_organization.py."""
 RESTORERS = f"arn:aws:iam::{ACCOUNT}:role/restorers"
 """A role of people who restore by hand."""
 ANY_INSTANCE = "i-0123456789abcdef0"
