@@ -89,7 +89,9 @@ locals {
           STAY_SIGNED_IN_DAYS   = tostring(var.stay_signed_in_days)
           ADDRESS_PROTOCOL      = var.address_protocol
         },
-        local.with_tokens ? { START_TOKENS_PARAMETER = var.start_tokens_parameter } : {}
+        local.with_tokens ? { START_TOKENS_PARAMETER = var.start_tokens_parameter } : {},
+        local.peers,
+        local.page_origins
       )
     }
   }
@@ -110,6 +112,10 @@ locals {
   batching_window_seconds = 5
 
   previous_names = length(var.previous_names) == 0 ? {} : { PREVIOUS_NAMES = join(" ", var.previous_names) }
+
+  # Absent where no other deployment is named.
+  peers        = length(var.peers) == 0 ? {} : { PEERS = jsonencode({ for name, address in var.peers : name => trimsuffix(address, "/") }) }
+  page_origins = length(var.page_origins) == 0 ? {} : { PAGE_ORIGINS = join(" ", sort(var.page_origins)) }
 
   notification = var.notification_topic_arn == null ? {} : { NOTIFICATION_TOPIC_ARN = var.notification_topic_arn }
 
@@ -267,6 +273,19 @@ resource "aws_lambda_function_url" "start" {
   # through it, which takes a permission that provider 5 has no words for. Closing it keeps the address. So this is always empty, but unknown
   # while the URL is being opened, and an unknown qualifier replaces it.
   qualifier = one([for opened in terraform_data.url_opened_to_the_internet : substr(opened.id, 0, 0)])
+
+  # Lambda answers the preflight itself, without a run of the function, and adds the headers to every answer. There are no cookies.
+  dynamic "cors" {
+    for_each = length(var.page_origins) == 0 ? [] : [var.page_origins]
+
+    content {
+      allow_credentials = false
+      allow_headers     = ["authorization"]
+      allow_methods     = ["GET", "POST"]
+      allow_origins     = cors.value
+      max_age           = 7200 # the longest that Chromium remembers a preflight
+    }
+  }
 
   depends_on = [aws_lambda_permission.anybody_may_call_url]
 }

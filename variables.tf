@@ -139,6 +139,60 @@ variable "address_protocol" {
   }
 }
 
+variable "peers" {
+  description = "Other deployments whose instances the page shows beside its own: display name to the https address of their Function URL, or of a custom domain in front of it. They are asked with the token that somebody signs in with here, or with one of their own, so name only deployments that you trust with it. Each of them has to name this page in page_origins. An entry for this deployment itself only gives it its name, so all deployments can have the same map. Needs function_url_auth TOKEN."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for address in values(var.peers) : can(regex("^https://([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?/?$", address))])
+    error_message = "peers must hold https addresses in lower case, without a port and a path, for example { production = \"https://abcdefghijklmnopqrstuvwxyz012345.lambda-url.eu-west-1.on.aws/\" }."
+  }
+
+  validation {
+    condition     = alltrue([for name in keys(var.peers) : can(regex("^[\\p{L}\\p{N}][\\p{L}\\p{N} ._-]{0,39}$", name))])
+    error_message = "peers must have display names of 1 to 40 letters, digits, spaces and . _ - that begin with a letter or a digit, for example { production = \"https://abcdefghijklmnopqrstuvwxyz012345.lambda-url.eu-west-1.on.aws/\" }."
+  }
+
+  validation {
+    condition     = length(jsonencode(var.peers)) <= 1800
+    error_message = "peers must have at most 1,800 characters in all, for example 15 names with the addresses of Function URLs: they are part of the function's environment, which AWS limits to 4 KB."
+  }
+
+  validation {
+    condition     = length(distinct([for address in values(var.peers) : trimsuffix(address, "/")])) == length(var.peers)
+    error_message = "peers must name every address once, for example { production = \"https://abcdefghijklmnopqrstuvwxyz012345.lambda-url.eu-west-1.on.aws/\" }."
+  }
+
+  validation {
+    condition     = length(var.peers) == 0 || var.function_url_auth == "TOKEN"
+    error_message = "peers must be empty unless function_url_auth is \"TOKEN\", for example {}: with AWS_IAM nobody opens the page at the Function URL."
+  }
+}
+
+variable "page_origins" {
+  description = "Origins of the pages of other deployments, which may call this deployment from a browser: those that name it in their peers. Callers need a token all the same. Empty: no page but its own. Needs function_url_auth TOKEN."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for origin in var.page_origins : can(regex("^https://([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$", origin))])
+    error_message = "page_origins must be https origins in lower case, without a port, a path or a slash at the end, for example [\"https://abcdefghijklmnopqrstuvwxyz012345.lambda-url.eu-west-1.on.aws\"]."
+  }
+
+  validation {
+    condition     = length(join(" ", var.page_origins)) <= 1000
+    error_message = "page_origins must have at most 1,000 characters in all, for example 13 origins of Function URLs: they are part of the function's environment, which AWS limits to 4 KB."
+  }
+
+  validation {
+    condition     = length(var.page_origins) == 0 || var.function_url_auth == "TOKEN"
+    error_message = "page_origins must be empty unless function_url_auth is \"TOKEN\", for example []: with AWS_IAM callers sign their requests, which no page of another deployment can."
+  }
+}
+
 variable "observe_only" {
   description = "Only observe: the module reports what it would park and what that would save, in the log and at the Function URL, and changes nothing. It does not start or stop instances either."
   type        = bool

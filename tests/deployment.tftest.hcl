@@ -38,6 +38,10 @@ run "by_default" {
   command = plan
 
   assert {
+    condition     = length(aws_lambda_function_url.start.cors) == 0 && length(local.peers) == 0 && length(local.page_origins) == 0
+    error_message = "Where no other deployment is named, nothing is deployed for others."
+  }
+  assert {
     condition     = length(aws_rbin_rule.snapshots) == 0
     error_message = "Nothing is kept, and billed, that nobody asked for."
   }
@@ -682,5 +686,34 @@ run "in_both_regions_of_china" {
       strcontains(data.aws_iam_policy_document.start.json, "\"ec2.${name[0]}.${name[1]}\"")
     ])
     error_message = "KMS may name EC2 of either region with or without the suffix of the partition."
+  }
+}
+
+run "with_other_deployments" {
+  command = plan
+
+  variables {
+    function_url_auth          = "TOKEN"
+    start_tokens_parameter     = "/park-volumes/tokens"
+    start_reserved_concurrency = 10
+    peers                      = { staging = "https://staging.example.com/", "서울" = "https://seoul.example.com" }
+    page_origins               = ["https://seoul.example.com", "https://staging.example.com"]
+  }
+
+  assert {
+    condition     = jsondecode(local.peers["PEERS"]) == { staging = "https://staging.example.com", "서울" = "https://seoul.example.com" }
+    error_message = "The function gets the origins of the peers, by their names."
+  }
+  assert {
+    condition     = local.page_origins["PAGE_ORIGINS"] == "https://seoul.example.com https://staging.example.com"
+    error_message = "The function gets the origins that it lets in."
+  }
+  assert {
+    condition     = aws_lambda_function_url.start.cors[0].allow_origins == toset(["https://seoul.example.com", "https://staging.example.com"])
+    error_message = "Lambda lets in the same origins as the function."
+  }
+  assert {
+    condition     = !aws_lambda_function_url.start.cors[0].allow_credentials && aws_lambda_function_url.start.cors[0].allow_methods == toset(["GET", "POST"]) && aws_lambda_function_url.start.cors[0].allow_headers == toset(["authorization"])
+    error_message = "No more is allowed than the page needs."
   }
 }

@@ -56,6 +56,8 @@ run "accepts_the_least_values" {
     start_reserved_concurrency = 0
     stay_signed_in_days        = 0
     address_protocol           = ""
+    peers                      = {}
+    page_origins               = []
     park_maximum_concurrency   = 2
     prices                     = {}
   }
@@ -557,6 +559,8 @@ run "accepts_tokens" {
     function_url_auth          = "TOKEN"
     start_tokens_parameter     = "/park-volumes/tokens"
     start_reserved_concurrency = 10
+    peers                      = { "서울 2" = "https://park.example.com", "a.b_c-d e" = "https://abcdefghijklmnopqrstuvwxyz012345.lambda-url.ap-northeast-2.on.aws/" }
+    page_origins               = ["https://park.example.com", "https://abcdefghijklmnopqrstuvwxyz012345.lambda-url.ap-northeast-2.on.aws"]
   }
 }
 
@@ -1211,4 +1215,219 @@ run "volume_initialization_rate_rejects_more_than_300" {
   }
 
   expect_failures = [var.volume_initialization_rate]
+}
+
+run "peers_rejects_http" {
+  command = plan
+
+  variables {
+    function_url_auth          = "TOKEN"
+    start_tokens_parameter     = "/park-volumes/tokens"
+    start_reserved_concurrency = 10
+    peers                      = { p = "http://park.example.com/" }
+  }
+
+  expect_failures = [var.peers]
+}
+
+run "peers_rejects_a_path" {
+  command = plan
+
+  variables {
+    function_url_auth          = "TOKEN"
+    start_tokens_parameter     = "/park-volumes/tokens"
+    start_reserved_concurrency = 10
+    peers                      = { p = "https://park.example.com/instances" }
+  }
+
+  expect_failures = [var.peers]
+}
+
+run "peers_rejects_a_port" {
+  command = plan
+
+  variables {
+    function_url_auth          = "TOKEN"
+    start_tokens_parameter     = "/park-volumes/tokens"
+    start_reserved_concurrency = 10
+    peers                      = { p = "https://park.example.com:8443" }
+  }
+
+  expect_failures = [var.peers]
+}
+
+run "peers_rejects_somebody_else_in_front_of_the_host" {
+  command = plan
+
+  variables {
+    function_url_auth          = "TOKEN"
+    start_tokens_parameter     = "/park-volumes/tokens"
+    start_reserved_concurrency = 10
+    peers                      = { p = "https://ada@park.example.com" }
+  }
+
+  expect_failures = [var.peers]
+}
+
+run "peers_rejects_an_ip_address" {
+  command = plan
+
+  variables {
+    function_url_auth          = "TOKEN"
+    start_tokens_parameter     = "/park-volumes/tokens"
+    start_reserved_concurrency = 10
+    peers                      = { p = "https://203.0.113.9" }
+  }
+
+  expect_failures = [var.peers]
+}
+
+run "peers_rejects_a_second_source_in_the_policy" {
+  command = plan
+
+  variables {
+    function_url_auth          = "TOKEN"
+    start_tokens_parameter     = "/park-volumes/tokens"
+    start_reserved_concurrency = 10
+    peers                      = { p = "https://park.example.com; script-src *" }
+  }
+
+  expect_failures = [var.peers]
+}
+
+run "peers_rejects_capital_letters" {
+  command = plan
+
+  variables {
+    function_url_auth          = "TOKEN"
+    start_tokens_parameter     = "/park-volumes/tokens"
+    start_reserved_concurrency = 10
+    peers                      = { p = "https://Park.example.com" }
+  }
+
+  expect_failures = [var.peers]
+}
+
+run "peers_rejects_a_name_with_markup" {
+  command = plan
+
+  variables {
+    function_url_auth          = "TOKEN"
+    start_tokens_parameter     = "/park-volumes/tokens"
+    start_reserved_concurrency = 10
+    peers                      = { "<b>" = "https://park.example.com" }
+  }
+
+  expect_failures = [var.peers]
+}
+
+run "peers_rejects_more_than_fits" {
+  command = plan
+
+  variables {
+    function_url_auth          = "TOKEN"
+    start_tokens_parameter     = "/park-volumes/tokens"
+    start_reserved_concurrency = 10
+    peers                      = { p0 = "https://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.lambda-url.ap-northeast-0.on.aws", p1 = "https://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.lambda-url.ap-northeast-1.on.aws", p2 = "https://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.lambda-url.ap-northeast-2.on.aws", p3 = "https://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.lambda-url.ap-northeast-3.on.aws", p4 = "https://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.lambda-url.ap-northeast-4.on.aws", p5 = "https://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.lambda-url.ap-northeast-5.on.aws", p6 = "https://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.lambda-url.ap-northeast-6.on.aws", p7 = "https://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.lambda-url.ap-northeast-7.on.aws", p8 = "https://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.lambda-url.ap-northeast-8.on.aws", p9 = "https://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.lambda-url.ap-northeast-9.on.aws", p10 = "https://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.lambda-url.ap-northeast-10.on.aws", p11 = "https://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.lambda-url.ap-northeast-11.on.aws", p12 = "https://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.lambda-url.ap-northeast-12.on.aws", p13 = "https://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.lambda-url.ap-northeast-13.on.aws", p14 = "https://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.lambda-url.ap-northeast-14.on.aws", p15 = "https://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.lambda-url.ap-northeast-15.on.aws", p16 = "https://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.lambda-url.ap-northeast-16.on.aws", p17 = "https://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.lambda-url.ap-northeast-17.on.aws", p18 = "https://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.lambda-url.ap-northeast-18.on.aws", p19 = "https://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.lambda-url.ap-northeast-19.on.aws" }
+  }
+
+  expect_failures = [var.peers]
+}
+
+run "peers_rejects_the_same_address_twice" {
+  command = plan
+
+  variables {
+    function_url_auth          = "TOKEN"
+    start_tokens_parameter     = "/park-volumes/tokens"
+    start_reserved_concurrency = 10
+    peers                      = { a = "https://park.example.com", b = "https://park.example.com/" }
+  }
+
+  expect_failures = [var.peers]
+}
+
+run "peers_rejects_any_without_tokens" {
+  command = plan
+
+  variables {
+    peers = { p = "https://park.example.com" }
+  }
+
+  expect_failures = [var.peers]
+}
+
+run "page_origins_rejects_a_slash_at_the_end" {
+  command = plan
+
+  variables {
+    function_url_auth          = "TOKEN"
+    start_tokens_parameter     = "/park-volumes/tokens"
+    start_reserved_concurrency = 10
+    page_origins               = ["https://park.example.com/"]
+  }
+
+  expect_failures = [var.page_origins]
+}
+
+run "page_origins_rejects_every_origin" {
+  command = plan
+
+  variables {
+    function_url_auth          = "TOKEN"
+    start_tokens_parameter     = "/park-volumes/tokens"
+    start_reserved_concurrency = 10
+    page_origins               = ["*"]
+  }
+
+  expect_failures = [var.page_origins]
+}
+
+run "page_origins_rejects_http" {
+  command = plan
+
+  variables {
+    function_url_auth          = "TOKEN"
+    start_tokens_parameter     = "/park-volumes/tokens"
+    start_reserved_concurrency = 10
+    page_origins               = ["http://park.example.com"]
+  }
+
+  expect_failures = [var.page_origins]
+}
+
+run "page_origins_rejects_two_in_one" {
+  command = plan
+
+  variables {
+    function_url_auth          = "TOKEN"
+    start_tokens_parameter     = "/park-volumes/tokens"
+    start_reserved_concurrency = 10
+    page_origins               = ["https://park.example.com https://b.example.com"]
+  }
+
+  expect_failures = [var.page_origins]
+}
+
+run "page_origins_rejects_more_than_fits" {
+  command = plan
+
+  variables {
+    function_url_auth          = "TOKEN"
+    start_tokens_parameter     = "/park-volumes/tokens"
+    start_reserved_concurrency = 10
+    page_origins               = ["https://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.lambda-url.ap-northeast-0.on.aws", "https://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.lambda-url.ap-northeast-1.on.aws", "https://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.lambda-url.ap-northeast-2.on.aws", "https://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.lambda-url.ap-northeast-3.on.aws", "https://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.lambda-url.ap-northeast-4.on.aws", "https://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.lambda-url.ap-northeast-5.on.aws", "https://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.lambda-url.ap-northeast-6.on.aws", "https://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.lambda-url.ap-northeast-7.on.aws", "https://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.lambda-url.ap-northeast-8.on.aws", "https://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.lambda-url.ap-northeast-9.on.aws", "https://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.lambda-url.ap-northeast-10.on.aws", "https://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.lambda-url.ap-northeast-11.on.aws"]
+  }
+
+  expect_failures = [var.page_origins]
+}
+
+run "page_origins_rejects_any_without_tokens" {
+  command = plan
+
+  variables {
+    page_origins = ["https://park.example.com"]
+  }
+
+  expect_failures = [var.page_origins]
 }

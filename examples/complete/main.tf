@@ -57,6 +57,10 @@ module "park_volumes" {
   stay_signed_in_days = 7
   address_protocol    = "https" # or "ssh", "rdp" and others
 
+  # One page for many deployments: whom this page shows beside itself, and whose pages may show this one.
+  peers        = var.peers
+  page_origins = var.page_origins
+
   # Starts that EC2 refuses because an instance is parked are made up for. Takes a trail with management events.
   start_on_failed_start = true
 

@@ -65,3 +65,17 @@ variable "start_tokens_parameter" {
   type        = string
   default     = null
 }
+
+variable "peers" {
+  description = "Deployments whose instances the page shows beside its own, for TOKEN only: display name to address."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
+variable "page_origins" {
+  description = "Origins of the pages that may show this deployment, for TOKEN only."
+  type        = list(string)
+  default     = []
+  nullable    = false
+}

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
+from tests.browser.addresses import Addresses
 from tests.browser.person import Person, a_browser
 from tests.browser.place import TOKEN, Place, deploy
 from tests.support import chromium
@@ -21,12 +22,18 @@ def place(ahead: Ahead) -> Place:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
+    with Addresses(tmp_path_factory.mktemp("addresses")) as there:
+        yield there
+
+
+@pytest.fixture(scope="session")
+def browser(addresses: Addresses) -> Iterator[Browser]:
     """Chromium; without one the tests are skipped, and under CI they fail."""
     found = chromium.find()
     if not found:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(chromium.NONE)
-    with a_browser(found) as started:
+    with a_browser(found, *addresses.for_chromium) as started:
         yield started
 
 

@@ -35,9 +35,9 @@ QUIET_BROWSER = (
 
 
 @contextmanager
-def a_browser(chromium: str) -> Iterator[Browser]:
+def a_browser(chromium: str, *options: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=list(QUIET_BROWSER))
+        browser = playwright.chromium.launch(executable_path=chromium, args=[*QUIET_BROWSER, *options])
         yield browser
         browser.close()
 
@@ -65,8 +65,10 @@ class Person:
         scale: float = 1,
         scheme: Literal["light", "dark"] = "light",
         instances: str = "",
+        before: str = "",
     ) -> Iterator[Person]:
-        """``instances``: what the browser gets where the page asks for them; else the function is asked."""
+        """``instances``: what the browser gets where the page asks for them; else the function is asked. ``before``: a
+        script that runs before those of the page."""
         context = browser.new_context(
             locale=language,
             color_scheme=scheme,
@@ -80,6 +82,8 @@ class Person:
         page.on("console", lambda m: someone._complain(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda e: someone._complain(str(e)))
         page.on("dialog", lambda d: someone._dismiss(d))  # noqa: PLW0108  # Playwright writes an attribute on the object of a bound method
+        if before:
+            page.add_init_script(before)
         if instances:
             someone.answer_with(instances)
         page.goto(url)
@@ -126,8 +130,8 @@ class Person:
         return self.page.get_by_role("listitem").filter(has=self.page.get_by_role("heading", name=name, exact=True))
 
     def names(self) -> list[str]:
-        """The Names of the instances that are shown."""
-        return self.page.get_by_role("listitem").get_by_role("heading").all_inner_texts()
+        """The Names of the instances that are shown, also where nobody has scrolled to yet."""
+        return self.page.get_by_role("listitem").get_by_role("heading").all_text_contents()
 
     def button(self, words: str) -> Locator:
         return self.page.get_by_role("button", name=words, exact=True)

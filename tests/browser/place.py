@@ -18,12 +18,15 @@ REGION = "ap-northeast-2"
 PARAMETER = "/park-volumes/tokens"
 TOKEN = "a-token-of-the-test-0123456789abcdef"
 LIMITED = "another-token-for-web-0123456789abcd"
+HOME = "https://home.peers.test"
+"""The page of another deployment, which may call this one."""
 TRYING = "a-token-to-try-the-api-with-01234567"
 HOSTILE = '"><img src=x onerror=alert(1)>'
 LINES = f"# who: token: instances\nada:{TOKEN}\nweb team:{LIMITED}:web-*\ntester:{TRYING}:tried\nshort:tiny\n"
 VARIABLES = {
     "function_url_auth": "TOKEN",
     "start_tokens_parameter": PARAMETER,
+    "page_origins": [HOME],
     **QUICK_INPUTS,
 }
 

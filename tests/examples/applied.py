@@ -26,7 +26,7 @@ REGIONS = {
     "token-page": "us-west-2",
 }
 """``multi-region`` names its regions itself, and its deployment stands in neither of these. ``complete`` is applied in
-tests/deployed."""
+tests/deployed, ``organization`` in test_organization.py."""
 RESTORERS = f"arn:aws:iam::{ACCOUNT}:role/restorers"
 """A role of people who restore by hand."""
 ANY_INSTANCE = "i-0123456789abcdef0"

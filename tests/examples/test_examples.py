@@ -24,7 +24,7 @@ MARKS = "park-volumes:"
 
 def test_every_example_is_applied_by_some_test() -> None:
     there = {path.name for path in (ROOT / "examples").iterdir() if path.is_dir()}
-    assert there == {*REGIONS, "complete"}
+    assert there == {*REGIONS, "complete", "organization"}
 
 
 @pytest.mark.parametrize("name", REGIONS)

@@ -6,6 +6,7 @@ caller, https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption-requirem
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -13,7 +14,8 @@ from typing import Any, Final
 from tests.iam.evaluate import Request
 from tests.iam.reference import ACTIONS, REQUESTED_REGION, knows, type_of
 
-ACCOUNT: Final = "123456789012"
+ACCOUNT: Final = os.environ.get("MOTO_ACCOUNT_ID", "123456789012")
+"""That of the local AWS whose process this is."""
 
 Call = Mapping[str, Any]
 """An entry of the call log: service, operation, region, parameters, resources, facts, attached, licenses, kms_keys.

@@ -60,6 +60,7 @@ class LocalAws:
         *,
         settings: Settings | None = None,
         region: str = "us-east-1",
+        account: str = "123456789012",
         port: int = 0,
         python: str = sys.executable,
         lambda_python: str | None = None,
@@ -69,7 +70,7 @@ class LocalAws:
 
         ``log`` takes the server's complaints; None lets them through to standard error.
         """
-        self.region = region
+        self.region, self._account = region, account
         self._settings = settings or Settings()
         self._arguments = [
             python,
@@ -93,6 +94,7 @@ class LocalAws:
         """Starts the server and waits until it answers. Raises RuntimeError if it does not within 60 seconds."""
         values = [f"--{name.replace('_', '-')}={float(value)}" for name, value in asdict(self._settings).items()]
         environment = {k: v for k, v in AS_STARTED.items() if not k.startswith("AWS_")}
+        environment["MOTO_ACCOUNT_ID"] = self._account
         self._process = subprocess.Popen(
             [*self._arguments, *values],
             cwd=ROOT,

@@ -39,6 +39,7 @@ MAX_SKEW_SECONDS = 300
 MAX_BODY_BYTES = 6 * 1024 * 1024
 THROTTLE_SECONDS = 30.0
 UNSIGNED = "UNSIGNED-PAYLOAD"
+PREFLIGHT = "access-control-request-method"
 
 
 class Request:
@@ -227,6 +228,25 @@ class Response:
         return cls(int(value["statusCode"]), [*headers.items(), *cookies], raw)
 
 
+def cors_headers(request: Request, cors: dict[str, Any]) -> list[tuple[str, str]]:
+    """What Lambda adds for browsers: in a preflight everything that is allowed, else who may read the answer. Pages of
+    other origins get nothing.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html#urls-cors
+    """
+    origin, allowed = request.headers.get("origin"), cors.get("AllowOrigins") or []
+    if origin is None or not {"*", origin} & set(allowed):
+        return []
+    found = {"allow-origin": origin, "expose-headers": ",".join(cors.get("ExposeHeaders") or [])}
+    if cors.get("AllowCredentials"):
+        found["allow-credentials"] = "true"
+    if request.method == "OPTIONS" and PREFLIGHT in request.headers:
+        found["allow-methods"] = ",".join(cors.get("AllowMethods") or [])
+        found["allow-headers"] = ",".join(cors.get("AllowHeaders") or [])
+        found["max-age"] = str(cors.get("MaxAge") or 0)
+    return [("vary", "Origin"), *((f"access-control-{name}", value) for name, value in found.items() if value)]
+
+
 class FunctionUrls:
     """The open addresses, one port each."""
 
@@ -254,12 +274,25 @@ class FunctionUrls:
         return {arn: f"http://127.0.0.1:{server.server_address[1]}/" for arn, server in self._servers.items()}
 
     def answer(self, function_arn: str, request: Request) -> Response:
-        """Checks who calls, invokes the function and unpacks its answer."""
+        """A preflight is answered here, as the URL's ``Cors`` says. To any other answer the headers are added that it
+        asks for, beside those of the function: what both have, a browser gets twice, and refuses."""
         function = self._lambdas.function(function_arn)
         if function is None or function.url_config is None:
             return Response.message(404, "Not Found")
+        auth_type = str(function.url_config.config.get("AuthType"))
+        cors = function.url_config.config.get("Cors")
+        if not cors:
+            return self._invoke(function, auth_type, request)
+        added = cors_headers(request, cors)
+        if request.method == "OPTIONS" and "origin" in request.headers and PREFLIGHT in request.headers:
+            return Response(200, added, b"")
+        answer = self._invoke(function, auth_type, request)
+        return Response(answer.status, [*answer.headers, *added], answer.body)
+
+    def _invoke(self, function: LambdaFunction, auth_type: str, request: Request) -> Response:
+        """Checks who calls, invokes the function and unpacks its answer."""
         caller = None
-        if function.url_config.config.get("AuthType") == "AWS_IAM":
+        if auth_type == "AWS_IAM":
             caller = signer(request, function.region)
             if caller is None:
                 return Response.message(403, "Forbidden")
@@ -267,7 +300,7 @@ class FunctionUrls:
             return Response.message(403, "Forbidden")
         if len(request.body) > MAX_BODY_BYTES:
             return Response.message(413, "Request must be smaller than 6291456 bytes for the InvokeFunction operation")
-        url_id = hashlib.sha256(function_arn.encode()).hexdigest()[:32]
+        url_id = hashlib.sha256(function.function_arn.encode()).hexdigest()[:32]
         event = event_of(request, url_id, caller, self._world.settings.decode_raw_path)
         try:
             with self._world.clock.work() as turn:

@@ -121,6 +121,12 @@ class LiveUrlConfig(FunctionUrlConfig):
         described = {**super().to_dict(), "InvokeMode": self.config.get("InvokeMode") or "BUFFERED"}
         return {key: value for key, value in described.items() if value is not None}
 
+    def update(self, new_config: dict[str, Any]) -> None:
+        """An empty Cors takes it away (moto: changes nothing)."""
+        super().update(new_config)
+        if new_config.get("Cors") == {}:
+            self.config.pop("Cors", None)
+
 
 class LiveLambda(LambdaBackend):
     """moto's Lambda with layers of other accounts, callable URLs and one event invoke configuration per function."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,8 @@ from tests.local_aws.regions import Regions
 from tests.local_aws.settings import Settings
 from tests.model.policies import Deny
 
-ACCOUNT = "123456789012"
+ACCOUNT = os.environ.get("MOTO_ACCOUNT_ID", "123456789012")
+"""What moto goes by, too."""
 
 
 def no_event(detail_type: str, resources: list[str], detail: dict[str, Any], region: str) -> None:

@@ -16,6 +16,8 @@ from tests.support.terraform import ROOT
 from tests.support.terraform_mirror import find_mirror, terraform_environment
 
 RELEASE, TEST = (ROOT / ".github" / "workflows" / f"{name}.yml" for name in ("release", "test"))
+ORGANIZATION = ROOT / "examples" / "organization"
+ACCOUNTS = ORGANIZATION / ".github" / "workflows" / "park-volumes.yml"
 
 
 def run(workflow: Path, step: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -125,3 +127,45 @@ def test_only_what_is_on_main_and_green_is_released(
         asked = (tagged / "asked").read_text()
         assert f"--commit {commit.stdout.strip()} --status success" in asked
         assert "--repo owner/name --workflow test.yml --branch main --event push" in asked
+
+
+def test_every_account_of_the_list_gets_a_job(tmp_path: Path) -> None:
+    shutil.copy(ORGANIZATION / "accounts.json", tmp_path)
+    done = run(ACCOUNTS, "List the accounts", tmp_path, GITHUB_OUTPUT=str(tmp_path / "output"))
+    assert done.returncode == 0, done.stdout
+    assert (tmp_path / "output").read_text() == 'names=["production","research","staging"]\n'
+
+
+@pytest.mark.parametrize(("event", "lock"), [("push", "true"), ("pull_request", "false")])
+def test_a_plan_is_of_the_state_of_its_account_and_locks_it_where_it_will_be_applied(
+    tmp_path: Path, event: str, lock: str
+) -> None:
+    _stand_in(tmp_path / "terraform", 'echo "$@" >> said')
+    given = {"TF_VAR_account": "staging", "AWS_REGION": "eu-west-1", "BUCKET": "states", "EVENT": event}
+    done = run(ACCOUNTS, "Plan", tmp_path, **given)
+    assert done.returncode == 0, done.stdout
+    init, plan = (tmp_path / "said").read_text().splitlines()
+    assert "bucket=states" in init
+    assert "key=park-volumes/staging.tfstate" in init
+    assert f"use_lockfile={lock}" in init
+    assert plan == f"plan -lock={lock} -out=plan.tfplan"
+
+
+@pytest.mark.parametrize(("found", "call"), [("", "POST"), ("17", "PATCH")], ids=["the first", "another"])
+def test_the_plan_of_an_account_is_one_comment_that_is_kept_up_to_date(tmp_path: Path, found: str, call: str) -> None:
+    _stand_in(tmp_path / "terraform", "printf '%070000d' 0")
+    _stand_in(tmp_path / "gh", f'echo "$@" >> said; case "$*" in *--paginate*) echo "{found}";; esac')
+    given = {"TF_VAR_account": "staging", "GH_TOKEN": "none", "PULL_REQUEST": "5", "GITHUB_REPOSITORY": "owner/name"}
+    done = run(ACCOUNTS, "Comment the plan", tmp_path, **given)
+    assert done.returncode == 0, done.stdout
+    comment = (tmp_path / "comment.md").read_text()
+    assert comment.startswith("Plan of ParkVolumes for staging\n\n~~~\n0")
+    assert 60_000 < len(comment) < 65_536, "the longest that GitHub takes"
+    written = (tmp_path / "said").read_text().splitlines()[-1]
+    where = f"issues/comments/{found}" if found else "issues/5/comments"
+    assert written == f"api --method {call} repos/owner/name/{where} --field body=@comment.md"
+
+
+def _stand_in(path: Path, script: str) -> None:
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)

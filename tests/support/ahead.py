@@ -26,6 +26,7 @@ MAKERS = {
     "tests/demo/test_demo.py": "tests.demo.shown:show",
     "tests/demo/test_playground.py": "tests.demo.played:play",
     "tests/drift": "tests.drift.story:begin",
+    "tests/examples/test_organization.py": "tests.examples.organization:apply",
     "tests/examples": "tests.examples.applied:apply",
     "tests/live/test_rehearsal.py": "tests.live.rehearsal:rehearse",
     "tests/live/test_cleaning.py": "tests.live.rehearsal:crash",

@@ -34,6 +34,8 @@ GROUPS = {
         "start_tokens_parameter",
         "stay_signed_in_days",
         "address_protocol",
+        "peers",
+        "page_origins",
         "start_on_failed_start",
         "start_reserved_concurrency",
         "volume_initialization_rate",

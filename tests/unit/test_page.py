@@ -14,7 +14,7 @@ from park_volumes.handlers import page
 from tests.unit.functions import CALLER, Functions, url_event
 from tests.unit.passes import Stand
 
-MOST_BYTES = 60_000
+MOST_BYTES = 68_000
 
 
 def get(functions: Functions, path: str, caller: str | None = CALLER) -> dict[str, Any]:

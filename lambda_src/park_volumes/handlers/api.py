@@ -26,6 +26,7 @@ from park_volumes.core.steps import Outcome
 from park_volumes.core.tags import opted_in
 from park_volumes.handlers import page, runtime
 from park_volumes.handlers.location import FunctionLocation
+from park_volumes.handlers.peers import Peers
 from park_volumes.handlers.region import Visited
 from park_volumes.handlers.sign_in import Caller, InvokedDirectly, NotSignedIn, SignIn, TokensUnreadable
 from park_volumes.handlers.starts import StartRegion, Starts, not_asked
@@ -64,6 +65,7 @@ def answer(
     *,
     starts: Starts,
     sign_in: SignIn,
+    peers: Peers,
     logger: Logger,
     report: Callable[[StartPass, list[Result]], None],
 ) -> dict[str, Any]:
@@ -71,7 +73,7 @@ def answer(
     A busy function first checks whether other starts are ahead in the queue."""
     if not _is_request(event):
         raise ValueError("The function was invoked directly, not through its Function URL.")
-    app.append_context(starts=starts, sign_in=sign_in, logger=logger, report=report)  # type: ignore[no-untyped-call]  # Powertools has no types for it
+    app.append_context(starts=starts, sign_in=sign_in, peers=peers, logger=logger, report=report)  # type: ignore[no-untyped-call]  # Powertools has no types for it
     return app.resolve(event, context)
 
 
@@ -118,6 +120,7 @@ def _sign_in(_: LambdaFunctionUrlResolver, next_middleware: NextMiddleware) -> R
     logger: Logger = app.context["logger"]
     if (request.http_method, request.path) in WITHOUT_SIGNING_IN:
         return next_middleware(app)
+    _refuse_other_pages(logger, asked)
     try:
         caller = app.context["sign_in"].caller(request.raw_event)
     except NotSignedIn as problem:
@@ -129,14 +132,24 @@ def _sign_in(_: LambdaFunctionUrlResolver, next_middleware: NextMiddleware) -> R
     return next_middleware(app)
 
 
+def _refuse_other_pages(logger: Logger, asked: dict[str, str]) -> None:
+    request, peers = app.current_event, cast("Peers", app.context["peers"])
+    own_host = request.raw_event["requestContext"].get("domainName")
+    if not peers.may_call(request.headers, own_host):
+        message = "This page may not call this deployment: page_origins does not name its origin."
+        logger.warning(f"A request was refused. {message}", extra=asked | {"origin": request.headers["origin"]})
+        raise Problem(HTTPStatus.FORBIDDEN, "wrong_origin", message)
+
+
 app.use([_sign_in])
 
 
 @app.get("/")
 def show_page() -> Response[Any]:
     """The page contains no data: it requests the instances like any other client."""
-    shown = page.page(app.context["sign_in"].stay_days)
-    return _answer(HTTPStatus.OK, shown, content_type="text/html; charset=utf-8", policy=page.page_policy())
+    peers: Peers = app.context["peers"]
+    shown, policy = page.page(app.context["sign_in"].stay_days, peers.shown), page.page_policy(peers.asked)
+    return _answer(HTTPStatus.OK, shown, content_type="text/html; charset=utf-8", policy=policy)
 
 
 @app.get("/openapi.json")

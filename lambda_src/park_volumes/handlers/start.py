@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from park_volumes.core import environment
 from park_volumes.core.reading import INSTANCE_ID, region_in, volume_id
 from park_volumes.core.steps import Outcome
-from park_volumes.handlers import api, runtime, sign_in
+from park_volumes.handlers import api, peers, runtime, sign_in
 from park_volumes.handlers.location import FunctionLocation
 from park_volumes.handlers.notices import Notices
 from park_volumes.handlers.region import Regions, Run
@@ -59,6 +59,7 @@ def _parameter(name: str) -> str:
 
 
 callers = sign_in.from_environment(os.environ, _parameter, logger)
+others = peers.from_environment(os.environ)
 
 
 class FailedPass(Exception):
@@ -79,7 +80,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     location = FunctionLocation.of_function(context.invoked_function_arn)
     if "requestContext" in event:
         report = partial(_report, location, asked=True)
-        return api.answer(event, context, starts=run, sign_in=callers, logger=logger, report=report)
+        return api.answer(event, context, starts=run, sign_in=callers, peers=others, logger=logger, report=report)
     done, unknown = _results(event, run)
     kind = event["detail-type"]
     reminder = kind == SCHEDULE and runtime.is_reminder(event)
