@@ -45,8 +45,8 @@ def test_another_caller_gets_through(night: Burst) -> None:
 
 
 def test_spread_over_regions_it_takes_little_longer_than_in_the_largest_of_them() -> None:
-    """Each region has buckets of its own. But a function looks at all regions of a batch before it begins, and the turns
-    are shorter if more messages wait."""
+    """Each region has its own buckets. But a function looks at all regions of a batch before it begins, and turns are
+    shorter if more messages wait."""
     alone, _ = spread(200, elsewhere=0, regions=1)
     seconds, problems = spread(200, elsewhere=100, regions=4)
 

@@ -9,15 +9,17 @@ from typing import Any
 
 import pytest
 
-from park_volumes.core import prices
+from park_volumes.core import prices, tags
 from park_volumes.core.environment import MissingSetting
 from park_volumes.handlers import wake
 from park_volumes.handlers.messages import LOOK_AGAIN
-from park_volumes.report import LOST, TWO_AT_WORK, Kind
+from park_volumes.report import LOST, MONTHLY, TWO_AT_WORK, Kind
 from tests.model import judge
 from tests.model.faults import Call, Fault
+from tests.model.records import Message
 from tests.unit.facts import SETTINGS
 from tests.unit.functions import (
+    QUEUE_URL,
     REMINDER,
     SWEEP,
     SWEEP_STARTS,
@@ -515,6 +517,31 @@ class TestReports:
         assert told["region"] == HOME
         assert told["what"].startswith(f"{instance_id} is parked")
 
+    def test_of_the_month_is_one_for_all_regions(
+        self, stand: Stand, functions: Functions, away: Stand, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("NOTIFICATION_TOPIC_ARN", TOPIC)
+        stand.parked()
+        away.parked()
+        away.launch(name="b")
+        functions.park(REMINDER)
+        (message,) = (m for m in functions.messages if m["subject"] == MONTHLY)
+
+        assert message["message"].startswith("2 of 3 opted-in instances are parked, with 264 GiB of volumes.")
+
+    def test_of_a_day_name_the_region_of_what_is_damaged_there(
+        self, functions: Functions, away: Stand, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("NOTIFICATION_TOPIC_ARN", TOPIC)
+        instance_id = away.parked()
+        requested = {"Key": tags.START_REQUESTED, "Value": "2099-01-01T00:00:00+00:00"}
+        ids = [s.id for s in away.world.snapshots.current()]
+        away.owner.create_tags(Resources=ids, Tags=[requested])
+        functions.park(REMINDER)
+        (event,) = (json.loads(e["Detail"]) for e in functions.events if e["DetailType"] == Kind.DAMAGED)
+
+        assert (event["instance-id"], event["region"]) == (instance_id, AWAY)
+
     def test_in_numbers_are_sums_and_the_greatest_age(
         self, stand: Stand, functions: Functions, away: Stand, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -547,6 +574,23 @@ class TestRegionsByName:
         stand.launch()
 
         assert len(functions.get().body["instances"]) == 1
+
+
+class TestAFullQueue:
+    def test_has_what_was_on_its_way_elsewhere_looked_at_all_the_same(
+        self, functions: Functions, away: Stand, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        warm(functions, monkeypatch)
+        away.ready(away.stopped())
+        at_its_minute(functions)
+        functions.park(SWEEP)
+        functions.stand.after(300)
+        world = functions.stand.world
+        world.messages = [Message(f"m-{n}", QUEUE_URL, "{}", world.clock.now) for n in range(500)]
+        functions.park(SWEEP)
+        added = [json.loads(message.body)["detail"] for message in world.messages[500:]]
+
+        assert {detail.get("region", HOME) for detail in added} == {HOME, AWAY}
 
 
 class TestWakes:
