@@ -271,7 +271,7 @@ class EventBridge:
 
 
 def is_bus(target: dict[str, Any]) -> bool:
-    return bool(target["Arn"].split(":")[2] == "events")
+    return str(target["Arn"]).split(":")[2] == "events"
 
 
 def period(expression: str) -> int:

@@ -379,9 +379,9 @@ def _forwarding_role(deployed: Deployment, name: str, *, trusted: str, bus: str)
         "Condition": {"ArnLike": {"aws:SourceArn": f"arn:aws:events:{AWAY}:{ACCOUNT}:rule/{trusted}"}},
     }
     allow = {"Effect": "Allow", "Action": "events:PutEvents", "Resource": bus}
-    trusting, allowing = (json.dumps({"Version": "2012-10-17", "Statement": [one]}) for one in (trust, allow))
-    arn = deployed.iam.create_role(RoleName=name, AssumeRolePolicyDocument=trusting)["Role"]["Arn"]
-    deployed.iam.put_role_policy(RoleName=name, PolicyName="forward", PolicyDocument=allowing)
+    trusted_by, allowed = (json.dumps({"Version": "2012-10-17", "Statement": [one]}) for one in (trust, allow))
+    arn = deployed.iam.create_role(RoleName=name, AssumeRolePolicyDocument=trusted_by)["Role"]["Arn"]
+    deployed.iam.put_role_policy(RoleName=name, PolicyName="forward", PolicyDocument=allowed)
     return str(arn)
 
 
