@@ -6,7 +6,7 @@ import argparse
 import csv
 import io
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,9 +14,12 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from park_volumes.cli import reports
 from park_volumes.cli.account import Account, connect
 from park_volumes.cli.command import main
 from park_volumes.cli.desk import ExitCode
+from park_volumes.cli.examination import Examination
+from park_volumes.cli.examined import Place
 from park_volumes.core import prices
 from tests.model.faults import Fault
 from tests.unit.functions import ENVIRONMENT
@@ -25,6 +28,7 @@ from tests.unit.test_cli import Functions
 
 HOME, SECOND, CLOSED = "111111111111", "222222222222", "333333333333"
 VIRGINIA, SEOUL = "us-east-1", "ap-northeast-2"
+PLACE = Place(region=VIRGINIA, partition="aws", account=HOME, listed=True)
 
 
 def role(account: str) -> str:
@@ -225,6 +229,23 @@ class TestADeploymentThatLooksAfterOtherRegions:
         gp3 = {site["region"]: site["prices"]["of"]["gp3"] for site in json.loads(cloud.said)["sites"]}
 
         assert gp3 == {VIRGINIA: 9.0, SEOUL: prices.BY_REGION[SEOUL]["gp3"]}
+
+    @pytest.mark.parametrize("old", [True, False])
+    def test_is_told_to_be_a_second_one_where_another_of_its_name_is(
+        self, cloud: Cloud, monkeypatch: pytest.MonkeyPatch, old: bool
+    ) -> None:
+        """The doctor finds nothing else here: it has tests of its own."""
+        monkeypatch.setattr(reports, "locate", lambda _, region, __: replace(PLACE, region=region))
+        monkeypatch.setattr(Examination, "examine", lambda *_: None)
+        monkeypatch.setattr(reports, "diagnose", lambda *_: [])
+        self.deployed(cloud, "all")
+        if old:
+            cloud.functions[SEOUL] = Functions(environment=ENVIRONMENT)
+        cloud.run("doctor", "--json", "--regions", f"{VIRGINIA},{SEOUL}")
+        told = {site["region"]: [f["words"] for f in site["findings"]] for site in json.loads(cloud.said)["sites"]}
+
+        words = f"Two deployments park-volumes look after {SEOUL}: that in {SEOUL}, and that in {VIRGINIA}."
+        assert told == {VIRGINIA: [], SEOUL: [words] if old else []}
 
     def test_is_found_from_another_region_by_an_option(self, cloud: Cloud) -> None:
         cloud.functions[SEOUL] = Functions(environment=ENVIRONMENT | {"REGIONS": "all"})

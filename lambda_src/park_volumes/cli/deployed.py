@@ -37,13 +37,15 @@ NO_SUCH_FUNCTION = "ResourceNotFoundException"
 class Deployment:
     """``origin`` is a sentence that says where the settings come from. ``parks``: whether the deployed functions park
     instances; None if that is unknown. ``read``: whether the settings are those of its functions, which are there.
-    ``layer`` is the ARN of their layer; empty if that is unknown."""
+    ``layer`` is the ARN of their layer; empty if that is unknown. ``beside``: the region of a second deployment of the
+    same name that also looks after this region; empty if there is none."""
 
     settings: Settings
     origin: str
     parks: bool | None
     read: bool = False
     layer: str = ""
+    beside: str = ""
 
     @property
     def parks_again(self) -> str:
@@ -101,7 +103,8 @@ def find(functions: Any, *, name: str, region: str, given: Mapping[str, str], ho
         next((one["Arn"] for one in configuration.get("Layers", ())), ""),
     )
     origin = f"Settings: those of the function {function}{where}{but}."
-    return Deployment(settings=settings, origin=origin, parks=parks, read=True, layer=layer)
+    beside = "" if where else _beside(function, region, home)
+    return Deployment(settings=settings, origin=origin, parks=parks, read=True, layer=layer, beside=beside)
 
 
 def _configured(functions: Any, function: str, region: str, home: Home | None) -> tuple[dict[str, Any], str]:
@@ -109,19 +112,32 @@ def _configured(functions: Any, function: str, region: str, home: Home | None) -
     try:
         return _configuration(functions, function, region), ""
     except _NotThere:
-        if home is None or home.region == region:
+        if home is None:
             raise
+    found = _elsewhere(function, region, home)
+    found["Environment"]["Variables"].pop("PRICES", None)  # they are those of its own region
+    return found, f" in {home.region}, which also looks after {region}"
+
+
+def _elsewhere(function: str, region: str, home: Home) -> dict[str, Any]:
+    """The configuration of the function at home, if that looks after this region. Raises _Unread."""
     found = _configuration(home.functions, function, home.region)
-    variables = found["Environment"]["Variables"]
     try:
-        covered = regions(variables)
+        covered = regions(found["Environment"]["Variables"])
     except MissingSetting as error:
         raise _Unread(f"{function} in {home.region} does not say which regions it looks after ({error})") from error
     if covered != ALL and region not in covered:
         words = f"there is no function {function} in {region}"
         raise _NotThere(f"{words}, and that in {home.region} does not look after it")
-    variables.pop("PRICES", None)  # they are those of its own region
-    return found, f" in {home.region}, which also looks after {region}"
+    return found
+
+
+def _beside(function: str, region: str, home: Home | None) -> str:
+    """The region of a second deployment of the name that looks after this one, too; empty if there is none."""
+    try:
+        return home.region if home and _elsewhere(function, region, home) else ""
+    except _Unread:
+        return ""
 
 
 def _configuration(functions: Any, function: str, region: str) -> dict[str, Any]:

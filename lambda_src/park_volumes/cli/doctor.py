@@ -113,6 +113,16 @@ def diagnose(of: Examined, settings: Settings, now: datetime) -> list[Finding]:
     return found + [_not_read(one, topics, of.place) for one, topics in unread.items()]
 
 
+def of_two_deployments(name: str, region: str, beside: str) -> Finding:
+    """Their snapshots and volumes bear the same name, so that the functions cannot tell."""
+    words = f"Two deployments {name} look after {region}: that in {region}, and that in {beside}."
+    remedy = (
+        f"Nothing is lost by that, but each uses the rates of the region as if it were alone. Destroy that in "
+        f"{region}, or take {region} out of the input regions of that in {beside}."
+    )
+    return Finding(topic=Topic.REGION, level=Level.WARNING, words=words, remedy=remedy)
+
+
 def _checks(of: Examined, settings: Settings, now: datetime) -> Iterator[Check]:
     hidden = [] if isinstance(of.trails, Unread) else [part for t in of.trails for part in (t.logging, t.selectors)]
     binned = () if isinstance(of.binned, Unread) else of.binned

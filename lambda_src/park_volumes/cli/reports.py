@@ -11,7 +11,7 @@ from park_volumes.cli import deployed
 from park_volumes.cli.account import Account, NotPossible
 from park_volumes.cli.deployed import Deployment
 from park_volumes.cli.desk import Desk, ExitCode, together
-from park_volumes.cli.doctor import Level, as_json, diagnose
+from park_volumes.cli.doctor import Level, as_json, diagnose, of_two_deployments
 from park_volumes.cli.examination import Examination, Unusable, locate
 from park_volumes.cli.explain import money
 from park_volumes.cli.options import deployment_of, desk_with
@@ -143,6 +143,8 @@ def _doctor(options: argparse.Namespace, clock: Clock, screen: Screen, account: 
     examination = Examination(client=client, ec2=desk.ec2, settings=settings, now=now)
     examined = examination.examine(place, options.powertools_layer_arn or deployment.layer or public)
     found = diagnose(examined, settings, now)
+    if deployment.beside:
+        found.insert(0, of_two_deployments(settings.deployment, place.region, deployment.beside))
     where = asdict(place) | {"deployment": settings.deployment, "deployed": deployment.read}
     return Found(
         shown=where | {"findings": as_json(found)},
