@@ -89,6 +89,13 @@ def starting() -> Iterator[dict[str, Any]]:
     yield _answer([_instance(1, "wiki", "running", disks)])
 
 
+def in_several_regions() -> dict[str, Any]:
+    """One instance in another region than the deployment's, and a third region that does not answer."""
+    found = _answer([_instance(1, "wiki", *SHOWN["wiki"]), _instance(2, "shop", *SHOWN["shop"])])
+    found["instances"][1]["region"] = "eu-central-1"
+    return found | {"regions_unavailable": [{"region": "us-east-1", "why": "DescribeInstances failed."}]}
+
+
 def nothing() -> dict[str, Any]:
     return _answer([])
 
@@ -108,6 +115,7 @@ def _answer(instances: list[dict[str, Any]]) -> dict[str, Any]:
         "total": {"size_gib": size, "usd_per_month": total},
         "place": place,
         "caller": "ada",
+        "regions_unavailable": [],
     }
 
 
@@ -117,6 +125,7 @@ def _instance(n: int, name: str, state: str, disks: tuple[tuple[int, str, int], 
     return {
         "id": f"i-{n:017x}",
         "name": name,
+        "region": "ap-northeast-2",
         "state": state,
         "detail": WRONG if state == "needs attention" else "It is as it is.",
         "address": address,

@@ -423,6 +423,18 @@ def test_a_price_that_nobody_knows_is_not_guessed(browser: Browser, place: Place
         assert "$" not in someone.page.locator("main").inner_text()
 
 
+def test_a_region_that_cannot_be_looked_at_is_named_and_an_instance_is_found_by_its_region(
+    browser: Browser, place: Place, tmp_path: Path
+) -> None:
+    with Person.at(browser, place.url, tmp_path, instances=answers.body(answers.in_several_regions())) as someone:
+        someone.page.get_by_text("us-east-1 cannot be looked at, so what is there is not shown.").wait_for()
+        someone.page.get_by_role("searchbox").fill("eu-central-1")
+        expect(someone.page.get_by_role("heading", name="wiki")).to_be_hidden()
+        someone.row("shop").locator("summary").click()
+        someone.see("shop", "eu-central-1")
+        assert someone.barriers() == []
+
+
 def test_a_page_without_instances_says_how_to_get_one(browser: Browser, place: Place, tmp_path: Path) -> None:
     with Person.at(browser, place.url, tmp_path, instances=answers.body(answers.nothing())) as someone:
         someone.page.get_by_text("opts one in with the tag ParkVolumes=true").wait_for()
@@ -433,6 +445,7 @@ def test_a_page_without_instances_says_how_to_get_one(browser: Browser, place: P
 def test_the_answers_made_up_here_are_such_as_the_api_gives(place: Place) -> None:
     real = place.with_token(TOKEN).send("GET", "instances").body
     for made_up in (
+        answers.in_several_regions(),
         answers.a_few(),
         answers.thousand(),
         answers.of_unknown_price(),
