@@ -274,7 +274,7 @@ class TestAnswers:
     def test_name_the_covered_regions_to_whoever_asks_for_another(self, functions: Functions) -> None:
         reply = query(functions, "GET", "/instances", region=THIRD)
 
-        assert (reply.status, reply.code) == (400, "bad_region")
+        assert (reply.status, reply.code) == (404, "unknown_region")
         assert reply.message == f"region is {THIRD!r}: this deployment covers {HOME}, {AWAY}."
 
     def test_of_savings_have_a_row_for_each_and_one_total(

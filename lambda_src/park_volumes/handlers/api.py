@@ -105,7 +105,7 @@ def _covered() -> list[StartRegion]:
     if not found:
         names = ", ".join(region.name for region in every)
         message = f"region is {wanted!r}: this deployment covers {names}."
-        raise Problem(HTTPStatus.BAD_REQUEST, "bad_region", message)
+        raise Problem(HTTPStatus.NOT_FOUND, "unknown_region", message)
     return found
 
 
