@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from park_volumes.aws.errors import Ec2Error
 from park_volumes.core import prices, tags
 from park_volumes.core.environment import MissingSetting
 from park_volumes.handlers import wake
@@ -400,6 +401,24 @@ class TestARegionThatIsLost:
         assert functions.park(state_change("i-0123456789abcdef0", "stopped") | {"region": AWAY}) == []
 
 
+class TestARegionWhereSomethingElseIsDenied:
+    """It can be looked at, and its messages come back like those of the home region, until that ends or is told."""
+
+    def test_is_not_lost(self, functions: Functions, away: Stand) -> None:
+        instance_id = away.stopped()
+        away.step(instance_id)
+        away.after(130)
+        functions.faults = _denies_locks
+        message = state_change(instance_id, "stopped") | {"region": AWAY}
+
+        with pytest.raises(Ec2Error, match="DescribeLockedSnapshots"):
+            functions.park(message)
+        assert [one["region"] for one in functions.get().body["regions_unavailable"]] == [AWAY]
+        functions.faults = None
+        assert functions.get().body["regions_unavailable"] == []
+        assert functions.park(message) == []
+
+
 class TestTheHomeRegion:
     def test_that_does_not_answer_keeps_no_other_from_starting(self, functions: Functions, away: Stand) -> None:
         functions.silent.add(HOME)
@@ -408,12 +427,23 @@ class TestTheHomeRegion:
         assert functions.post(instance_id, "start").status == 202
         assert functions.get().body["regions_unavailable"][0]["region"] == HOME
 
-    @pytest.mark.usefixtures("away")
-    def test_gets_its_messages_again(self, stand: Stand, functions: Functions) -> None:
+    def test_gets_its_messages_again(self, stand: Stand, functions: Functions, away: Stand) -> None:
         functions.silent.add(HOME)
-        instance_id = stand.launch()
+        here, there = stand.launch(name="a"), away.stopped(name="b")
+        away.after(130)
+        messages = [state_change(here, "stopped"), state_change(there, "stopped") | {"region": AWAY}]
 
-        assert functions.park(SWEEP, state_change(instance_id, "stopped")) == ["m0", "m1"]
+        assert functions.park(SWEEP, *messages) == ["m0", "m1"]
+        assert len(list(away.world.snapshots.current())) == 2
+
+    @pytest.mark.usefixtures("away")
+    def test_that_does_not_answer_when_nothing_else_is_to_be_done_is_an_error_of_the_function(
+        self, stand: Stand, functions: Functions
+    ) -> None:
+        functions.silent.add(HOME)
+
+        with pytest.raises(Ec2Error):
+            functions.park(state_change(stand.launch(), "stopped"))
 
     def test_alone_answers_with_its_error_as_ever(self, functions: Functions) -> None:
         functions.silent.add(HOME)
@@ -485,6 +515,10 @@ class TestEveryRegion:
         live(functions, 45)
 
         assert parked(away)
+
+
+def _denies_locks(call: Call) -> Fault | None:
+    return Fault.DENIED if call.operation == "DescribeLockedSnapshots" else None
 
 
 def _denies_the_list(call: Call) -> Fault | None:

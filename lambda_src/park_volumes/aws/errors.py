@@ -22,6 +22,8 @@ DENIALS: Final = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeni
 """The codes of a call that a policy does not allow, given the current tags of the resource."""
 SHUT: Final = DENIALS | {"AuthFailure", "OptInRequired", "InvalidClientTokenId", "UnrecognizedClientException"}
 """The codes of a call in a region that a policy closes, or that the account has not enabled."""
+LOOKS: Final = frozenset({"DescribeInstances", "DescribeSnapshots", "DescribeVolumes"})
+"""The calls of every look at a whole region."""
 INVALID: Final = "InvalidParameterValue"
 """The code of a call that EC2 does not accept: for what it says, or for the state that something is in."""
 WOULD_SUCCEED: Final = "DryRunOperation"
@@ -47,8 +49,8 @@ class Ec2Error(Exception):
 
     @property
     def out_of_reach(self) -> bool:
-        """Whether nothing else can be expected of the region than this error."""
-        return self.silent or self.code in SHUT
+        """Whether the region cannot be looked at. Where only something else is denied, it can."""
+        return self.silent or (self.code in SHUT and self.action in LOOKS)
 
     @property
     def limited(self) -> bool:

@@ -122,7 +122,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 def _handle_all(inbox: Inbox, run: Run[ParkRegion], location: FunctionLocation) -> list[Handled]:
     """Handle the messages of each region, and tell people. A region that the deployment does not cover, or that cannot
-    be reached, gets no second delivery: the sweep finds there what is to be done."""
+    be reached, gets no second delivery: the sweep finds there what is to be done. Raises the error if there is nothing
+    else."""
     there = {name: regions.named(name, run.home.began) for name in inbox.batches}
     if strange := sorted(name for name, region in there.items() if region is None):
         logger.warning(f"Messages about regions that this deployment does not cover are ignored: {', '.join(strange)}.")
@@ -130,6 +131,9 @@ def _handle_all(inbox: Inbox, run: Run[ParkRegion], location: FunctionLocation) 
         [region for region in there.values() if region],
         lambda region, this_pass: _handle(inbox.batches[region.name], region, this_pass),
     )
+    errors = [one.error for one in visited if one.error and not one.region.is_lost]
+    if errors and len(errors) == len(visited):
+        raise errors[0]  # the alarm for errors of the function hears of it
     handled = []
     for one in visited:
         if one.found:
