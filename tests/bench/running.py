@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from typing import Any
 
 from tests.bench.comparison import QUEUE_REQUEST, spent
 from tests.bench.deployed import Deployment, Module, on_the_clock
 from tests.bench.scenario import Fleet, asleep, region, sleepers
-from tests.unit.functions import start_requested
+from tests.unit.functions import start_requested, url_event
 
 HOURS, WORKING_DAYS = 730, 22
 """Of a month."""
@@ -69,6 +71,28 @@ def _idle(fleet: Fleet, hours: int) -> Idle:
     runs = sum(f.invocations for f in deployment.functions.values())
     calls = sum(sum(tally.calls.values()) for tally in deployment.calls.values())
     return Idle(runs=runs * HOURS / hours, calls=calls * HOURS / hours)
+
+
+def page(*instances: int) -> tuple[float, int]:
+    """The seconds until the page has its list, of so many instances in each region, and how many it shows. The function
+    is warm."""
+    elsewhere = [region(f"xx-test-{n}") for n in range(1, len(instances))]
+    for world, number in zip(elsewhere, instances[1:], strict=True):
+        sleepers(world, number)
+    fleet, module = asleep(instances[0], elsewhere=elsewhere), Module()
+    answers: list[tuple[float, Any]] = []
+    with on_the_clock(fleet.simulation, module):
+        deployment = Deployment(simulation=fleet.simulation, account=fleet.account, module=module)
+
+        def ask() -> None:
+            asked = fleet.seconds
+            answers.append((asked, deployment.functions["start"].invoke(url_event("GET", "/instances"))))
+
+        for number in (1, 2):
+            fleet.simulation.spawn(ask)
+            fleet.simulation.run(lambda number=number: len(answers) == number, seconds=300)  # type: ignore[misc]
+        asked, answer = answers[-1]
+        return fleet.seconds - asked, len(json.loads(answer["body"])["instances"])
 
 
 def _hour_of_sweeps(instances: int) -> float:

@@ -6,7 +6,7 @@ import pytest
 
 from park_volumes.cli import doctor
 from tests.bench.deployed import Deployment, Module, on_the_clock
-from tests.bench.running import HOURS, VOLUMES, idle, idle_everywhere, running
+from tests.bench.running import HOURS, VOLUMES, idle, idle_everywhere, page, running
 from tests.bench.scenario import Fleet, asleep
 from tests.support.readme import MONEY
 from tests.unit.functions import start_requested
@@ -30,6 +30,14 @@ def test_an_idle_month_in_every_region_of_an_account_stays_cheap() -> None:
 
     assert month.runs <= 12_000
     assert month.calls <= 100_000
+
+
+def test_a_page_over_five_regions_is_hardly_slower_than_over_one() -> None:
+    one, shown = page(1000)
+    five, shown_of_five = page(200, 200, 200, 200, 200)
+
+    assert shown == shown_of_five == 1000
+    assert five <= one + 1
 
 
 def test_a_tenth_of_a_fleet_does_not_cost_as_much_as_the_whole() -> None:
