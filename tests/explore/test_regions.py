@@ -139,7 +139,7 @@ def test_random_stories_in_two_regions_end_well(chunk: int, capsys: pytest.Captu
                 account.come_to_rest()
                 account.start_all()
             except AssertionError as error:
-                raise AssertionError(f"Seed {seed}: {error}") from error
+                raise AssertionError(f"Seed {seed}: {error!r}") from error
         capsys.readouterr()
     assert {"parked at home", "parked elsewhere", "running at home", "running elsewhere"} <= seen.keys()
 

@@ -400,6 +400,17 @@ class TestARegionThatIsLost:
     def test_gets_no_second_delivery_of_a_forwarded_event(self, functions: Functions) -> None:
         assert functions.park(state_change("i-0123456789abcdef0", "stopped") | {"region": AWAY}) == []
 
+    @pytest.mark.usefixtures("lost")
+    def test_gets_no_second_delivery_of_a_wake(self, functions: Functions) -> None:
+        body = {"source": wake.SOURCE, "detail-type": wake.WAKE, "detail": {"last": False, "region": AWAY}}
+        assert functions.park(body) == []
+
+    @pytest.mark.usefixtures("lost")
+    def test_fails_no_sweep_of_its_starts(self, functions: Functions) -> None:
+        """Lambda would try it twice more, and an alarm would tell of a function that fails."""
+        detail = {"deployment": "park-volumes", "region": AWAY}
+        assert functions.start(SWEEP_STARTS | {"detail": detail}) == {}
+
 
 class TestARegionWhereSomethingElseIsDenied:
     """It can be looked at, and its messages come back like those of the home region, until that ends or is told."""

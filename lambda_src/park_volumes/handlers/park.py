@@ -15,6 +15,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
+from park_volumes.aws.errors import Ec2Error
 from park_volumes.core import environment
 from park_volumes.core.facts import BinnedVolume, Verdict
 from park_volumes.handlers import runtime
@@ -184,12 +185,16 @@ def _instances_of(this_pass: Pass, snapshot_ids: Iterable[str]) -> dict[str, str
 
 
 def _run_errands(batch: Batch, region: ParkRegion, this_pass: Pass) -> set[str]:
-    """Those that could not be finished."""
+    """Those that could not be finished. Raises the error if another region cannot be reached."""
     ways: dict[str, Callable[[], Exception | None]] = {
         WAKE: partial(_wake, batch, region, this_pass),
         START_GOES_ON: partial(_keep_awake, region, this_pass),
     }
-    return {errand for errand in sorted(batch.errands) if alone(errand, ways[errand], lambda error: error)}
+    errors = {errand: alone(errand, ways[errand], lambda error: error) for errand in sorted(batch.errands)}
+    for error in errors.values():
+        if isinstance(error, Ec2Error) and error.out_of_reach and not region.is_home:
+            raise error
+    return {errand for errand, error in errors.items() if error}
 
 
 def _wake(batch: Batch, region: ParkRegion, this_pass: Pass) -> None:

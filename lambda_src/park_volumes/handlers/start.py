@@ -155,11 +155,10 @@ def _results(event: dict[str, Any], starts: Starts) -> tuple[Done, list[str]]:
             _read(runtime.is_reminder, event)
             return starts.sweep(everywhere=runtime.is_reminder(event)), []
         case str(kind) if kind == SWEEP_STARTS:
-            there = starts.named(_read(_region_in_detail, event))
-            return [(there, there.sweep())] if there else [], []
+            return starts.in_one(_read(_region_in_detail, event), StartPass.sweep), []
         case "EBS Volume Notification":
-            there, ids = starts.named(_read(region_in, event)), _read(_volumes, event)
-            return [(there, there.settle(_of_volumes(there, ids)))] if there else [], []
+            ids = _read(_volumes, event)
+            return starts.in_one(_read(region_in, event), lambda there: there.settle(_of_volumes(there, ids))), []
         case kind:
             raise Unreadable(f"The start function does not handle events of the type {kind!r}.")
 

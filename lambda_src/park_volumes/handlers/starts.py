@@ -72,6 +72,16 @@ class Starts:
         covered = self.run.covered() if everywhere or now.hour % ELSEWHERE_HOURS == 0 else [self.run.regions.home]
         return self._found(self.visit(covered, StartPass.sweep))
 
+    def in_one(self, name: str, do: Callable[[StartPass], list[Result]]) -> list[tuple[StartPass, list[Result]]]:
+        """The results in the region of this name. A region that cannot be reached is left to the next sweep; whatever
+        else fails there is raised."""
+        region = self.run.regions.named(name, self.run.home.began)
+        visited = self.visit([region], do) if region else []
+        for one in visited:
+            if one.error and not one.region.is_lost:
+                raise one.error
+        return self._found(visited)
+
     def request(self, ids: Collection[str]) -> tuple[list[tuple[StartPass, list[Result]]], list[str]]:
         """Start these instances, wherever they are. Other regions are asked for what is not in the home region. Returns
         also what is to be said of regions that could not be asked."""
