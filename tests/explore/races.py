@@ -209,7 +209,7 @@ def play(
     names: tuple[str, ...],
     switches: Switches,
     trace: list[Step],
-    is_new: Callable[[object], bool] = lambda _: True,
+    is_new: Callable[[object], bool],
 ) -> None:
     """One schedule. ``trace`` gets its steps. What it shares with the one that it branched from was judged there.
     Raises Met where a situation is not new."""

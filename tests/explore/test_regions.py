@@ -11,7 +11,7 @@ from random import Random
 import pytest
 
 from tests.model import judge
-from tests.unit.functions import SWEEP, Functions, state_change
+from tests.unit.functions import Functions, state_change
 from tests.unit.passes import DATA, ROOT, Stand
 
 AWAY = "eu-west-1"
@@ -34,14 +34,8 @@ class Account:
         self.looks = {i: judge.fittings(stand.world, i) for stand, i in self.instances}
 
     def pass_minutes(self, minutes: int) -> None:
-        """Sweeps at their minutes, and between them whatever the functions ask of each other."""
-        clock = self.functions.stand.world.clock
         for _ in range(minutes):
-            clock.advance(60 - clock.now % 60)
-            if self.functions.stand.clock.now().minute % 5 == 0:
-                self.functions.park(SWEEP)
-            while self.functions.deliver():
-                pass
+            self.functions.live_with_sweeps(1)
             self.judge()
 
     def judge(self) -> None:
@@ -133,7 +127,7 @@ def test_random_stories_in_two_regions_end_well(chunk: int, capsys: pytest.Captu
             functions = Functions(Stand(), patch)
             account = Account(seed, functions, seen)
             if seed % 2:
-                stay_warm(functions, patch)
+                functions.stay_warm()
             try:
                 account.live()
                 account.come_to_rest()
@@ -142,9 +136,3 @@ def test_random_stories_in_two_regions_end_well(chunk: int, capsys: pytest.Captu
                 raise AssertionError(f"Seed {seed}: {error!r}") from error
         capsys.readouterr()
     assert {"parked at home", "parked elsewhere", "running at home", "running elsewhere"} <= seen.keys()
-
-
-def stay_warm(functions: Functions, patch: pytest.MonkeyPatch) -> None:
-    """Both functions remember what they have learned, as those do that run often."""
-    loaded = {name: functions.load(name) for name in ("park", "start")}
-    patch.setattr(functions, "load", loaded.__getitem__)

@@ -308,6 +308,11 @@ class Functions:
         self._monkeypatch.delitem(sys.modules, full, raising=False)
         return importlib.import_module(full)
 
+    def stay_warm(self) -> None:
+        """From now on both functions remember what they have learned, as those do that run often."""
+        loaded = {name: self.load(name) for name in ("park", "start")}
+        self._monkeypatch.setattr(self, "load", loaded.__getitem__)
+
     def park_batch(self, *messages: Mapping[str, Any], seconds: float = 60) -> list[str]:
         """Hand a batch to the park function; the ids of the messages that failed."""
         answer = self.load("park").handler({"Records": list(messages)}, Context(seconds))
@@ -387,6 +392,16 @@ class Functions:
         for _ in range(5, seconds + 1, 5):
             self.stand.after(5)
             self.deliver()
+
+    def live_with_sweeps(self, minutes: int) -> None:
+        """Sweeps at their minutes, and between them whatever the functions ask of each other."""
+        for _ in range(minutes):
+            clock = self.stand.world.clock
+            clock.advance(60 - clock.now % 60)
+            if self.stand.clock.now().minute % 5 == 0:
+                assert self.park(SWEEP) == []
+            while self.deliver():
+                pass
 
 
 def as_event(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -47,25 +47,8 @@ def away(functions: Functions) -> Stand:
     return stand
 
 
-def warm(functions: Functions, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both functions stay warm: they remember what they have learned."""
-    loaded = {name: functions.load(name) for name in ("park", "start")}
-    monkeypatch.setattr(functions, "load", loaded.__getitem__)
-
-
 def query(functions: Functions, method: str, path: str, **parameters: str) -> Reply:
     return Reply.of(functions.start(url_event(method, path) | {"queryStringParameters": parameters}))
-
-
-def live(functions: Functions, minutes: int) -> None:
-    """Sweeps at their minutes, and between them whatever the functions ask of each other."""
-    for _ in range(minutes):
-        clock = functions.stand.world.clock
-        clock.advance(60 - clock.now % 60)
-        if functions.stand.clock.now().minute % 5 == 0:
-            assert functions.park(SWEEP) == []
-        while functions.deliver():
-            pass
 
 
 def at_its_minute(functions: Functions) -> None:
@@ -81,7 +64,7 @@ class TestParking:
     def test_elsewhere_needs_no_events(self, functions: Functions, away: Stand) -> None:
         instance_id = away.launch()
         away.stop(instance_id)
-        live(functions, 15)
+        functions.live_with_sweeps(15)
 
         assert parked(away)
         assert judge.problems(away.world) == []
@@ -90,10 +73,10 @@ class TestParking:
     def test_elsewhere_goes_on_every_minute(self, functions: Functions, away: Stand) -> None:
         """A snapshot is noticed within a minute after it is completed, and the lock is over within minutes."""
         away.stopped()
-        live(functions, 5)
+        functions.live_with_sweeps(5)
         began = functions.stand.clock.now()
         while not parked(away):
-            live(functions, 1)
+            functions.live_with_sweeps(1)
 
         assert (functions.stand.clock.now() - began).total_seconds() <= 8 * 60
 
@@ -103,7 +86,7 @@ class TestParking:
         ids = {HOME: stand.launch(name="a"), AWAY: away.launch(name="b")}
         stand.owner.stop_instances(InstanceIds=[ids[HOME]])
         away.owner.stop_instances(InstanceIds=[ids[AWAY]])
-        live(functions, 20)
+        functions.live_with_sweeps(20)
 
         assert parked(stand)
         assert parked(away)
@@ -206,7 +189,7 @@ class TestStarting:
         instance_id = away.parked()
         functions.start(start_requested(instance_id), seconds=4)
         assert away.instance(instance_id).state == "stopped"
-        live(functions, 6)
+        functions.live_with_sweeps(6)
 
         assert away.instance(instance_id).state == "running"
         assert judge.problems(away.world) == []
@@ -310,7 +293,7 @@ class TestARegionThatIsLost:
     @pytest.mark.usefixtures("lost")
     def test_keeps_no_other_from_parking(self, stand: Stand, functions: Functions) -> None:
         stand.owner.stop_instances(InstanceIds=[stand.launch()])
-        live(functions, 15)
+        functions.live_with_sweeps(15)
 
         assert parked(stand)
 
@@ -344,11 +327,11 @@ class TestARegionThatIsLost:
         self, functions: Functions, away: Stand, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("NOTIFICATION_TOPIC_ARN", TOPIC)
-        warm(functions, monkeypatch)
+        functions.stay_warm()
         away.launch()
         functions.park(SWEEP)
         functions.denied.add(AWAY)
-        live(functions, 60)
+        functions.live_with_sweeps(60)
         assert [m["subject"] for m in functions.messages] == [LOST]
         assert functions.messages[0]["message"].startswith(f"{AWAY} cannot be looked at: DescribeInstances failed")
 
@@ -356,15 +339,13 @@ class TestARegionThatIsLost:
         assert [m["subject"] for m in functions.messages].count(LOST) == 2
 
         functions.denied.clear()
-        live(functions, 10)
+        functions.live_with_sweeps(10)
         functions.denied.add(AWAY)
-        live(functions, 10)
+        functions.live_with_sweeps(10)
         assert [m["subject"] for m in functions.messages].count(LOST) == 3
 
-    def test_is_left_alone_between_the_sweeps(
-        self, functions: Functions, lost: Stand, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        warm(functions, monkeypatch)
+    def test_is_left_alone_between_the_sweeps(self, functions: Functions, lost: Stand) -> None:
+        functions.stay_warm()
         functions.get()
         before = lost.world.calls
         functions.get()
@@ -375,9 +356,9 @@ class TestARegionThatIsLost:
         assert lost.world.calls > before
 
     def test_is_asked_after_all_where_an_instance_is_in_none_of_the_others(
-        self, functions: Functions, away: Stand, monkeypatch: pytest.MonkeyPatch
+        self, functions: Functions, away: Stand
     ) -> None:
-        warm(functions, monkeypatch)
+        functions.stay_warm()
         functions.silent.add(AWAY)
         instance_id = away.launch(name="shop")
         functions.get()
@@ -392,7 +373,7 @@ class TestARegionThatIsLost:
         functions.denied.clear()
         functions.silent.clear()
         lost.owner.stop_instances(InstanceIds=[i.id for i in lost.world.instances.current()])
-        live(functions, 20)
+        functions.live_with_sweeps(20)
 
         assert parked(lost)
 
@@ -469,22 +450,18 @@ class TestEveryRegion:
 
         assert {i["id"] for i in functions.get().body["instances"]} == ids
 
-    def test_is_asked_for_once_an_hour(
-        self, stand: Stand, functions: Functions, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_is_asked_for_once_an_hour(self, stand: Stand, functions: Functions) -> None:
         functions.covers(AWAY, every=True)
-        warm(functions, monkeypatch)
+        functions.stay_warm()
         asked: list[str] = []
         stand.world.on_call = lambda operation, _: asked.append(operation)
-        live(functions, 120)
+        functions.live_with_sweeps(120)
 
         assert asked.count("DescribeRegions") == 2
 
-    def test_that_was_enabled_before_stays_covered_while_that_cannot_be_asked(
-        self, functions: Functions, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_that_was_enabled_before_stays_covered_while_that_cannot_be_asked(self, functions: Functions) -> None:
         (away,) = functions.covers(AWAY, every=True)
-        warm(functions, monkeypatch)
+        functions.stay_warm()
         instance_id = away.launch()
         functions.get()
         functions.stand.after(7200)
@@ -505,25 +482,23 @@ class TestEveryRegion:
         (message,) = (m for m in functions.messages if m["subject"] == LOST)
         assert "so only the home region is looked at: DescribeRegions failed" in message["message"]
 
-    def test_that_is_empty_is_looked_at_every_half_hour_with_one_call(
-        self, functions: Functions, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_that_is_empty_is_looked_at_every_half_hour_with_one_call(self, functions: Functions) -> None:
         empty = functions.covers(*OTHERS, every=True)
-        warm(functions, monkeypatch)
+        functions.stay_warm()
         functions.park(SWEEP)
         before = sum(stand.world.calls for stand in empty)
-        live(functions, 120)
+        functions.live_with_sweeps(120)
 
         assert sum(stand.world.calls for stand in empty) - before == 4 * len(empty)
 
     def test_that_was_empty_is_looked_at_with_every_sweep_once_something_is_opted_in(
-        self, functions: Functions, monkeypatch: pytest.MonkeyPatch
+        self, functions: Functions
     ) -> None:
         (away,) = functions.covers(AWAY, every=True)
-        warm(functions, monkeypatch)
+        functions.stay_warm()
         functions.park(SWEEP)
         away.owner.stop_instances(InstanceIds=[away.launch()])
-        live(functions, 45)
+        functions.live_with_sweeps(45)
 
         assert parked(away)
 
@@ -543,7 +518,7 @@ class TestReports:
         monkeypatch.setenv("NOTIFICATION_TOPIC_ARN", TOPIC)
         instance_id = away.launch()
         away.stop(instance_id)
-        live(functions, 15)
+        functions.live_with_sweeps(15)
         (event,) = functions.events
         told, (message,) = json.loads(event["Detail"]), functions.messages
 
@@ -557,7 +532,7 @@ class TestReports:
     def test_of_the_home_region_say_only_which_it_is(self, stand: Stand, functions: Functions) -> None:
         instance_id = stand.launch()
         stand.stop(instance_id)
-        live(functions, 15)
+        functions.live_with_sweeps(15)
         told = json.loads(functions.events[0]["Detail"])
 
         assert told["region"] == HOME
@@ -623,10 +598,8 @@ class TestRegionsByName:
 
 
 class TestAFullQueue:
-    def test_has_what_was_on_its_way_elsewhere_looked_at_all_the_same(
-        self, functions: Functions, away: Stand, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        warm(functions, monkeypatch)
+    def test_has_what_was_on_its_way_elsewhere_looked_at_all_the_same(self, functions: Functions, away: Stand) -> None:
+        functions.stay_warm()
         away.ready(away.stopped())
         at_its_minute(functions)
         functions.park(SWEEP)
@@ -683,16 +656,16 @@ class TestOneModulePerRegionBecomesOneForAll:
 
     def test_and_starts_what_the_old_one_has_parked(self, functions: Functions, old: Stand) -> None:
         instance_id = old.parked(name="shop")
-        live(functions, 10)
+        functions.live_with_sweeps(10)
 
         assert functions.post("shop", "start").status == 202
-        live(functions, 6)
+        functions.live_with_sweeps(6)
         assert old.instance(instance_id).state == "running"
         assert judge.problems(old.world) == []
 
     def test_and_parks_to_the_end_what_the_old_one_began(self, functions: Functions, old: Stand) -> None:
         old.rootless()
-        live(functions, 15)
+        functions.live_with_sweeps(15)
 
         assert parked(old)
         assert judge.problems(old.world) == []
@@ -703,12 +676,12 @@ class TestOneModulePerRegionBecomesOneForAll:
         before = old.instance(instance_id).devices
         for _ in range(12):
             old.step(instance_id)
-            live(functions, 1)
+            functions.live_with_sweeps(1)
         assert judge.problems(old.world) == []
         assert functions.post("shop", "start").status in (200, 202)
         for _ in range(3):
             old.try_way_back(instance_id)
-            live(functions, 2)
+            functions.live_with_sweeps(2)
 
         assert old.instance(instance_id).state == "running"
         assert {d.device for d in old.instance(instance_id).devices} == {d.device for d in before}
@@ -719,12 +692,12 @@ class TestOneModulePerRegionBecomesOneForAll:
     ) -> None:
         monkeypatch.setenv("NOTIFICATION_TOPIC_ARN", TOPIC)
         monkeypatch.setenv("PREVIOUS_NAMES", "old")
-        warm(functions, monkeypatch)
+        functions.stay_warm()
         away.parked(name="ours")
         away.after(1200)
         away.settings = OLD
         away.parked(name="theirs")
-        live(functions, 30)
+        functions.live_with_sweeps(30)
         (told,) = (m for m in functions.messages if m["subject"] == TWO_AT_WORK)
 
         assert told["message"].startswith("The deployment old has taken snapshots")
@@ -735,13 +708,13 @@ class TestOneModulePerRegionBecomesOneForAll:
     ) -> None:
         monkeypatch.setenv("NOTIFICATION_TOPIC_ARN", TOPIC)
         monkeypatch.setenv("PREVIOUS_NAMES", "old")
-        warm(functions, monkeypatch)
+        functions.stay_warm()
         away.settings = OLD
         away.parked(name="theirs")
         away.after(60)
         away.settings = SETTINGS
         away.parked(name="ours")
-        live(functions, 30)
+        functions.live_with_sweeps(30)
 
         assert TWO_AT_WORK not in [m["subject"] for m in functions.messages]
 

@@ -14,7 +14,7 @@ from botocore.config import Config
 from park_volumes import handlers
 from park_volumes.handlers import runtime
 from park_volumes.handlers.pace import Pace
-from park_volumes.handlers.region import Region
+from park_volumes.handlers.region import Region, config_elsewhere
 from park_volumes.run.context import THREADS, SystemClock
 from tests.unit.facts import SETTINGS
 from tests.unit.functions import Context
@@ -48,7 +48,7 @@ def test_garbage_that_was_left_alone_while_the_function_loaded_is_collected_from
 @pytest.mark.parametrize("config", [runtime.patient(), runtime.prompt()], ids=["park", "start"])
 def test_another_region_that_is_silent_uses_up_less_than_the_time_of_a_run(config: Config, seconds: int) -> None:
     """Regions are asked at once, so that the slowest counts. The SDK pauses for 1, 2 and 4 seconds at most."""
-    elsewhere: Any = runtime.elsewhere(config, timedelta(seconds=seconds))
+    elsewhere: Any = config_elsewhere(config, timedelta(seconds=seconds))
     retries = elsewhere.retries["max_attempts"]
     pauses = sum(2**n for n in range(retries))
 

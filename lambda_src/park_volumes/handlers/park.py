@@ -15,7 +15,6 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
-from park_volumes.aws.errors import Ec2Error
 from park_volumes.core import environment
 from park_volumes.core.facts import BinnedVolume, Verdict
 from park_volumes.handlers import runtime
@@ -85,7 +84,6 @@ regions = Regions(
     client=boto3.client,
     clock=runtime.clock(),
     config=runtime.patient(),
-    elsewhere=partial(runtime.elsewhere, runtime.patient()),
     functions=int(environment.text(os.environ, "PARK_MAXIMUM_CONCURRENCY")),
 )
 DEPLOYMENT = regions.home.settings.deployment
@@ -132,15 +130,15 @@ def _handle_all(inbox: Inbox, run: Run[ParkRegion], location: FunctionLocation) 
         [region for region in there.values() if region],
         lambda region, this_pass: _handle(inbox.batches[region.name], region, this_pass),
     )
-    errors = [one.error for one in visited if one.error and not one.region.is_lost]
-    if errors and len(errors) == len(visited):
-        raise errors[0]  # the alarm for errors of the function hears of it
+    failures = [one.failure for one in visited if one.failure]
+    if failures and len(failures) == len(visited):
+        raise failures[0]  # the alarm for errors of the function hears of it
     handled = []
     for one in visited:
         if one.found:
             notices.send(one.found.reports, location.at(one.region.name))
             handled.append(one.found)
-        elif one.error and not one.region.is_lost:
+        elif one.failure:
             handled.append(Handled(come_back=inbox.batches[one.region.name].ids_of.keys()))
     return handled
 
@@ -192,7 +190,7 @@ def _run_errands(batch: Batch, region: ParkRegion, this_pass: Pass) -> set[str]:
     }
     errors = {errand: alone(errand, ways[errand], lambda error: error) for errand in sorted(batch.errands)}
     for error in errors.values():
-        if isinstance(error, Ec2Error) and error.out_of_reach and not region.is_home:
+        if error and region.is_closed_by(error):
             raise error
     return {errand for errand, error in errors.items() if error}
 
@@ -201,7 +199,7 @@ def _wake(batch: Batch, region: ParkRegion, this_pass: Pass) -> None:
     """Where no event tells that something has happened, this side looks itself."""
     _ask_start_side(region)
     if batch.last:
-        _enqueue(wakes(this_pass.began, SWEEP_INTERVAL, regions.elsewhere(region.name)))
+        _enqueue_wakes(region, this_pass)
     if not region.is_home:
         moving = observe_moving(this_pass.ec2.reads, this_pass.settings, this_pass.began)
         _send(park_sweep(moving.observations, this_pass.settings, this_pass.began), region, delay=0, looks=0)
@@ -214,8 +212,12 @@ def _ask_start_side(region: ParkRegion) -> None:
 def _keep_awake(region: ParkRegion, this_pass: Pass) -> None:
     """Wake the start side every minute until the next sweep looks whether that is still needed."""
     if not this_pass.knows("awake", since_sweep(this_pass.began, SWEEP_INTERVAL)):
-        _enqueue(wakes(this_pass.began, SWEEP_INTERVAL, regions.elsewhere(region.name)))
+        _enqueue_wakes(region, this_pass)
         this_pass.learns("awake")
+
+
+def _enqueue_wakes(region: ParkRegion, this_pass: Pass) -> None:
+    _enqueue(wakes(this_pass.began, SWEEP_INTERVAL, regions.elsewhere(region.name)))
 
 
 def _sweep(run: Run[ParkRegion], location: FunctionLocation, *, reminder: bool) -> Exception | None:

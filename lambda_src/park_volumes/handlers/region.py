@@ -50,6 +50,10 @@ class Region:
     def is_lost(self) -> bool:
         return bool(self.lost)
 
+    def is_closed_by(self, error: Exception) -> bool:
+        """Whether the error says that this region cannot be reached. The home region never counts as lost."""
+        return isinstance(error, Ec2Error) and error.out_of_reach and not self.is_home
+
     def is_resting(self, now: datetime) -> bool:
         return self.is_lost and now < self.lost_at + REST
 
@@ -73,6 +77,11 @@ class Visited(Generic[R, T]):
     found: T | None = None
     error: Exception | None = None
 
+    @property
+    def failure(self) -> Exception | None:
+        """The error, unless the region cannot be reached: the next sweep looks at such a region again."""
+        return None if self.region.is_lost else self.error
+
 
 class Lost(Exception):
     """A region was not asked, because it could not be reached a moment ago."""
@@ -89,18 +98,17 @@ class Regions(Generic[R]):
         client: Callable[..., Any],
         clock: Clock,
         config: Config,
-        elsewhere: Callable[[timedelta], Config],
         functions: int,
         retries: bool = False,
     ) -> None:
-        """``client`` creates the SDK client of a service: with ``config`` in the home region, in all others with what
-        ``elsewhere`` says for the time limit of a run. ``functions``: how many run at once and share the rates.
+        """``client`` creates the SDK client of a service, with ``config`` in the home region. ``functions``: how many
+        run at once and share the rates.
         ``retries``: whether a throttled call may be repeated for as long as there is time."""
         self._kind, self._client, self._clock = kind, client, clock
         self._config = config
         self._functions, self._retries = functions, retries
         self._settings = environment.from_environment(variables)
-        self._elsewhere = elsewhere(self._settings.function_timeout)
+        self._elsewhere = config_elsewhere(config, self._settings.function_timeout)
         self._wanted = environment.regions(variables)
         self._enabled: Sequence[str] = ()
         self._asked = NEVER
@@ -164,6 +172,17 @@ class Regions(Generic[R]):
         return self._kind(name=name, is_home=home, settings=settings, ec2=ec2, pace=pace)
 
 
+def config_elsewhere(config: Config, time_limit: timedelta) -> Config:
+    """The same SDK settings for other regions than the home region. They are asked at once, and one that is silent must
+    not use up the time of all: the tries together take less than a run may."""
+    given: Any = config.retries  # type: ignore[attr-defined]  # botocore sets what it was given
+    most = 3 if time_limit >= timedelta(minutes=1) else 1 if time_limit >= timedelta(seconds=30) else 0
+    retries: Any = {"mode": given["mode"], "max_attempts": min(given["max_attempts"], most)}
+    return config.merge(
+        Config(retries=retries, connect_timeout=2, read_timeout=min(10, time_limit.total_seconds() / 2))
+    )
+
+
 @dataclass(kw_only=True, eq=False, repr=False)
 class Run(Generic[R]):
     """One run of a function: a pass in the home region, and one in each other region that it comes to.
@@ -211,7 +230,7 @@ class Run(Generic[R]):
         try:
             found = look()
         except Ec2Error as error:
-            if error.out_of_reach and not region.is_home:
+            if region.is_closed_by(error):
                 region.loses(str(error), self.home.began)
             else:
                 log.warning("%s could not be looked at: %s", region.name, error)

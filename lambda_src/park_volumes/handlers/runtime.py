@@ -64,17 +64,6 @@ def prompt() -> Config:
     )
 
 
-def elsewhere(config: Config, time_limit: timedelta) -> Config:
-    """The same for other regions than the home region. They are asked at once, and one that is silent must not use up
-    the time of all: the tries together take less than a run may."""
-    given: Any = config.retries  # type: ignore[attr-defined]  # botocore sets what it was given
-    most = 3 if time_limit >= timedelta(minutes=1) else 1 if time_limit >= timedelta(seconds=30) else 0
-    retries: Any = {"mode": given["mode"], "max_attempts": min(given["max_attempts"], most)}
-    return config.merge(
-        Config(retries=retries, connect_timeout=2, read_timeout=min(10, time_limit.total_seconds() / 2))
-    )
-
-
 def is_news(this_pass: Pass, result: Result) -> bool:
     """Whether this is the first time that this function sees that an instance takes too long. A sweep sees it, which is
     silent otherwise; from then on the daily reminder tells it."""

@@ -44,7 +44,6 @@ regions = Regions(
     client=boto3.client,
     clock=runtime.clock(),
     config=runtime.prompt(),
-    elsewhere=partial(runtime.elsewhere, runtime.prompt()),
     functions=1,
     retries=True,
 )

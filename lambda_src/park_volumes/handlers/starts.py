@@ -78,8 +78,8 @@ class Starts:
         region = self.run.regions.named(name, self.run.home.began)
         visited = self.visit([region], do) if region else []
         for one in visited:
-            if one.error and not one.region.is_lost:
-                raise one.error
+            if one.failure:
+                raise one.failure
         return self._found(visited)
 
     def request(self, ids: Collection[str]) -> tuple[list[tuple[StartPass, list[Result]]], list[str]]:
