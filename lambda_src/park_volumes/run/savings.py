@@ -14,7 +14,7 @@ from park_volumes.core.settings import Settings
 from park_volumes.run.context import each_alone
 from park_volumes.run.show import savings_of
 
-COLUMNS = ("id", "name", "as_volumes", "now", "saved", "as_snapshots", "at_most", "in_recycle_bin", "region")
+COLUMNS = ("id", "name", "as_volumes", "now", "saved", "as_snapshots", "at_most", "in_recycle_bin")
 UNKNOWN = "n/a"
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """Characters that make a spreadsheet read a cell as a formula."""
@@ -68,13 +68,14 @@ def _orphans_of(r: OfRegion) -> list[dict[str, Any]]:
 
 def as_csv(report: dict[str, Any]) -> str:
     """A line with the column names, one for each instance, and one for the total."""
-    return csv_of(COLUMNS, rows(report))
+    columns = (*COLUMNS, "region")
+    return csv_of(columns, rows(report, columns))
 
 
-def rows(report: dict[str, Any]) -> list[list[str]]:
-    """What stands in ``COLUMNS`` for each instance, and for the total: harmless in a spreadsheet."""
+def rows(report: dict[str, Any], columns: Sequence[str] = COLUMNS) -> list[list[str]]:
+    """What stands in these columns for each instance, and for the total: harmless in a spreadsheet."""
     total = {"id": "total", "name": "", "region": ""} | _total(report)
-    return [[_text(row[column]) for column in COLUMNS] for row in (*report["instances"], total)]
+    return [[_text(row[column]) for column in columns] for row in (*report["instances"], total)]
 
 
 def _total(report: dict[str, Any]) -> dict[str, Any]:
@@ -91,7 +92,7 @@ def sum_of(reports: Sequence[dict[str, Any]]) -> list[str]:
             return any(values)
         return None if None in values else float(sum(values))
 
-    return ["total", "", *(_text(together(column)) for column in COLUMNS[2:-1]), ""]
+    return ["total", "", *(_text(together(column)) for column in COLUMNS[2:])]
 
 
 def csv_of(columns: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
