@@ -71,11 +71,15 @@ MUTANTS = (
         ("evidence:is_copy", "place and not", "not"),
         ("park:_as_it_is", ", a.delete_on_termination, a.attach_time.isoformat())", ")"),
     ),
-    mutant("does not lock the snapshots", ("park:_lock", "for i in to_lock)", "for i in to_lock[:0])")),
+    mutant("does not lock the snapshots", ("park:_locks", "in copies if", "in () if")),
     mutant(
         "gives volumes up for snapshots that are not locked",
-        ("park:_lock", "for i in to_lock)", "for i in to_lock[:0])"),
+        ("park:_locks", "in copies if", "in () if"),
         ("park:_unlocked", "settings.lock_snapshots and not", "False and not"),
+    ),
+    mutant(
+        "locks what somebody has locked for good",
+        ("park:_locks", "settings.lock_snapshots and r.snapshot_id not in seen.locked", "settings.lock_snapshots"),
     ),
     mutant("ignores an excluded volume", ("choice:why_it_stays", "in tags.NO", "in ()")),
     mutant("excludes only what is spelt as it would itself", ("tags:opt_in_word", "value.strip().lower()", "value")),
@@ -103,8 +107,8 @@ MUTANTS = (
         "confirms the lock before it is taken",
         (
             "park:_lock",
-            "stages(locks, marks, tries, detach, confirm)",
-            "stages(locks, marks, tries, confirm, detach)",
+            "marks, tries, detach, confirm)",
+            "marks, tries, confirm, detach)",
         ),
     ),
     mutant(

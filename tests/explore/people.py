@@ -350,12 +350,15 @@ def detaches(stage: Stage, which: int) -> bool:
         return False
     whole = any(d.device == stage.instance.root_device for d in stage.instance.devices) if stage.instance else False
     _by(stage, volume).detach_volume(VolumeId=volume.id, InstanceId=stage.instance_id, Device=item.device)
-    if whole:
+    if whole and not _is_given_up(stage, volume):
         stage.taken_off.add(volume.id)
     if MARK in volume.tags:
         stage.wait(stage.world.durations.detach)
         gone = stage.world.volumes.get(volume.id) or volume
-        stage.lay_aside(item.device, stage.world.ledger.kept.pop(volume.id, gone.content))
+        if not gone.attachments:
+            stage.lay_aside(item.device, stage.world.ledger.kept.pop(volume.id, gone.content))
+    if tags.REHEARSAL in volume.tags and _is_as_created(stage, volume):
+        stage.world.ledger.kept.pop(volume.id, None)
     stage.theirs.add(volume.id)
     stage.free_to_change.add(item.device)
     stage.excuses.append(f"{item.device} was detached")
@@ -422,6 +425,7 @@ def _attach(stage: Stage, volume: Volume, device: str) -> bool:
     if theirs and mine is not None:
         latest[device] = mine
     stage.theirs.add(volume.id)
+    stage.taken_off.discard(volume.id)
     stage.free_to_change.add(device)
     stage.excuses.append(f"{device} got another volume")
     return True
@@ -437,6 +441,17 @@ def _take_back(stage: Stage, volume: Volume) -> None:
     for places, names in ((kept, aside), (left, list(left))):
         for name in [n for n in names if places[n] == volume.content]:
             del places[name]
+
+
+def _is_given_up(stage: Stage, volume: Volume) -> bool:
+    """Whether a pass has once detached the root volume, and confirmed that a snapshot holds what the volume holds."""
+    return any(MARK in s.tags for s in stage.ours() if s.volume_id == volume.id)
+
+
+def _is_as_created(stage: Stage, volume: Volume) -> bool:
+    """Whether nobody has written on it since it was created from its snapshot."""
+    snapshot = stage.world.snapshots.get(volume.snapshot_id or "")
+    return snapshot is not None and snapshot.content == stage.world.content(volume)
 
 
 def _ran_with(stage: Stage, volume: Volume) -> bool:

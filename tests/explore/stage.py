@@ -45,6 +45,8 @@ TIMEOUT = 60.0
 LAG = 60.0
 """Seconds that describe calls lag behind, at most."""
 MARGIN = 3.0
+REMEMBERED = 3_600.0
+"""Seconds for which a start that somebody has asked for is remembered."""
 STUCK = 43_200.0
 """Seconds that something stays stuck: longer than anything here may take before it is told."""
 RETENTION = timedelta(hours=24)
@@ -436,8 +438,8 @@ class Stage:
             self._note_request(params)
         if operation == "DetachVolume" and params["Device"] == instance.root_device and self.asked:
             asked, launch_time = self.asked
-            pending = instance.launch_time.isoformat() == launch_time and asked + LAG < process.began < asked + 3600
-            if pending and not self.excuses:
+            remembered = asked + LAG < process.began < asked + REMEMBERED
+            if remembered and instance.launch_time.isoformat() == launch_time and not self.excuses:
                 raise Finding(f"{process.name} parks {instance.id}, which was asked to start and did not yet.")
 
     def _note_request(self, params: Mapping[str, Any]) -> None:
@@ -483,7 +485,7 @@ class Stage:
             return
         asked = self.asked[0]
         due = last + min(max(60, last - asked), 600)
-        last_chance = asked + 3600 - 60
+        last_chance = asked + REMEMBERED - 60
         if process.began + ROUNDED < min(due, last_chance) and process.began > last + LAG:
             raise Finding(f"{process.name} tries again {process.began - last:.0f} s after EC2 had no room for a start.")
 
@@ -498,7 +500,7 @@ class Stage:
         now = self.world.clock.now
         if not self.tries or self.asked is None or self.state != "stopped" or self.excuses or self.meddled:
             return
-        if now < self.asked[0] + 3600 and now - max(self.tries[-1], since) > 600 + 2 * pause:
+        if now < self.asked[0] + REMEMBERED and now - max(self.tries[-1], since) > 600 + 2 * pause:
             raise Finding(f"There may be room, and for {now - self.tries[-1]:.0f} s nobody has tried to start it.")
 
     def _check_place(self, process: Process, operation: str, params: Mapping[str, Any]) -> None:
@@ -634,12 +636,22 @@ class Stage:
                 self.run("sweep of start")
             self._judge_silence()
             self.world.release()
-            if self.shortage:
-                self.excuses.append("no sweep tried again within the hour")
+            self._leave_untried()
+
+    def wait_out(self, seconds: float) -> None:
+        """Let time pass in which no sweep comes."""
+        self.wait(seconds)
+        if seconds > REMEMBERED:
+            self._leave_untried()
+
+    def _leave_untried(self) -> None:
+        if self.shortage:
+            self.excuses.append("no sweep tried again within the hour")
 
     def _judge_silence(self) -> None:
         """Where something is stuck, and a pass waits for it, people are told that it takes too long, or why not."""
         ours = {s.id for s in self.ours()} | set(self.homes) | {v.id for v in self.volumes() if tags.MARK in v.tags}
+        ours -= set(self.fixed.values())
         stuck = [resource_id for _, resource_id, _ in self.world.stuck if resource_id in ours]
         seen, now = self.observed(), self.world.clock.time()
         phase = phase_of(seen)

@@ -731,6 +731,40 @@ STORIES: Mapping[str, Story] = {
     "an end that somebody wrote on a volume is not followed": story(
         "two volumes", "locked", "person forges a place 0", "person forges a place 1", "begin start", "finish a"
     ),
+    "a volume that its owner takes off, and that EC2 does not let go, is written on": story(
+        "two volumes", "started", "person waits for EC2 in vain 0", "person detaches 0"
+    ),
+    "a volume that tried a key is deleted though somebody has had it attached": story(
+        "two volumes", "tried", "person attaches 7", "wait 1", "person detaches 11"
+    ),
+    "a start that found no room, and that no sweep tried again within its hour, is refused in words": story(
+        "one volume",
+        "copied",
+        "begin start",
+        "short START_FINDS_NO_HOST 2700",
+        "go c 7",
+        "wait 3700",
+    ),
+    "a volume that stays, and that EC2 does not finish modifying, holds nobody up": story(
+        "root only",
+        "parked",
+        "person waits for EC2 in vain 1",
+        "person backs up 11",
+        "person modifies a volume 7",
+        "begin start",
+        "fault VOLUME_FAILS",
+        "go c 7",
+        lag=Lag(60.0, seed=50316385, share=20),
+        tags_count_after=8,
+    ),
+    "a copy made after the commit, which somebody locks in compliance mode, needs no lock of ours": story(
+        "two volumes",
+        "committed",
+        "person retags a volume 11",
+        "begin park",
+        "go c 9",
+        "person locks a snapshot for good 5",
+    ),
 }
 
 TRANSITIONS: tuple[Story, ...] = (

@@ -177,7 +177,7 @@ def _happen(stage: Stage, deed: Deed, last: Process | None) -> Process | None:
         case "begin":
             return stage.begin(deed.what)  # type: ignore[arg-type]  # a Kind
         case "wait":
-            stage.wait(deed.which)
+            stage.wait_out(deed.which)
         case "short":
             stage.fall_short(Fault[deed.what], deed.which)
         case "person":

@@ -662,10 +662,18 @@ class TestChangedAfterTheCommit:
     def test_the_completed_one_is_locked_and_confirmed_first(self) -> None:
         done = self.copied(self.left(size=200))
 
-        assert decide(self.left(done, size=200)).steps == (
+        left = self.left(done, size=200)
+
+        assert decide(replace(left, locked=left.locked - {"snap-9"})).steps == (
             (LockSnapshot(snapshot_id="snap-9"),),
             (ConfirmSnapshots(snapshot_ids=("snap-9",), at=NOW),),
         )
+
+    def test_what_somebody_has_locked_is_only_confirmed(self) -> None:
+        """EC2 refuses to change a lock in compliance mode."""
+        done = self.copied(self.left(size=200))
+
+        assert kinds(decide(self.left(done, size=200))) == [{"ConfirmSnapshots"}]
 
     def test_without_locks_it_is_confirmed(self) -> None:
         done = self.copied(self.left(size=200))
@@ -691,7 +699,7 @@ class TestChangedAfterTheCommit:
         done = self.copied(self.left(size=200))
         failed = replace(done, snapshot_id="snap-10", state="error", started=NOW + SECOND)
 
-        assert kinds(decide(self.left(done, failed, size=200))) == [{"LockSnapshot"}, {"ConfirmSnapshots"}]
+        assert kinds(decide(self.left(done, failed, size=200))) == [{"ConfirmSnapshots"}]
 
     def test_a_volume_that_is_changed_back_is_copied_once_more(self) -> None:
         """The first snapshot says what it is, but the newest confirmed one is what a start would follow."""

@@ -274,8 +274,6 @@ def _lock(seen: Observation, settings: Settings, now: datetime, generation: str,
     marks = tuple(steps.MarkVolume(volume_id=r.volume_id, mark=mark, target=r.target) for r in copies)
     if waiting := _await_way_back(seen, now, copies, marks) or _await_end_of_rehearsal(seen, settings, now, copies):
         return waiting
-    to_lock = [r.snapshot_id for r in copies if settings.lock_snapshots and r.snapshot_id not in seen.locked]
-    locks = tuple(steps.LockSnapshot(snapshot_id=i) for i in to_lock)
     detachments = (_detach(part.volume, part.attachment) for part in parts)
     tries = (steps.TryGivingUp(parts=tuple(zip(detachments, copies, strict=True))),)
     root = next(part for part in parts if part.attachment.device == instance.root_device)
@@ -283,7 +281,13 @@ def _lock(seen: Observation, settings: Settings, now: datetime, generation: str,
     confirm = (steps.ConfirmSnapshots(snapshot_ids=tuple(r.snapshot_id for r in copies), at=mark.at),)
     reason = f"All {len(copies)} snapshots of {instance.id} are completed: its root volume is detached."
     over = settings.lock_period + timedelta(seconds=1)
-    return going_on(reason, steps=stages(locks, marks, tries, detach, confirm), again=over)
+    return going_on(reason, steps=stages(_locks(seen, settings, copies), marks, tries, detach, confirm), again=over)
+
+
+def _locks(seen: Observation, settings: Settings, copies: Sequence[SnapshotRecord]) -> Stage:
+    """For the copies that nobody has locked: EC2 refuses to change what is locked in compliance mode."""
+    to_lock = (r for r in copies if settings.lock_snapshots and r.snapshot_id not in seen.locked)
+    return tuple(steps.LockSnapshot(snapshot_id=r.snapshot_id) for r in to_lock)
 
 
 def _await_way_back(
@@ -401,11 +405,10 @@ def _copy_again(
     failed = tuple(discard(r, seen) for v in needed if (r := copies[v.id]))
     taken = tuple(_copy_of(v, settings) for v in needed)
     done = [r for r in copies.values() if r and r.state == "completed"]
-    locks = tuple(steps.LockSnapshot(snapshot_id=r.snapshot_id) for r in done if settings.lock_snapshots)
     confirm: Stage = (steps.ConfirmSnapshots(snapshot_ids=tuple(r.snapshot_id for r in done), at=now),) if done else ()
     ids = ", ".join(v.id for v in stale)
     reason = f"{ids} of {seen.instance.id} was changed after its snapshot was taken: another snapshot is taken first."
-    return going_on(reason, steps=stages(failed, taken, locks, confirm))
+    return going_on(reason, steps=stages(failed, taken, _locks(seen, settings, done), confirm))
 
 
 def _copy_since(v: VolumeInTransit, seen: Observation) -> SnapshotRecord | None:
