@@ -44,7 +44,7 @@ def spread(instances: int, *, elsewhere: int, regions: int) -> tuple[float, list
     others = [region(f"xx-test-{n}") for n in range(1, regions)]
     fleet, module = Fleet(instances, 2, elsewhere=others), Module()
     fleet.simulation.forwards = True
-    away = [(world, world.launch(*disks(2), tags={OPT_IN: "true"})) for world in others for _ in range(elsewhere)]
+    away = [(world, world.launch(*disks(2), tags={OPT_IN: "true"})) for _ in range(elsewhere) for world in others]
     with on_the_clock(fleet.simulation, module):
         deployment = Deployment(simulation=fleet.simulation, account=fleet.account, module=module)
         fleet.stop(within=60)

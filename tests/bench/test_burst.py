@@ -44,11 +44,10 @@ def test_another_caller_gets_through(night: Burst) -> None:
     assert night.neighbour_answered >= 0.9 * night.neighbour_made
 
 
-def test_spread_over_regions_it_takes_little_longer_than_in_the_largest_of_them() -> None:
-    """Each region has its own buckets. But a function looks at all regions of a batch before it begins, and turns are
-    shorter if more messages wait."""
+def test_spread_over_regions_it_takes_hardly_longer_than_in_the_largest_of_them() -> None:
+    """Each region has its own buckets. But turns are shorter if more messages wait, and each begins with a look."""
     alone, _ = spread(200, elsewhere=0, regions=1)
     seconds, problems = spread(200, elsewhere=100, regions=4)
 
     assert problems == []
-    assert seconds <= 1.3 * alone
+    assert seconds <= 1.1 * alone

@@ -6,8 +6,6 @@ others go on. Then every reader of tags and messages is fed with anything, EXAMP
 with 1 if something went wrong.
 """
 
-import gc
-import logging
 import os
 import re
 import subprocess
@@ -20,16 +18,13 @@ from multiprocessing import get_context
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from tests.explore.walks import Walked, walked
+from tests.explore.walks import Walked, prepare, walked
 
 CHUNK = 500
 LINES = 20
 """Without a terminal, so many lines of progress are printed."""
 ANYTHING = ("tests/unit/test_anything.py", "tests/unit/test_reading.py", "tests/unit/test_notices.py")
 """The tests that are given anything."""
-SELDOM = 100_000
-"""Allocations between two searches for garbage: stories leave little, and the searches would take a twentieth of the
-time."""
 
 
 def main() -> int:
@@ -40,7 +35,7 @@ def main() -> int:
     began, found = time.monotonic(), 0
     seen: Counter[str] = Counter()
     chunks = [range(n, min(n + CHUNK, seed + schedules)) for n in range(seed, seed + schedules, CHUNK)]
-    with get_context("spawn").Pool(processes, _settle) as pool:
+    with get_context("spawn").Pool(processes, prepare) as pool:
         for told, covered, findings in _shown(pool.imap_unordered(walked, chunks), schedules, console):
             seen += covered
             found += len(findings)
@@ -52,12 +47,6 @@ def main() -> int:
     _print_covered(seen, console)
     whole = _feed(_number("EXAMPLES", 100_000), processes, console)
     return 0 if whole and not found else 1
-
-
-def _settle() -> None:
-    """In each process: what the product logs would hide the findings."""
-    gc.set_threshold(SELDOM)
-    logging.disable()
 
 
 def _feed(examples: int, processes: int, console: Console) -> bool:

@@ -4,6 +4,8 @@ A story is all that a run depends on. What its deeds name is chosen among what t
 a story too: that is what makes shrinking easy.
 """
 
+import gc
+import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +34,9 @@ FAULTS = (
     Fault.NO_CAPACITY,
     Fault.START_FALLS_BACK,
 )
+SELDOM = 100_000
+"""Allocations between two searches for garbage: stories leave little, and the searches would take a twentieth of the
+time."""
 SHORTAGES = (*CAPACITY, *(fault for fault, reason in FALLS_BACK.items() if lacks_room(reason)))
 """How EC2 says that it has no room for a start."""
 SHORT = (100, 700, 1500, 2700)
@@ -272,6 +277,12 @@ def walk(seeds: range, seen: Counter[str]) -> Iterator[str]:
 
 Walked = tuple[int, Counter[str], list[str]]
 """How many stories were told, what they covered, and the findings in them."""
+
+
+def prepare() -> None:
+    """Call this in each process that tells very many stories: what the product logs would hide the findings."""
+    gc.set_threshold(SELDOM)
+    logging.disable()
 
 
 def walked(seeds: range) -> Walked:

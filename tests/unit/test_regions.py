@@ -4,6 +4,7 @@ delayed by another."""
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -610,6 +611,35 @@ class TestAFullQueue:
         added = [json.loads(message.body)["detail"] for message in world.messages[500:]]
 
         assert {detail.get("region", HOME) for detail in added} == {HOME, AWAY}
+
+    def test_gets_what_is_on_its_way_elsewhere_once_per_sweep(self, functions: Functions, away: Stand) -> None:
+        """A wake comes every minute, and second messages about the same instances would hold up all others."""
+        functions.stay_warm()
+        away.ready(away.stopped())
+
+        assert self.looks(functions, {}) == [1, 1, 1, 1, 1, 2]
+
+    def test_gets_nothing_more_while_it_brings_messages_about_that_region(
+        self, functions: Functions, away: Stand
+    ) -> None:
+        functions.stay_warm()
+        away.ready(away.stopped())
+        other = state_change("i-0123456789abcdef0", "stopped") | {"region": AWAY}
+
+        assert self.looks(functions, other) == [1, 1, 1, 1, 1, 1]
+
+    def looks(self, functions: Functions, other: Mapping[str, Any]) -> list[int]:
+        """How many messages have been sent after each wake, one a minute, beside the ``other`` message."""
+        world = functions.stand.world
+        world.messages = [Message(f"m-{n}", QUEUE_URL, "{}", world.clock.now) for n in range(500)]
+        detail = {"last": False, "region": AWAY}
+        bodies = [{"source": wake.SOURCE, "detail-type": wake.WAKE, "detail": detail}, other][: 1 + bool(other)]
+        counts = []
+        for _ in range(6):
+            functions.park(*bodies)
+            counts.append(sum(LOOK_AGAIN in message.body for message in world.messages))
+            functions.stand.after(60)
+        return counts
 
 
 class TestWakes:

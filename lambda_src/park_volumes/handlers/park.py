@@ -60,6 +60,8 @@ MESSAGES_PER_CALL = 10
 FULL_BATCH = 190
 """Messages, as in the event source mapping: if a batch is full, other messages are waiting."""
 ONE_DAY = timedelta(days=1)
+IN_QUEUE = "in queue"
+"""What a run knows that has met messages about instances of a region, or sent some."""
 
 OF_PARKED = ("ParkedGiB", "MonthlySaving")
 
@@ -146,6 +148,8 @@ def _handle_all(inbox: Inbox, run: Run[ParkRegion], location: FunctionLocation) 
 def _handle(batch: Batch, region: ParkRegion, this_pass: Pass) -> Handled:
     batch.find_instances(partial(_instances_of, this_pass))
     unfinished = _run_errands(batch, region, this_pass)
+    if batch.ids:
+        this_pass.learns(IN_QUEUE)
     parking = ParkPass(this_pass=this_pass, verdicts=region.verdicts)
     results = parking.park(batch.ids, snapshot_just_completed=batch.snapshot_just_completed)
     for result in results:
@@ -196,11 +200,14 @@ def _run_errands(batch: Batch, region: ParkRegion, this_pass: Pass) -> set[str]:
 
 
 def _wake(batch: Batch, region: ParkRegion, this_pass: Pass) -> None:
-    """Where no event tells that something has happened, this side looks itself."""
+    """Where no event tells that something has happened, this side looks itself. A full queue that has lately brought
+    messages about that region gets no more of them."""
     _ask_start_side(region)
     if batch.last:
         _enqueue_wakes(region, this_pass)
-    if not region.is_home:
+    lately = this_pass.knows(IN_QUEUE, timedelta(minutes=SWEEP_INTERVAL))
+    if not region.is_home and not (lately and _is_busy()):
+        this_pass.learns(IN_QUEUE)
         moving = observe_moving(this_pass.ec2.reads, this_pass.settings, this_pass.began)
         _send(park_sweep(moving.observations, this_pass.settings, this_pass.began), region, delay=0, looks=0)
 
@@ -224,7 +231,7 @@ def _sweep(run: Run[ParkRegion], location: FunctionLocation, *, reminder: bool) 
     """Hand on what a look at every region finds; while other messages are waiting, the next sweep does it. Returns what
     kept the home region from being looked at."""
     every = run.covered()
-    if _waiting() > FULL_BATCH:
+    if _is_busy():
         for region in every:
             if region.is_home or run.there(region).knows("awake", timedelta(minutes=2 * SWEEP_INTERVAL)):
                 _keep_awake(region, run.there(region))
@@ -333,6 +340,11 @@ def _turn(messages: int) -> timedelta:
     waiting = _waiting() if messages >= FULL_BATCH else messages
     home = regions.home
     return home.settings.function_timeout * home.pace.functions * messages / max(waiting, messages, 1)
+
+
+def _is_busy() -> bool:
+    """Whether more messages are waiting than one batch takes. Second ones of the same instances would hold up all."""
+    return _waiting() > FULL_BATCH
 
 
 def _waiting() -> int:
