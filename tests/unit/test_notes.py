@@ -294,3 +294,33 @@ def test_an_attempt_that_cannot_be_counted_is_no_note(stand: Stand) -> None:
 
     assert result.ending is Ending.FAILED
     assert "TagLimitExceeded" in str(result.error)
+
+
+class TestARequestForWhichEc2HasNoTokensAllTheTime:
+    """Nothing is begun, and nothing carries it on: that must not look like success."""
+
+    def test_fails_and_says_so(self, stand: Stand) -> None:
+        instance_id = stand.parked()
+        result = of(stand, instance_id, refused("CreateTags", Fault.THROTTLED))
+
+        assert (result.ending, str(result.error).split(". ")[0]) == (
+            Ending.FAILED,
+            f"The start of {instance_id} was not even begun",
+        )
+        assert result.not_remembered.startswith(SAYS)
+        assert stand.instance(instance_id).state == "stopped"
+
+    def test_is_answered_with_an_error_that_says_to_ask_again(self, stand: Stand, functions: Functions) -> None:
+        stand.parked()
+        functions.faults = refused("CreateTags", Fault.THROTTLED)
+        reply = functions.post("db", "start")
+
+        assert reply.status == 502
+        assert f"Nothing is lost. {SAYS}" in reply.message
+
+    def test_of_a_schedule_is_delivered_again_by_lambda(self, stand: Stand, functions: Functions) -> None:
+        instance_id = stand.parked()
+        functions.faults = refused("CreateTags", Fault.THROTTLED)
+
+        with pytest.raises(Exception, match=f"{instance_id} could not continue: The start of {instance_id} was not"):
+            functions.start(start_requested(instance_id))

@@ -52,8 +52,9 @@ class Ending(StrEnum):
 class Result:
     """How a pass ended for one instance.
     ``error`` is what stopped it if it FAILED; ``note`` is a sentence on what stopped it otherwise. ``not_remembered``
-    says in a sentence if the start request could not be written down: then nothing carries it on later. ``kept`` has
-    the snapshots that could not be discarded, each with the reason, if that is new."""
+    says in a sentence if the start request could not be written down: then nothing carries it on later. ``unwritten``:
+    the pass ended before it had written the request down. ``kept`` has the snapshots that could not be discarded, each
+    with the reason, if that is new."""
 
     observation: Observation
     decision: Decision
@@ -61,6 +62,7 @@ class Result:
     error: Exception | None = None
     note: str = ""
     not_remembered: str = ""
+    unwritten: bool = False
     kept: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -151,6 +153,7 @@ class _Execution:
     stage: Stage = ()
     notes: list[str] = field(default_factory=list)
     kept: dict[str, str] = field(default_factory=dict)
+    remembered: bool = False
 
     def run(self) -> Result:
         clock = self.this_pass.clock
@@ -205,8 +208,14 @@ class _Execution:
             self.this_pass.each([partial(self._perform, step) for step in self.stage])
 
     def _ended(self, ending: Ending, *, note: str = "") -> Result:
+        wanted = any(isinstance(step, steps.RememberStart) for step in self.decision.every_step)
         return Result(
-            observation=self.observation, decision=self.decision, ending=ending, note=note, kept=dict(self.kept)
+            observation=self.observation,
+            decision=self.decision,
+            ending=ending,
+            note=note,
+            unwritten=wanted and not self.remembered,
+            kept=dict(self.kept),
         )
 
     def _look_again(self, ending: Ending, reason: Exception) -> Result:
@@ -310,6 +319,7 @@ class _Execution:
             if error.code == THROTTLED:
                 raise
             raise NotRemembered(str(error)) from error
+        self.remembered = True
 
     def _unless_done(self, step: steps.SetDeleteOnTermination | steps.UnmarkVolumes) -> None:
         """The role may change only what is marked, so a second pass is denied what is already done."""

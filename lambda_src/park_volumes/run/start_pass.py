@@ -25,6 +25,10 @@ NOT_REMEMBERED = (
 )
 
 
+class NotWritten(Exception):
+    """EC2 had no request tokens left for as long as the pass had time, so a start request is not written down."""
+
+
 @dataclass(kw_only=True)
 class Queue:
     """When starts were requested in the last hour, as ``seen`` at that time."""
@@ -151,7 +155,7 @@ class StartPass:
             again = result.decision.look_again
             later = result.ending in (Ending.THROTTLED, Ending.OUT_OF_TIME)
             if again is None or later or this_pass.clock.now() + again >= this_pass.deadline:
-                return result
+                return _lost_if_unwritten(result)
             this_pass.clock.sleep(again.total_seconds())
             found = self._observe([observation.instance.id])
             if not found:
@@ -218,3 +222,11 @@ class StartPass:
             self.this_pass.each([partial(one, i, step) for i, step in requests.items()])
             return written
         return requests.keys()
+
+
+def _lost_if_unwritten(result: Result) -> Result:
+    """A start that is neither done nor written down has failed: nothing carries it on."""
+    if not result.unwritten or result.ending not in (Ending.RACED, Ending.OUT_OF_TIME):
+        return result
+    error = NotWritten(f"The start of {result.instance_id} was not even begun. {result.note}")
+    return replace(result, ending=Ending.FAILED, error=error, not_remembered=NOT_REMEMBERED)
