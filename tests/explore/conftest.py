@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from tests.explore.__main__ import SELDOM
+from tests.explore.walks import SELDOM
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -164,7 +164,8 @@ def clean(given: argparse.Namespace) -> int:
 
 def main(arguments: Sequence[str]) -> int:
     given = options(arguments)
-    signal.signal(signal.SIGTERM, ends_in_order)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell ignores the first for what it runs in the background
+        signal.signal(number, ends_in_order)
     return run(given) if given.command == "run" else clean(given)
 
 
