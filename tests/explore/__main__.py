@@ -18,7 +18,7 @@ from multiprocessing import get_context
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from tests.explore.walks import Walked, prepare, walked
+from tests.explore.walks import Walked, ready_for_many, walked
 
 CHUNK = 500
 LINES = 20
@@ -35,7 +35,7 @@ def main() -> int:
     began, found = time.monotonic(), 0
     seen: Counter[str] = Counter()
     chunks = [range(n, min(n + CHUNK, seed + schedules)) for n in range(seed, seed + schedules, CHUNK)]
-    with get_context("spawn").Pool(processes, prepare) as pool:
+    with get_context("spawn").Pool(processes, ready_for_many) as pool:
         for told, covered, findings in _shown(pool.imap_unordered(walked, chunks), schedules, console):
             seen += covered
             found += len(findings)

@@ -279,7 +279,7 @@ Walked = tuple[int, Counter[str], list[str]]
 """How many stories were told, what they covered, and the findings in them."""
 
 
-def prepare() -> None:
+def ready_for_many() -> None:
     """Call this in each process that tells very many stories: what the product logs would hide the findings."""
     gc.set_threshold(SELDOM)
     logging.disable()

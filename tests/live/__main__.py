@@ -33,6 +33,9 @@ from tests.live.product import Story, counted, obstacles
 from tests.live.report import Report
 from tests.support.terraform import RootModule, TerraformError
 
+ENDS = (signal.SIGINT, signal.SIGTERM)
+"""Both have to be asked for: a shell has SIGINT ignored in what it runs in the background, and Python keeps that."""
+
 REFUSED, FAILED, INTERRUPTED = 2, 1, 130
 RETRIES: Any = Config(retries={"mode": "standard", "total_max_attempts": 10})
 
@@ -72,7 +75,7 @@ def region_of(run: str) -> str:
 @contextmanager
 def undisturbed() -> Iterator[None]:
     """Nothing keeps us from removing what we made; whoever must end this now can use SIGKILL, and clean up later."""
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in ENDS}
     try:
         yield
     finally:
@@ -164,7 +167,7 @@ def clean(given: argparse.Namespace) -> int:
 
 def main(arguments: Sequence[str]) -> int:
     given = options(arguments)
-    for number in (signal.SIGINT, signal.SIGTERM):  # a shell ignores the first for what it runs in the background
+    for number in ENDS:
         signal.signal(number, ends_in_order)
     return run(given) if given.command == "run" else clean(given)
 

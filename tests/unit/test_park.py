@@ -624,8 +624,11 @@ class TestChangedAfterTheCommit:
     """Nobody writes on the volumes that are left, but their owner can still change what they are."""
 
     def left(self, *more: SnapshotRecord, **facts: Any) -> Observation:
-        """The root volume is gone; the data volume has these facts since its snapshot was taken."""
-        return seen(in_transit(data_volume(**facts)), records=[*records(), *more])
+        """The root volume is gone; the data volume has these facts since its snapshot was taken. What is confirmed is
+        locked."""
+        every = [*records(), *more]
+        locked = [r.snapshot_id for r in every if r.confirmed_at]
+        return seen(in_transit(data_volume(**facts)), records=every, locked=locked)
 
     def copied(self, s: Observation, **facts: Any) -> SnapshotRecord:
         """The snapshot that is taken then."""
@@ -662,18 +665,16 @@ class TestChangedAfterTheCommit:
     def test_the_completed_one_is_locked_and_confirmed_first(self) -> None:
         done = self.copied(self.left(size=200))
 
-        left = self.left(done, size=200)
-
-        assert decide(replace(left, locked=left.locked - {"snap-9"})).steps == (
+        assert decide(self.left(done, size=200)).steps == (
             (LockSnapshot(snapshot_id="snap-9"),),
             (ConfirmSnapshots(snapshot_ids=("snap-9",), at=NOW),),
         )
 
     def test_what_somebody_has_locked_is_only_confirmed(self) -> None:
         """EC2 refuses to change a lock in compliance mode."""
-        done = self.copied(self.left(size=200))
+        left = self.left(self.copied(self.left(size=200)), size=200)
 
-        assert kinds(decide(self.left(done, size=200))) == [{"ConfirmSnapshots"}]
+        assert kinds(decide(replace(left, locked=left.locked | {"snap-9"}))) == [{"ConfirmSnapshots"}]
 
     def test_without_locks_it_is_confirmed(self) -> None:
         done = self.copied(self.left(size=200))
@@ -699,7 +700,7 @@ class TestChangedAfterTheCommit:
         done = self.copied(self.left(size=200))
         failed = replace(done, snapshot_id="snap-10", state="error", started=NOW + SECOND)
 
-        assert kinds(decide(self.left(done, failed, size=200))) == [{"ConfirmSnapshots"}]
+        assert kinds(decide(self.left(done, failed, size=200))) == [{"LockSnapshot"}, {"ConfirmSnapshots"}]
 
     def test_a_volume_that_is_changed_back_is_copied_once_more(self) -> None:
         """The first snapshot says what it is, but the newest confirmed one is what a start would follow."""

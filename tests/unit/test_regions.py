@@ -617,7 +617,7 @@ class TestAFullQueue:
         functions.stay_warm()
         away.ready(away.stopped())
 
-        assert self.looks(functions, {}) == [1, 1, 1, 1, 1, 2]
+        assert self.looks(functions) == [1, 1, 1, 1, 1, 2]
 
     def test_gets_nothing_more_while_it_brings_messages_about_that_region(
         self, functions: Functions, away: Stand
@@ -628,15 +628,14 @@ class TestAFullQueue:
 
         assert self.looks(functions, other) == [1, 1, 1, 1, 1, 1]
 
-    def looks(self, functions: Functions, other: Mapping[str, Any]) -> list[int]:
-        """How many messages have been sent after each wake, one a minute, beside the ``other`` message."""
+    def looks(self, functions: Functions, *others: Mapping[str, Any]) -> list[int]:
+        """How many messages have been sent after each wake, one a minute, beside the ``others``."""
         world = functions.stand.world
         world.messages = [Message(f"m-{n}", QUEUE_URL, "{}", world.clock.now) for n in range(500)]
-        detail = {"last": False, "region": AWAY}
-        bodies = [{"source": wake.SOURCE, "detail-type": wake.WAKE, "detail": detail}, other][: 1 + bool(other)]
+        body = {"source": wake.SOURCE, "detail-type": wake.WAKE, "detail": {"last": False, "region": AWAY}}
         counts = []
         for _ in range(6):
-            functions.park(*bodies)
+            functions.park(body, *others)
             counts.append(sum(LOOK_AGAIN in message.body for message in world.messages))
             functions.stand.after(60)
         return counts

@@ -109,7 +109,8 @@ class NotNow(Exception):
 
 
 class NotRemembered(Exception):
-    """A start request could not be written on the snapshots, which may have no room for one more tag."""
+    """A start request could not be written on the snapshots. They may have no room for one more tag, or EC2 no request
+    tokens for as long as a pass has time."""
 
 
 def execute(
@@ -125,20 +126,23 @@ def execute(
     The step ConfirmSnapshots is put into ``confirmations``, by instance: the pass does it for all of them at once.
     ``carried_on``: a later pass goes on with what this one leaves undone. ``crowd`` is asked before volumes
     are waited for: whether so many are started that looking all the time is no longer cheap."""
+    decided = apply_observe_only(decision, observation, this_pass.settings)
     return _Execution(
         this_pass=this_pass,
         observation=observation,
-        decision=apply_observe_only(decision, observation, this_pass.settings),
+        decision=decided,
         confirmations={} if confirmations is None else confirmations,
         carried_on=carried_on,
         crowd=crowd,
+        unwritten=any(isinstance(step, steps.RememberStart) for step in decided.every_step),
     ).run()
 
 
 @dataclass(kw_only=True)
 class _Execution:
-    """One decision being carried out. ``made``: the volumes created so far, by snapshot, and ``born`` when they were;
-    ``ready``: those seen ready to attach; ``attaching``: those being attached."""
+    """One decision being carried out. ``unwritten``: its start request, which comes first, is not written down yet.
+    ``made``: the volumes created so far, by snapshot, and ``born`` when they were; ``ready``: those seen ready to
+    attach; ``attaching``: those being attached."""
 
     this_pass: Pass
     observation: Observation
@@ -146,6 +150,7 @@ class _Execution:
     confirmations: Confirmations
     carried_on: bool
     crowd: Callable[[], bool]
+    unwritten: bool
     made: dict[str, str] = field(default_factory=dict)
     born: dict[str, datetime] = field(default_factory=dict)
     ready: set[str] = field(default_factory=set)
@@ -153,7 +158,6 @@ class _Execution:
     stage: Stage = ()
     notes: list[str] = field(default_factory=list)
     kept: dict[str, str] = field(default_factory=dict)
-    remembered: bool = False
 
     def run(self) -> Result:
         clock = self.this_pass.clock
@@ -177,8 +181,7 @@ class _Execution:
 
     def _refused(self, error: Ec2Error) -> Result:
         if error.code == THROTTLED:
-            remembering = any(isinstance(step, steps.RememberStart) for step in self.stage)
-            at_once = remembering or not self.carried_on
+            at_once = self.unwritten or not self.carried_on
             return self._look_again(Ending.RACED if at_once else Ending.THROTTLED, error)
         if lacks_room(error.code):
             _remember_want_of_room(self.this_pass, self.observation, self.decision)
@@ -208,13 +211,12 @@ class _Execution:
             self.this_pass.each([partial(self._perform, step) for step in self.stage])
 
     def _ended(self, ending: Ending, *, note: str = "") -> Result:
-        wanted = any(isinstance(step, steps.RememberStart) for step in self.decision.every_step)
         return Result(
             observation=self.observation,
             decision=self.decision,
             ending=ending,
             note=note,
-            unwritten=wanted and not self.remembered,
+            unwritten=self.unwritten,
             kept=dict(self.kept),
         )
 
@@ -319,7 +321,7 @@ class _Execution:
             if error.code == THROTTLED:
                 raise
             raise NotRemembered(str(error)) from error
-        self.remembered = True
+        self.unwritten = False
 
     def _unless_done(self, step: steps.SetDeleteOnTermination | steps.UnmarkVolumes) -> None:
         """The role may change only what is marked, so a second pass is denied what is already done."""

@@ -14,7 +14,7 @@ from park_volumes.core.start import Intent, start
 from park_volumes.core.steps import RememberStart, going_on
 from park_volumes.core.tags import opted_in
 from park_volumes.run.context import Pass, alone
-from park_volumes.run.execute import Ending, Result, execute, ids_of, unforeseen
+from park_volumes.run.execute import Ending, NotRemembered, Result, execute, ids_of, unforeseen
 from park_volumes.run.observe import assemble, chosen, observe, observe_instances
 
 QUEUE_LASTS = timedelta(seconds=30)
@@ -23,10 +23,6 @@ QUEUE_LASTS = timedelta(seconds=30)
 NOT_REMEMBERED = (
     "The request could not be written down, so nothing carries it on by itself; ask again if it has to go on."
 )
-
-
-class NotWritten(Exception):
-    """EC2 had no request tokens left for as long as the pass had time, so a start request is not written down."""
 
 
 @dataclass(kw_only=True)
@@ -226,7 +222,7 @@ class StartPass:
 
 def _lost_if_unwritten(result: Result) -> Result:
     """A start that is neither done nor written down has failed: nothing carries it on."""
-    if not result.unwritten or result.ending not in (Ending.RACED, Ending.OUT_OF_TIME):
+    if not result.unwritten:
         return result
-    error = NotWritten(f"The start of {result.instance_id} was not even begun. {result.note}")
+    error = NotRemembered(f"The start of {result.instance_id} was not even begun. {result.note}")
     return replace(result, ending=Ending.FAILED, error=error, not_remembered=NOT_REMEMBERED)
