@@ -3,18 +3,14 @@
 import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.event_handler import LambdaFunctionUrlResolver, Response
-from aws_lambda_powertools.event_handler.exceptions import NotFoundError
-from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from park_volumes.aws.errors import Ec2Error, Raced
 from park_volumes.core import capacity, prices
@@ -25,6 +21,7 @@ from park_volumes.core.reading import INSTANCE_ID, TAG_VALUE
 from park_volumes.core.steps import Outcome
 from park_volumes.core.tags import opted_in
 from park_volumes.handlers import page, runtime
+from park_volumes.handlers.function_url import Problem, Request, Response, as_json, read
 from park_volumes.handlers.location import FunctionLocation
 from park_volumes.handlers.peers import Peers
 from park_volumes.handlers.region import Visited
@@ -45,60 +42,89 @@ SECONDS = re.compile(r"[0-9]{1,3}")
 DENIED = "Nothing is lost. Let the start role of ParkVolumes do that, and start the instance again."
 BOOTING = timedelta(seconds=1)
 """The pause between two looks at an instance while the caller waits."""
-WITHOUT_SIGNING_IN = {("GET", "/"), ("GET", "/openapi.json")}
-"""These hold no data, so they need no sign-in."""
-
-app = LambdaFunctionUrlResolver()
 
 
-class Problem(Exception):
-    """An answer other than success: the HTTP status, a code for programs and a sentence for people."""
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """What all requests to a function share, and this run of it."""
 
-    def __init__(self, http_status: HTTPStatus, code: str, message: str) -> None:
-        super().__init__(message)
-        self.http_status, self.code, self.message = http_status, code, message
+    here: FunctionLocation
+    starts: Starts
+    sign_in: SignIn
+    peers: Peers
+    logger: Logger
+    report: Callable[[StartPass, list[Result]], None]
+    """Tells people of starts."""
 
 
-def answer(
-    event: dict[str, Any],
-    context: LambdaContext,
-    *,
-    starts: Starts,
-    sign_in: SignIn,
-    peers: Peers,
-    logger: Logger,
-    report: Callable[[StartPass, list[Result]], None],
-) -> dict[str, Any]:
-    """Answer one Function URL request, and ``report`` the starts. Raises ValueError if the event is not such a request.
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """A request of somebody who has signed in; ``ref`` is what its path has in the place of ``{ref}``."""
+
+    deployment: Deployment
+    request: Request
+    caller: Caller
+    ref: str
+
+    @property
+    def starts(self) -> Starts:
+        return self.deployment.starts
+
+    @property
+    def logger(self) -> Logger:
+        return self.deployment.logger
+
+
+def answer(event: dict[str, Any], deployment: Deployment) -> dict[str, Any]:
+    """Answer one Function URL request. Raises ValueError if the event is not such a request.
     A busy function first checks whether other starts are ahead in the queue."""
-    if not _is_request(event):
-        raise ValueError("The function was invoked directly, not through its Function URL.")
-    app.append_context(starts=starts, sign_in=sign_in, peers=peers, logger=logger, report=report)  # type: ignore[no-untyped-call]  # Powertools has no types for it
-    return app.resolve(event, context)
+    request = read(event)
+    try:
+        return _response(request, deployment).payload()
+    except (Problem, NotSignedIn, TokensUnreadable, Ec2Error) as error:
+        return _problem(error).response().payload()
 
 
-def _is_request(event: dict[str, Any]) -> bool:
-    """Whether an event has the form in which Lambda hands on a request (payload format 2.0)."""
-    match event:
-        case {"requestContext": {"http": {"method": str(), "path": str()}, "stage": str()}, "rawPath": str()}:
-            texts = (event.get("headers"), event.get("queryStringParameters"))
-            return all(text is None or _are_texts(text) for text in texts)
+def _response(request: Request, deployment: Deployment) -> Response:
+    resource, ref = _resource(request.path)
+    if show := WITHOUT_SIGNING_IN.get((request.method, resource)):
+        return show(deployment)
+    caller = _caller(request, deployment)
+    if route := ROUTES.get((request.method, resource)):
+        return route(Call(deployment=deployment, request=request, caller=caller, ref=ref))
+    raise _no_route(request.method, resource)
+
+
+def _resource(path: str) -> tuple[str, str]:
+    """A path as openapi.json writes it, and the reference in it. An encoded slash is part of the reference."""
+    match path.split("/"):
+        case ["", "instances", ref, *rest] if ref:
+            return "/".join(("", "instances", "{ref}", *rest)), unquote(ref)
         case _:
-            return False
+            return path, ""
 
 
-def _are_texts(values: Any) -> bool:
-    return isinstance(values, dict) and all(isinstance(one, str) for pair in values.items() for one in pair)
+def _caller(request: Request, deployment: Deployment) -> Caller:
+    """Asked before it is known whether there is such a route. From here on every log line names the caller."""
+    logger, asked = deployment.logger, {"method": request.method, "path": request.path}
+    if not deployment.peers.may_call(request.headers, request.own_host):
+        message = "This page may not call this deployment: page_origins does not name its origin."
+        logger.warning(f"A request was refused. {message}", extra=asked | {"origin": request.headers["origin"]})
+        raise Problem(HTTPStatus.FORBIDDEN, "wrong_origin", message)
+    try:
+        caller = deployment.sign_in.caller(request.event)
+    except NotSignedIn as problem:
+        logger.warning(f"A request was refused. {problem}", extra=asked | {"caller": "unknown"})
+        raise
+    logger.append_keys(caller=caller.name)
+    logger.info("Request received.", extra=asked)
+    return caller
 
 
-def _starts() -> Starts:
-    return cast("Starts", app.context["starts"])
-
-
-def _covered() -> list[StartRegion]:
+def _covered(call: Call) -> list[StartRegion]:
     """The regions that are meant: all, or the one that the query parameter ``region`` names."""
-    every = _starts().run.covered()
-    wanted = app.current_event.get_query_string_value("region", "")
+    every = call.starts.run.covered()
+    wanted = call.request.query.get("region", "")
     if not wanted:
         return every
     found = [region for region in every if region.name == wanted]
@@ -109,70 +135,32 @@ def _covered() -> list[StartRegion]:
     return found
 
 
-def _caller() -> Caller:
-    return cast("Caller", app.context["caller"])
-
-
-def _sign_in(_: LambdaFunctionUrlResolver, next_middleware: NextMiddleware) -> Response[Any]:
-    """Runs before every route, even unknown ones. From here on every log line names the caller."""
-    request = app.current_event
-    asked = {"method": request.http_method, "path": request.path}
-    logger: Logger = app.context["logger"]
-    if (request.http_method, request.path) in WITHOUT_SIGNING_IN:
-        return next_middleware(app)
-    _refuse_other_pages(logger, asked)
-    try:
-        caller = app.context["sign_in"].caller(request.raw_event)
-    except NotSignedIn as problem:
-        logger.warning(f"A request was refused. {problem}", extra=asked | {"caller": "unknown"})
-        raise
-    logger.append_keys(caller=caller.name)
-    logger.info("Request received.", extra=asked)
-    app.append_context(caller=caller)  # type: ignore[no-untyped-call]
-    return next_middleware(app)
-
-
-def _refuse_other_pages(logger: Logger, asked: dict[str, str]) -> None:
-    request, peers = app.current_event, cast("Peers", app.context["peers"])
-    own_host = request.raw_event["requestContext"].get("domainName")
-    if not peers.may_call(request.headers, own_host):
-        message = "This page may not call this deployment: page_origins does not name its origin."
-        logger.warning(f"A request was refused. {message}", extra=asked | {"origin": request.headers["origin"]})
-        raise Problem(HTTPStatus.FORBIDDEN, "wrong_origin", message)
-
-
-app.use([_sign_in])
-
-
-@app.get("/")
-def show_page() -> Response[Any]:
+def show_page(deployment: Deployment) -> Response:
     """The page contains no data: it requests the instances like any other client."""
-    peers: Peers = app.context["peers"]
-    shown, policy = page.page(app.context["sign_in"].stay_days, peers.shown), page.page_policy(peers.asked)
-    return _answer(HTTPStatus.OK, shown, content_type="text/html; charset=utf-8", policy=policy)
+    peers = deployment.peers
+    body, policy = page.page(deployment.sign_in.stay_days, peers.shown), page.page_policy(peers.asked)
+    return Response(status=HTTPStatus.OK, body=body, content_type="text/html; charset=utf-8", policy=policy)
 
 
-@app.get("/openapi.json")
-def show_openapi() -> Response[Any]:
-    return _answer(HTTPStatus.OK, page.openapi())
+def show_openapi(_: Deployment) -> Response:
+    return Response(status=HTTPStatus.OK, body=page.openapi())
 
 
-@app.get("/instances")
-def list_instances() -> Response[Any]:
-    visited = _starts().visit(_covered(), _list)
+def list_instances(call: Call) -> Response:
+    visited = call.starts.visit(_covered(call), partial(_list, call))
     found = _answers(visited)
     shown = sorted((one for each, _ in found for one in each), key=lambda one: (one["name"], one["id"]))
     of_all = prices.figures(prices.total(cost for _, costs in found for cost in costs))
     total = {"size_gib": sum(one["size_gib"] for one in shown), "usd_per_month": of_all}
-    here = FunctionLocation.of_function(app.lambda_context.invoked_function_arn)
+    here = call.deployment.here
     place = {"account": here.account, "region": here.region}
-    body = {"instances": shown, "total": total, "place": place, "caller": _caller().name}
-    return _json(HTTPStatus.OK, body | {"regions_unavailable": _unavailable(visited)})
+    body = {"instances": shown, "total": total, "place": place, "caller": call.caller.name}
+    return as_json(HTTPStatus.OK, body | {"regions_unavailable": _unavailable(visited)})
 
 
-def _list(starts: StartPass) -> tuple[list[dict[str, Any]], list[prices.Savings]]:
+def _list(call: Call, starts: StartPass) -> tuple[list[dict[str, Any]], list[prices.Savings]]:
     this_pass = starts.this_pass
-    every = with_loading(this_pass, _every(this_pass, locks=True))
+    every = with_loading(this_pass, _every(call, this_pass, locks=True))
     costs = [savings_of(o, this_pass.settings) for o in every]
     return [_shown(this_pass, o, cost) for o, cost in zip(every, costs, strict=True)], costs
 
@@ -189,110 +177,104 @@ def _unavailable(visited: Sequence[Visited[StartRegion, T]]) -> list[dict[str, s
     return [{"region": one.region.name, "why": str(one.error)} for one in visited if one.error]
 
 
-@app.post("/pass")
-def give_pass() -> Response[Any]:
+def give_pass(call: Call) -> Response:
     """For a device whose holder wants to stay signed in without the token being kept there."""
-    given = app.context["sign_in"].give_pass(app.current_event.raw_event)
+    given = call.deployment.sign_in.give_pass(call.request.event)
     if given is None:
         message = (
             "A pass is given for a token, not for another pass, and only where stay_signed_in_days is more than 0."
         )
         raise Problem(HTTPStatus.CONFLICT, "no_pass", message)
-    return _json(HTTPStatus.OK, {"pass": given.text, "until": given.until.isoformat()})
+    return as_json(HTTPStatus.OK, {"pass": given.text, "until": given.until.isoformat()})
 
 
-@app.get("/savings")
-def show_savings() -> Response[Any]:
+def show_savings(call: Call) -> Response:
     from park_volumes.run import savings  # noqa: PLC0415  # every cold start would wait for it
 
-    asked = app.current_event
-    visited = _starts().visit(_covered(), _of_savings)
+    visited = call.starts.visit(_covered(call), partial(_of_savings, call))
     report = savings.report(_answers(visited))
-    usual = "csv" if asked.headers.get("accept", "").startswith("text/csv") else "json"
-    kind = asked.get_query_string_value("format", usual)
+    usual = "csv" if call.request.headers.get("accept", "").startswith("text/csv") else "json"
+    kind = call.request.query.get("format", usual)
     if kind not in ("csv", "json"):
         raise Problem(HTTPStatus.BAD_REQUEST, "bad_format", f"format is {kind!r}: use csv or json.")
     if kind == "csv":
-        return _answer(HTTPStatus.OK, savings.as_csv(report), content_type="text/csv; charset=utf-8")
-    return _json(HTTPStatus.OK, report | {"regions_unavailable": _unavailable(visited)})
+        return Response(status=HTTPStatus.OK, body=savings.as_csv(report), content_type="text/csv; charset=utf-8")
+    return as_json(HTTPStatus.OK, report | {"regions_unavailable": _unavailable(visited)})
 
 
-def _of_savings(starts: StartPass) -> "OfRegion":
+def _of_savings(call: Call, starts: StartPass) -> "OfRegion":
     from park_volumes.run.savings import OfRegion  # noqa: PLC0415  # the same
 
     this_pass = starts.this_pass
     reads, now = this_pass.ec2.reads, this_pass.clock.now()
-    left = observe_orphans(reads, reads.every_snapshot(), now) if _caller().may_see("") else []
-    every = _every(this_pass, locks=False)
+    left = observe_orphans(reads, reads.every_snapshot(), now) if call.caller.may_see("") else []
+    every = _every(call, this_pass, locks=False)
     kept = in_bin(reads, every)
     return OfRegion(region=this_pass.region, every=every, left=left, settings=this_pass.settings, kept=kept)
 
 
-def _every(this_pass: Pass, *, locks: bool) -> list[Observation]:
+def _every(call: Call, this_pass: Pass, *, locks: bool) -> list[Observation]:
     """The opted-in instances that the caller may see."""
-    found = _visible(_opted_in(this_pass))
+    found = _visible(call, _opted_in(this_pass))
     now = this_pass.clock.now()
     return list(observe(this_pass.ec2.reads, (i.id for i in found), now=now, locks=locks).values())
 
 
-@app.get("/instances/<ref>")
-def show_instance(ref: str) -> Response[Any]:
-    starts, instance = _find_instance(ref)
+def show_instance(call: Call) -> Response:
+    starts, instance = _find_instance(call)
     this_pass = starts.this_pass
-    (observation,) = with_loading(this_pass, [_observe(this_pass, instance, ref, locks=True)])
-    return _json(HTTPStatus.OK, _shown(this_pass, observation))
+    (observation,) = with_loading(this_pass, [_observe(call, this_pass, instance, locks=True)])
+    return as_json(HTTPStatus.OK, _shown(this_pass, observation))
 
 
-@app.post("/instances/<ref>/start")
-def start_instance(ref: str) -> Response[Any]:
-    wait = _wait()
-    starts, instance = _find_instance(ref)
-    if _starts().is_busy(starts) and (queued := starts.enqueue([instance])):
-        _report(starts, queued)
+def start_instance(call: Call) -> Response:
+    wait = _wait(call)
+    starts, instance = _find_instance(call)
+    if call.starts.is_busy(starts) and (queued := starts.enqueue([instance])):
+        _report(call, starts, queued)
         return _started(starts.this_pass, *queued)
-    observation = _observe(starts.this_pass, instance, ref, locks=False)
+    observation = _observe(call, starts.this_pass, instance, locks=False)
     if instance.state == "stopping":
         message = f"{instance.id} is still stopping: try again once it has stopped, usually within a minute or two."
         raise Problem(HTTPStatus.CONFLICT, "stopping", message)
     result = _with_position(starts, starts.start_observed(observation))
-    _report(starts, [result])
+    _report(call, starts, [result])
     _must_have_worked(result)
     if wait and (later := _at_rest_within(starts.this_pass, wait, result.observation)):
         if phase_of(later) is not Phase.RUNNING:
             raise Problem(HTTPStatus.BAD_GATEWAY, "start_taken_back", reverted_message(later))
-        return _json(HTTPStatus.OK, _shown(starts.this_pass, later))
+        return as_json(HTTPStatus.OK, _shown(starts.this_pass, later))
     return _started(starts.this_pass, result)
 
 
-def _report(starts: StartPass, results: list[Result]) -> None:
+def _report(call: Call, starts: StartPass, results: list[Result]) -> None:
     for result in results:
-        runtime.log(app.context["logger"], result)
-    app.context["report"](starts, results)
+        runtime.log(call.logger, result)
+    call.deployment.report(starts, results)
 
 
-@app.post("/instances/<ref>/stop")
-def stop_instance(ref: str) -> Response[Any]:
-    starts, instance = _find_instance(ref)
+def stop_instance(call: Call) -> Response:
+    starts, instance = _find_instance(call)
     this_pass = starts.this_pass
-    observation = _observe(this_pass, instance, ref, locks=True)
+    observation = _observe(call, this_pass, instance, locks=True)
     if instance.state == "pending":
         message = f"{instance.id} is still starting: try again once it is running, usually within a minute."
         raise Problem(HTTPStatus.CONFLICT, "starting", message)
     if instance.state != "running":
         status = HTTPStatus.ACCEPTED if instance.state == "stopping" else HTTPStatus.OK
-        return _json(status, _shown(this_pass, observation))
+        return as_json(status, _shown(this_pass, observation))
     if this_pass.settings.observe_only:
         message = f"{instance.id} is running. Nothing was changed: observe_only is set."
         raise Problem(HTTPStatus.CONFLICT, "observe_only", message)
     this_pass.ec2.writes.stop_instance(instance.id)
-    app.context["logger"].info(f"Stopping {instance.id} as requested.", extra={"instance_id": instance.id})
+    call.logger.info(f"Stopping {instance.id} as requested.", extra={"instance_id": instance.id})
     stopping = replace(observation, instance=replace(instance, state="stopping"))
-    return _json(HTTPStatus.ACCEPTED, _shown(this_pass, stopping))
+    return as_json(HTTPStatus.ACCEPTED, _shown(this_pass, stopping))
 
 
-def _wait() -> timedelta:
+def _wait(call: Call) -> timedelta:
     """The query parameter ``wait``: how many seconds the caller will wait for the instance to run."""
-    value = app.current_event.get_query_string_value("wait", "0")
+    value = call.request.query.get("wait", "0")
     if not SECONDS.fullmatch(value):
         message = f"wait is {value!r}: give the seconds to wait for the instance to run, for example ?wait=30."
         raise Problem(HTTPStatus.BAD_REQUEST, "bad_wait", message)
@@ -345,54 +327,55 @@ def _what_follows(result: Result) -> str:
     return f". {capacity.remedy(result.lack)} Ask again later." if result.lack else "; the sweep tries again."
 
 
-def _started(this_pass: Pass, result: Result) -> Response[Any]:
+def _started(this_pass: Pass, result: Result) -> Response:
     from park_volumes.core.status import starting  # noqa: PLC0415  # the start does not wait for it
 
     shown = _shown(this_pass, result.observation)
     if phase_of(result.observation) is Phase.RUNNING:
-        return _json(HTTPStatus.OK, shown)
+        return as_json(HTTPStatus.OK, shown)
     accepted = starting(result.observation, result.reason, this_pass.settings, this_pass.began)
-    return _json(HTTPStatus.ACCEPTED, shown | accepted)
+    return as_json(HTTPStatus.ACCEPTED, shown | accepted)
 
 
-def _find_instance(ref: str) -> tuple[StartPass, Instance]:
+def _find_instance(call: Call) -> tuple[StartPass, Instance]:
     """The instance that a reference, an id or a Name, stands for, and where it is. Raises Problem: 404 unknown, 409
     ambiguous. An id is in one region only, and most often in the home region."""
-    ref, starts = unquote(ref), _starts()
+    ref, starts = call.ref, call.starts
     if INSTANCE_ID.fullmatch(ref):
-        visited = _with_id_at_home(ref)
-        if not _candidates(visited):
-            visited += starts.find(_covered()[len(visited) :], partial(_with_id, ref))
+        visited = _with_id_at_home(call)
+        if not _candidates(call, visited):
+            visited += starts.find(_covered(call)[len(visited) :], partial(_with_id, call))
     else:
-        visited = starts.find(_covered() if TAG_VALUE.fullmatch(ref) else [], partial(_with_name, ref))
-    found = _candidates(visited)
+        visited = starts.find(_covered(call) if TAG_VALUE.fullmatch(ref) else [], partial(_with_name, call))
+    found = _candidates(call, visited)
     if not found:
         _answers(visited)
-        raise _unknown(ref, not_asked(visited))
+        raise _unknown(call, not_asked(visited))
     if len(found) > 1:
         raise Problem(HTTPStatus.CONFLICT, "ambiguous", _ambiguous(ref, found))
     return found[0]
 
 
-def _with_id_at_home(ref: str) -> list[Visited[StartRegion, list[Instance]]]:
+def _with_id_at_home(call: Call) -> list[Visited[StartRegion, list[Instance]]]:
     """A look before it is even known which other regions there are. None if another region is meant."""
-    starts = _starts()
-    home = starts.run.regions.home
-    at_home = app.current_event.get_query_string_value("region", home.name) == home.name
-    return starts.visit([home] if at_home else [], partial(_with_id, ref))
+    home = call.starts.run.regions.home
+    at_home = call.request.query.get("region", home.name) == home.name
+    return call.starts.visit([home] if at_home else [], partial(_with_id, call))
 
 
-def _with_id(ref: str, starts: StartPass) -> list[Instance]:
-    return _visible(starts.this_pass.ec2.reads.instances([ref]))
+def _with_id(call: Call, starts: StartPass) -> list[Instance]:
+    return _visible(call, starts.this_pass.ec2.reads.instances([call.ref]))
 
 
-def _with_name(ref: str, starts: StartPass) -> list[Instance]:
-    return _visible(_opted_in(starts.this_pass, ref))
+def _with_name(call: Call, starts: StartPass) -> list[Instance]:
+    return _visible(call, _opted_in(starts.this_pass, call.ref))
 
 
-def _candidates(visited: Sequence[Visited[StartRegion, list[Instance]]]) -> list[tuple[StartPass, Instance]]:
+def _candidates(
+    call: Call, visited: Sequence[Visited[StartRegion, list[Instance]]]
+) -> list[tuple[StartPass, Instance]]:
     """Each with its region; those that have ended only if there are no others."""
-    found = [(_starts().at(one.region), i) for one in visited for i in one.found or ()]
+    found = [(call.starts.at(one.region), i) for one in visited for i in one.found or ()]
     return [(starts, i) for starts, i in found if i.state not in ("shutting-down", "terminated")] or found
 
 
@@ -403,13 +386,13 @@ def _ambiguous(ref: str, found: Sequence[tuple[StartPass, Instance]]) -> str:
     return f"{len(found)} instances have the Name {ref!r}: {named}. Use the id of the one you mean."
 
 
-def _observe(this_pass: Pass, instance: Instance, ref: str, *, locks: bool) -> Observation:
+def _observe(call: Call, this_pass: Pass, instance: Instance, *, locks: bool) -> Observation:
     """Observe an instance. Raises Problem: 404 or 409 if it is not ours, 410 if it is terminated."""
     now = this_pass.clock.now()
     (observation,) = observe_instances(this_pass.ec2.reads, [instance], now=now, locks=locks).values()
     ours = opted_in(instance.tags, this_pass.settings)
     if not ours and not observation.records and not observation.damaged:
-        raise _unknown(unquote(ref))
+        raise _unknown(call)
     # A terminated instance soon loses its tags, so check for termination before the tag.
     if instance.state in ("shutting-down", "terminated"):
         kept = ", ".join(r.snapshot_id for r in observation.records) or "none"
@@ -422,18 +405,17 @@ def _observe(this_pass: Pass, instance: Instance, ref: str, *, locks: bool) -> O
     return observation
 
 
-def _visible(instances: Iterable[Instance]) -> list[Instance]:
+def _visible(call: Call, instances: Iterable[Instance]) -> list[Instance]:
     """The instances that the caller may see. For a caller with a pattern the others do not exist."""
-    caller = _caller()
-    return [i for i in instances if caller.may_see(i.name)]
+    return [i for i in instances if call.caller.may_see(i.name)]
 
 
-def _unknown(ref: str, silent: Sequence[str] = ()) -> Problem:
+def _unknown(call: Call, silent: Sequence[str] = ()) -> Problem:
     """``silent``: sentences about the regions that could not be asked."""
     import difflib  # noqa: PLC0415  # every cold start would wait for it
 
-    starts = _starts()
-    visited = starts.visit(_covered(), lambda there: _visible(_opted_in(there.this_pass)))
+    ref, starts = call.ref, call.starts
+    visited = starts.visit(_covered(call), lambda there: _visible(call, _opted_in(there.this_pass)))
     # Ignoring case: EC2's filters are case-sensitive, people are not.
     every = (i for one in visited for i in one.found or ())
     names = {name.casefold(): name for i in every for name in (i.id, i.name) if name}
@@ -455,51 +437,44 @@ def _shown(this_pass: Pass, observation: Observation, costs: prices.Savings | No
     return shown | {"region": this_pass.region, "usd_per_month": prices.figures(costs)}
 
 
-def _json(http_status: HTTPStatus, body: Any) -> Response[Any]:
-    return _answer(http_status, app._serializer(body))
-
-
-def _answer(
-    http_status: HTTPStatus, text: str, *, content_type: str = "application/json", policy: str = page.NOTHING
-) -> Response[Any]:
-    headers = {**page.SECURITY_HEADERS, "Content-Security-Policy": policy}
-    return Response(status_code=http_status.value, content_type=content_type, body=text, headers=headers)
-
-
-def _problem(http_status: HTTPStatus, code: str, message: str) -> Response[Any]:
-    return _json(http_status, {"error": {"code": code, "message": message}})
-
-
-@app.exception_handler([Problem, NotSignedIn, TokensUnreadable, Ec2Error])
-def _on_error(error: Exception) -> Response[Any]:
+def _problem(error: Exception) -> Problem:
     match error:
         case Problem():
-            return _problem(error.http_status, error.code, error.message)
+            return error
         case InvokedDirectly():
-            return _problem(HTTPStatus.FORBIDDEN, "invoked_directly", str(error))
+            return Problem(HTTPStatus.FORBIDDEN, "invoked_directly", str(error))
         case NotSignedIn():
-            refused = _problem(HTTPStatus.UNAUTHORIZED, "not_signed_in", str(error))
-            refused.headers["WWW-Authenticate"] = "Bearer"
-            return refused
+            return Problem(HTTPStatus.UNAUTHORIZED, "not_signed_in", str(error), {"WWW-Authenticate": "Bearer"})
         case TokensUnreadable():
-            return _problem(HTTPStatus.SERVICE_UNAVAILABLE, "tokens_unreadable", str(error))
+            return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "tokens_unreadable", str(error))
         case Raced():
-            return _problem(HTTPStatus.CONFLICT, "changed_meanwhile", f"{error} Try again.")
+            return Problem(HTTPStatus.CONFLICT, "changed_meanwhile", f"{error} Try again.")
         case _:
-            return _problem(HTTPStatus.BAD_GATEWAY, "ec2_refused", f"{error} Try again in a minute.")
+            return Problem(HTTPStatus.BAD_GATEWAY, "ec2_refused", f"{error} Try again in a minute.")
 
 
-@app.not_found
-def _on_unknown_route(_: NotFoundError) -> Response[Any]:
+def _no_route(method: str, resource: str) -> Problem:
     routes = (
         "GET / (a page), GET /openapi.json, GET /instances, GET /instances/{ref}, GET /savings, "
         "POST /instances/{ref}/start, POST /instances/{ref}/stop and POST /pass"
     )
-    request = app.current_event
-    every = app._static_routes + app._dynamic_routes
-    if methods := ", ".join(sorted(r.method for r in every if r.rule.match(request.path))):
-        message = f"{request.http_method} is not allowed here; use {methods}. The routes are {routes}."
-        wrong = _problem(HTTPStatus.METHOD_NOT_ALLOWED, "wrong_method", message)
-        wrong.headers["Allow"] = methods
-        return wrong
-    return _problem(HTTPStatus.NOT_FOUND, "unknown_route", f"There is no such route. The routes are {routes}.")
+    allowed = ", ".join(sorted(one for one, of in (*WITHOUT_SIGNING_IN, *ROUTES) if of == resource))
+    if allowed:
+        message = f"{method} is not allowed here; use {allowed}. The routes are {routes}."
+        return Problem(HTTPStatus.METHOD_NOT_ALLOWED, "wrong_method", message, {"Allow": allowed})
+    return Problem(HTTPStatus.NOT_FOUND, "unknown_route", f"There is no such route. The routes are {routes}.")
+
+
+WITHOUT_SIGNING_IN: dict[tuple[str, str], Callable[[Deployment], Response]] = {
+    ("GET", "/"): show_page,
+    ("GET", "/openapi.json"): show_openapi,
+}
+"""These hold no data, so they need no sign-in."""
+ROUTES: dict[tuple[str, str], Callable[[Call], Response]] = {
+    ("GET", "/instances"): list_instances,
+    ("GET", "/instances/{ref}"): show_instance,
+    ("POST", "/instances/{ref}/start"): start_instance,
+    ("POST", "/instances/{ref}/stop"): stop_instance,
+    ("GET", "/savings"): show_savings,
+    ("POST", "/pass"): give_pass,
+}

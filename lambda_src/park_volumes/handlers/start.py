@@ -78,8 +78,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     run = Starts(run=Run(regions=regions, home=home, turn=home.deadline))
     location = FunctionLocation.of_function(context.invoked_function_arn)
     if "requestContext" in event:
-        report = partial(_report, location, asked=True)
-        return api.answer(event, context, starts=run, sign_in=callers, peers=others, logger=logger, report=report)
+        return api.answer(event, _deployment(run, location))
     done, unknown = _results(event, run)
     kind = event["detail-type"]
     reminder = kind == SCHEDULE and runtime.is_reminder(event)
@@ -94,6 +93,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if failed := [*failures, *unknown]:
         raise FailedPass(" ".join(failed))
     return {}
+
+
+def _deployment(run: Starts, location: FunctionLocation) -> api.Deployment:
+    report = partial(_report, location, asked=True)
+    return api.Deployment(here=location, starts=run, sign_in=callers, peers=others, logger=logger, report=report)
 
 
 def _report(
