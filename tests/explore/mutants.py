@@ -326,6 +326,10 @@ MUTANTS = (
         ("park:_give_up", "_copy_again(seen, settings, now, data) or ", ""),
     ),
     mutant(
+        "copies again a volume that is being deleted",
+        ("park:_copy_again", """[v for v in changed(data) if v.state != "deleting"]""", "changed(data)"),
+    ),
+    mutant(
         "follows the first of two snapshots of one part",
         (
             "facts:Observation.generation",

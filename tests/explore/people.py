@@ -340,13 +340,16 @@ def detaches(stage: Stage, which: int) -> bool:
     The owner takes it away; but one that is in transit may come back: a mark says that it belongs to the instance.
     Not promised, and left out: to take off by hand what is in transit from an instance only just started, where
     a pass may still see it stopped; or an original that was put back while its mark is still on it, after the instance
-    has run with it, where a pass that looked before may be about to delete it; or what a termination is deleting.
+    has run with it, where a pass that looked before may be about to delete it; or what a termination is deleting. Nor
+    what is in transit where EC2 never lets it go: an instance that is started meanwhile has it neither on nor off.
     """
     item = _attached(stage, which)
     volume = stage.world.volumes.get(item.volume_id) if item else None
     if item is None or volume is None or stage.state == "shutting-down":
         return False
-    if _ran_with(stage, volume) or (MARK in volume.tags and _may_look_stopped(stage)):
+    if _ran_with(stage, volume) or (
+        MARK in volume.tags and (volume.id in stage.world.held or _may_look_stopped(stage))
+    ):
         return False
     whole = any(d.device == stage.instance.root_device for d in stage.instance.devices) if stage.instance else False
     _by(stage, volume).detach_volume(VolumeId=volume.id, InstanceId=stage.instance_id, Device=item.device)

@@ -19,6 +19,7 @@ from park_volumes.core import tags
 from park_volumes.core.facts import Observation
 from park_volumes.core.park import park
 from park_volumes.core.phase import Phase, phase_of
+from park_volumes.core.retention import TRIED_AGAIN
 from park_volumes.core.settings import Settings
 from park_volumes.core.start import Intent, start
 from park_volumes.core.status import NEEDS_ATTENTION, status
@@ -271,6 +272,7 @@ class Stage:
         self.trying: Process | None = None
         self.theirs: set[str] = {v.id for v in world.volumes.current() if v.id in bystanders}
         self.taken_off: set[str] = set()
+        self.laid_aside: tuple[dict[str, Content], dict[str, Content]] = ({}, {})
         self.withdrawn: float | None = None
         self.seen = seen
         self.meddled = False
@@ -294,7 +296,7 @@ class Stage:
         other.homes, other.places = self.homes.copy(), self.places.copy()
         other.strangers, other.forged = self.strangers.copy(), self.forged.copy()
         other.free_to_change, other.theirs = self.free_to_change.copy(), self.theirs.copy()
-        other.taken_off = self.taken_off.copy()
+        other.taken_off, other.laid_aside = self.taken_off.copy(), self.laid_aside
         other.withdrawn, other.fixed, other.asked = self.withdrawn, self.fixed, self.asked
         other.shortage, other.tries, other.remembered_try = self.shortage, self.tries, self.remembered_try
         other.trying = None
@@ -363,7 +365,7 @@ class Stage:
         process = self._acting()
         if process is not None:
             process.before_call(operation)
-        if operation == "StartInstances":
+        if operation == "StartInstances" and not _reads(operation, params):
             self._take_up()
         if process is None:
             return
@@ -383,6 +385,8 @@ class Stage:
     def _after_call(self, operation: str, params: Mapping[str, Any]) -> None:
         if _reads(operation, params):
             return
+        if operation == "StartInstances" and self.state == "stopped":
+            self._lay_back()
         process = self._acting()
         if process is not None:
             process.wrote += 1
@@ -543,8 +547,15 @@ class Stage:
         self.world.ledger.kept[f"{device}, laid aside"] = content
         self.free_to_change.add(device)
 
+    def _lay_back(self) -> None:
+        """EC2 has not started it: what was laid aside still is."""
+        latest, kept = self.laid_aside
+        self.world.ledger.latest[self.instance_id] = latest
+        self.world.ledger.kept = kept
+
     def _take_up(self) -> None:
         ledger = self.world.ledger
+        self.laid_aside = (ledger.latest[self.instance_id].copy(), ledger.kept.copy())
         for item in self.instance.devices if self.instance and self.state == "stopped" else ():
             volume = self.world.volumes.get(item.volume_id)
             content = self.world.content(volume) if volume and item.state != "detaching" else None
@@ -783,10 +794,21 @@ class Stage:
         self._judge_kept()
 
     def _judge_kept(self) -> None:
-        """What could not be discarded is locked again; EC2 locks no snapshot that failed."""
-        kept = [s for s in self.ours() if tags.KEPT in s.tags and s.state != "error"]
-        if bare := [s.id for s in kept if s.lock is None and "a snapshot was unlocked" not in self.excuses]:
+        """What could not be discarded is locked again: a day later, if a pass died that had just unlocked it."""
+        if self._bare() and any(process.client.dead for process in self.processes):
+            self.wait(TRIED_AGAIN.total_seconds() + LAG)
+            self.run("park")
+        if bare := self._bare():
             raise Finding(f"{', '.join(bare)} could not be discarded, and is left without its lock.")
+
+    def _bare(self) -> list[str]:
+        """The snapshots that were kept, and have no lock. EC2 locks none that failed."""
+        ours = (s for s in self.ours() if s.state != "error" and s.id not in self.forged)
+        return [
+            s.id
+            for s in ours
+            if tags.KEPT in s.tags and s.lock is None and "a snapshot was unlocked" not in self.excuses
+        ]
 
     def fingerprint(self) -> int:
         """A hash of all that the future depends on, where no pass is under way. Ids and fingerprints of content count

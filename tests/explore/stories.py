@@ -24,6 +24,37 @@ def _deed(text: str) -> Deed:
 
 
 STORIES: Mapping[str, Story] = {
+    "a volume that was changed while it is being deleted is not copied again, and is told of": story(
+        "two volumes",
+        "committed",
+        "wait 61",
+        "person retags a volume 10",
+        "begin sweep of park 0",
+        "finish c 0",
+        "person waits for EC2 in vain 6",
+        lag=Lag(60.0, seed=50599272),
+    ),
+    "a root volume comes back though somebody started with the one that was to try its key": story(
+        "two encrypted volumes, slowly",
+        "tried",
+        "begin start 0",
+        "go c 4",
+        "person detaches 8",
+        "person attaches 9",
+        "go b 3",
+        "wait 1",
+        "person detaches 3",
+    ),
+    "a snapshot that a pass unlocked and could not delete before it died is locked again a day later": story(
+        "two volumes",
+        "superseded",
+        "person registers an image 9",
+        "begin sweep of park 0",
+        "finish b 0",
+        "begin park 0",
+        "go c 14",
+        lag=Lag(60.0, seed=50610929),
+    ),
     "a volume that somebody attaches to a parked instance with a word that nobody understands is left alone": story(
         "one volume", "parked", "person attaches another 11", "person tags a volume 7"
     ),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from park_volumes.core.facts import Attachment, Observation, SnapshotRecord, TransitMark, Volume
-from park_volumes.core.park import needs_park_pass, park
+from park_volumes.core.park import DETACHING, needs_park_pass, park
 from park_volumes.core.prices import prices_of
 from park_volumes.core.retention import superseded_since
 from park_volumes.core.settings import Settings
@@ -653,6 +653,14 @@ class TestChangedAfterTheCommit:
         s = seen(in_transit(volume("vol-data", size=200)), records=records())
 
         assert kinds(decide(s)) == [{"CreateSnapshot"}]
+
+    def test_one_that_is_being_deleted_is_only_waited_for(self) -> None:
+        """EC2 takes no snapshot of it. Asking for one again and again would hide that it does not go."""
+        s = seen(in_transit(volume("vol-data", size=200, state="deleting")), records=records())
+        decision = decide(s)
+
+        assert (decision.outcome, decision.steps, decision.look_again) == (Outcome.GOING_ON, (), DETACHING)
+        assert decision.reason == f"The volumes of {ID} have their snapshots and are deleted."
 
     def test_nothing_is_deleted_while_that_runs(self) -> None:
         pending = self.copied(self.left(size=200), state="pending")

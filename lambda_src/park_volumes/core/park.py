@@ -397,7 +397,7 @@ def _copy_again(
 ) -> Decision | None:
     """After the commit nobody writes to the volumes that are left, but their owner can still modify them or change
     their tags. Then another snapshot takes the place of the one that no longer says what the volume is."""
-    stale = changed(data)
+    stale = [v for v in changed(data) if v.state != "deleting"]
     if not stale:
         return None
     copies = {v.id: _copy_since(v, seen) for v in stale}
