@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from park_volumes.core import phase
-from park_volumes.core.facts import BinnedVolume, Observation
+from park_volumes.core.facts import BinnedVolume, Observation, SnapshotRecord
 from park_volumes.core.phase import Phase, phase_of
 from park_volumes.core.prices import Savings, bin_price, total
 from park_volumes.core.settings import Settings
@@ -48,15 +48,34 @@ OVERLAP = timedelta(minutes=15)
 
 
 def of_two_at_work(fleet: Iterable[Observation], settings: Settings, now: datetime, *, daily: bool = True) -> str:
-    """What is told while the deployment that had a previous name goes on parking; empty if none does. Its snapshots of
-    the last day tell that once a day; at any time one that is younger than one of ours."""
+    """What is told while another deployment parks the same instances; empty if none does. A snapshot of the last day
+    tells it, if it is younger than one of ours; once a day also an older one, if its deployment had a previous name."""
     every = [r for o in fleet for r in o.records]
-    began = min((r.started for r in every if r.deployment == settings.deployment), default=None)
-    theirs = [r for r in every if r.deployment in settings.previous_names and r.started > now - LATELY]
-    if not daily:
-        theirs = [r for r in theirs if began and r.started > began + OVERLAP]
-    names = ", ".join(sorted({r.deployment for r in theirs}))
-    return names and (
+    began = min((r.started for r in every if _is_ours(r, settings)), default=now)
+    others = [r for r in every if not _is_ours(r, settings) and r.started > now - LATELY]
+    renamed = [r for r in others if daily and r.deployment != settings.deployment]
+    theirs = [*renamed, *(r for r in others if r.started > began + OVERLAP)]
+    namesakes = sorted({r.home for r in theirs if r.deployment == settings.deployment})
+    names = ", ".join(sorted({r.deployment for r in theirs} - {settings.deployment}))
+    return _of_a_namesake(namesakes[0], settings) if namesakes else names and _of_a_previous_one(names, settings)
+
+
+def _is_ours(r: SnapshotRecord, settings: Settings) -> bool:
+    """Deployments of the same name are told apart by their home regions."""
+    return (r.deployment, r.home) == (settings.deployment, settings.home)
+
+
+def _of_a_namesake(home: str, settings: Settings) -> str:
+    return (
+        f"Another deployment with the name {settings.deployment}, whose home region is {home or 'this one'}, has taken "
+        f"snapshots here in the last day. Two deployments now work on the same instances. Nothing is lost by that, but "
+        f"each uses the rates of the region as if it were alone. Destroy one of them, or take this region out of the "
+        f"input regions of the one that is not at home here."
+    )
+
+
+def _of_a_previous_one(names: str, settings: Settings) -> str:
+    return (
         f"The deployment {names} has taken snapshots in the last day, although previous_names says that it has become "
         f"{settings.deployment}. Two deployments now work on the same instances. Nothing is lost by that, but each can "
         f"refuse what the other has begun. Destroy {names}; or take it out of previous_names, and let the two have "

@@ -131,6 +131,19 @@ def test_a_volume_with_too_many_tags_is_refused() -> None:
     assert "vol-root has more than 38 tags" in refusal(instance(), [root_volume(tags=tags)])
 
 
+def test_tags_of_aws_and_our_own_do_not_count() -> None:
+    tags = {f"tag-{n}": "" for n in range(38)} | {"aws:backup:source": "x", "park-volumes:mark": "x"}
+
+    assert refusal(instance(), [root_volume(tags=tags)]) == ""
+
+
+def test_one_tag_of_its_owner_less_fits_where_the_home_region_is_another() -> None:
+    tags = {f"tag-{n}": "" for n in range(38)}
+    away = replace(SETTINGS, home="us-east-1")
+
+    assert "vol-root has more than 37 tags" in refusal_with(instance(), [root_volume(tags=tags)], away)
+
+
 def test_the_instance_is_looked_at_before_its_volumes() -> None:
     assert "Spot" in refusal(instance(lifecycle="spot"), [root_volume(multi_attach=True)])
 

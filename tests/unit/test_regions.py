@@ -13,9 +13,10 @@ import pytest
 from park_volumes.aws.errors import Ec2Error
 from park_volumes.core import prices, tags
 from park_volumes.core.environment import MissingSetting
+from park_volumes.core.settings import Settings
 from park_volumes.handlers import wake
 from park_volumes.handlers.messages import LOOK_AGAIN
-from park_volumes.overview import LOST, MONTHLY, TWO_AT_WORK
+from park_volumes.overview import LOST, MONTHLY, TWO_AT_WORK, of_two_at_work
 from park_volumes.report import Kind
 from tests.model import judge
 from tests.model.faults import Call, Fault
@@ -722,6 +723,7 @@ class TestOneModulePerRegionBecomesOneForAll:
         monkeypatch.setenv("NOTIFICATION_TOPIC_ARN", TOPIC)
         monkeypatch.setenv("PREVIOUS_NAMES", "old")
         functions.stay_warm()
+        away.settings = replace(SETTINGS, home=HOME)
         away.parked(name="ours")
         away.after(1200)
         away.settings = OLD
@@ -732,16 +734,68 @@ class TestOneModulePerRegionBecomesOneForAll:
         assert told["message"].startswith("The deployment old has taken snapshots")
         assert AWAY in told["message"]
 
-    def test_a_takeover_alone_is_not_told(
+    @pytest.mark.parametrize("began", [AWAY, HOME])
+    def test_two_of_the_same_name_are_told_at_once_by_both(self, away: Stand, began: str) -> None:
+        """Whichever came first: the one that is at home there, or the one of another home region."""
+        of_all = replace(SETTINGS, home=HOME)
+        first, second = (SETTINGS, of_all) if began == AWAY else (of_all, SETTINGS)
+        away.settings = first
+        away.parked(name="earlier")
+        away.after(1200)
+        away.settings = second
+        away.parked(name="later")
+        away.after(1200)
+        away.settings = first
+        away.parked(name="later still")
+        told = {s.home: of_two_at_work(away.fleet(), s, away.clock.now(), daily=False) for s in (first, second)}
+
+        assert told[""].startswith(
+            f"Another deployment with the name {SETTINGS.deployment}, whose home region is {HOME}, has taken"
+        )
+        assert told[HOME].startswith(
+            f"Another deployment with the name {SETTINGS.deployment}, whose home region is this one, has taken"
+        )
+
+    def test_where_a_snapshot_comes_from_is_written_only_elsewhere(self, functions: Functions, away: Stand) -> None:
+        functions.stand.stopped(name="here")
+        away.stopped(name="there")
+        functions.live_with_sweeps(30)
+        of = {
+            s.id: s.tags.get(tags.HOME)
+            for world in (functions.stand.world, away.world)
+            for s in world.snapshots.current()
+        }
+
+        assert parked(away)
+        assert sorted(map(str, of.values())) == ["None", "None", HOME, HOME]
+
+    def test_one_of_the_same_name_is_told_with_the_sweep(
         self, functions: Functions, away: Stand, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("NOTIFICATION_TOPIC_ARN", TOPIC)
+        functions.stay_warm()
+        away.settings = replace(SETTINGS, home=HOME)
+        away.parked(name="ours")
+        away.after(1200)
+        away.settings = SETTINGS
+        away.parked(name="theirs")
+        functions.live_with_sweeps(30)
+        (told,) = (m for m in functions.messages if m["subject"] == TWO_AT_WORK)
+
+        assert told["message"].startswith(f"Another deployment with the name {SETTINGS.deployment}")
+        assert AWAY in told["message"]
+
+    @pytest.mark.parametrize("old", [OLD, SETTINGS], ids=["another name", "the same name"])
+    def test_a_takeover_alone_is_not_told(
+        self, functions: Functions, away: Stand, monkeypatch: pytest.MonkeyPatch, old: Settings
     ) -> None:
         monkeypatch.setenv("NOTIFICATION_TOPIC_ARN", TOPIC)
         monkeypatch.setenv("PREVIOUS_NAMES", "old")
         functions.stay_warm()
-        away.settings = OLD
+        away.settings = old
         away.parked(name="theirs")
         away.after(60)
-        away.settings = SETTINGS
+        away.settings = replace(SETTINGS, home=HOME)
         away.parked(name="ours")
         functions.live_with_sweeps(30)
 

@@ -492,14 +492,11 @@ class TestLimits:
 
         assert not {c for c in values if not (c.isalnum() or c in " +-=._:/@")}
 
-    @pytest.mark.parametrize(("count", "too_many"), [(38, False), (39, True)])
-    def test_a_volume_has_too_many_tags_from_39_on(self, count: int, too_many: bool) -> None:
-        assert tags.too_many_tags(root_volume(tags={f"tag-{n}": "" for n in range(count)})) is too_many
+    def test_a_home_region_that_cannot_be_read_counts_for_nothing(self) -> None:
+        v = root_volume()
+        found = read(written(v, v.attachments[0]) | {tags.HOME: "two words"})
 
-    def test_tags_of_aws_and_our_own_do_not_count(self) -> None:
-        every = {f"tag-{n}": "" for n in range(38)} | {"aws:backup:source": "x", tags.MARK: "x"}
-
-        assert not tags.too_many_tags(root_volume(tags=every))
+        assert (found.home, len(found.damage)) == ("", 1)
 
 
 class TestTransitTags:

@@ -191,6 +191,7 @@ class SnapshotRecord:
     - ``archived``: the snapshot is in the archive tier, and no volume can be created from it.
     - ``verdict`` is what EC2 said of the calls that follow once the volume is given up; None: they were not tried.
     - ``kept`` says why it was not discarded when that was tried last; None: it was not tried.
+    - ``home`` is the home region of the deployment that took it; empty: the region that the snapshot is in.
     - ``damage``: a sentence for each note in its tags that cannot be read, and so counts as absent."""
 
     snapshot_id: str
@@ -219,6 +220,7 @@ class SnapshotRecord:
     archived: bool = False
     verdict: Verdict | None = None
     kept: Kept | None = None
+    home: str = ""
     damage: tuple[str, ...] = ()
 
     @property

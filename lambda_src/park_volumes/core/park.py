@@ -251,7 +251,8 @@ def _create_snapshot(
     born_with = tags.tags_of_record(
         volume, a, deployment=settings.deployment, launch_time=launch_time, generation=generation, part=part
     )
-    return steps.CreateSnapshot(volume_id=volume.id, description=tags.description_of(born_with), tags=born_with)
+    description, written = tags.description_of(born_with), born_with | tags.tags_of_home(settings)
+    return steps.CreateSnapshot(volume_id=volume.id, description=description, tags=written)
 
 
 def _lock(seen: Observation, settings: Settings, now: datetime, generation: str, parts: Sequence[_Part]) -> Decision:

@@ -60,7 +60,7 @@ def misspelt_opt_in(i: Instance, settings: Settings) -> str:
 def refusal(instance: Instance, volumes: Iterable[Volume], settings: Settings) -> str:
     """Why this instance must not be parked because of its kind, its stop or its volumes."""
     of_instance = _by_kind_and_place(instance) or _by_product(instance, settings) or _by_owner(instance)
-    of_volume = (_of_volume(v) or _by_key(v, instance, settings) for v in volumes)
+    of_volume = (_of_volume(v, settings) or _by_key(v, instance, settings) for v in volumes)
     return of_instance or _by_stop(instance) or next((words for words in of_volume if words), "")
 
 
@@ -131,11 +131,11 @@ def _by_unknown_word(seen: Observation, settings: Settings) -> str:
     return f"Its volume {', '.join(unknown)}, which nobody understands. The values are {known}." if unknown else ""
 
 
-def _of_volume(v: Volume) -> str:
+def _of_volume(v: Volume, settings: Settings) -> str:
     if v.multi_attach or len(v.attachments) > 1:
         return f"Its volume {v.id} can be shared by several instances (Multi-Attach)."
-    if tags.too_many_tags(v):
-        most = tags.TAGS_PER_RESOURCE - tags.OUR_TAGS
+    most = tags.most_owner_tags(settings)
+    if len(tags.owner_tags(v.tags)) > most:
         words = f"Its volume {v.id} has more than {most} tags"
         return f"{words}, too many for a snapshot that also has those of ParkVolumes."
     return ""

@@ -8,6 +8,7 @@ from datetime import timedelta
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """The settings of one deployment.
+    ``home``: its home region, where it looks after another one; empty at home.
     ``previous_names``: the names that it has had before, whose snapshots and volumes are its own.
     ``prices``: USD a month by the names of ``prices.py``; empty if the prices of the region are unknown.
     ``volume_initialization_rate``: MiB/s; 0 loads blocks on first access.
@@ -15,6 +16,7 @@ class Settings:
     ``address_protocol``: how the address of a running instance is opened, such as https; empty if it is no link."""
 
     deployment: str
+    home: str = ""
     opt_in_tag_key: str
     function_timeout: timedelta
     quiet_period: timedelta

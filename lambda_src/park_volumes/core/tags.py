@@ -59,12 +59,14 @@ TERMINATED = PREFIX + "terminated"
 WAY_BACK = PREFIX + "way-back"
 KEPT = PREFIX + "kept"
 REHEARSAL = PREFIX + "rehearsal"
+HOME = PREFIX + "home"
 
 VALUE_LENGTH = 256
 """The most characters of a tag's value."""
 TAGS_PER_RESOURCE = 50
 OUR_TAGS = 12
-"""The most of our tags that one snapshot can have, until it is to be discarded or its instance is terminated."""
+"""The most of our tags that one snapshot can have, until it is to be discarded or its instance is terminated; beside
+``HOME``."""
 MOST_PARTS = 200
 """More than an instance has volumes: EC2 attaches at most 128 to one."""
 CARDS = whole(0, 100)
@@ -93,9 +95,14 @@ def tags_of_aws(tags: Mapping[str, str]) -> list[str]:
     return [key for key in tags if key.startswith("aws:")]
 
 
-def too_many_tags(volume: Volume) -> bool:
-    """Whether a volume has more tags than fit on its snapshot together with ours."""
-    return len(owner_tags(volume.tags)) + OUR_TAGS > TAGS_PER_RESOURCE
+def tags_of_home(settings: Settings) -> dict[str, str]:
+    """Tells a deployment of the same name that is at home in this region that another one is at work here, too."""
+    return {HOME: settings.home} if settings.home else {}
+
+
+def most_owner_tags(settings: Settings) -> int:
+    """How many tags of a volume's owner fit on its snapshot together with ours."""
+    return TAGS_PER_RESOURCE - OUR_TAGS - len(tags_of_home(settings))
 
 
 def tags_of_record(
@@ -186,6 +193,7 @@ def read_record(
             terminated=notes.read(TERMINATED, partial(_termination, instance_id), otherwise=None),
             verdict=notes.read(WAY_BACK, _verdict, otherwise=None),
             kept=notes.read(KEPT, _kept, otherwise=None),
+            home=notes.read(HOME, word, otherwise=""),
             damage=tuple(notes.damage),
             **described,
         )
