@@ -213,6 +213,8 @@ def main(arguments: Sequence[str], out: IO[str] = sys.stdout) -> int:
     if len(arguments) != 1 or arguments[0] not in PARTS:
         print(f"Usage: python -m tests.support.suite {'|'.join(PARTS)}", file=sys.stderr)
         return 2
+    # Hundreds of processes load the same modules. On a machine where Python keeps no bytecode, each would compile them.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     try:
         results = run(PARTS[arguments[0]], out)
     except KeyboardInterrupt:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 from pathlib import Path
 
@@ -45,6 +46,12 @@ GOOD, BAD, LEFT_OUT = Case("good", 0.5, "passed"), Case("bad", 2.0, "failed"), C
 def test_the_last_line_says_what_passed_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     code, said = run(monkeypatch, Fixed(GOOD, GOOD), Fixed(GOOD))
     assert (code, said[-1]) == (0, "3 passed, 0 failed")
+
+
+def test_every_part_keeps_the_bytecode_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    run(monkeypatch, Fixed(GOOD))
+    assert "PYTHONDONTWRITEBYTECODE" not in os.environ
 
 
 def test_what_is_skipped_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
