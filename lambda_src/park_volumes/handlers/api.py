@@ -20,8 +20,8 @@ from park_volumes.core.queue import queue_message
 from park_volumes.core.reading import INSTANCE_ID, TAG_VALUE
 from park_volumes.core.steps import Outcome
 from park_volumes.core.tags import opted_in
-from park_volumes.handlers import page, runtime
-from park_volumes.handlers.function_url import Problem, Request, Response, as_json, read
+from park_volumes.handlers import function_url, page, runtime
+from park_volumes.handlers.function_url import Problem, Request, Response, as_json
 from park_volumes.handlers.location import FunctionLocation
 from park_volumes.handlers.peers import Peers
 from park_volumes.handlers.region import Visited
@@ -45,8 +45,8 @@ BOOTING = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Deployment:
-    """What all requests to a function share, and this run of it."""
+class Server:
+    """What answers a request: the function, and this run of it."""
 
     here: FunctionLocation
     starts: Starts
@@ -61,37 +61,37 @@ class Deployment:
 class Call:
     """A request of somebody who has signed in; ``ref`` is what its path has in the place of ``{ref}``."""
 
-    deployment: Deployment
+    server: Server
     request: Request
     caller: Caller
     ref: str
 
     @property
     def starts(self) -> Starts:
-        return self.deployment.starts
+        return self.server.starts
 
     @property
     def logger(self) -> Logger:
-        return self.deployment.logger
+        return self.server.logger
 
 
-def answer(event: dict[str, Any], deployment: Deployment) -> dict[str, Any]:
+def answer(event: dict[str, Any], server: Server) -> dict[str, Any]:
     """Answer one Function URL request. Raises ValueError if the event is not such a request.
     A busy function first checks whether other starts are ahead in the queue."""
-    request = read(event)
+    request = function_url.read(event)
     try:
-        return _response(request, deployment).payload()
+        return _response(request, server).payload()
     except (Problem, NotSignedIn, TokensUnreadable, Ec2Error) as error:
         return _problem(error).response().payload()
 
 
-def _response(request: Request, deployment: Deployment) -> Response:
+def _response(request: Request, server: Server) -> Response:
     resource, ref = _resource(request.path)
     if show := WITHOUT_SIGNING_IN.get((request.method, resource)):
-        return show(deployment)
-    caller = _caller(request, deployment)
+        return show(server)
+    caller = _caller(request, server)
     if route := ROUTES.get((request.method, resource)):
-        return route(Call(deployment=deployment, request=request, caller=caller, ref=ref))
+        return route(Call(server=server, request=request, caller=caller, ref=ref))
     raise _no_route(request.method, resource)
 
 
@@ -104,15 +104,15 @@ def _resource(path: str) -> tuple[str, str]:
             return path, ""
 
 
-def _caller(request: Request, deployment: Deployment) -> Caller:
+def _caller(request: Request, server: Server) -> Caller:
     """Asked before it is known whether there is such a route. From here on every log line names the caller."""
-    logger, asked = deployment.logger, {"method": request.method, "path": request.path}
-    if not deployment.peers.may_call(request.headers, request.own_host):
+    logger, asked = server.logger, {"method": request.method, "path": request.path}
+    if not server.peers.may_call(request.headers, request.own_host):
         message = "This page may not call this deployment: page_origins does not name its origin."
         logger.warning(f"A request was refused. {message}", extra=asked | {"origin": request.headers["origin"]})
         raise Problem(HTTPStatus.FORBIDDEN, "wrong_origin", message)
     try:
-        caller = deployment.sign_in.caller(request.event)
+        caller = server.sign_in.caller(request.event)
     except NotSignedIn as problem:
         logger.warning(f"A request was refused. {problem}", extra=asked | {"caller": "unknown"})
         raise
@@ -135,14 +135,14 @@ def _covered(call: Call) -> list[StartRegion]:
     return found
 
 
-def show_page(deployment: Deployment) -> Response:
+def show_page(server: Server) -> Response:
     """The page contains no data: it requests the instances like any other client."""
-    peers = deployment.peers
-    body, policy = page.page(deployment.sign_in.stay_days, peers.shown), page.page_policy(peers.asked)
+    peers = server.peers
+    body, policy = page.page(server.sign_in.stay_days, peers.shown), page.page_policy(peers.asked)
     return Response(status=HTTPStatus.OK, body=body, content_type="text/html; charset=utf-8", policy=policy)
 
 
-def show_openapi(_: Deployment) -> Response:
+def show_openapi(_: Server) -> Response:
     return Response(status=HTTPStatus.OK, body=page.openapi())
 
 
@@ -152,7 +152,7 @@ def list_instances(call: Call) -> Response:
     shown = sorted((one for each, _ in found for one in each), key=lambda one: (one["name"], one["id"]))
     of_all = prices.figures(prices.total(cost for _, costs in found for cost in costs))
     total = {"size_gib": sum(one["size_gib"] for one in shown), "usd_per_month": of_all}
-    here = call.deployment.here
+    here = call.server.here
     place = {"account": here.account, "region": here.region}
     body = {"instances": shown, "total": total, "place": place, "caller": call.caller.name}
     return as_json(HTTPStatus.OK, body | {"regions_unavailable": _unavailable(visited)})
@@ -179,7 +179,7 @@ def _unavailable(visited: Sequence[Visited[StartRegion, T]]) -> list[dict[str, s
 
 def give_pass(call: Call) -> Response:
     """For a device whose holder wants to stay signed in without the token being kept there."""
-    given = call.deployment.sign_in.give_pass(call.request.event)
+    given = call.server.sign_in.give_pass(call.request.event)
     if given is None:
         message = (
             "A pass is given for a token, not for another pass, and only where stay_signed_in_days is more than 0."
@@ -250,7 +250,7 @@ def start_instance(call: Call) -> Response:
 def _report(call: Call, starts: StartPass, results: list[Result]) -> None:
     for result in results:
         runtime.log(call.logger, result)
-    call.deployment.report(starts, results)
+    call.server.report(starts, results)
 
 
 def stop_instance(call: Call) -> Response:
@@ -465,7 +465,7 @@ def _no_route(method: str, resource: str) -> Problem:
     return Problem(HTTPStatus.NOT_FOUND, "unknown_route", f"There is no such route. The routes are {routes}.")
 
 
-WITHOUT_SIGNING_IN: dict[tuple[str, str], Callable[[Deployment], Response]] = {
+WITHOUT_SIGNING_IN: dict[tuple[str, str], Callable[[Server], Response]] = {
     ("GET", "/"): show_page,
     ("GET", "/openapi.json"): show_openapi,
 }

@@ -78,7 +78,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     run = Starts(run=Run(regions=regions, home=home, turn=home.deadline))
     location = FunctionLocation.of_function(context.invoked_function_arn)
     if "requestContext" in event:
-        return api.answer(event, _deployment(run, location))
+        return api.answer(event, _server(run, location))
     done, unknown = _results(event, run)
     kind = event["detail-type"]
     reminder = kind == SCHEDULE and runtime.is_reminder(event)
@@ -95,9 +95,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return {}
 
 
-def _deployment(run: Starts, location: FunctionLocation) -> api.Deployment:
+def _server(run: Starts, location: FunctionLocation) -> api.Server:
     report = partial(_report, location, asked=True)
-    return api.Deployment(here=location, starts=run, sign_in=callers, peers=others, logger=logger, report=report)
+    return api.Server(here=location, starts=run, sign_in=callers, peers=others, logger=logger, report=report)
 
 
 def _report(
