@@ -299,3 +299,15 @@ class TestTheRecordsOfAStop:
 
         assert seen(records=[older, of_data]).of_this_stop == (of_data,)
         assert seen(records=[older, of_data, of_root]).given_up.parts == (of_data, of_root)
+
+
+class TestTheLastGivenUp:
+    def test_is_what_was_confirmed_last_however_many_attempts_follow(self) -> None:
+        first = record(DATA, generation="b", confirmed_at=MARKED - timedelta(days=1))
+        last = record(DATA, snapshot_id="snap-2", generation="a", confirmed_at=MARKED)
+        attempt = record(DATA, snapshot_id="snap-3", generation="c", started=NOW)
+
+        assert seen(records=[last, first, attempt]).last_given_up == "a"
+
+    def test_is_none_where_nothing_was(self) -> None:
+        assert seen(records=[record(DATA)]).last_given_up == ""

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from park_volumes.aws.errors import Ec2Error
-from park_volumes.core.due import PATIENCE, PER_GIB, THAWING
+from park_volumes.core.due import PATIENCE, PER_GIB, THAWING, restoring
 from park_volumes.core.facts import Observation, Volume
 from park_volumes.core.overdue import Overdue, overdue
 from park_volumes.core.park import needs_park_pass, park
@@ -173,6 +173,17 @@ class TestFromTheLockOn:
 
         assert found(by - MINUTE) is None
         assert found(by)
+
+    def test_the_largest_of_several_counts(self) -> None:
+        small, large = (
+            facts.restored(r, state="creating", created=NOW, size=size)
+            for r, size in zip(facts.records(), (1, 1000), strict=True)
+        )
+        rated = replace(SETTINGS, volume_initialization_rate=100)
+
+        assert restoring(facts.seen(small, large, records=facts.records()), rated) == (
+            NOW + PATIENCE + timedelta(seconds=10_240)
+        )
 
     def test_snapshots_that_do_not_come_back_from_the_archive_are_told_after_three_days(self) -> None:
         asked = NOW + THAWING + PATIENCE / 2

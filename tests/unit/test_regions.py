@@ -480,6 +480,9 @@ class TestEveryRegion:
         instance_id = stand.launch()
         assert [i["id"] for i in functions.get().body["instances"]] == [instance_id]
 
+        functions.park(SWEEP)
+        assert functions.messages == []
+
         functions.park(REMINDER)
         (message,) = (m for m in functions.messages if m["subject"] == LOST)
         assert "so only the home region is looked at: DescribeRegions failed" in message["message"]

@@ -54,6 +54,7 @@ def test_another_region_that_is_silent_uses_up_less_than_the_time_of_a_run(confi
 
     assert (1 + retries) * max(elsewhere.connect_timeout, elsewhere.read_timeout) + pauses <= 0.8 * seconds
     assert elsewhere.retries["mode"] == cast("Any", config).retries["mode"]
+    assert elsewhere.connect_timeout == 2
     assert elsewhere.max_pool_connections == cast("Any", config).max_pool_connections
 
 

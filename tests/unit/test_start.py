@@ -454,6 +454,14 @@ class TestAnotherRootVolume:
 
         assert steps_of(decision, StartInstance)
 
+    def test_at_another_device_makes_nobody_wait(self) -> None:
+        s = self.beside()
+        root = volume("vol-else", attachment(ROOT, attach_time=LAUNCHED))
+        more = volume("vol-more", attachment("/dev/sdm", attach_time=self.ATTACHED))
+        decision = decide(seen(root, s.volumes[1], more, records=s.records), now=self.SEEN_BY_ALL - SECOND)
+
+        assert steps_of(decision, StartInstance)
+
     def test_makes_nobody_wait_where_nothing_is_left(self) -> None:
         s = self.beside()
 

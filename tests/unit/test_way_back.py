@@ -10,11 +10,11 @@ import pytest
 from park_volumes.core import tags
 from park_volumes.core.facts import Verdict
 from park_volumes.core.steps import Outcome
-from park_volumes.core.way_back import FRESH, shape_of
+from park_volumes.core.way_back import FRESH, asked_already, shape_of
 from park_volumes.run.execute import Result
 from tests.model.policies import Deny, asked_with, asked_without, born_without, tagged
 from tests.model.records import Disk
-from tests.unit.facts import NOW, SETTINGS, instance, record
+from tests.unit.facts import NOW, SETTINGS, data_volume, in_transit, instance, record, records, root_volume, seen
 from tests.unit.passes import ROOT, Stand
 
 KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
@@ -303,6 +303,13 @@ class TestAVerdict:
 
         assert [r.verdict for r in found] == [None, None]
         assert devices(stand, instance_id) == {"/dev/xvda", "/dev/sdf"}
+
+    def test_is_asked_for_until_every_volume_has_asked(self) -> None:
+        of_data, of_root = records(confirmed_at=None)
+        asking = seen(in_transit(data_volume()), root_volume(), records=(of_data, of_root))
+
+        assert asked_already([of_data], asking)
+        assert not asked_already([of_data, of_root], asking)
 
     def test_is_what_parking_waits_for(self, stand: Stand) -> None:
         instance_id = stand.stopped()
