@@ -38,6 +38,8 @@ class Choice:
     the latter with their path in the project."""
     direct: Mapping[str, frozenset[str]]
     """The same without those that import it by way of another."""
+    folder: str
+    """Where the tests are that may be chosen: others import the same modules, and may take minutes."""
 
     def tests(self, mutant: Mutant) -> list[str]:
         """The tests, or files of tests, that can find it.
@@ -58,7 +60,8 @@ class Choice:
     def _of_import(self, path: str) -> set[str]:
         """What is decided when a module is imported may show wherever it is imported, even if none of it runs."""
         modules = self.importers.get(path, frozenset()) | {path}
-        files = {module for module in modules if module.rpartition("/")[2].startswith("test_")}
+        tests = (module for module in modules if module.startswith(f"{self.folder}/"))
+        files = {test for test in tests if test.rpartition("/")[2].startswith("test_")}
         return files | {test for m in modules for tests in self.runs.get(m, {}).values() for test in tests}
 
     @cached_property
@@ -73,10 +76,10 @@ def choose(project: Project, cores: int) -> Choice:
     if cache.exists():
         remembered = json.loads(cache.read_text(encoding="utf-8"))
         if remembered["state"] == state:
-            return Choice(_unpacked(remembered), *importers(project))
+            return Choice(_unpacked(remembered), *importers(project), project.tests)
     runs = _measure(project, cores)
     cache.write_text(json.dumps({"state": state} | _packed(runs)), encoding="utf-8")
-    return Choice(runs, *importers(project))
+    return Choice(runs, *importers(project), project.tests)
 
 
 def fingerprint(project: Project) -> str:
