@@ -11,7 +11,7 @@ import pytest
 from park_volumes.core import capacity
 from park_volumes.core.facts import Observation
 from park_volumes.core.park import park
-from park_volumes.core.phase import next_try
+from park_volumes.core.phase import next_try, records_of_request
 from park_volumes.core.start import Intent, start
 from park_volumes.core.status import status
 from park_volumes.core.steps import Decision, Outcome, StartInstance
@@ -34,7 +34,7 @@ from tests.unit.facts import (
 from tests.unit.functions import SWEEP_STARTS, Functions
 from tests.unit.passes import Stand
 
-MINUTE = timedelta(minutes=1)
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 CAPACITY = "Server.InsufficientInstanceCapacity"
 MESSAGE = f"{CAPACITY}: There is not enough capacity to fulfill your request"
 
@@ -45,6 +45,14 @@ def reverted(*, asked: float, launched: float, reason: str = CAPACITY, message: 
     both = tuple(replace(r, start_requested=at) for r in records())
     there = [restored(r, attachment(r.device, attach_time=at)) for r in both]
     return seen(*there, records=both, launch_time=launch, state_reason=reason, state_message=message)
+
+
+def test_only_the_request_of_this_launch_is_carried_on() -> None:
+    s = reverted(asked=10, launched=5)
+    earlier = [replace(r, snapshot_id=f"{r.snapshot_id}-1", start_requested=NOW - 2 * HOUR) for r in s.records]
+    unasked = [replace(r, snapshot_id=f"{r.snapshot_id}-2", start_requested=None) for r in s.records]
+
+    assert records_of_request(replace(s, records=(*earlier, *s.records, *unasked)), SETTINGS) == s.records
 
 
 def decide(observation: Observation) -> Decision:

@@ -219,3 +219,10 @@ class TestOneMoreAttribute:
         required = {f.name for f in fields(VolumeSpec) if READ in f.metadata and f.default is MISSING}
 
         assert required == {"zone", "type", "size"}
+
+
+@pytest.mark.parametrize("name", ["iops", "throughput"])
+def test_none_at_all_is_a_number(name: str) -> None:
+    words = spec().words() | {name: "0"}
+
+    assert getattr(VolumeSpec.of_words(words), name) == 0

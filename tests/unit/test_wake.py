@@ -13,7 +13,7 @@ from park_volumes.run import fleet
 from park_volumes.run.fleet import Sweeps, observe_moving
 from park_volumes.run.park_pass import park_sweep
 from tests.model import judge
-from tests.unit.facts import SETTINGS
+from tests.unit.facts import NOW, SETTINGS
 from tests.unit.functions import SWEEP, SWEEP_STARTS, Functions, start_requested, state_change
 from tests.unit.passes import Stand
 
@@ -84,6 +84,14 @@ class TestWhileSomethingIsOnItsWay:
         assert [(now + timedelta(seconds=s)).second for s in functions.wakes()] == [0] * len(functions.wakes())
         assert all(seconds < until[0] for seconds in functions.wakes())
         assert len(functions.wakes()) == 4 - now.minute % 5
+
+    def test_nobody_is_woken_at_the_full_hour_which_has_a_sweep_of_its_own(self) -> None:
+        now = NOW.replace(minute=56, second=0)
+
+        found = wake.wakes(now, 25, {})
+
+        assert [seconds for seconds, _ in found] == [60, 120, 180]
+        assert [said["detail"]["last"] for _, said in found] == [False, False, True]
 
     def test_a_stop_has_the_start_side_woken(self, stand: Stand, functions: Functions) -> None:
         instance_id = stand.stopped()
@@ -196,7 +204,7 @@ def large(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("large")
 class TestALargeFleet:
     def sweeps_after_a_look_at_everything(self, stand: Stand) -> Sweeps:
-        sweeps = Sweeps()
+        sweeps = Sweeps(always=True)
         assert sweeps.look(stand.ec2().reads, SETTINGS, stand.clock.now(), everything=False).everything
         return sweeps
 

@@ -15,7 +15,7 @@ from park_volumes.run.execute import Result
 from tests.model.policies import Deny, asked_with, asked_without, born_without, tagged
 from tests.model.records import Disk
 from tests.unit.facts import NOW, SETTINGS, data_volume, in_transit, instance, record, records, root_volume, seen
-from tests.unit.passes import ROOT, Stand
+from tests.unit.passes import ROOT, TIME_LIMIT, Stand
 
 KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 FOREIGN_KEY = "arn:aws:kms:us-east-1:999999999999:key/11111111-2222-3333-4444-555555555555"
@@ -212,6 +212,16 @@ class TestAKey:
         assert is_whole(stand, instance_id)
         assert result.decision.outcome is Outcome.REFUSED
         assert KEY in result.reason
+
+    def test_is_left_to_the_next_pass_where_its_volume_takes_too_long(self, stand: Stand) -> None:
+        instance_id = stand.stopped(ROOT, SECRET)
+        stand.world.durations = replace(stand.world.durations, create=3600)
+        stand.step_alone(instance_id), stand.step_alone(instance_id)
+        began = stand.clock.now()
+        stand.try_way_back(instance_id)
+
+        assert len(self.volumes(stand)) == 1
+        assert stand.clock.now() <= began + TIME_LIMIT
 
     def test_that_works_again_lets_it_be_parked(self, stand: Stand) -> None:
         instance_id = stand.stopped(ROOT, SECRET)

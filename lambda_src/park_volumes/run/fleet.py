@@ -66,8 +66,8 @@ class Sweeps:
     """Looks at the fleet of a region, and remembers when everything has to be looked at again. Where nothing is opted
     in and nothing is left, it asks seldom whether that is still so, unless it is to do so ``always``."""
 
+    always: bool
     due: datetime = NEVER
-    always: bool = True
     _empty_until: datetime | None = None
 
     def look(self, ec2: Ec2Reads, settings: Settings, now: datetime, *, everything: bool) -> Fleet:
