@@ -369,6 +369,29 @@ class TestARegionThatIsLost:
         assert functions.get(instance_id).status == 200
         assert functions.get("shop").status == 200
 
+    def test_is_named_beside_one_that_does_not_answer_now(self, functions: Functions, away: Stand) -> None:
+        functions.covers(AWAY, THIRD)
+        functions.stay_warm()
+        functions.silent.add(AWAY)
+        functions.get()
+        functions.denied.add(THIRD)
+        away.launch()
+        unknown = functions.get("i-0123456789abcdef0")
+
+        assert unknown.status == 404
+        assert all(f"{name} could not be asked" in unknown.message for name in (AWAY, THIRD))
+
+    @pytest.mark.usefixtures("lost")
+    def test_from_the_start_is_told_with_the_reminder_and_not_by_every_new_function(
+        self, functions: Functions, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("NOTIFICATION_TOPIC_ARN", TOPIC)
+        functions.park(SWEEP)
+        assert functions.messages == []
+
+        functions.park(REMINDER)
+        assert [m["subject"] for m in functions.messages].count(LOST) == 1
+
     def test_is_looked_at_again_once_it_answers(self, functions: Functions, lost: Stand) -> None:
         lost.launch()
         functions.park(SWEEP)

@@ -58,6 +58,13 @@ def test_another_region_that_is_silent_uses_up_less_than_the_time_of_a_run(confi
     assert elsewhere.max_pool_connections == cast("Any", config).max_pool_connections
 
 
+@pytest.mark.parametrize(("seconds", "retries"), [(10, 0), (29, 0), (30, 1), (59, 1), (60, 3), (420, 3)])
+def test_another_region_is_tried_again_as_often_as_there_is_time(seconds: int, retries: int) -> None:
+    elsewhere: Any = config_elsewhere(runtime.patient(), timedelta(seconds=seconds))
+
+    assert elsewhere.retries["max_attempts"] == min(retries, cast("Any", runtime.patient()).retries["max_attempts"])
+
+
 def test_the_clock_of_the_system_tells_the_time_with_its_zone() -> None:
     before = datetime.now(UTC)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -11,6 +12,7 @@ from park_volumes.core import tags
 from park_volumes.core.facts import Verdict
 from park_volumes.core.steps import Outcome
 from park_volumes.core.way_back import FRESH, asked_already, shape_of
+from park_volumes.run.context import one_by_one
 from park_volumes.run.execute import Result
 from tests.model.policies import Deny, asked_with, asked_without, born_without, tagged
 from tests.model.records import Disk
@@ -117,6 +119,19 @@ class TestADenial:
 
         assert result.decision.outcome is Outcome.REFUSED
         assert tags.MARK not in stand.world.volumes.get(stand.instance(second).devices[0].volume_id).tags  # type: ignore[union-attr]
+
+    def test_is_looked_for_with_one_of_several_that_look_alike_before_the_others(self, stand: Stand) -> None:
+        ids = [stand.stopped(name=name) for name in ("a", "b", "c")]
+        stand.ready(*ids)
+        at_once: list[int] = []
+
+        def each(deeds: Sequence[Callable[[], None]]) -> None:
+            at_once.append(len(deeds))
+            one_by_one(deeds)
+
+        stand.park_pass(each=each).park(ids)
+
+        assert at_once[:2] == [1, 2]
 
     def test_of_the_flag_keeps_nothing_from_being_parked_or_started(self, stand: Stand) -> None:
         instance_id = stand.stopped()
