@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from park_volumes.aws.errors import Ec2Error
-from park_volumes.core.due import PATIENCE, PER_GIB, THAWING, restoring
+from park_volumes.core.due import PATIENCE, PER_GIB, THAWING, dismantling, restoring
 from park_volumes.core.facts import Observation, Volume
 from park_volumes.core.overdue import Overdue, overdue
 from park_volumes.core.park import needs_park_pass, park
@@ -152,6 +152,13 @@ class TestFromTheLockOn:
         found = late(s, by + MINUTE)
         assert found is not None
         assert f"vol-data at {DATA} is detaching" in found.what
+
+    def test_a_volume_of_which_another_snapshot_was_taken_is_given_its_time_from_then_on(self) -> None:
+        again = facts.record(DATA, snapshot_id="snap-again", started=NOW, confirmed_at=MARKED)
+        failed = replace(again, snapshot_id="snap-failed", started=NOW + HOUR, state="error")
+        s = facts.seen(in_transit(facts.data_volume()), records=[*facts.records(), again, failed])
+
+        assert dismantling(s, SETTINGS) == NOW + SETTINGS.lock_period + PATIENCE + 8 * PER_GIB
 
     def test_a_volume_that_stays_in_creation_is_told(self) -> None:
         made = facts.restored(facts.records()[0], state="creating", created=NOW)

@@ -42,6 +42,7 @@ class TestThePage:
         shown = asked("GET", "/")["body"]
         (given,) = re.findall(r'data-peers="(.*?)"', shown)
 
+        assert "서울" in given
         assert json.loads(html.unescape(given)) == [list(pair) for pair in BOTH.items()]
         assert "<c>" not in shown
 

@@ -32,6 +32,7 @@ from tests.unit.facts import (
     restored,
     root_volume,
     seen,
+    volume,
 )
 from tests.unit.functions import Functions
 from tests.unit.passes import Stand
@@ -167,6 +168,11 @@ class TestAParking:
 
     def test_removes_the_disks_in_the_end(self) -> None:
         assert parking_of(seen(in_transit(data_volume()), records=records())) == ("removing", 1, 2, None)
+
+    def test_counts_no_disk_that_is_still_being_removed(self) -> None:
+        leaving = in_transit(volume("vol-root", state="deleting"))
+
+        assert parking_of(seen(leaving, in_transit(data_volume()), records=records())) == ("removing", 0, 2, None)
 
 
 class TestAnInstanceThatGoesNowhere:

@@ -58,6 +58,18 @@ def test_another_region_that_is_silent_uses_up_less_than_the_time_of_a_run(confi
     assert elsewhere.max_pool_connections == cast("Any", config).max_pool_connections
 
 
+def test_a_region_that_is_lost_rests_for_less_than_the_time_between_two_sweeps_and_is_logged_once(
+    stand: Stand, caplog: pytest.LogCaptureFixture
+) -> None:
+    lost, now = region(stand), stand.clock.now()
+    for _ in range(2):
+        lost.loses("it is silent", now)
+
+    assert [r.getMessage() for r in caplog.records] == ["us-east-1 cannot be looked at: it is silent"]
+    assert lost.is_resting(now + timedelta(seconds=239))
+    assert not lost.is_resting(now + timedelta(seconds=240))
+
+
 @pytest.mark.parametrize(("seconds", "retries"), [(10, 0), (29, 0), (30, 1), (59, 1), (60, 3), (420, 3)])
 def test_another_region_is_tried_again_as_often_as_there_is_time(seconds: int, retries: int) -> None:
     elsewhere: Any = config_elsewhere(runtime.patient(), timedelta(seconds=seconds))

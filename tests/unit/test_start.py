@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from park_volumes.core.facts import Observation, Volume
+from park_volumes.core.facts import Observation, SnapshotRecord, Volume
+from park_volumes.core.settle import complete
 from park_volumes.core.start import Intent, start
 from park_volumes.core.steps import (
     AttachVolume,
@@ -66,6 +67,38 @@ def asked_before(s: Observation, minutes: int = 10) -> Observation:
 
 def came_back(v: str, device: str, *, flag: bool = False, state: str = "attached") -> Volume:
     return volume(v, attachment(device, attach_time=BACK, delete_on_termination=flag, state=state))
+
+
+class TestAFreeVolumeBesideTheRootVolume:
+    def attached(self, *more: SnapshotRecord) -> list[str]:
+        of_data, of_root = records()
+        free, root = restored(of_data), restored(of_root, attachment(ROOT))
+        attach, _ = complete(seen(root, free, records=[of_data, of_root, *more]))
+        return [step.volume_id for step in attach if isinstance(step, AttachVolume)]
+
+    def test_is_attached_if_its_attempt_was_the_last_one_that_was_confirmed(self) -> None:
+        assert self.attached() == [restored(records()[0]).id]
+
+    def test_is_left_where_another_attempt_was_confirmed_after_it(self) -> None:
+        assert self.attached(record(DATA, snapshot_id="snap-later", generation="later", confirmed_at=NOW)) == []
+
+
+class TestARestore:
+    """The command line brings volumes back, and starts nothing."""
+
+    def restored(self, s: Observation) -> Decision:
+        return start(s, SETTINGS, NOW, intent=Intent.RESTORE)
+
+    def test_says_that_volumes_are_brought_back(self) -> None:
+        assert self.restored(given_up()).reason == (
+            f"The volumes of {ID} are brought back; the instance is not started."
+        )
+
+    def test_says_that_they_are_all_there(self) -> None:
+        there = seen(root_volume(), data_volume(), records=records())
+        decision = self.restored(there)
+
+        assert (decision.reason, decision.steps) == (f"{ID} has its volumes; the instance is not started.", ())
 
 
 class TestWhatIsNotStarted:

@@ -172,6 +172,26 @@ class TestAStartFromAnywhere:
         assert (line["instances"], line["others"]) == (sorted(parked), sorted((whole, foreign)))
         assert line["caller"].endswith("user/ada")
 
+    @pytest.mark.parametrize(
+        ("who", "caller"),
+        [
+            ({"type": "AWSService", "invokedBy": "autoscaling.amazonaws.com"}, "autoscaling.amazonaws.com"),
+            ({"type": "Root"}, "Root"),
+        ],
+    )
+    def test_is_logged_with_whatever_names_the_caller(
+        self,
+        stand: Stand,
+        functions: Functions,
+        capsys: pytest.CaptureFixture[str],
+        who: dict[str, str],
+        caller: str,
+    ) -> None:
+        functions.start(failed_start(stand.parked(), at=stand.clock.now(), userIdentity=who))
+        (line, *_) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+        assert line["caller"] == caller
+
     def test_of_our_own_is_not_answered(self, stand: Stand, functions: Functions) -> None:
         instance_id = stand.parked()
         functions.start(failed_start(instance_id, at=stand.clock.now(), role=START_ROLE))
