@@ -311,3 +311,10 @@ class TestTheLastGivenUp:
 
     def test_is_none_where_nothing_was(self) -> None:
         assert seen(records=[record(DATA)]).last_given_up == ""
+
+
+def test_what_was_taken_in_the_second_of_the_launch_is_of_no_stop_of_it() -> None:
+    in_that_second = record(DATA, started=LAUNCHED)
+    later = record(ROOT, started=LAUNCHED + timedelta(seconds=1))
+
+    assert seen(records=[in_that_second, later]).of_this_stop == (later,)

@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from park_volumes.core.facts import Attachment, Observation, SnapshotRecord, TransitMark, Volume
+from park_volumes.core.facts import (
+    Attachment,
+    Observation,
+    Rehearsal,
+    SnapshotRecord,
+    TransitMark,
+    Verdict,
+    Volume,
+)
 from park_volumes.core.park import DETACHING, needs_park_pass, park
 from park_volumes.core.prices import prices_of
 from park_volumes.core.retention import superseded_since
@@ -618,6 +626,40 @@ class TestChangedDuringTheLock:
         tagged = replace(data, tags={"aws:backup:source-resource": "x"})
 
         assert steps_of(decide(seen(root, tagged, records=records())), DeleteVolume)
+
+
+class TestARehearsal:
+    """A volume that was created only to try a key."""
+
+    def tried(self, *, created: datetime, verdict: datetime | None) -> Observation:
+        """It is there, and the verdict was written then."""
+        of_data = record(DATA, verdict=Verdict(shape="s", at=verdict) if verdict else None)
+        trial = Rehearsal(deployment=SETTINGS.deployment, instance_id=ID)
+        size = of_data.rehearsal_size
+        there = volume("vol-try", snapshot_id=of_data.snapshot_id, size=size, created=created, rehearsal=trial)
+        return seen(root_volume(), data_volume(), there, records=[of_data])
+
+    def test_is_left_to_the_pass_that_created_it(self) -> None:
+        assert not steps_of(decide(self.tried(created=NOW - MINUTE, verdict=None)), DeleteVolume)
+
+    def test_is_deleted_once_the_verdict_is_written(self) -> None:
+        tried = self.tried(created=NOW - MINUTE, verdict=NOW)
+
+        assert steps_of(decide(tried), DeleteVolume) == [DeleteVolume(volume_id="vol-try")]
+
+    def test_is_deleted_once_that_pass_is_over(self) -> None:
+        created = NOW - SETTINGS.quiet_period
+
+        assert not steps_of(decide(self.tried(created=created, verdict=None)), DeleteVolume)
+        assert steps_of(decide(self.tried(created=created - SECOND, verdict=None)), DeleteVolume)
+
+    @pytest.mark.parametrize(("ago", "detached"), [(timedelta(0), False), (SECOND, True)])
+    def test_keeps_the_volumes_until_no_pass_can_create_another_one(self, ago: timedelta, detached: bool) -> None:
+        s = with_snapshots(seen(root_volume(), data_volume()))
+        rehearsed = NOW - SETTINGS.settle_period - ago
+        known = [replace(r, verdict=replace(r.verdict, rehearsed=rehearsed)) for r in s.records if r.verdict]
+
+        assert bool(steps_of(decide(replace(s, records=tuple(known))), DetachVolume)) is detached
 
 
 class TestChangedAfterTheCommit:

@@ -14,6 +14,7 @@ from park_volumes.core.prices import (
     TABLE,
     archive_price,
     archiving_pays,
+    cents,
     prices_of,
     savings,
     snapshot_price,
@@ -293,3 +294,8 @@ def test_what_a_device_shares_is_as_large_as_its_largest_snapshot() -> None:
 
     assert archiving_pays(chain, [], {"snapshot": 0.9, "archive": 0.3, "archive-restore": 0})
     assert not archiving_pays(chain, [], {"snapshot": 0.9, "archive": 0.81, "archive-restore": 0})
+
+
+@pytest.mark.parametrize(("cost", "shown"), [(None, None), (1.234, 1.23), (1.236, 1.24), (0.001, 0.0)])
+def test_money_is_shown_in_cents(cost: float | None, shown: float | None) -> None:
+    assert cents(cost) == shown

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from park_volumes.cli.desk import ExitCode
 from park_volumes.core.steps import Outcome
-from park_volumes.overview import TWO_AT_WORK
+from park_volumes.overview import TWO_AT_WORK, of_two_at_work
 from tests.model import judge
-from tests.unit.facts import SETTINGS
+from tests.unit.facts import DATA, NOW, SETTINGS, record, seen
 from tests.unit.functions import ENVIRONMENT, REMINDER, Functions
 from tests.unit.passes import Stand
 from tests.unit.test_cli import Laptop
@@ -190,6 +190,13 @@ class TestTwoAtWork:
         (message,) = there.messages
         assert message["subject"] == TWO_AT_WORK
         assert message["message"].startswith("The deployment old has taken snapshots in the last day")
+
+    @pytest.mark.parametrize(("minutes", "told"), [(0, False), (1, True)])
+    def test_it_is_told_of_the_last_23_hours(self, minutes: int, told: bool) -> None:
+        theirs = record(DATA, deployment="old", started=NOW - timedelta(hours=23) + timedelta(minutes=minutes))
+        words = of_two_at_work([seen(records=[theirs])], replace(SETTINGS, previous_names=("old",)), NOW)
+
+        assert bool(words) is told
 
     def test_a_renaming_alone_is_not_told(self, there: Functions) -> None:
         """The first reminder of a new deployment comes a day after it was made."""

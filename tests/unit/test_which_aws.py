@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from park_volumes.aws.reads import PAGE_OF_BIN
 from park_volumes.core.evidence import TAGS_COUNT
 from park_volumes.core.facts import BinnedVolume
 from park_volumes.core.way_back import FRESH
-from park_volumes.overview import of_the_month
+from park_volumes.overview import of_recycle_bin, of_the_month
 from park_volumes.run.execute import Ending, Result
 from park_volumes.run.fleet import in_recycle_bin
 from park_volumes.run.park_pass import ParkPass
@@ -22,7 +22,7 @@ from tests.model.policies import Deny
 from tests.model.records import SWITCHES, Disk, Rules
 from tests.model.world import World
 from tests.support.terraform import ROOT as REPOSITORY
-from tests.unit.facts import SETTINGS
+from tests.unit.facts import SETTINGS, spec
 from tests.unit.functions import REMINDER, SWEEP, Functions
 from tests.unit.passes import DATA, ROOT, Stand
 
@@ -196,6 +196,12 @@ class TestTheRecycleBin:
         assert "2 parked volumes (132 GiB) are still in the Recycle Bin until 2026-01-06" in message["message"]
         assert "22.56 USD a month" in message["message"]
         assert "exclusion tag park-volumes:mark" in message["message"]
+
+    def test_is_told_until_the_last_one_leaves_it(self) -> None:
+        first, last = datetime(2026, 3, 4, 5, 6, tzinfo=UTC), datetime(2026, 3, 7, 5, 6, tzinfo=UTC)
+        both = [BinnedVolume(id=f"vol-{n}", spec=spec(), leaves=at) for n, at in enumerate((last, first))]
+
+        assert "until 2026-03-07 05:06 UTC at the latest" in of_recycle_bin(both, SETTINGS)
 
     def test_is_silent_once_they_have_left_it(self, stand: Stand) -> None:
         stand.parked()
