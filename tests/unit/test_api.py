@@ -359,6 +359,14 @@ class TestStart:
             functions.start(SWEEP_STARTS)
         assert states(stand, instance_id) == ["running"]
 
+    def test_asks_for_no_locks_which_it_does_not_need(self, stand: Stand, functions: Functions) -> None:
+        stand.parked(name="db")
+        asked: list[str] = []
+        stand.world.on_call = lambda operation, _: asked.append(operation)
+        functions.post("db", "start")
+
+        assert "DescribeLockedSnapshots" not in asked
+
     def test_with_wait_is_answered_when_it_runs(self, stand: Stand, functions: Functions) -> None:
         instance_id = stand.parked()
         reply = functions.waiting("db", "30")

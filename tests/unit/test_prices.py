@@ -12,6 +12,7 @@ from park_volumes.core.prices import (
     GIB,
     REGIONS,
     TABLE,
+    TRAIL_COPY,
     archive_price,
     archiving_pays,
     cents,
@@ -299,3 +300,8 @@ def test_what_a_device_shares_is_as_large_as_its_largest_snapshot() -> None:
 @pytest.mark.parametrize(("cost", "shown"), [(None, None), (1.234, 1.23), (1.236, 1.24), (0.001, 0.0)])
 def test_money_is_shown_in_cents(cost: float | None, shown: float | None) -> None:
     assert cents(cost) == shown
+
+
+def test_a_copy_of_an_event_in_a_further_trail_costs_two_dollars_for_a_hundred_thousand() -> None:
+    """AWS CloudTrail pricing: management events delivered to S3 beyond the first copy."""
+    assert pytest.approx(TRAIL_COPY * 100_000) == 2.00

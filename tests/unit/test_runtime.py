@@ -58,6 +58,11 @@ def test_another_region_that_is_silent_uses_up_less_than_the_time_of_a_run(confi
     assert elsewhere.max_pool_connections == cast("Any", config).max_pool_connections
 
 
+@pytest.mark.parametrize(("rules", "reminds"), [(["p", "p-reminder"], True), (["p-reminder"], True), (["p"], False)])
+def test_a_scheduled_event_is_a_reminder_if_any_of_its_rules_is(rules: list[str], reminds: bool) -> None:
+    assert runtime.is_reminder({"resources": [f"arn:aws:events:us-east-1:1:rule/{name}" for name in rules]}) is reminds
+
+
 def test_a_region_that_is_lost_rests_for_less_than_the_time_between_two_sweeps_and_is_logged_once(
     stand: Stand, caplog: pytest.LogCaptureFixture
 ) -> None:

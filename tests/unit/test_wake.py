@@ -195,6 +195,13 @@ class TestAStart:
         assert stand.instance(instance_id).state in ("pending", "running")
 
 
+def test_a_region_that_was_empty_not_long_ago_is_not_looked_at_whole(stand: Stand) -> None:
+    sweeps, reads = Sweeps(always=False), stand.ec2().reads
+    looks = [sweeps.look(reads, SETTINGS, stand.clock.now(), everything=False) for _ in range(2)]
+
+    assert [one.everything for one in looks] == [True, False]
+
+
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every resource fills a page of its own."""

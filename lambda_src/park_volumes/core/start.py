@@ -77,7 +77,7 @@ def start(seen: Observation, settings: Settings, now: datetime, *, intent: Inten
 def initialization_rate(instance: Instance, settings: Settings) -> int | None:
     """MiB/s at which EC2 should load an instance's volumes: from its tag, if that is a rate, else from the setting."""
     word = instance.tags.get(INITIALIZATION_RATE, "")
-    tagged = int(word) if re.fullmatch("[0-9]{1,3}", word) else -1
+    tagged = int(word) if re.fullmatch("[0-9]{1,3}", word) else None
     rate = tagged if tagged == 0 or tagged in RATES else settings.volume_initialization_rate
     return rate or None
 
