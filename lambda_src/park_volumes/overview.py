@@ -57,7 +57,12 @@ def of_two_at_work(fleet: Iterable[Observation], settings: Settings, now: dateti
     theirs = [*renamed, *(r for r in others if r.started > began + OVERLAP)]
     namesakes = sorted({r.home for r in theirs if r.deployment == settings.deployment})
     names = ", ".join(sorted({r.deployment for r in theirs} - {settings.deployment}))
-    return _of_a_namesake(namesakes[0], settings) if namesakes else names and _of_a_previous_one(names, settings)
+    if namesakes:
+        return _of_a_namesake(namesakes[0], settings)
+    return _of_a_previous_one(names, settings) if names else ""
+
+
+TOGETHER = "Two deployments now work on the same instances. Nothing is lost by that, but each"
 
 
 def _is_ours(r: SnapshotRecord, settings: Settings) -> bool:
@@ -68,18 +73,16 @@ def _is_ours(r: SnapshotRecord, settings: Settings) -> bool:
 def _of_a_namesake(home: str, settings: Settings) -> str:
     return (
         f"Another deployment with the name {settings.deployment}, whose home region is {home or 'this one'}, has taken "
-        f"snapshots here in the last day. Two deployments now work on the same instances. Nothing is lost by that, but "
-        f"each uses the rates of the region as if it were alone. Destroy one of them, or take this region out of the "
-        f"input regions of the one that is not at home here."
+        f"snapshots here in the last day. {TOGETHER} uses the rates of the region as if it were alone. Destroy one of "
+        f"them, or take this region out of the input regions of the one that is not at home here."
     )
 
 
 def _of_a_previous_one(names: str, settings: Settings) -> str:
     return (
         f"The deployment {names} has taken snapshots in the last day, although previous_names says that it has become "
-        f"{settings.deployment}. Two deployments now work on the same instances. Nothing is lost by that, but each can "
-        f"refuse what the other has begun. Destroy {names}; or take it out of previous_names, and let the two have "
-        f"different tags to opt in (opt_in_tag_key)."
+        f"{settings.deployment}. {TOGETHER} can refuse what the other has begun. Destroy {names}; or take it out of "
+        f"previous_names, and let the two have different tags to opt in (opt_in_tag_key)."
     )
 
 

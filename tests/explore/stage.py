@@ -802,13 +802,11 @@ class Stage:
             raise Finding(f"{', '.join(bare)} could not be discarded, and is left without its lock.")
 
     def _bare(self) -> list[str]:
-        """The snapshots that were kept, and have no lock. EC2 locks none that failed."""
-        ours = (s for s in self.ours() if s.state != "error" and s.id not in self.forged)
-        return [
-            s.id
-            for s in ours
-            if tags.KEPT in s.tags and s.lock is None and "a snapshot was unlocked" not in self.excuses
-        ]
+        """The snapshots that were kept, and have no lock that no person took. EC2 locks none that failed."""
+        if "a snapshot was unlocked" in self.excuses:
+            return []
+        kept = (s for s in self.ours() if tags.KEPT in s.tags and s.state != "error" and s.id not in self.forged)
+        return [s.id for s in kept if s.lock is None]
 
     def fingerprint(self) -> int:
         """A hash of all that the future depends on, where no pass is under way. Ids and fingerprints of content count

@@ -60,8 +60,8 @@ class Choice:
     def _of_import(self, path: str) -> set[str]:
         """What is decided when a module is imported may show wherever it is imported, even if none of it runs."""
         modules = self.importers.get(path, frozenset()) | {path}
-        tests = (module for module in modules if module.startswith(f"{self.folder}/"))
-        files = {test for test in tests if test.rpartition("/")[2].startswith("test_")}
+        near = (module for module in modules if module.startswith(f"{self.folder}/"))
+        files = {module for module in near if module.rpartition("/")[2].startswith("test_")}
         return files | {test for m in modules for tests in self.runs.get(m, {}).values() for test in tests}
 
     @cached_property

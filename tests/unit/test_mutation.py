@@ -183,13 +183,18 @@ def mutant(line: int, first: int = 0) -> Mutant:
     return Mutant("sums.py", 0, 1, "+", "-", line, first)
 
 
+def chosen(root: Path) -> Choice:
+    project = read(root)
+    return Choice(RUNS, *importers(project), project.tests)
+
+
 def test_the_tests_of_a_line_run_and_the_narrowest_of_them_first(root: Path) -> None:
-    assert Choice(RUNS, *importers(read(root)), "checks").tests(mutant(2)) == ["narrow", "wide"]
+    assert chosen(root).tests(mutant(2)) == ["narrow", "wide"]
 
 
 def test_what_runs_at_import_is_tested_by_all_that_import_it(root: Path) -> None:
     """Also where none of its lines runs: a test that compares constants."""
-    found = Choice(RUNS, *importers(read(root)), "checks").tests(mutant(1))
+    found = chosen(root).tests(mutant(1))
     assert found == ["checks/test_sums.py", "checks/test_far.py", "narrow", "other", "wide"]
 
 
@@ -201,11 +206,11 @@ def test_tests_elsewhere_that_import_it_are_not_chosen() -> None:
 def test_of_a_long_statement_some_lines_are_known_to_run(root: Path) -> None:
     source = "a = 1\nb = [\n    1,\n    2,\n]\n"
     assert [(m.line, m.first) for m in mutants("a.py", source)] == [(1, 1), (3, 2), (4, 2)]
-    assert Choice(RUNS, *importers(read(root)), "checks").tests(mutant(4, first=3)) == ["other"]
+    assert chosen(root).tests(mutant(4, first=3)) == ["other"]
 
 
 def test_what_nobody_runs_has_no_test(root: Path) -> None:
-    assert Choice(RUNS, *importers(read(root)), "checks").tests(mutant(9)) == []
+    assert chosen(root).tests(mutant(9)) == []
 
 
 def test_importers_are_found_however_far_away(root: Path) -> None:

@@ -743,8 +743,16 @@ class TestOneModulePerRegionBecomesOneForAll:
         assert {d.device for d in old.instance(instance_id).devices} == {d.device for d in before}
         assert judge.problems(old.world) == []
 
-    def test_two_of_different_names_at_work_are_told_at_once_and_not_with_every_sweep(
-        self, functions: Functions, away: Stand, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize(
+        ("other", "who"),
+        [
+            (OLD, "The deployment old has taken snapshots"),
+            (SETTINGS, f"Another deployment with the name {SETTINGS.deployment}"),
+        ],
+        ids=["another name", "the same name"],
+    )
+    def test_two_at_work_are_told_at_once_and_not_with_every_sweep(
+        self, functions: Functions, away: Stand, monkeypatch: pytest.MonkeyPatch, other: Settings, who: str
     ) -> None:
         monkeypatch.setenv("NOTIFICATION_TOPIC_ARN", TOPIC)
         monkeypatch.setenv("PREVIOUS_NAMES", "old")
@@ -752,12 +760,12 @@ class TestOneModulePerRegionBecomesOneForAll:
         away.settings = replace(SETTINGS, home=HOME)
         away.parked(name="ours")
         away.after(1200)
-        away.settings = OLD
+        away.settings = other
         away.parked(name="theirs")
         functions.live_with_sweeps(30)
         (told,) = (m for m in functions.messages if m["subject"] == TWO_AT_WORK)
 
-        assert told["message"].startswith("The deployment old has taken snapshots")
+        assert told["message"].startswith(who)
         assert AWAY in told["message"]
 
     @pytest.mark.parametrize("began", [AWAY, HOME])
@@ -794,22 +802,6 @@ class TestOneModulePerRegionBecomesOneForAll:
 
         assert parked(away)
         assert sorted(map(str, of.values())) == ["None", "None", HOME, HOME]
-
-    def test_one_of_the_same_name_is_told_with_the_sweep(
-        self, functions: Functions, away: Stand, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("NOTIFICATION_TOPIC_ARN", TOPIC)
-        functions.stay_warm()
-        away.settings = replace(SETTINGS, home=HOME)
-        away.parked(name="ours")
-        away.after(1200)
-        away.settings = SETTINGS
-        away.parked(name="theirs")
-        functions.live_with_sweeps(30)
-        (told,) = (m for m in functions.messages if m["subject"] == TWO_AT_WORK)
-
-        assert told["message"].startswith(f"Another deployment with the name {SETTINGS.deployment}")
-        assert AWAY in told["message"]
 
     @pytest.mark.parametrize("old", [OLD, SETTINGS], ids=["another name", "the same name"])
     def test_a_takeover_alone_is_not_told(

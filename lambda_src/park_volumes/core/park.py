@@ -248,11 +248,11 @@ def _take_snapshots(
 def _create_snapshot(
     volume: Volume, a: Attachment, settings: Settings, *, launch_time: datetime, generation: str, part: str
 ) -> steps.CreateSnapshot:
-    born_with = tags.tags_of_record(
+    record = tags.tags_of_record(
         volume, a, deployment=settings.deployment, launch_time=launch_time, generation=generation, part=part
     )
-    description, written = tags.description_of(born_with), born_with | tags.tags_of_home(settings)
-    return steps.CreateSnapshot(volume_id=volume.id, description=description, tags=written)
+    born_with = record | tags.tags_of_home(settings)
+    return steps.CreateSnapshot(volume_id=volume.id, description=tags.description_of(born_with), tags=born_with)
 
 
 def _lock(seen: Observation, settings: Settings, now: datetime, generation: str, parts: Sequence[_Part]) -> Decision:

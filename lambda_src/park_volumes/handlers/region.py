@@ -113,8 +113,7 @@ class Regions(Generic[R]):
         self._enabled: Sequence[str] = ()
         self._asked = NEVER
         self._lock = threading.Lock()
-        self._home = environment.text(variables, "AWS_REGION")
-        self.home = self._made(self._home, home=True)
+        self.home = self._made(environment.text(variables, "AWS_REGION"), home=True)
         self._made_before: dict[str, R] = {self.home.name: self.home}
         self.problem = ""
         """Why it is not known which regions the account has enabled; empty if it is."""
@@ -162,7 +161,7 @@ class Regions(Generic[R]):
             return self._made_before[name]
 
     def _made(self, name: str, *, home: bool = False) -> R:
-        settings = self._settings if home else replace(self._settings, home=self._home, prices=prices_of(name, {}))
+        settings = self._settings if home else replace(self._settings, home=self.home.name, prices=prices_of(name, {}))
         pace = Pace(self._clock, functions=self._functions)
         where = {"config": self._config} if home else {"config": self._elsewhere, "region_name": name}
         client = self._client("ec2", **where)
