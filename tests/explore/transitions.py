@@ -7,7 +7,7 @@ from park_volumes.aws import described
 from park_volumes.core import tags
 from park_volumes.core.phase import PHASES, Phase, phase_of
 from park_volumes.run.observe import assemble
-from tests.model.answers import instance_answer, snapshot_answer, volume_answer
+from tests.model.answers import Answer, instance_answer, snapshot_answer, sparse, volume_answer
 from tests.model.world import World
 
 Actor = Literal["the functions", "people"]
@@ -52,10 +52,14 @@ class Witness:
             self._seen = seen
             ours = [s for s in snapshots if s.tags.get(tags.DEPLOYMENT) == self._deployment]
             found = assemble(
-                [described.instance_of(instance_answer(instance))],
-                described.records_in(snapshot_answer(self._world, s) for s in ours),
-                [described.volume_of(volume_answer(v)) for v in volumes],
+                [described.instance_of(self._as_told(instance_answer(instance)))],
+                described.records_in(self._as_told(snapshot_answer(self._world, s)) for s in ours),
+                [described.volume_of(self._as_told(volume_answer(v))) for v in volumes],
                 now=self._world.clock.time(),
             )
             self.phase = phase_of(found[self._instance_id])
         return self.phase
+
+    def _as_told(self, answer: Answer) -> Answer:
+        """As the passes are told it, so that both read it once."""
+        return sparse(answer) if self._world.rules.sparse else answer

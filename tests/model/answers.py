@@ -188,7 +188,13 @@ def _percent(world: World, modification: Modification) -> int:
 
 def snapshot_answer(world: World, snapshot: Snapshot) -> Answer:
     told = _answer_of_snapshot(snapshot)
-    return told if snapshot.state != "pending" else Told({**told, "Progress": f"{_progress(world, snapshot)}%"})
+    if snapshot.state != "pending":
+        return told
+    progress = f"{_progress(world, snapshot)}%"
+    if progress not in told.made:
+        told.made[progress] = Told({**told, "Progress": progress})
+    so_far: Told = told.made[progress]
+    return so_far
 
 
 @once

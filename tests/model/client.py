@@ -7,7 +7,7 @@ is a DryRunOperation.
 """
 
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from types import SimpleNamespace
 from typing import Any, NamedTuple, NoReturn
 
@@ -112,9 +112,7 @@ class Client:
 
     def _operation_model(self, name: str) -> Any:
         """What botocore tells of an operation: its parameters."""
-        shape = service_model(self.service).operation_model(name).input_shape
-        members = set(shape.members) if isinstance(shape, StructureShape) else set()
-        return SimpleNamespace(input_shape=SimpleNamespace(members=members - self._unknown))
+        return SimpleNamespace(input_shape=SimpleNamespace(members=_parameters(self.service, name) - self._unknown))
 
     @property
     def _unknown(self) -> frozenset[str]:
@@ -184,7 +182,10 @@ class Client:
 
     def _ask_policies(self, action: str, params: Params) -> None:
         world = self.world
-        policies = (*world.denials, OF_ROLES) if world.rules.tags_count_after else world.denials
+        every = (*world.denials, OF_ROLES) if world.rules.tags_count_after else world.denials
+        policies = [policy for policy in every if policy.may_concern(action)]
+        if not policies:
+            return
         denied = denial(policies, self.caller, params, subjects(world, action, params), world.clock.now)
         if denied is not None:
             user = f"arn:aws:sts::{world.rules.account}:assumed-role/{self.caller}"
@@ -227,6 +228,12 @@ class Client:
                 raise ConnectionClosedError(endpoint_url=ENDPOINT)
             case Fault.SERVER_ERROR_AFTER:
                 raise Refused("Unavailable", "The service is unavailable. Please try again shortly.")
+
+
+@cache
+def _parameters(service: str, operation: str) -> frozenset[str]:
+    shape = service_model(service).operation_model(operation).input_shape
+    return frozenset(shape.members) if isinstance(shape, StructureShape) else frozenset()
 
 
 class Paginator:

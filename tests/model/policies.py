@@ -14,6 +14,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
+from functools import cache
 from hashlib import sha512
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -90,11 +91,15 @@ class Deny:
     def fits(self, caller: str, params: Mapping[str, Any], subject: Subject, now: float) -> bool:
         return (
             (self.until is None or now < self.until)
-            and any(fnmatchcase(subject.action, action) for action in self.actions)
+            and _names(self.actions, subject.action)
             and any(fnmatchcase(caller, wanted) for wanted in self.callers)
             and fnmatchcase(subject.kind, self.on)
             and (self.when is None or self.when.met(subject, params))
         )
+
+    def may_concern(self, call: str) -> bool:
+        """Whether it names one of the actions that EC2 asks about before it answers this call."""
+        return _names(self.actions, call) or (call in MADE and _names(self.actions, "CreateTags"))
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -108,6 +113,11 @@ class Deny:
             callers=tuple(value["callers"]),
             until=value["until"],
         )
+
+
+@cache
+def _names(actions: tuple[str, ...], action: str) -> bool:
+    return any(fnmatchcase(action, each) for each in actions)
 
 
 def denial(
