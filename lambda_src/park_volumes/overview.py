@@ -1,4 +1,4 @@
-"""What is told of all instances together: their sums, and once a day what stands out among them."""
+"""What is reported of all instances together: their sums, and once a day what stands out among them."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,13 +24,13 @@ def of_damage(observation: Observation) -> Report | None:
 
 
 STRAYS = "ParkVolumes: damaged tags"
-"""The subject of the message about damaged snapshots of which no instance is told."""
+"""The subject of the message about damaged snapshots that belong to no instance."""
 
 MOST_STRAYS = 100
 
 
 def of_stray_damage(damaged: Mapping[str, Sequence[str]], told: Collection[str]) -> str:
-    """What is told once a day of damaged snapshots that are of none of the ``told`` instances; empty if none are."""
+    """What is reported once a day of damaged snapshots that belong to none of the ``told`` instances; else empty."""
     strays = [words for instance_id, every in sorted(damaged.items()) if instance_id not in told for words in every]
     if not strays:
         return ""
@@ -48,8 +48,9 @@ OVERLAP = timedelta(minutes=15)
 
 
 def of_two_at_work(fleet: Iterable[Observation], settings: Settings, now: datetime, *, daily: bool = True) -> str:
-    """What is told while another deployment parks the same instances; empty if none does. A snapshot of the last day
-    tells it, if it is younger than one of ours; once a day also an older one, if its deployment had a previous name."""
+    """What is reported while another deployment parks the same instances; empty if none does. The sign is its snapshot
+    of the last day, newer than the oldest of ours. Once a day an older one counts too, if its deployment bears one of
+    our previous names."""
     every = [r for o in fleet for r in o.records]
     began = min((r.started for r in every if _is_ours(r, settings)), default=now)
     others = [r for r in every if not _is_ours(r, settings) and r.started > now - LATELY]
@@ -86,13 +87,13 @@ def _of_a_previous_one(names: str, settings: Settings) -> str:
     )
 
 
-LOST = "ParkVolumes: a region cannot be looked at"
+LOST = "ParkVolumes: a region cannot be reached"
 
 
 def of_lost_region(name: str, why: str) -> str:
-    """What is told of a region that cannot be reached, or that a policy closes."""
+    """What is reported of a region that cannot be reached, or that a policy closes."""
     return (
-        f"{name} cannot be looked at: {why.rstrip('.')}. Nothing is lost, and the other regions go on. But what stops "
+        f"{name} cannot be reached: {why.rstrip('.')}. Nothing is lost, and the other regions go on. But what stops "
         f"in {name} is not parked, and what is parked there cannot be started. Let the roles of ParkVolumes call EC2 "
         f"there, or take the region out of the input regions once nothing is parked in it."
     )
@@ -141,15 +142,15 @@ def _figures(fleet: Iterable[Observation], settings: Settings) -> list[_Figures]
 
 
 def of_recycle_bin(binned: Sequence[BinnedVolume], settings: Settings) -> str:
-    """What is told once a day of given up volumes that a Recycle Bin keeps; empty if there are none."""
+    """What is reported once a day of given up volumes that a Recycle Bin keeps; empty if there are none."""
     if not binned:
         return ""
     cost = bin_price(settings.prices, binned)
     money = "" if cost is None else f", {cost:.2f} USD a month"
     last = max((v.leaves for v in binned if v.leaves), default=None)
     until = f" until {last:%Y-%m-%d %H:%M} UTC at the latest" if last else ""
-    words = f"Of this deployment {_binned(binned)} in the Recycle Bin{until}"
-    return f"{words}, at the price of before{money}. {BIN_ADVICE}"
+    words = f"In this deployment, {_binned(binned)} in the Recycle Bin{until}"
+    return f"{words}, at the same price as before{money}. {BIN_ADVICE}"
 
 
 def _binned(binned: Sequence[BinnedVolume]) -> str:
@@ -168,7 +169,7 @@ def of_the_month(regions: Sequence[OfRegion]) -> str:
     parked = [f.saves for f in every if f.saves]
     gib = sum(f.parked_gib for f in every)
     money = in_words(total(parked)) or " The saving is not known."
-    words = f"{len(parked)} of {len(every)} opted-in instances are parked, with {gib:,} GiB of volumes.{money}"
+    words = f"Opted-in instances that are parked: {len(parked)} of {len(every)}, with {gib:,} GiB of volumes.{money}"
     if binned:
         words += f" Of that, {_binned(binned)} in the Recycle Bin, and saves nothing yet."
     return f"{words}\nGET /savings at the Function URL shows the saving of each instance."

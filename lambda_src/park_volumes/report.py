@@ -12,7 +12,7 @@ from typing import TypeGuard, assert_never
 
 from park_volumes.aws.errors import Ec2Error
 from park_volumes.core import capacity, phase
-from park_volumes.core.choice import told_to_stay
+from park_volumes.core.choice import stays_in_words
 from park_volumes.core.facts import Observation, SnapshotRecord
 from park_volumes.core.overdue import Overdue, overdue
 from park_volumes.core.phase import Phase, phase_of
@@ -40,9 +40,9 @@ LIMITED = (
     "Nothing is lost. A quota is used up: ask for a higher one (Service Quotas), or delete what nobody needs. Then it "
     "goes on."
 )
-USED = "Nothing is lost. Something else uses it: look what that is, and end it. Then it goes on."
+USED = "Nothing is lost. Something else uses it: find out what, and end that. Then it goes on."
 NOT_ACCEPTED = (
-    "Nothing is lost. EC2 does not accept it as it is, and will not by itself: correct what it names. Then it goes on."
+    "Nothing is lost. EC2 does not accept it, and trying again does not help: correct what it names. Then it goes on."
 )
 FOLLOWED = " A start is followed for an hour; after that, ask for it again."
 ASK_AGAIN = "Nothing is lost, but the request could not be written down: ask for the start again."
@@ -148,7 +148,7 @@ def advice_on(error: Exception) -> str:
 
 
 def overdue_of(result: Result, settings: Settings, now: datetime) -> Overdue | None:
-    """None of an instance that could not be handled: that is told anyway."""
+    """None of an instance that could not be handled: that is reported anyway."""
     if isinstance(result.error, Unforeseen):
         return None
     return overdue(result.observation, result.decision, settings, now)
@@ -174,7 +174,7 @@ def _parked(observation: Observation, parts: Sequence[SnapshotRecord], settings:
     volumes = "its volume" if len(parts) == 1 else f"its {len(parts)} volumes"
     money = without_volumes(observation, settings)
     what = f"{observation.instance.id} is parked: {volumes} ({gib} GiB) became snapshots.{in_words(money)}"
-    what = f"{what}{told_to_stay(observation, settings)}"
+    what = f"{what}{stays_in_words(observation, settings)}"
     advice = f"{NOTHING} Start it as usual, or at the Function URL."
     ids = tuple(r.snapshot_id for r in parts)
     took = (now - min(r.started for r in parts)).total_seconds()
@@ -187,7 +187,7 @@ def _orphaned(observation: Observation, what: str) -> Report:
 
 
 def _kept(result: Result) -> Report:
-    """Snapshots that something else uses: told by the pass that finds it out, and not again for the same reason."""
+    """Snapshots that something else uses: reported by the pass that finds it out, and not again for the same reason."""
     each = ", ".join(f"{i} ({why.rstrip('.')})" for i, why in result.kept.items())
     what = f"A superseded snapshot of {result.instance_id} cannot be discarded: {each}."
     return Report(Kind.ORPHANED, result.observation, what, IN_USE, snapshot_ids=tuple(result.kept))
@@ -211,9 +211,9 @@ def _started(observation: Observation, settings: Settings) -> Report:
     instance, back = observation.instance, observation.in_transit
     asked = phase.request_of_this_launch(observation, settings)
     restored = all(v.restored for v in back)
-    how = "restored from its snapshots" if restored else "put back"
     gib = sum(v.volume.spec.size for v in back)
-    what = f"{instance.id} is running: {len(back)} volumes ({gib} GiB) were {how}."
+    volumes = "its volume" if len(back) == 1 else f"its {len(back)} volumes"
+    what = f"{instance.id} is running: {volumes} ({gib} GiB) came back{' from snapshots' if restored else ''}."
     advice = f"{NOTHING} Restored volumes are slower until each block has been read once." if restored else NOTHING
     ids = tuple(v.record.snapshot_id for v in back)
     took = (instance.launch_time - asked).total_seconds() if asked else None

@@ -427,7 +427,7 @@ def test_a_region_that_cannot_be_looked_at_is_named_and_an_instance_is_found_by_
     browser: Browser, place: Place, tmp_path: Path
 ) -> None:
     with Person.at(browser, place.url, tmp_path, instances=answers.body(answers.in_several_regions())) as someone:
-        someone.page.get_by_text("us-east-1 cannot be looked at, so what is there is not shown.").wait_for()
+        someone.page.get_by_text("us-east-1 cannot be reached, so what is there is not shown.").wait_for()
         someone.page.get_by_role("searchbox").fill("eu-central-1")
         expect(someone.page.get_by_role("heading", name="wiki")).to_be_hidden()
         someone.row("shop").locator("summary").click()

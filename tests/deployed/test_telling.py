@@ -63,7 +63,7 @@ def test_a_start_is_told_when_the_instance_runs(stopped: Stops, post: Post, url:
     stopped.wait_until_settled("doubled")
     aws.wait_for(lambda: post.events(stopped.ids["doubled"], "Instance Started"), PATIENCE, "the start to be told")
     (event,) = post.events(stopped.ids["doubled"], "Instance Started")
-    assert "were restored from its snapshots" in event["detail"]["what"]
+    assert "came back from snapshots" in event["detail"]["what"]
     assert 0 <= event["detail"]["seconds"] < 60
 
 

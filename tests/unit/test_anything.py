@@ -110,11 +110,17 @@ VALUES = st.sampled_from((*TIMES, *NUMBERS)) | st.tuples(*[st.sampled_from(TIMES
 
 
 def nearly(device: str) -> st.SearchStrategy[dict[str, str]]:
-    """The tags of a record of which somebody has changed some, or taken one off."""
+    """The tags of a record of which somebody has changed some, or taken one off. Any may be the source of any."""
     whole = whole_tags(device)
     changes = st.dictionaries(st.sampled_from(sorted(whole)), VALUES, max_size=2)
+    sources = st.sampled_from(["", *(f" from=snap-{n}" for n in range(4))])
     lost = st.none() | st.sampled_from(sorted(whole))
-    return st.builds(lambda c, key: {k: v for k, v in (whole | c).items() if k != key}, changes, lost)
+
+    def of(source: str, changed: Mapping[str, str], gone: str | None) -> dict[str, str]:
+        named = whole | {tags.VOLUME: whole[tags.VOLUME] + source}
+        return {key: value for key, value in (named | changed).items() if key != gone}
+
+    return st.builds(of, sources, changes, lost)
 
 
 NEARLY = nearly(ROOT) | nearly(DATA)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
+from park_volumes.aws.reads import Ec2Reads
 from park_volumes.core import tags
+from park_volumes.core.facts import Instance
 from tests.model import judge
 from tests.model.faults import Fault, Lag, at_operation
 from tests.model.records import Durations
@@ -392,6 +395,24 @@ class TestStart:
 
         reply = functions.waiting("db", "30")
         assert (reply.status, reply.body["state"]) == (200, "running")
+
+    def test_with_wait_goes_on_while_ec2_shows_no_instance(
+        self, stand: Stand, functions: Functions, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What EC2 lists may lag: for a moment it shows nothing."""
+        stand.stopped()
+        read, hidden = Ec2Reads.instances, list[Instance]()
+
+        def lagging(reads: Ec2Reads, ids: Iterable[str]) -> list[Instance]:
+            found = read(reads, ids)
+            if hidden or not any(i.state == "pending" for i in found):
+                return found
+            hidden.extend(found)
+            return []
+
+        monkeypatch.setattr(Ec2Reads, "instances", lagging)
+        reply = functions.waiting("db", "30")
+        assert (reply.status, reply.body["state"], len(hidden)) == (200, "running", 1)
 
     def test_with_a_wait_that_is_too_short_is_202(self, stand: Stand, functions: Functions) -> None:
         stand.parked()

@@ -129,7 +129,7 @@ class TestADataVolumeThatSomethingElseKnows:
     def test_is_none_of_our_business_where_only_the_root_volume_is(self) -> None:
         decision = decide(change(with_data(KUBERNETES), tags=opted("root")))
 
-        assert decision.reason == f"{ID} is stopped: 1 of its 1 volumes need a snapshot."
+        assert decision.reason == f"{ID} is stopped. Volumes that still need a snapshot: 1 of 1."
 
     @pytest.mark.parametrize("key", OF_NOBODY)
     def test_is_not_one_with_any_other_tag(self, key: str) -> None:

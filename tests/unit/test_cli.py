@@ -380,11 +380,11 @@ AWAY = steps.DetachVolume(volume_id="vol-1", instance_id="i-1", device="/dev/sdf
 SENTENCES: list[tuple[Step, str]] = [
     (
         steps.TryGivingUp(parts=((AWAY, record(DATA.device)),)),
-        "It would be tried whether vol-1 may be detached and deleted.",
+        "ParkVolumes would test whether vol-1 may be detached and deleted.",
     ),
     (
         steps.TryWayBack(instance_id="i-1", parts=((record(DATA.device), "vol-1"),)),
-        "It would be tried whether i-1 may come back from its snapshots.",
+        "ParkVolumes would test whether i-1 may come back from its snapshots.",
     ),
     (
         steps.RememberVerdict(snapshot_id="snap-1", verdict=Verdict(shape="x", at=AT)),
@@ -424,7 +424,7 @@ SENTENCES: list[tuple[Step, str]] = [
     ),
     (
         steps.AttachVolume(instance_id="i-1", device="/dev/sdf", card=0, volume_id="vol-1"),
-        "At /dev/sdf vol-1 would be attached.",
+        "vol-1 would be attached at /dev/sdf.",
     ),
     (
         steps.SetDeleteOnTermination(instance_id="i-1", devices={"/dev/sdf": True, "/dev/sdg": False}),

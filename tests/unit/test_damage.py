@@ -267,14 +267,14 @@ class TestStatus:
         many = tuple(f"No. {n}." for n in range(1000))
         detail = status(replace(facts.parked(), damaged=many), SETTINGS, NOW)["detail"]
 
-        assert detail.endswith(f"No. 4. {1000 - MOST_DAMAGE} more of its tags are damaged.")
+        assert detail.endswith(f"No. 4. Damaged tags beyond these: {1000 - MOST_DAMAGE}.")
         assert MOST_DAMAGE == 5
 
     @pytest.mark.parametrize(("number", "more"), [(5, False), (6, True)])
     def test_lists_five(self, number: int, more: bool) -> None:
         damage = replace(facts.parked(), damaged=("x.",) * number).damage
 
-        assert damage == "x. x. x. x. x." + (" 1 more of its tags are damaged." if more else "")
+        assert damage == "x. x. x. x. x." + (" Damaged tags beyond these: 1." if more else "")
 
 
 class TestOnceADay:

@@ -348,7 +348,7 @@ class TestInstances:
         assert "Server.InternalError" in refused_ones[1].words
         assert "'ture'" in refused_ones[2].words
         assert "'ture'" in refused_ones[3].words
-        assert rest.words == "Instances that are opted in: 3. Nothing speaks against the others."
+        assert rest.words == "Instances that are opted in: 3. Nothing prevents the others."
 
     def test_that_are_parked_and_would_not_start_are_bad(self) -> None:
         broken = seen(records=(record(facts.DATA, confirmed_at=facts.MARKED),))
@@ -391,7 +391,7 @@ class TestInstances:
         def breaks(*_: Any, **__: Any) -> Any:
             raise RuntimeError("nobody foresaw this")
 
-        monkeypatch.setattr(doctor, "told_to_stay", breaks)
+        monkeypatch.setattr(doctor, "stays_in_words", breaks)
         (one,) = found(Topic.VOLUMES)
 
         assert one.words == "This could not be examined: RuntimeError('nobody foresaw this')."
@@ -412,19 +412,19 @@ class TestSavings:
         stays = seen(root_volume(size=100), data_volume(size=1000, tags={OPT_IN: "false"}))
         (one,) = found(Topic.SAVINGS, fleet=(stays,))
 
-        assert one.words.endswith("costs 8.00 USD a month as volumes, and at least 3.00 less as snapshots.")
+        assert one.words.endswith("cost 8.00 USD a month, and at least 3.00 less as snapshots.")
 
     def test_leave_out_what_is_refused(self) -> None:
         spot = facts.change(WELL, lifecycle="spot")
         (one,) = found(Topic.SAVINGS, fleet=(spot,))
 
-        assert "costs 0.00 USD" in one.words
+        assert "cost 0.00 USD" in one.words
 
     def test_of_what_is_parked_go_by_what_is_written(self) -> None:
         there = seen(records=facts.records(written=2**30))
         (one,) = found(Topic.SAVINGS, fleet=(there,))
 
-        assert one.words.endswith("costs 1.28 USD a month as volumes, and 1.18 less as snapshots.")
+        assert one.words.endswith("cost 1.28 USD a month, and 1.18 less as snapshots.")
 
     def test_name_the_stopped_instances_that_nobody_has_tagged(self) -> None:
         untagged = [facts.change(WELL, id=f"i-{n}", tags={}) for n in range(7)]
@@ -663,7 +663,7 @@ class TestTheReads:
         stand.world.rules = replace(stand.world.rules, old_sdk=True)
 
         (one,) = examiner.lines(Topic.NOT_READ)
-        assert "This version of boto3 does not know the call." in one["words"]
+        assert "This version of boto3 does not know the call: update it" in one["words"]
 
     def test_that_are_made_wrong_are_no_finding(self, examiner: Examiner) -> None:
         examiner.answers.of["DescribeTrails"] = ParamValidationError(report="Unknown parameter")

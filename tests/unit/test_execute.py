@@ -18,7 +18,7 @@ from park_volumes.run.observe import observe
 from park_volumes.run.start_pass import Queue
 from park_volumes.run.wait import POLL
 from tests.model import judge
-from tests.model.faults import Call, Fault, ProcessDied, at_operation
+from tests.model.faults import Call, Fault, Lag, ProcessDied, at_operation
 from tests.model.records import Durations, Rules
 from tests.model.world import World
 from tests.unit.facts import SETTINGS
@@ -103,6 +103,22 @@ class TestVolumesThatAreMade:
         assert result is not None
         assert result.decision.outcome is Outcome.DONE
         assert len(list(stand.world.volumes.current())) == 2
+        nothing_is_wrong(stand)
+
+    def test_by_a_pass_that_died_are_used_though_ec2_does_not_show_them_yet(self, stand: Stand) -> None:
+        """What is missing so soon after it was created is not gone, and no attempt of its own is counted for it."""
+        instance_id = stand.parked()
+        with pytest.raises(ProcessDied):
+            stand.start_pass(faults=at_operation("CreateVolume", Fault.DIES_AFTER)).start(instance_id)
+        made = {v.id for v in stand.world.volumes.current()}
+        stand.after(2)
+        stand.world.lag = Lag(8, seed=1)
+        result = stand.start_pass().start(instance_id)
+
+        assert result is not None
+        assert result.decision.outcome is Outcome.DONE
+        assert made < {v.id for v in stand.world.volumes.current()}
+        assert [s.tags[tags.ATTEMPT] for s in stand.world.snapshots.current() if tags.ATTEMPT in s.tags] == []
         nothing_is_wrong(stand)
 
     def test_with_a_broken_key_lose_nothing_and_leave_the_instance_stopped(self) -> None:

@@ -238,7 +238,9 @@ class TestTheSweepOfParking:
         fleet = stand.fleet()
 
         assert gauges(fleet, SETTINGS, stand.clock.now())["ParkedGiB"] == 132
-        assert of_the_month([(fleet, SETTINGS, ())]).startswith("1 of 1 opted-in instances are parked, with 132 GiB")
+        assert of_the_month([(fleet, SETTINGS, ())]).startswith(
+            "Opted-in instances that are parked: 1 of 1, with 132 GiB"
+        )
 
     def test_that_fails_as_a_whole_comes_back_and_costs_no_other_message_its_turn(
         self, stand: Stand, functions: Functions, monkeypatch: pytest.MonkeyPatch

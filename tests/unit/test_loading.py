@@ -84,7 +84,7 @@ class TestTheWords:
         told = in_words(back(root=Loading(percent=50), data=Loading(percent=25)), NOW)
 
         assert told == (
-            "2 volumes still load from snapshots: 37% are there, about 30 minutes are left. "
+            "2 volumes still load from snapshots: 37% are there, with about 30 minutes left. "
             "What is not there yet is slow to read."
         )
 
@@ -104,7 +104,7 @@ class TestAnInstanceThatRunsAgain:
 
         assert by_device == {DATA: {"percent": 50, "seconds_left": 600}, ROOT: None}
         assert shown["detail"].endswith(
-            "50% are there, about 10 minutes are left. What is not there yet is slow to read."
+            "50% are there, with about 10 minutes left. What is not there yet is slow to read."
         )
 
     def test_is_told_by_ec2_how_far_it_is(self) -> None:
@@ -208,8 +208,8 @@ def test_each_step_of_a_start_shows(stand: Stand) -> None:
     again = "restored from its 2 snapshots and started."
     assert list(dict.fromkeys(told[1:])) == [
         again,
-        f"{again} 0 of 2 volumes are made, 0 attached.",
-        f"{again} 2 of 2 volumes are made, 0 attached.",
+        f"{again} Volumes created: 0 of 2; attached: 0.",
+        f"{again} Volumes created: 2 of 2; attached: 0.",
         "started.",
     ]
 
@@ -220,7 +220,7 @@ def test_the_steps_of_a_restoration_show_while_it_goes_on() -> None:
     made = (restored(data, attachment(data.device)), restored(root))
     half = seen(*(replace(v, created=NOW) for v in made), records=asked)
 
-    assert status(half, SETTINGS, NOW)["detail"].endswith("2 of 2 volumes are made, 1 attached.")
+    assert status(half, SETTINGS, NOW)["detail"].endswith("Volumes created: 2 of 2; attached: 1.")
     assert ID in status(half, SETTINGS, NOW)["detail"]
 
 

@@ -14,6 +14,7 @@ from tests.model import judge
 from tests.model.faults import Fault, at_operation
 from tests.model.records import Disk, Rules, Snapshot, Volume
 from tests.model.world import World
+from tests.unit.functions import Functions
 from tests.unit.passes import DATA, ROOT, Stand
 
 DAY = 24 * 3600
@@ -102,7 +103,7 @@ class TestAnOwnerWhoChangesAVolume:
         self.change(stand, data)
         results = stand.step(instance_id)
 
-        assert f"{data} of {instance_id} is being modified" in reasons(results)
+        assert f"Somebody is modifying {data} of {instance_id}" in reasons(results)
         assert snapshots(stand) == []
         stand.after(1300)
         stand.step(instance_id)
@@ -118,7 +119,7 @@ class TestSomebodyWhoTakesSnapshotsToo:
         backup = stand.owner.create_snapshot(VolumeId=data, Description="This snapshot is created by the AWS Backup")
         results = stand.step(instance_id)
 
-        assert f"Somebody else's snapshot of {data} of {instance_id} is pending" in reasons(results)
+        assert f"Parking {instance_id} waits for somebody else's pending snapshot of {data}" in reasons(results)
         assert [s.id for s in snapshots(stand)] == [backup["SnapshotId"]]
         stand.world.durations = replace(stand.world.durations, snapshot=60)
         stand.after(1300)
@@ -275,6 +276,22 @@ class TestAnOlderVersion:
             ROOT.device: (32, "root"),
             DATA.device: (100, "data"),
         }
+
+    @pytest.mark.parametrize("to", [0, 1], ids=["itself", "each other"])
+    def test_left_snapshots_that_somebody_may_let_name_each_other_as_their_source(
+        self, stand: Stand, functions: Functions, to: int
+    ) -> None:
+        instance_id = self.parked_by_it(stand)
+        ours = snapshots(stand)
+        for s, source in zip(ours, (ours[to], ours[1 - to]), strict=True):
+            forged = {tags.VOLUME: f"{s.tags[tags.VOLUME]} from={source.id}"}
+            stand.world.snapshots.put(s._replace(tags=s.tags | forged), stand.world.clock.now)
+        sweeps(stand, 2)
+
+        assert [one["state"] for one in functions.get().body["instances"]] == ["parked"]
+        assert functions.post("db", "start").status == 202
+        sweeps(stand, 2)
+        assert set(attached(stand, instance_id)) == {ROOT.device, DATA.device}
 
     def test_left_snapshots_that_are_discarded_in_time(self, stand: Stand) -> None:
         started(stand, self.parked_by_it(stand))

@@ -42,7 +42,7 @@ def test_what_would_be_done_is_said_and_not_done() -> None:
     assert (decision.steps, decision.look_again) == ((), None)
     assert decision.reason == (
         "Nothing was changed, because observe_only is set. "
-        f"Otherwise: {ID} is stopped: 2 of its 2 volumes need a snapshot."
+        f"Otherwise: {ID} is stopped. Volumes that still need a snapshot: 2 of 2."
     )
 
 

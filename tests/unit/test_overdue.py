@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from park_volumes.aws.errors import Ec2Error
+from park_volumes.aws.reads import Ec2Reads
 from park_volumes.core.due import PATIENCE, PER_GIB, THAWING, dismantling, restoring
-from park_volumes.core.facts import Observation, Volume
+from park_volumes.core.facts import Instance, Observation, Volume
 from park_volumes.core.overdue import Overdue, overdue
 from park_volumes.core.park import needs_park_pass, park
 from park_volumes.core.phase import PHASES, Phase, Row, phase_of
@@ -47,6 +48,14 @@ def told_at(s: Observation) -> datetime:
 
 def stopped_at(at: datetime, *volumes: Volume, **more: Any) -> Observation:
     return facts.seen(*volumes, stopped_at=at, **more)
+
+
+def test_it_is_news_for_65_minutes() -> None:
+    """A sweep comes at least once an hour, and so finds it while it is news."""
+    found = Overdue(by=NOW, what="", remedy="")
+
+    assert found.is_news(NOW + 65 * MINUTE - timedelta(seconds=1))
+    assert not found.is_news(NOW + 65 * MINUTE)
 
 
 class TestTheTable:
@@ -362,7 +371,29 @@ class TestADeviceThatEc2DoesNotAccept:
         (event,) = [e for e in functions.events if e["DetailType"] == Kind.START_FAILED]
         told = json.loads(event["Detail"])
         assert "for parameter device is invalid" in told["what"]
-        assert "by itself: correct" in told["advice"]
+        assert "does not help: correct" in told["advice"]
+
+    def test_is_a_race_as_long_as_ec2_does_not_show_the_instance(
+        self, stand: Stand, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whether the device is still free is not known then: the next look tries once more."""
+        instance_id = stand.parked()
+        read, tried, hidden = Ec2Reads.instances, list[str](), list[Instance]()
+        stand.world.on_call = lambda operation, _: tried.extend([operation] if operation == "AttachVolume" else [])
+
+        def lagging(reads: Ec2Reads, ids: Iterable[str]) -> list[Instance]:
+            found = read(reads, ids)
+            if hidden or not tried:
+                return found
+            hidden.extend(found)
+            return []
+
+        monkeypatch.setattr(Ec2Reads, "instances", lagging)
+        result = stand.start_pass().start(instance_id)
+
+        assert result is not None
+        assert (len(hidden), len(tried)) == (1, 2)
+        assert "for parameter device is invalid" in str(result.error)
 
     def test_that_another_pass_has_just_taken_is_a_race(self, stand: Stand) -> None:
         stand.world.rules = Rules()
@@ -391,7 +422,7 @@ class TestTheAdvice:
             ("VolumeLimitExceeded", "A quota is used up"),
             ("SnapshotLimitExceeded", "A quota is used up"),
             ("InvalidSnapshot.InUse", "Something else uses it"),
-            ("InvalidParameterValue", "EC2 does not accept it as it is"),
+            ("InvalidParameterValue", "EC2 does not accept it, and trying again does not help"),
         ],
     )
     def test_fits_what_somebody_has_to_mend(self, code: str, words: str) -> None:

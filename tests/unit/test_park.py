@@ -20,8 +20,9 @@ from park_volumes.core.facts import (
 )
 from park_volumes.core.park import DETACHING, needs_park_pass, park
 from park_volumes.core.prices import prices_of
-from park_volumes.core.retention import superseded_since
+from park_volumes.core.retention import next_discard, superseded_since
 from park_volumes.core.settings import Settings
+from park_volumes.core.status import status
 from park_volumes.core.steps import (
     ConfirmSnapshots,
     CreateSnapshot,
@@ -142,7 +143,7 @@ class TestFailedVolume:
 
         assert decision.steps == ((DeleteVolume(volume_id=dead.id),),)
         assert decision.look_again == timedelta(seconds=15)
-        assert "its snapshot is kept" in decision.reason
+        assert "and no snapshot is." in decision.reason
 
     def test_an_original_volume_in_error_is_kept(self) -> None:
         broken = in_transit(volume("vol-data", state="error"))
@@ -324,7 +325,7 @@ class TestCopy:
         decision = decide(replace(s, records=s.records[:1]))
 
         assert [s.volume_id for s in steps_of(decision, CreateSnapshot)] == ["vol-root"]
-        assert decision.reason == f"{ID} is stopped: 1 of its 2 volumes need a snapshot."
+        assert decision.reason == f"{ID} is stopped. Volumes that still need a snapshot: 1 of 2."
 
     def test_tags_that_only_aws_can_write_are_told_to_be_lost(self) -> None:
         tagged = root_volume(tags={"a": "1", "aws:backup:source-resource": "web"})
@@ -357,8 +358,8 @@ class TestOthersAtWork:
     @pytest.mark.parametrize(
         ("at_work", "words"),
         [
-            ("modifying", "vol-data of {} is being modified; parking continues when that is finished."),
-            ("being_copied", "Somebody else's snapshot of vol-data of {} is pending; it is waited for."),
+            ("modifying", "Somebody is modifying vol-data of {}; parking goes on after that."),
+            ("being_copied", "Parking {} waits for somebody else's pending snapshot of vol-data."),
         ],
     )
     @pytest.mark.parametrize(
@@ -475,7 +476,9 @@ class TestLock:
         assert decide(self.ready()).look_again == LOCK_PERIOD + SECOND
 
     def test_waits_for_the_grace_period_from_the_first_snapshot_on(self) -> None:
-        decision = decide(self.ready(), TAKEN + 29 * MINUTE, replace(SETTINGS, grace_period=30 * MINUTE))
+        first, last = self.ready().records
+        later = replace(self.ready(), records=(first, replace(last, started=TAKEN + 20 * MINUTE)))
+        decision = decide(later, TAKEN + 29 * MINUTE, replace(SETTINGS, grace_period=30 * MINUTE))
 
         assert (decision.steps, decision.look_again, decision.outcome) == ((), MINUTE, Outcome.GOING_ON)
         assert "until the grace period is over" in decision.reason
@@ -617,9 +620,7 @@ class TestChangedDuringTheLock:
         decision = decide(seen(*there, records=records()))
 
         assert (decision.outcome, decision.steps) == (Outcome.GOING_ON, ())
-        assert decision.reason == (
-            f"{which} of {ID} was changed after its snapshot was taken: all volumes are put back."
-        )
+        assert decision.reason == (f"Somebody changed {which} of {ID} after the snapshot: all volumes are put back.")
 
     def test_a_tag_that_aws_writes_changes_nothing(self) -> None:
         root, data = given_up().volumes
@@ -683,7 +684,7 @@ class TestChangedAfterTheCommit:
 
         assert kinds(decision) == [{"CreateSnapshot"}]
         assert decision.reason == (
-            f"vol-data of {ID} was changed after its snapshot was taken: another snapshot is taken first."
+            f"Somebody changed vol-data of {ID} after the snapshot was taken: another one is taken first."
         )
         r, old = self.copied(self.left(**changed)), records()[0]
         assert r.spec == data_volume(**changed).spec
@@ -793,7 +794,7 @@ class TestProof:
         s = given_up()
         bare = seen(s.volumes[0], data_volume(), records=s.records)
 
-        assert self.refused(bare).startswith(f"vol-data of {ID} has no mark of this attempt")
+        assert self.refused(bare).startswith(f"No volume of {ID} is deleted, because of vol-data: no mark")
 
     @pytest.mark.parametrize(
         "mark",
@@ -815,7 +816,7 @@ class TestProof:
         back = replace(s.volumes[1], attachments=(attachment(DATA, attach_time=TAKEN),))
 
         assert "vol-data of" in self.refused(seen(s.volumes[0], back, records=s.records))
-        assert "has not stayed attached" in self.refused(seen(s.volumes[0], back, records=s.records))
+        assert "did not stay attached" in self.refused(seen(s.volumes[0], back, records=s.records))
 
     @pytest.mark.parametrize("at", [None, attachment(DATA, state="detaching")])
     def test_a_data_volume_must_be_attached_until_the_commit(self, at: Attachment | None) -> None:
@@ -898,6 +899,22 @@ class TestDiscard:
         days = Days(5)
 
         assert self.discarded(days.seen, days.launches[5] + HOUR) == ["snap-0", "snap-1", "snap-2", "snap-3"]
+
+    @pytest.mark.parametrize("back", [0, 1, 4])
+    @pytest.mark.parametrize("state", ["running", "stopped"])
+    def test_a_chain_that_leads_back_into_itself_ends(self, back: int, state: str) -> None:
+        """Tags may say so: whoever may tag writes any source into the record of a version that sealed none."""
+        days = Days(5)
+        first = replace(days.records[0], source=f"snap-{back}")
+        s = replace(days.seen, records=(first, *days.records[1:]), instance=replace(days.seen.instance, state=state))
+
+        assert self.discarded(replace(s, instance=days.seen.instance), days.launches[5] + HOUR)[0] == "snap-0"
+        assert status(s, SETTINGS, days.launches[5] + HOUR)["id"] == ID
+
+    def test_the_next_look_is_when_the_first_of_them_goes(self) -> None:
+        days = Days(3)
+
+        assert next_discard(days.seen, SETTINGS) == days.launches[1] + SETTINGS.snapshot_retention
 
     def test_one_snapshot_goes_after_the_other(self) -> None:
         days = Days(5)

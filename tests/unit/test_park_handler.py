@@ -471,7 +471,7 @@ class TestLog:
         (line,) = logged(capsys)
 
         assert (line["level"], line["instance_id"]) == ("INFO", instance_id)
-        assert line["message"] == f"{instance_id} is stopped: 2 of its 2 volumes need a snapshot."
+        assert line["message"] == f"{instance_id} is stopped. Volumes that still need a snapshot: 2 of 2."
         assert len(line["steps"]) == 2
         assert "CreateSnapshot" in line["steps"][0]
 

@@ -53,6 +53,12 @@ def test_the_words_say_how_many_and_how_long() -> None:
     )
 
 
+def test_the_words_about_few_are_as_people_say_them() -> None:
+    assert queue_message("i-1", 0) == "i-1 is next in the queue. It continues by itself in about a minute."
+    assert "about 1 start is ahead of it" in queue_message("i-1", 1)
+    assert "in about 2 minutes" in queue_message("i-1", 1)
+
+
 def test_one_that_asked_at_the_same_moment_is_not_ahead() -> None:
     assert ahead(asked(5, 4, 4), NOW - timedelta(seconds=4), NOW) == 1
 
@@ -124,6 +130,13 @@ class TestATryThatFindsNoRoom:
 
         (step,) = without_room(seen(records=records(start_requested=asked_at)), decision, SETTINGS, facts.NOW)
         assert (step.at, step.capacity_refused_at) == (asked_at, facts.NOW)
+
+    def test_is_remembered_with_the_newest_request_of_several(self) -> None:
+        requests = [facts.NOW - timedelta(minutes=9), facts.NOW - timedelta(minutes=3)]
+        both = [record(device, start_requested=at) for device, at in zip((DATA, ROOT), requests, strict=True)]
+
+        (step,) = without_room(seen(records=both), Decision(reason="", steps=(self.BEGIN,)), SETTINGS, facts.NOW)
+        assert step.at == requests[1]
 
     def test_is_not_remembered_without_a_request_or_without_a_snapshot(self) -> None:
         remembered = Decision(reason="", steps=((RememberStart(snapshot_ids=(), at=facts.NOW),),))

@@ -225,7 +225,7 @@ class TestPuttingBack:
         root, data = given_up().volumes
         away = replace(data, attachments=(attachment(DATA, instance_id=OTHER),))
 
-        assert self.obstacle(root, away) == f"vol-data of {ID} is attached elsewhere: detach it and try again."
+        assert self.obstacle(root, away) == f"Another instance has vol-data of {ID}: detach it there and try again."
 
     def test_a_volume_of_another_attempt_may_be_wherever_it_is(self) -> None:
         root, data = given_up().volumes

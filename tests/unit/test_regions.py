@@ -335,7 +335,7 @@ class TestARegionThatIsLost:
         functions.denied.add(AWAY)
         functions.live_with_sweeps(60)
         assert [m["subject"] for m in functions.messages] == [LOST]
-        assert functions.messages[0]["message"].startswith(f"{AWAY} cannot be looked at: DescribeInstances failed")
+        assert functions.messages[0]["message"].startswith(f"{AWAY} cannot be reached: DescribeInstances failed")
 
         functions.park(REMINDER)
         assert [m["subject"] for m in functions.messages].count(LOST) == 2
@@ -576,7 +576,7 @@ class TestReports:
         functions.park(REMINDER)
         (message,) = (m for m in functions.messages if m["subject"] == MONTHLY)
 
-        assert message["message"].startswith("2 of 3 opted-in instances are parked, with 264 GiB of volumes.")
+        assert message["message"].startswith("Opted-in instances that are parked: 2 of 3, with 264 GiB of volumes.")
 
     def test_of_a_day_name_the_region_of_what_is_damaged_there(
         self, functions: Functions, away: Stand, monkeypatch: pytest.MonkeyPatch

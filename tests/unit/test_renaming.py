@@ -227,7 +227,7 @@ class TestCheck:
 
         assert laptop.run("check") is ExitCode.DONE
         assert f"{instance_id} (db) has its volumes in snapshots of the deployment old." in laptop.said
-        assert "old is deployed here: it starts them" in laptop.said
+        assert "old is deployed: it starts them" in laptop.said
 
     def test_counts_those_of_previous_names_as_its_own_and_names_each_once(self, old: Stand) -> None:
         instance_id = old.parked(name="db")

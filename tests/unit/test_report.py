@@ -308,7 +308,7 @@ class TestAStart:
         (event,) = functions.events
 
         assert event["DetailType"] == Kind.STARTED
-        what = f"{instance_id} is running: 2 volumes (132 GiB) were restored from its snapshots."
+        what = f"{instance_id} is running: its 2 volumes (132 GiB) came back from snapshots."
         assert detail(event)["what"] == what
         assert 0 <= detail(event)["seconds"] <= 60
 
@@ -328,7 +328,7 @@ class TestAStart:
         functions.start(SWEEP_STARTS)
 
         assert functions.reported() == [(Kind.STARTED, instance_id)]
-        assert "were put back" in detail(functions.events[0])["what"]
+        assert "came back." in detail(functions.events[0])["what"]
 
 
 class TestSnapshotsThatNobodyUses:
@@ -427,7 +427,7 @@ class TestTheMessageOfTheMonth:
 
         assert message["subject"] == "ParkVolumes: what parking saves"
         assert message["message"] == (
-            "1 of 2 opted-in instances are parked, with 132 GiB of volumes. This saves 15.96 USD a month.\n"
+            "Opted-in instances that are parked: 1 of 2, with 132 GiB of volumes. This saves 15.96 USD a month.\n"
             "GET /savings at the Function URL shows the saving of each instance.\n\n"
             "ParkVolumes, deployment park-volumes, us-east-1, account 123456789012."
         )
@@ -653,9 +653,9 @@ class TestTheReportOfAStart:
 
         assert restored is not None
         assert mixed is not None
-        assert restored.what == f"{facts.ID} is running: 2 volumes (16 GiB) were restored from its snapshots."
+        assert restored.what == f"{facts.ID} is running: its 2 volumes (16 GiB) came back from snapshots."
         assert "slower until each block" in restored.advice
-        assert mixed.what.endswith("2 volumes (16 GiB) were put back.")
+        assert mixed.what.endswith("its 2 volumes (16 GiB) came back.")
         assert mixed.advice == "There is nothing to do."
 
     def test_is_none_of_a_pass_that_settled_nothing_or_not_to_the_end(self) -> None:

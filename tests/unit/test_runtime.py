@@ -70,7 +70,7 @@ def test_a_region_that_is_lost_rests_for_less_than_the_time_between_two_sweeps_a
     for _ in range(2):
         lost.loses("it is silent", now)
 
-    assert [r.getMessage() for r in caplog.records] == ["us-east-1 cannot be looked at: it is silent"]
+    assert [r.getMessage() for r in caplog.records] == ["us-east-1 cannot be reached: it is silent"]
     assert lost.is_resting(now + timedelta(seconds=239))
     assert not lost.is_resting(now + timedelta(seconds=240))
 

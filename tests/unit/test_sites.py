@@ -91,7 +91,7 @@ class Cloud:
         ec2 = OneAtATime(stand.world, "laptop", faults=lambda _: fault)
         ec2.meta.events = SimpleNamespace(register=lambda *_: None)
         names = sorted(name for owner, name in self.stands if owner == account)
-        ec2.describe_regions = lambda: {"Regions": [{"RegionName": name} for name in names]}  # type: ignore[attr-defined]  # the model has no account beyond its region
+        ec2.describe_regions = lambda **_: {"Regions": [{"RegionName": name} for name in names]}  # type: ignore[attr-defined]  # the model has no account beyond its region
         return ec2
 
 
@@ -246,7 +246,7 @@ class TestADeploymentThatLooksAfterOtherRegions:
         cloud.run("doctor", "--json", "--regions", f"{VIRGINIA},{SEOUL}")
         told = {site["region"]: [f["words"] for f in site["findings"]] for site in json.loads(cloud.said)["sites"]}
 
-        words = f"Two deployments park-volumes look after {SEOUL}: that in {SEOUL}, and that in {VIRGINIA}."
+        words = f"Two deployments park-volumes look after {SEOUL}: the one in {SEOUL}, and the one in {VIRGINIA}."
         assert told == {VIRGINIA: [], SEOUL: [words] if old else []}
 
     def test_is_found_from_another_region_by_an_option(self, cloud: Cloud) -> None:

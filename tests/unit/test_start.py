@@ -422,7 +422,7 @@ class TestPutBack:
         decision = decide(seen(s.volumes[0], away, records=s.records))
 
         assert decision.outcome is Outcome.REFUSED
-        assert decision.reason == f"vol-data of {ID} is attached elsewhere: detach it and try again."
+        assert decision.reason == f"Another instance has vol-data of {ID}: detach it there and try again."
         assert kinds(decision) == [{"RememberStart"}]
 
     def test_a_volume_that_its_owner_attached_as_another_disk_is_told(self) -> None:

@@ -97,7 +97,10 @@ class TestState:
     def test_an_instance_whose_snapshots_are_to_be_taken_is_parking(self) -> None:
         one = shown(stopped())
 
-        assert (one["state"], one["detail"]) == ("parking", f"{ID} is stopped: 2 of its 2 volumes need a snapshot.")
+        assert (one["state"], one["detail"]) == (
+            "parking",
+            f"{ID} is stopped. Volumes that still need a snapshot: 2 of 2.",
+        )
 
     def test_an_instance_whose_volumes_are_being_given_up_is_parking(self) -> None:
         assert shown(given_up())["state"] == "parking"
@@ -187,6 +190,19 @@ class TestDevices:
         s = with_snapshots(stopped(), state="pending", progress="42%")
 
         assert [d["progress"] for d in shown(s)["devices"]] == ["42%", "42%"]
+
+    def test_a_snapshot_that_has_just_begun_shows_that_nothing_is_copied(self) -> None:
+        s = with_snapshots(stopped(), state="pending", progress="")
+
+        assert [d["progress"] for d in shown(s)["devices"]] == ["0%", "0%"]
+
+    @pytest.mark.parametrize("order", [1, -1])
+    def test_of_a_failed_snapshot_and_the_next_try_the_next_one_is_shown(self, order: int) -> None:
+        failed = record(ROOT, snapshot_id="snap-failed", state="error", started=TAKEN + timedelta(seconds=1))
+        again = record(ROOT, snapshot_id="snap-again", state="pending", progress="40%")
+        device = shown(seen(root_volume(), records=[failed, again][::order]))["devices"][0]
+
+        assert (device["snapshot_id"], device["progress"]) == ("snap-again", "40%")
 
     def test_a_snapshot_of_an_earlier_stop_is_not_shown(self) -> None:
         old = record(ROOT, launch_time=LAUNCHED - timedelta(days=1))

@@ -147,6 +147,11 @@ class TestAStart:
 
         assert asked(functions) == [wake.START_GOES_ON]
 
+    def test_of_several_tells_it_if_one_of_them_goes_on(self, stand: Stand, functions: Functions) -> None:
+        functions.start(start_requested(stand.launch(), stand.parked(name="web")))
+
+        assert asked(functions) == [wake.START_GOES_ON]
+
     def test_of_what_runs_tells_nothing(self, stand: Stand, functions: Functions) -> None:
         stand.launch()
         functions.post("db", "start")

@@ -219,6 +219,18 @@ class TestAKey:
         assert self.volumes(stand) == []
         assert devices(stand, instance_id) == set()
 
+    def test_is_tried_with_the_smallest_volume_that_it_encrypts(self, stand: Stand) -> None:
+        sizes = {"/dev/sdg": 40, "/dev/sdh": 9, "/dev/sdi": 70}
+        instance_id = stand.stopped(
+            ROOT, *(SECRET._replace(device=device, size=size) for device, size in sizes.items())
+        )
+        tried = set[int]()
+        for _ in range(20):
+            pass_of_both_sides(stand, instance_id)
+            tried |= {v.size for v in stand.world.volumes.current() if tags.REHEARSAL in v.tags}
+
+        assert tried == {10}  # one more than the volume, so that nobody takes it for that
+
     def test_that_ec2_cannot_use_keeps_the_volumes(self, stand: Stand) -> None:
         instance_id = stand.stopped(ROOT, SECRET)
         stand.world.break_key(KEY)

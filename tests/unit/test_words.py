@@ -98,8 +98,8 @@ class TestOnAVolume:
         decision = decide(seen(root_volume(), data_volume(tags=opted(value))))
 
         assert (decision.outcome, decision.steps) == (Outcome.REFUSED, ())
-        assert f"vol-data is tagged {OPT_IN}={value!r}, which nobody understands" in decision.reason
-        assert "The values are true or root to park the volume, false, no, off, 0 to leave it" in decision.reason
+        assert f"vol-data is tagged {OPT_IN}={value!r}, a value that ParkVolumes does not know" in decision.reason
+        assert "Use true or root to park the volume, false, no, off, 0 to leave it" in decision.reason
 
     @pytest.mark.parametrize("opt_in", YES)
     def test_a_word_that_nobody_understands_refuses_on_any_volume(self, opt_in: str) -> None:
@@ -111,7 +111,7 @@ class TestOnAVolume:
     def test_every_such_volume_is_named(self) -> None:
         reason = decide(seen(root_volume(tags=opted("ja")), data_volume(tags=opted("")))).reason
 
-        assert f"vol-data is tagged {OPT_IN}='', vol-root is tagged {OPT_IN}='ja', which nobody" in reason
+        assert f"vol-data is tagged {OPT_IN}='', vol-root is tagged {OPT_IN}='ja', a value that" in reason
 
     @given(value=spelt(*NO, blanks=any_blanks))
     def test_a_root_volume_that_says_no_refuses_the_instance(self, value: str) -> None:
@@ -134,7 +134,7 @@ class TestOnAVolume:
         s = seen(root_volume(), data_volume(tags=opted("maybe")))
 
         assert status(s, SETTINGS, NOW)["state"] == "stopped"
-        assert "which nobody understands" in status(s, SETTINGS, NOW)["detail"]
+        assert "a value that ParkVolumes does not know" in status(s, SETTINGS, NOW)["detail"]
         assert start(s, SETTINGS, NOW, intent=Intent.START).outcome is not Outcome.REFUSED
 
     @pytest.mark.parametrize("value", ["FALSE", " Off ", "Nein", ""])
@@ -274,7 +274,7 @@ class TestTold:
         functions.live(60)
 
         (told,) = self.told(functions)
-        assert f"{OPT_IN}='Nope', which nobody understands" in told["what"]
+        assert f"{OPT_IN}='Nope', a value that ParkVolumes does not know" in told["what"]
 
 
 class TestWhatTheRolesKnow:

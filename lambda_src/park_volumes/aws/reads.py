@@ -174,14 +174,9 @@ class Ec2Reads:
         Backup, of an AMI. ``ours`` are the ids of our own; tags would not tell, since anybody can write them."""
         found: dict[str, datetime] = {}
         for chunk in chunks(volume_ids):
-            with errors_of("DescribeSnapshots", "snapshots"):
-                pages = pages_of(
-                    self._client.get_paginator("describe_snapshots"),
-                    {"volume-id": chunk, "status": ["pending"]},
-                    OwnerIds=["self"],
-                )
-                theirs = [s for page in pages for s in page["Snapshots"] if s["SnapshotId"] not in ours]
-                found |= {s["VolumeId"]: s["StartTime"] for s in sorted(theirs, key=lambda s: s["StartTime"])}
+            pending = self._described.snapshots_of_anyone({"volume-id": chunk, "status": ["pending"]})
+            theirs = sorted((s for s in pending if s["SnapshotId"] not in ours), key=lambda s: s["StartTime"])
+            found |= {s["VolumeId"]: s["StartTime"] for s in theirs}
         return found
 
 

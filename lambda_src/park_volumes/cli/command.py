@@ -16,10 +16,10 @@ from park_volumes import __version__
 from park_volumes.aws.errors import Ec2Error
 from park_volumes.cli import deployed
 from park_volumes.cli.account import Account, NotPossible, connect
-from park_volumes.cli.deployed import Deployment
+from park_volumes.cli.deployed import Deployment, Home
 from park_volumes.cli.desk import Desk, ExitCode, park_stopped, together
 from park_volumes.cli.explain import explain, foretold
-from park_volumes.cli.options import deployment_of, desk_with
+from park_volumes.cli.options import deployment_of, desk_with, home_of
 from park_volumes.cli.relay import Relay
 from park_volumes.cli.reports import report_of, tell
 from park_volumes.cli.screen import Screen
@@ -125,7 +125,8 @@ def _options_of_every_command() -> argparse.ArgumentParser:
     home = "the region in which the module is deployed, if it looks after this one from there"
     options.add_argument("--home-region", metavar="REGION", help=home)
     options.add_argument("--profile", help="the AWS profile with the credentials; by default AWS_PROFILE")
-    words = "By default its settings are those of its functions; if these cannot be read, the module's defaults."
+    words = "Its settings are named like the inputs of the module. By default they are those of its functions, or else "
+    words += "the module's defaults."
     of = options.add_argument_group("the deployment", words)
     of.add_argument("--name", type=_text, help=f"its name ({ANYWHERE['name']})")
     of.add_argument("--opt-in-tag-key", type=_text, metavar="KEY")
@@ -216,7 +217,7 @@ def _run(options: argparse.Namespace, account: Account, screen: Screen, clock: C
         case "explain":
             return _explain(desk, options.ref, as_json=options.json)
         case "check":
-            return _check(desk, account, desk_of)
+            return _check(desk, account, home_of(options, account), desk_of)
         case _:
             return _do(desk, options, deployment)
 
@@ -234,7 +235,7 @@ def _explain(desk: Desk, ref: str, *, as_json: bool) -> ExitCode:
     return ExitCode.DONE
 
 
-def _check(desk: Desk, account: Account, desk_of: Callable[[Settings], Desk]) -> ExitCode:
+def _check(desk: Desk, account: Account, home: Home | None, desk_of: Callable[[Settings], Desk]) -> ExitCode:
     """Fails if removing the module would leave instances without volumes, or if nothing that is deployed can start what
     another deployment has parked, for instance this one before somebody gave it another name."""
     parked = _without_volumes(desk)
@@ -249,7 +250,7 @@ def _check(desk: Desk, account: Account, desk_of: Callable[[Settings], Desk]) ->
     told = {o.instance.id for o in parked}
     functions = account.client("lambda", config=deployed.SDK)
     for name in desk.ec2.reads.other_deployments():
-        other = deployed.find(functions, name=name, region=account.region, given={})
+        other = deployed.find(functions, name=name, region=account.region, given={}, home=home)
         theirs = [o for o in _without_volumes(desk_of(other.settings)) if o.instance.id not in told]
         if theirs:
             endings.append(_check_other(desk.screen, other, theirs))
@@ -265,7 +266,7 @@ def _check_other(screen: Screen, other: Deployment, parked: Iterable[Observation
     for observation in parked:
         screen.say(f"{observation.instance.label} has its volumes in snapshots of the deployment {name}.")
     if other.read:
-        screen.say(f"{name} is deployed here: it starts them, whatever becomes of this deployment.")
+        screen.say(f"{name} is deployed: it starts them, whatever becomes of this deployment.")
         return ExitCode.DONE
     screen.say(
         f"{name} is not known to be deployed here. A deployment with {name} in its previous_names starts them; "

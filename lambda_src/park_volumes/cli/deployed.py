@@ -98,10 +98,8 @@ def find(functions: Any, *, name: str, region: str, given: Mapping[str, str], ho
         origin = f"Settings: the module's defaults{but}, because {unread}."
         settings = from_environment({**DEFAULTS, **given, **fixed})
         return Deployment(settings=settings, origin=origin, parks=unread.parks)
-    parks, layer = (
-        variables["OBSERVE_ONLY"] != "true",
-        next((one["Arn"] for one in configuration.get("Layers", ())), ""),
-    )
+    parks = variables["OBSERVE_ONLY"] != "true"
+    layer = next((one["Arn"] for one in configuration.get("Layers", ())), "")
     origin = f"Settings: those of the function {function}{where}{but}."
     beside = "" if where else _beside(function, region, home)
     return Deployment(settings=settings, origin=origin, parks=parks, read=True, layer=layer, beside=beside)
@@ -162,4 +160,4 @@ def _read(variables: Mapping[str, str], function: str) -> Settings:
     try:
         return from_environment(variables)
     except MissingSetting as error:
-        raise _Unread(f"the function {function} has others than this version knows ({error})") from error
+        raise _Unread(f"the function {function} has settings that this version cannot read ({error})") from error

@@ -11,7 +11,7 @@ from park_volumes.aws import Ec2
 from park_volumes.cli.screen import Board, Screen
 from park_volumes.core.facts import Instance, Observation
 from park_volumes.core.park import park
-from park_volumes.core.phase import STOPPED_ON_PURPOSE, Phase, phase_of
+from park_volumes.core.phase import Phase, is_terminated, phase_of, stopped_on_purpose
 from park_volumes.core.reading import INSTANCE_ID, TAG_VALUE
 from park_volumes.core.settings import Settings
 from park_volumes.core.status import PARKED
@@ -143,7 +143,7 @@ class Desk:
         if not TAG_VALUE.fullmatch(ref):
             return []
         every = self.ec2.reads.instances_tagged(None, name=ref)
-        there = [i for i in every if i.state not in ("shutting-down", "terminated")]
+        there = [i for i in every if not is_terminated(i)]
         return [i for i in there if opted_in(i.tags, self.settings)] or there
 
     def start(self, ids: Sequence[str]) -> ExitCode:
@@ -187,10 +187,9 @@ class Desk:
         observation = next(iter(self.observe([instance_id])), None)
         if observation is None or observation.instance.state != "stopped":
             return None
-        code = observation.instance.state_reason
-        if code in STOPPED_ON_PURPOSE:
+        if stopped_on_purpose(observation.instance):
             return None
-        error = StartReverted(f"EC2 started {instance_id} and stopped it again ({code}).")
+        error = StartReverted(f"EC2 started {instance_id} and stopped it again ({observation.instance.state_reason}).")
         return Result(observation=observation, decision=Decision(reason=str(error)), ending=Ending.FAILED, error=error)
 
     def _settled(self, endings: dict[str, ExitCode]) -> ExitCode:

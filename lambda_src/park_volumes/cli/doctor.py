@@ -23,7 +23,7 @@ from park_volumes.cli.examined import (
 )
 from park_volumes.cli.explain import money
 from park_volumes.core import tags
-from park_volumes.core.choice import told_to_stay, volumes_to_park
+from park_volumes.core.choice import stays_in_words, volumes_to_park
 from park_volumes.core.facts import BinnedVolume, Observation, SnapshotRecord
 from park_volumes.core.park import park
 from park_volumes.core.phase import WITHOUT_ROOT, Phase, phase_of
@@ -61,7 +61,7 @@ class Level(StrEnum):
 
 
 class Topic(StrEnum):
-    """What is examined, in the order in which it is told."""
+    """What is examined, in the order in which it is shown."""
 
     REGION = "region"
     LAYER = "layer"
@@ -115,10 +115,10 @@ def diagnose(of: Examined, settings: Settings, now: datetime) -> list[Finding]:
 
 def of_two_deployments(name: str, region: str, beside: str) -> Finding:
     """Their snapshots and volumes bear the same name, so that the functions cannot tell."""
-    words = f"Two deployments {name} look after {region}: that in {region}, and that in {beside}."
+    words = f"Two deployments {name} look after {region}: the one in {region}, and the one in {beside}."
     remedy = (
-        f"Nothing is lost by that, but each uses the rates of the region as if it were alone. Destroy that in "
-        f"{region}, or take {region} out of the input regions of that in {beside}."
+        f"Nothing is lost by that, but each uses the rates of the region as if it were alone. Destroy the one "
+        f"in {region}, or take {region} out of the input regions of the one in {beside}."
     )
     return Finding(topic=Topic.REGION, level=Level.WARNING, words=words, remedy=remedy)
 
@@ -369,7 +369,7 @@ def _of_instances(fleet: Sequence[Observation], *, settings: Settings, now: date
             refused = True
             yield level, words, ""
     if opted := len(_opted_in(fleet, settings)):
-        words = "Nothing speaks against the others" if refused else "Nothing speaks against parking or starting them"
+        words = "Nothing prevents the others" if refused else "Nothing prevents parking or starting them"
         yield Level.GOOD, f"Instances that are opted in: {opted}. {words}.", ""
     elif not refused:
         words = f"No instance is tagged {settings.opt_in_tag_key}={tags.OPT_IN_ALL}."
@@ -403,7 +403,7 @@ def _objection(o: Observation, settings: Settings, now: datetime) -> tuple[Level
 
 
 def _of_volumes(fleet: Sequence[Observation], *, settings: Settings) -> Found:
-    told = [(o, told_to_stay(o, settings).strip()) for o in _opted_in(fleet, settings)]
+    told = [(o, stays_in_words(o, settings).strip()) for o in _opted_in(fleet, settings)]
     for o, words in told:
         if words:
             yield Level.WARNING, f"{o.instance.label}: {words}", ""
@@ -435,7 +435,7 @@ def _saved(who: str, every: Sequence[Observation], settings: Settings) -> tuple[
     if costs.as_volumes is None or costs.as_snapshots is None:
         return Level.WARNING, f"{who}. What parking them saves is not known: a price is missing.", "Set prices."
     less, least = costs.as_volumes - costs.as_snapshots, "at least " if costs.at_most else ""
-    what = f"What is parked of them costs {money(costs.as_volumes)} USD a month as volumes"
+    what = f"Their volumes that can be parked cost {money(costs.as_volumes)} USD a month"
     return Level.GOOD, f"{who}. {what}, and {least}{money(max(0.0, less))} less as snapshots.", ""
 
 

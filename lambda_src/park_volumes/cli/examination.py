@@ -57,6 +57,7 @@ QUOTAS: Mapping[str, str] = {
 }
 """The codes of the quotas in Service Quotas: AWS General Reference, "Amazon EBS endpoints and quotas"."""
 NO_LAYER = "ResourceNotFoundException"
+TOO_OLD = "This version of boto3 does not know the call: update it before you run this again."
 OF_VOLUMES = "EBS_VOLUME"
 BINS = (OF_VOLUMES, "EBS_SNAPSHOT")
 """What the Recycle Bin keeps of what is ours."""
@@ -91,8 +92,9 @@ def locate(client: Callable[[str], Any], region: str, regions: Sequence[str]) ->
     except BotoCoreError as error:
         if region in regions:
             raise
-        near = " or ".join(difflib.get_close_matches(region, regions, n=2)) or "for example eu-west-1"
-        raise Unusable(f"There is no region {region!r} as far as this computer can see. Meant: {near}?") from error
+        near = " or ".join(difflib.get_close_matches(region, regions, n=2))
+        hint = f"Did you mean {near}?" if near else "Give one such as eu-west-1."
+        raise Unusable(f"There is no region {region!r} as far as this computer can see. {hint}") from error
     partition = caller["Arn"].split(":")[1]
     return Place(region=region, partition=partition, account=caller["Account"], listed=region in regions)
 
@@ -191,7 +193,7 @@ class Examination:
         action = "ec2:ListVolumesInRecycleBin"
         found = _attempt(action, self.ec2.reads.recycle_bin)
         if found is None:
-            return Unread(action=action, code="UnknownOperation", words="This version of boto3 does not know the call.")
+            return Unread(action=action, code="UnknownOperation", words=TOO_OLD)
         return found if isinstance(found, Unread) else tuple(found)
 
     def _fleet(self) -> tuple[Observation, ...]:

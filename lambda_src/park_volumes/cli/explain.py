@@ -59,7 +59,7 @@ def explain(observation: Observation, settings: Settings, now: datetime) -> Iter
 
 def foretold(observation: Observation, decision: Decision, settings: Settings) -> Iterator[str]:
     """What would be done about an instance, in the conditional. A reason tells of steps as if they were being done, so
-    it is told only where there are none, or none but to remember the request."""
+    it is shown only where there are none, or none but to remember the request."""
     yield observation.instance.label
     if decision.outcome is Outcome.REFUSED or all(isinstance(step, RememberStart) for step in decision.every_step):
         yield f"  {_would_be(decision.outcome)} {decision.reason}"
@@ -110,8 +110,8 @@ def would(step: Step) -> str:  # noqa: C901, PLR0912  # one case for each step; 
         case CreateVolume(record=r):
             return f"A volume of {r.spec.size} GiB {r.spec.type} would be created from {r.snapshot_id} for {r.device}."
         case AttachVolume():
-            volume = step.volume_id or f"the volume from {step.snapshot_id}"
-            return f"At {step.device} {volume} would be attached."
+            volume = step.volume_id or f"The volume from {step.snapshot_id}"
+            return f"{volume} would be attached at {step.device}."
         case SetDeleteOnTermination() | UnmarkVolumes():
             return _would_give_back(step)
         case StartInstance():
@@ -122,8 +122,9 @@ def would(step: Step) -> str:  # noqa: C901, PLR0912  # one case for each step; 
 
 def _would_try(step: TryGivingUp | TryWayBack) -> str:
     if isinstance(step, TryWayBack):
-        return f"It would be tried whether {step.instance_id} may come back from its snapshots."
-    return f"It would be tried whether {_listed(d.volume_id for d, _ in step.parts)} may be detached and deleted."
+        return f"ParkVolumes would test whether {step.instance_id} may come back from its snapshots."
+    volumes = _listed(d.volume_id for d, _ in step.parts)
+    return f"ParkVolumes would test whether {volumes} may be detached and deleted."
 
 
 def _would_give_back(step: SetDeleteOnTermination | UnmarkVolumes) -> str:
@@ -183,9 +184,9 @@ def _steps(decision: Decision) -> Iterator[str]:
 
 def costs(observation: Observation, prices: Mapping[str, float]) -> str:
     found = savings(observation, prices)
-    least = "at most " if found.at_most else ""
+    most = "at most " if found.at_most else ""
     today = f"as volumes {money(found.as_volumes)}, now {money(found.now)}, saved {money(found.saved)}"
-    return f"{today}; parked {least}{money(found.as_snapshots)}"
+    return f"{today}; parked {most}{money(found.as_snapshots)}"
 
 
 def money(cost: float | None) -> str:

@@ -26,14 +26,14 @@ def deployment_of(options: argparse.Namespace, account: Account) -> Deployment:
     words = {True: "true", False: "false"}
     given = {name: words[v] if isinstance(v, bool) else str(v) for name, v in values.items() if v is not None}
     functions = account.client("lambda", config=deployed.SDK)
-    name, home = options.name, _home(options, account)
+    name, home = options.name, home_of(options, account)
     found = deployed.find(functions, name=name, region=account.region, given=given, home=home)
     if found.settings.quiet_period < found.settings.function_timeout + LAG:
         raise NotPossible(f"--quiet-period-seconds must be at least --function-timeout-seconds plus {LAG.seconds}.")
     return found
 
 
-def _home(options: argparse.Namespace, account: Account) -> Home | None:
+def home_of(options: argparse.Namespace, account: Account) -> Home | None:
     """Where a deployment may be that looks after the region of this account."""
     region = getattr(options, "home_region", "") or account.home
     if not region or region == account.region:

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from park_volumes.aws.errors import Ec2Error
+from park_volumes.aws.regions import enabled_regions
 from park_volumes.cli.account import Account, NotPossible
 
 T = TypeVar("T")
@@ -61,15 +62,11 @@ def _sites_of(home: Account, regions: Sequence[str], role: str) -> list[Site]:
     try:
         there = home.assume(role) if role else home
         account = account or str(there.client("sts").get_caller_identity()["Account"])
-        names = _enabled(there) if ALL in regions else regions or [home.region]
+        names = enabled_regions(there.client("ec2")) if ALL in regions else regions or [home.region]
         moved = ((name, replace(there.moved(name), home=home.region)) for name in names)
         return [Site(account=account, region=name, there=elsewhere) for name, elsewhere in moved]
     except PROBLEMS as error:
         return [Site(account=account, region="", problem=str(error))]
-
-
-def _enabled(there: Account) -> list[str]:
-    return sorted(str(region["RegionName"]) for region in there.client("ec2").describe_regions()["Regions"])
 
 
 def visit(every: Sequence[Site], look: Callable[[Account], T], tell: Callable[[str], None]) -> list[Seen[T]]:

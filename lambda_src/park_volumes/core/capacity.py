@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 
 SHORTEST_WAIT = timedelta(minutes=1)
 LONGEST_WAIT = timedelta(minutes=10)
-"""A start is tried again after as long as has been waited already, within these limits."""
+"""Before each new try, a start waits as long as it has waited so far, within these limits."""
 FAMILY = "Insufficient"
 """How the code of a lack begins, as the error code of a call (EC2 API Reference, "Error codes")."""
 FULL_RESERVATION = "ReservationCapacityExceeded"
 """The one code of the family that begins otherwise."""
-TRIED_AGAIN = "ParkVolumes tries again for an hour: after a minute, then less often, every ten minutes at last."
+TRIED_AGAIN = "ParkVolumes tries again for an hour: after a minute, then less often, and finally every ten minutes."
 FULL_HOST = "Its Dedicated Host has no room: stop another instance there, or let this one run on another host."
 REMEDIES = {
     "InsufficientInstanceCapacity": "Another instance type may start at once.",

@@ -51,7 +51,7 @@ def why_it_stays(v: Volume, seen: Observation, settings: Settings) -> str:
     return _why_it_is_not_ours(v, seen, settings)
 
 
-def told_to_stay(seen: Observation, settings: Settings) -> str:
+def stays_in_words(seen: Observation, settings: Settings) -> str:
     """A sentence, with a space before it, about the volumes that stay attached although their owner did not say so;
     empty if there are none."""
     if tags.opt_in_word(seen.instance.tags, settings) == tags.OPT_IN_ROOT:

@@ -9,7 +9,7 @@ from park_volumes.core.facts import NEVER, Attachment, Instance, SnapshotRecord,
 from park_volumes.core.tags import owner_tags
 
 TAGS_COUNT: Final = timedelta(minutes=1)
-"""How long IAM may not go by a tag yet that was just written: no document says. A denial meanwhile proves nothing."""
+"""How long IAM may ignore a tag that was just written; no document says. A denial until then proves nothing."""
 
 
 def tagged_at(v: Volume) -> datetime:

@@ -350,7 +350,7 @@ class Observation:
     def damage(self) -> str:
         """What is damaged, for people: not all of it, since an answer, an event and a message have their limits."""
         more = len(self.damaged) - MOST_DAMAGE
-        rest = (f"{more} more of its tags are damaged.",) if more > 0 else ()
+        rest = (f"Damaged tags beyond these: {more}.",) if more > 0 else ()
         return " ".join((*self.damaged[:MOST_DAMAGE], *rest))
 
     @cached_property

@@ -17,8 +17,8 @@ def may_load(seen: Observation) -> list[str]:
 
 
 def seconds_left(v: Volume, loading: Loading, now: datetime) -> int | None:
-    """EC2's estimate, which it makes of volumes with a rate only. For another one as long again as it has taken so far
-    for as much; None while there is nothing to tell by."""
+    """EC2's estimate, which it gives only for volumes with a rate. For others, the time at the speed so far; None while
+    there is no progress."""
     if loading.seconds_left is not None or not loading.percent:
         return loading.seconds_left
     took = max(0.0, (now - v.created).total_seconds())
@@ -33,7 +33,12 @@ def in_words(seen: Observation, now: datetime) -> str:
     percent = sum(v.spec.size * one.percent for v, one in loads) // sum(v.spec.size for v, _ in loads)
     left = [seconds_left(v, one, now) for v, one in loads]
     known = [seconds for seconds in left if seconds is not None]
-    minutes = f", about {ceil(max(known) / MINUTE)} minutes are left" if len(known) == len(left) else ""
+    minutes = f", with about {_minutes(max(known))} left" if len(known) == len(left) else ""
     volumes = "volume still loads" if len(loads) == 1 else "volumes still load"
     words = f"{len(loads)} {volumes} from snapshots: {percent}% are there{minutes}."
     return f"{words} What is not there yet is slow to read."
+
+
+def _minutes(seconds: int) -> str:
+    minutes = ceil(seconds / MINUTE)
+    return "1 minute" if minutes == 1 else f"{minutes} minutes"

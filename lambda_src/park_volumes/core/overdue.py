@@ -1,4 +1,4 @@
-"""What takes longer than it should: told once when it does, then once a day, with what EC2 says now and what to do."""
+"""What takes longer than it should: reported at once, then once a day, with what EC2 says now and what to do."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

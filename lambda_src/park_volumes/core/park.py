@@ -12,7 +12,7 @@ from typing import assert_never
 
 from park_volumes.core import steps, tags, way_back
 from park_volumes.core.archive import archive
-from park_volumes.core.choice import told_to_stay, volumes_to_park
+from park_volumes.core.choice import stays_in_words, volumes_to_park
 from park_volumes.core.due import changing
 from park_volumes.core.evidence import changed, is_copy, is_current
 from park_volumes.core.facts import NEVER, Attachment, Observation, SnapshotRecord, TransitMark, Volume, VolumeInTransit
@@ -39,7 +39,7 @@ from park_volumes.core.settings import Settings
 from park_volumes.core.steps import Decision, Outcome, Stage, going_on, refuse, stages
 
 DETACHING = timedelta(seconds=15)
-"""How long a detachment usually takes; EC2 sends no event for it."""
+"""When the park side looks again at what EC2 does in seconds, such as a detachment: no event tells of it."""
 RETRY_SNAPSHOT = timedelta(minutes=5)
 """How long after a failed snapshot the next one is taken."""
 
@@ -56,7 +56,7 @@ def park(seen: Observation, settings: Settings, now: datetime, *, take_snapshots
     if over := _rehearsals_over(seen, settings, now):
         return over
     if dead := [v.id for v in seen.restored if v.state == "error"]:
-        reason = f"{', '.join(dead)} for {instance.id} could not be created and is deleted; its snapshot is kept."
+        reason = f"EC2 could not create {', '.join(dead)} for {instance.id}: they are deleted, and no snapshot is."
         deleted = tuple(steps.DeleteVolume(volume_id=v) for v in dead)
         return Decision(reason=reason, steps=(deleted,), look_again=DETACHING)
     match phase:
@@ -88,14 +88,14 @@ def _rehearsals_over(seen: Observation, settings: Settings, now: datetime) -> De
     tried = [(v, r.verdict) for v, r in seen.rehearsals if v.state in ("available", "error")]
     old = now - settings.quiet_period
     over = [v.id for v, verdict in tried if v.created < old or (verdict and verdict.at >= v.created)]
-    reason = f"{', '.join(over)} was created only to try a key of {seen.instance.id}, and is deleted."
+    reason = f"Deletes {', '.join(over)}, created only to try a key of {seen.instance.id}."
     delete = tuple(steps.DeleteVolume(volume_id=v) for v in over)
     return going_on(reason, steps=(delete,), again=DETACHING) if over else None
 
 
 def _with_what_stays(decision: Decision, seen: Observation, settings: Settings) -> Decision:
     """The same, with a reason that says which volumes stay attached although their owner did not say so."""
-    return replace(decision, reason=f"{decision.reason}{told_to_stay(seen, settings)}")
+    return replace(decision, reason=f"{decision.reason}{stays_in_words(seen, settings)}")
 
 
 def needs_park_pass(seen: Observation, settings: Settings, now: datetime) -> bool:
@@ -192,9 +192,9 @@ def _busy(seen: Observation, volume_ids: Iterable[str]) -> Decision | None:
     """The reason to wait for others who are at work on these volumes; EC2 sends no event for it."""
     ids, i = set(volume_ids), seen.instance.id
     if modifying := sorted(ids & seen.modifying):
-        return going_on(f"{', '.join(modifying)} of {i} is being modified; parking continues when that is finished.")
+        return going_on(f"Somebody is modifying {', '.join(modifying)} of {i}; parking goes on after that.")
     if being_copied := sorted(ids & seen.being_copied):
-        return going_on(f"Somebody else's snapshot of {', '.join(being_copied)} of {i} is pending; it is waited for.")
+        return going_on(f"Parking {i} waits for somebody else's pending snapshot of {', '.join(being_copied)}.")
     return None
 
 
@@ -228,7 +228,7 @@ def _take_snapshots(
     left = [part for part in parts if not part.completed]
     just_failed = [p for p in left if not p.pending and any(now < r.started + RETRY_SNAPSHOT for r in p.failed)]
     if needed := [part for part in left if not part.pending and part not in just_failed]:
-        reason = f"{instance.id} is stopped: {len(needed)} of its {len(parts)} volumes need a snapshot."
+        reason = f"{instance.id} is stopped. Volumes that still need a snapshot: {len(needed)} of {len(parts)}."
         if lost := sorted({key for part in parts for key in tags.tags_of_aws(part.volume.tags)}):
             reason = f"{reason} Tags that only AWS can write will not come back: {', '.join(lost)}."
         if not take_snapshots:
@@ -280,7 +280,7 @@ def _lock(seen: Observation, settings: Settings, now: datetime, generation: str,
     root = next(part for part in parts if part.attachment.device == instance.root_device)
     detach = (_detach(root.volume, root.attachment),)
     confirm = (steps.ConfirmSnapshots(snapshot_ids=tuple(r.snapshot_id for r in copies), at=mark.at),)
-    reason = f"All {len(copies)} snapshots of {instance.id} are completed: its root volume is detached."
+    reason = f"All snapshots of {instance.id} ({len(copies)}) are completed: its root volume is detached."
     over = settings.lock_period + timedelta(seconds=1)
     return going_on(reason, steps=stages(_locks(seen, settings, copies), marks, tries, detach, confirm), again=over)
 
@@ -299,11 +299,11 @@ def _await_way_back(
     if all(way_back.is_allowed(v, now) for _, v in verdicts):
         return None
     ask: Stage = () if way_back.asked_already(copies, seen) else marks
-    if denied := [(r, v) for r, v in verdicts if v and way_back.is_denied(v, now)]:
+    if denied := [(r, v) for r, v in verdicts if way_back.is_denied(v, now)]:
         r, v = denied[0]
         again = ask if now >= v.at + way_back.DENIAL_LASTS else ()
         return refuse(f"{seen.instance.id} is not parked. {way_back.in_words(v, r)}", again)
-    reason = f"{seen.instance.id} has its snapshots; before anything is detached, it is tried whether it may come back."
+    reason = f"{seen.instance.id} has its snapshots. ParkVolumes detaches nothing before it has tested the way back."
     return going_on(reason, steps=stages(ask), again=way_back.ANSWERED)
 
 
@@ -335,7 +335,7 @@ def _leave_to_start_side(seen: Observation) -> Decision:
         return refuse(f"{words}. {BY_HAND}")
     stale = changed(seen.originals_of(root.mark.generation)) if root else []
     if ids := ", ".join(v.id for v in stale):
-        return going_on(f"{ids} of {instance.id} was changed after its snapshot was taken: all volumes are put back.")
+        return going_on(f"Somebody changed {ids} of {instance.id} after the snapshot: all volumes are put back.")
     return going_on(f"No pass confirmed that it detached the root volume of {instance.id}: the volume is put back.")
 
 
@@ -362,8 +362,8 @@ def _give_up(seen: Observation, settings: Settings, now: datetime) -> Decision:
     instance, generation = seen.instance, seen.given_up
     proven = [v for v in seen.in_transit if _proven(v, seen)]
     if unproven := [v.id for v in seen.left_of(generation) if v.id not in {p.id for p in proven}]:
-        words = f"{', '.join(unproven)} of {instance.id} has no mark of this attempt, or is attached elsewhere"
-        return refuse(f"{words}: no volume is deleted.")
+        words = f"No volume of {instance.id} is deleted, because of {', '.join(unproven)}"
+        return refuse(f"{words}: no mark of this attempt, or attached elsewhere.")
     root = next((v for v in proven if v.target.device == instance.root_device), None)
     over = (root.mark.at if root else generation.confirmed_at) + settings.lock_period
     if now < over:
@@ -380,7 +380,7 @@ def _commit(seen: Observation, root: VolumeInTransit, data: Sequence[VolumeInTra
     if root.state != "available":
         return going_on(f"The root volume {root.id} of {i} is {root.state}.", again=DETACHING)
     if moved := [v.id for v in data if not _stayed(v)]:
-        words = f"{', '.join(moved)} of {i} has not stayed attached since its snapshot was taken"
+        words = f"{', '.join(moved)} of {i} did not stay attached after the snapshot was taken"
         return refuse(f"{words}: no volume is deleted. Start the instance to put all volumes back.")
     return _dismantle(seen, data, (steps.DeleteVolume(volume_id=root.id),))
 
@@ -408,7 +408,7 @@ def _copy_again(
     done = [r for r in copies.values() if r and r.state == "completed"]
     confirm: Stage = (steps.ConfirmSnapshots(snapshot_ids=tuple(r.snapshot_id for r in done), at=now),) if done else ()
     ids = ", ".join(v.id for v in stale)
-    reason = f"{ids} of {seen.instance.id} was changed after its snapshot was taken: another snapshot is taken first."
+    reason = f"Somebody changed {ids} of {seen.instance.id} after the snapshot was taken: another one is taken first."
     return going_on(reason, steps=stages(failed, taken, _locks(seen, settings, done), confirm))
 
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 from park_volumes.core import capacity
 from park_volumes.core.due import Due, changing, copying, dismantling, locked, never, restoring, settling, thawing
 from park_volumes.core.evidence import changed
-from park_volumes.core.facts import NOT_SHOWN, Observation, SnapshotRecord
+from park_volumes.core.facts import NOT_SHOWN, Instance, Observation, SnapshotRecord
 from park_volumes.core.settings import Settings
 
 TERMINATED = "terminated"
@@ -124,24 +124,24 @@ BY_FORCE = (
     "Nothing is changed meanwhile. If it stays so, stop it by force (aws ec2 stop-instances --force --instance-ids "
     "...), or ask AWS Support."
 )
-ATTACHING = (
+ATTACHING_REMEDY = (
     "Nothing is lost. A volume that does not leave or arrive can be detached by force while the instance is stopped "
     "(aws ec2 detach-volume --force --volume-id ...); otherwise ask AWS Support."
 )
-COPYING = (
+COPYING_REMEDY = (
     "Its volumes exist, cost as much as before, and nothing was given up: it can be started. A data volume whose "
     "attachment is busy can be detached by force (aws ec2 detach-volume --force --volume-id ...) and attached again. "
     "About a snapshot that does not go on, ask AWS Support."
 )
-DISMANTLING = (
+DISMANTLING_REMEDY = (
     "Nothing is lost: every volume has its snapshot. A volume that does not leave can be detached by force (aws ec2 "
     "detach-volume --force --volume-id ...); otherwise ask AWS Support."
 )
-RESTORING = (
-    "Nothing is lost: the snapshots are kept. Look whether the key of the volume can be used, and whether its device "
+RESTORING_REMEDY = (
+    "Nothing is lost: the snapshots are kept. Check whether the key of the volume can be used, and whether its device "
     "is free; about a volume that EC2 does not finish, ask AWS Support."
 )
-THAWING = "Nothing is lost. Ask AWS Support why the snapshots do not come back from the archive."
+THAWING_REMEDY = "Nothing is lost. Ask AWS Support why the snapshots do not come back from the archive."
 
 PHASES = (
     Row(
@@ -170,7 +170,7 @@ PHASES = (
         wanted_start="settles what came back",
         due=settling,
         takes="an hour after the launch, while a volume has its mark",
-        remedy=ATTACHING,
+        remedy=ATTACHING_REMEDY,
         people={Phase.CHANGING: "stop or terminate it"},
     ),
     Row(
@@ -181,7 +181,7 @@ PHASES = (
         wanted_start="starts it as it is",
         due=copying,
         takes="an hour, and one more for each 100 GiB of its largest volume",
-        remedy=COPYING,
+        remedy=COPYING_REMEDY,
         leads_to={
             Phase.LOCKED: "the root volume is detached and confirmed",
             Phase.LOCK_VOID: "it is detached, and not confirmed yet",
@@ -198,7 +198,7 @@ PHASES = (
         wanted_start="puts the volumes back; so does the sweep",
         due=locked,
         takes="an hour after the lock period",
-        remedy=ATTACHING,
+        remedy=ATTACHING_REMEDY,
         leads_to={
             Phase.LOCKED: "it is confirmed, or the volume is changed back",
             Phase.WHOLE: "the root volume is put back",
@@ -215,7 +215,7 @@ PHASES = (
         wanted_start="puts the volumes back",
         due=locked,
         takes="an hour after the lock period, or after what others do to a volume",
-        remedy=ATTACHING,
+        remedy=ATTACHING_REMEDY,
         leads_to={Phase.COMMITTED: "the root volume is deleted", Phase.WHOLE: "it is put back"},
         people={Phase.LOCK_VOID: "delete another snapshot, or change a volume"} | DELETE_ROOT | TERMINATE,
     ),
@@ -239,7 +239,7 @@ PHASES = (
         wanted_start="waits until they are deleted",
         due=dismantling,
         takes="an hour after the lock period, and one more for each 100 GiB of the largest volume that is left",
-        remedy=DISMANTLING,
+        remedy=DISMANTLING_REMEDY,
         leads_to={Phase.PARKED: "the last volume is deleted"},
         people=ATTACH | DELETE | TERMINATE,
     ),
@@ -251,7 +251,7 @@ PHASES = (
         wanted_start="goes on restoring; so does the sweep, wanted or not",
         due=restoring,
         takes="an hour, and as long as its largest volume loads at the rate",
-        remedy=RESTORING,
+        remedy=RESTORING_REMEDY,
         leads_to={
             Phase.WHOLE: "the root volume is attached",
             Phase.PARKED: "a volume that could not be created is deleted",
@@ -266,7 +266,7 @@ PHASES = (
         wanted_start="makes volumes from the snapshots, attaches them, the root volume last, and starts",
         due=thawing,
         takes="73 hours, while its snapshots come back from the archive",
-        remedy=THAWING,
+        remedy=THAWING_REMEDY,
         leads_to={Phase.RESTORING: "a start creates volumes"},
         people=ATTACH | DELETE | TERMINATE,
     ),
@@ -326,11 +326,20 @@ def _in_seconds(at: datetime) -> datetime:
     return at.replace(microsecond=0)
 
 
+def is_terminated(i: Instance) -> bool:
+    """Whether it is terminated, or is being terminated: nothing starts it any more."""
+    return i.state in ("shutting-down", TERMINATED)
+
+
+def stopped_on_purpose(i: Instance) -> bool:
+    """Whether somebody asked for the stop, as far as EC2 says why."""
+    return i.state_reason in STOPPED_ON_PURPOSE
+
+
 def start_reverted(seen: Observation, settings: Settings) -> bool:
     """Whether it was started here and stopped again though nobody asked for that: EC2 took the start back."""
     i = seen.instance
-    on_purpose = i.state_reason in STOPPED_ON_PURPOSE
-    return i.state == "stopped" and not on_purpose and request_of_this_launch(seen, settings) is not None
+    return i.state == "stopped" and not stopped_on_purpose(i) and request_of_this_launch(seen, settings) is not None
 
 
 def next_try(seen: Observation, settings: Settings, now: datetime) -> datetime | None:
@@ -344,8 +353,8 @@ def next_try(seen: Observation, settings: Settings, now: datetime) -> datetime |
 
 
 def _try_without_room(seen: Observation, settings: Settings) -> tuple[datetime, datetime] | None:
-    """When a start was asked for, and last tried, that EC2 had no room for. EC2 refused the call, or it accepted the
-    call, moved the launch time, and let the instance fall back to stopped."""
+    """When the start for which EC2 had no room was requested, and when it was last tried. EC2 refused the call, or it
+    accepted the call, moved the launch time, and let the instance fall back to stopped."""
     fell_back = start_reverted(seen, settings)
     if fell_back and not capacity.lacks_room(seen.instance.state_reason):
         return None

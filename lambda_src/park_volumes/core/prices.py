@@ -120,7 +120,7 @@ class Savings:
 
 
 NOT_COUNTED = Savings(now=None, as_volumes=None, as_snapshots=None, saved=None, at_most=False)
-"""Of an instance whose costs cannot be told. It is left out of a total, as otherwise that could not be told either."""
+"""Of an instance whose costs are not known. A total leaves it out: otherwise no total would be known."""
 
 
 def savings(seen: Observation, prices: Mapping[str, float]) -> Savings:

@@ -75,16 +75,32 @@ def of_start(seen: Observation, settings: Settings, now: datetime) -> Progress:
 
 def of_parking(seen: Observation, settings: Settings, now: datetime) -> Progress:
     """How far an instance is that is on its way to being parked."""
-    root = seen.marked_root
-    match phase_of(seen):
+    phase, root = phase_of(seen), seen.marked_root
+    match phase:
         case Phase.WHOLE:
             return _copying(seen, now)
         case Phase.LOCKED | Phase.LOCK_VOID if root:
             left = _seconds(root.mark.at + settings.lock_period - now)
             return Progress(step=Step.HOLDING, done=0, disks=_disks(seen), seconds_left=left)
+        case (
+            Phase.LOCKED
+            | Phase.LOCK_VOID
+            | Phase.COMMITTED
+            | Phase.RESTORING
+            | Phase.PARKED
+            | Phase.BROKEN
+            | Phase.ENDED
+            | Phase.CHANGING
+            | Phase.RUNNING
+        ):
+            return _removing(seen)
         case _:
-            disks, there = _disks(seen), len(seen.left_of(seen.generation)) if seen.generation else 0
-            return Progress(step=Step.REMOVING, done=max(0, disks - there), disks=disks)
+            assert_never(phase)
+
+
+def _removing(seen: Observation) -> Progress:
+    disks, there = _disks(seen), len(seen.left_of(seen.generation)) if seen.generation else 0
+    return Progress(step=Step.REMOVING, done=max(0, disks - there), disks=disks)
 
 
 def _disks(seen: Observation) -> int:
@@ -112,7 +128,7 @@ def _copies(seen: Observation) -> tuple[int, list[SnapshotRecord]]:
 
 
 def _copying(seen: Observation, now: datetime) -> Progress:
-    """As long again as each copy has taken so far for as much; unknown while one of them has nothing to tell by."""
+    """The time left if each copy goes on as fast as so far; unknown while one has shown no progress."""
     disks, copies = _copies(seen)
     left = [_copy_left(r, now) for r in copies if r.state == "pending"]
     known = [seconds for seconds in left if seconds is not None]

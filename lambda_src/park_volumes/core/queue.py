@@ -71,6 +71,9 @@ def may_wait(seen: Observation, settings: Settings) -> bool:
 
 def queue_message(instance_id: str, number: int) -> str:
     """The message for a start that has to wait, with ``number`` starts ahead of it."""
+    if number == 0:
+        return f"{instance_id} is next in the queue. It continues by itself in about a minute."
     minutes = ceil(timedelta(seconds=number / PER_SECOND) / timedelta(minutes=1)) + 1
-    others = f"about {number} starts are ahead of it, and EC2 accepts {PER_SECOND} a second"
+    starts = "start is" if number == 1 else "starts are"
+    others = f"about {number} {starts} ahead of it, and EC2 accepts {PER_SECOND} a second"
     return f"{instance_id} is waiting in the queue: {others}. It continues by itself in about {minutes} minutes."

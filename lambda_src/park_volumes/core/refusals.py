@@ -1,4 +1,5 @@
-"""Every reason to refuse, as a sentence that says what to do next. An empty string means no objection.
+"""Reasons to refuse, each a sentence that says what to do next; an empty string means no objection. A reason that
+belongs to a single step stands beside that step: in park.py, start.py or retention.py.
 
 The instances that must not be parked come first, then what prevents volumes from being put back or restored, and last
 the deployment that only observes."""
@@ -11,7 +12,7 @@ from datetime import datetime
 from park_volumes.core import tags
 from park_volumes.core.choice import volumes_to_park, why_it_stays
 from park_volumes.core.facts import Instance, Observation, SnapshotRecord, Volume, VolumeInTransit
-from park_volumes.core.phase import STOPPED_ON_PURPOSE
+from park_volumes.core.phase import stopped_on_purpose
 from park_volumes.core.prices import GIB, savings, snapshot_price, volume_price
 from park_volumes.core.settings import Settings
 from park_volumes.core.steps import CreateSnapshot, Decision, Outcome
@@ -117,7 +118,7 @@ def _by_owner(i: Instance) -> str:
 
 
 def _by_stop(i: Instance) -> str:
-    if i.state_reason in STOPPED_ON_PURPOSE:
+    if stopped_on_purpose(i):
         return ""
     return f"It stopped because of {i.state_reason}, not because of a request: start it to see what is wrong."
 
@@ -128,7 +129,7 @@ def _by_unknown_word(seen: Observation, settings: Settings) -> str:
     words = ((v, tags.opt_in_word(v.tags, settings)) for v, _ in seen.attached)
     unknown = [f"{v.id} is tagged {key}={v.tags[key]!r}" for v, word in words if word not in (None, *ON_A_VOLUME)]
     known = f"{' or '.join(tags.OPTED_IN)} to park the volume, {', '.join(tags.NO)} to leave it attached"
-    return f"Its volume {', '.join(unknown)}, which nobody understands. The values are {known}." if unknown else ""
+    return f"Its volume {', '.join(unknown)}, a value that ParkVolumes does not know. Use {known}." if unknown else ""
 
 
 def _of_volume(v: Volume, settings: Settings) -> str:
@@ -158,7 +159,7 @@ def _by_key(v: Volume, i: Instance, settings: Settings) -> str:
 def put_back_obstacle(seen: Observation, root: VolumeInTransit) -> str:
     """Says if a volume is not where our passes left it, and somebody has to move it first."""
     if taken := [v.id for v in seen.originals_of(root.mark.generation) if v.elsewhere]:
-        return f"{', '.join(taken)} of {seen.instance.id} is attached elsewhere: detach it and try again."
+        return f"Another instance has {', '.join(taken)} of {seen.instance.id}: detach it there and try again."
     attached = [(v, v.attachment.device) for v in seen.in_transit if v.attachment]
     if moved := [f"{v.id} at {at} instead of {v.target.device}" for v, at in attached if at != v.target.device]:
         return f"{seen.instance.id} has {', '.join(moved)}: detach it and try again."
@@ -172,7 +173,7 @@ def device_taken(seen: Observation) -> str:
         if v.attachment is None and there and there.volume_id != v.id and not v.elsewhere:
             return (
                 f"The device {v.target.device} of {seen.instance.id} is taken by {there.volume_id}, while its "
-                f"own volume {v.id} is free. Detach {there.volume_id}, or remove the tag park-volumes:mark from {v.id}."
+                f"own volume {v.id} is free. Detach {there.volume_id}, or remove the tag {tags.MARK} from {v.id}."
             )
     return ""
 
@@ -215,9 +216,8 @@ def foreign_originals(seen: Observation) -> str:
 
 def deletion_denied(seen: Observation, now: datetime) -> str:
     """Says if the park side was denied to delete what is left; it writes that down, and tries again all the time."""
-    left = seen.originals_of(seen.given_up.name)
-    denied = [(v.record, v.record.verdict) for v in left if is_denied(v.record.verdict, now)]
-    words = next((in_words(verdict, r) for r, verdict in denied if verdict), "")
+    verdicts = ((v.record, v.record.verdict) for v in seen.originals_of(seen.given_up.name))
+    words = next((in_words(verdict, r) for r, verdict in verdicts if is_denied(verdict, now)), "")
     return f"{words} The root volume is safe as a snapshot; the start continues once that is allowed." if words else ""
 
 

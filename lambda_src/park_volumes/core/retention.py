@@ -7,7 +7,7 @@ the termination was seen. Seeing it once is enough, and it is written on the sna
 instance for only an hour. Not seeing an instance proves nothing, so nothing is ever discarded because of that.
 
 What EC2 does not delete, because an AMI or something else uses it, and what is shared with other accounts, is kept.
-That is written on the snapshot, so that it is told once and not tried all the time."""
+That is written on the snapshot, so that it is reported once and not tried all the time."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ from park_volumes.core.settings import Settings
 from park_volumes.core.steps import Decision, DiscardSnapshot, RememberTermination, refuse
 
 TRIED_AGAIN = timedelta(days=1)
-"""How long after a snapshot could not be discarded that is tried again."""
+"""How long after a failed attempt a snapshot is discarded again."""
 
 
 def discard(r: SnapshotRecord, seen: Observation) -> DiscardSnapshot:
@@ -32,7 +32,7 @@ def discard_superseded(seen: Observation, settings: Settings, now: datetime) -> 
         return Decision(reason=f"{instance.id} is running; its volumes are still being settled.")
     superseded = _superseded(seen, _attached(seen))
     if due := _due_of(superseded, seen, settings, now):
-        reason = f"{instance.id} is running: {len(due)} of its snapshots are superseded and discarded."
+        reason = f"{instance.id} is running. Superseded snapshots that are discarded: {len(due)}."
         return Decision(reason=reason, steps=tuple((discard(r, seen),) for r in due))
     others = [r for r in seen.records if r not in superseded and r.state != "error" and r.kept is None]
     if kept := [r.snapshot_id for r in others]:
@@ -52,7 +52,7 @@ def superseded_while_parked(seen: Observation, settings: Settings, now: datetime
 
 def discard_while_parked(seen: Observation, settings: Settings, now: datetime) -> Decision | None:
     due = superseded_while_parked(seen, settings, now)
-    reason = f"{seen.instance.id} is parked: {len(due)} of its earlier snapshots are superseded and discarded."
+    reason = f"{seen.instance.id} is parked. Earlier, superseded snapshots that are discarded: {len(due)}."
     return Decision(reason=reason, steps=tuple((discard(r, seen),) for r in due)) if due else None
 
 
@@ -105,7 +105,7 @@ def _superseded(seen: Observation, latest: Iterable[tuple[str, str, str]]) -> li
     for latest_id, source, device in latest:
         chain = [(latest_id, "")]
         link = by_id.get(source)
-        while link:
+        while link and (link.volume_id, link.snapshot_id) not in chain:  # forged tags may lead round in circles
             chain.append((link.volume_id, link.snapshot_id))
             link = by_id.get(link.source)
         for volume_id, snapshot_id in reversed(chain):
@@ -124,8 +124,8 @@ def retain(seen: Observation, settings: Settings, now: datetime) -> Decision:
         return Decision(reason=_what_is_kept(seen, settings, now), steps=((remember,),))
     over = [r for r in seen.records if (until := kept_until(r, settings)) and now >= until]
     if due := [r for r in over if not _kept_lately(r, now)]:
-        words = f"{len(due)} snapshots of volumes that would have been deleted with it are discarded"
-        return Decision(reason=f"{instance.id} was terminated: {words}.", steps=tuple((discard(r, seen),) for r in due))
+        words = f"Snapshots that are discarded, of volumes that would have been deleted with it: {len(due)}"
+        return Decision(reason=f"{instance.id} was terminated. {words}.", steps=tuple((discard(r, seen),) for r in due))
     return Decision(reason=_what_is_kept(seen, settings, now))
 
 

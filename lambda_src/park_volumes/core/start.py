@@ -22,12 +22,12 @@ from park_volumes.core.settle import attach, complete, deletion_flags, nothing_m
 from park_volumes.core.steps import Decision, Stage, going_on, refuse, stages
 from park_volumes.core.way_back import try_way_back
 
-INITIALIZATION_RATE = "park-volumes:initialization-rate"
+INITIALIZATION_RATE = tags.PREFIX + "initialization-rate"
 """A tag that the owner can put on an instance: MiB/s, or 0 for none."""
 RATES = range(100, 301)
 """The rates that CreateVolume accepts, in MiB/s."""
 SOON = timedelta(seconds=2)
-"""How long EC2 usually takes to attach, detach or delete a volume."""
+"""When the start side, for which somebody waits, looks again at what EC2 attaches, detaches or deletes."""
 
 
 class Intent(StrEnum):
@@ -219,13 +219,14 @@ class _Wish:
         if words := refusals.foreign_originals(seen) or refusals.restore_obstacle(seen):
             return refuse(words)
         if leaving := [v.id for v in seen.restored if v.attachment and v.attachment.state == "detaching"]:
-            return self.wait(f"{', '.join(leaving)} of {instance.id} is being detached.", again=SOON)
+            return self.wait(f"EC2 is detaching {', '.join(leaving)} from {instance.id}.", again=SOON)
         attached_last = sorted(seen.restored, key=lambda v: v.attachment is not None)
         made = {v.record.snapshot_id: v for v in attached_last if v.state in ("creating", "available", "in-use")}
         parts = seen.given_up.parts
         if archived := [r for r in parts if r.archived and r.snapshot_id not in made]:
             return self.from_archive(archived)
-        reason = f"{instance.id} is restored from its {len(parts)} snapshots"
+        snapshots = "its snapshot" if len(parts) == 1 else f"its {len(parts)} snapshots"
+        reason = f"{instance.id} is restored from {snapshots}"
         return self.bring_up(f"{reason} and started." if self.wanted else f"{reason}.", *self.restoration(made))
 
     def restoration(self, made: Mapping[str, VolumeInTransit]) -> tuple[Stage, ...]:

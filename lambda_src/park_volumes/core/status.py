@@ -58,7 +58,7 @@ def _progress(state: str, seen: Observation, settings: Settings, now: datetime) 
 
 
 def no_status(instance: Instance, why: str) -> dict[str, Any]:
-    """The same of an instance of which nothing can be told but why not."""
+    """The same for an instance of which only the reason is known why it cannot be shown."""
     return {
         "id": instance.id,
         "name": instance.name,
@@ -122,7 +122,7 @@ def _how_far(seen: Observation) -> str:
     if phase_of(seen) is not Phase.RESTORING:
         return ""
     made = progress.made(seen)
-    return f" {len(made)} of {len(seen.given_up.parts)} volumes are made, {progress.attached(made)} attached."
+    return f" Volumes created: {len(made)} of {len(seen.given_up.parts)}; attached: {progress.attached(made)}."
 
 
 def _at_rest(word: str, to_park: Decision, seen: Observation, settings: Settings, now: datetime) -> tuple[str, str]:
@@ -149,7 +149,8 @@ def _devices(seen: Observation, now: datetime) -> list[dict[str, Any]]:
     """Every device of the instance, in order: its volume, if there is one, and the snapshot with its content."""
     generation = seen.generation
     current = generation.parts if generation else ()
-    latest = {r.device: r for r in seen.of_this_stop} | {r.device: r for r in current}
+    taken = sorted(seen.of_this_stop, key=lambda r: (r.state != "error", r.order))
+    latest = {r.device: r for r in (*taken, *current)}
     attached = {a.device: v for v, a in seen.attached}
     every = sorted((latest | attached).items())
     return [_device(d, held, latest.get(d)) | {"loading": _loading(held, seen, now)} for d, held in every]
@@ -172,5 +173,5 @@ def _device(device: str, held: Volume | SnapshotRecord, record: SnapshotRecord |
         "size_gib": held.spec.size,
         "type": held.spec.type,
         "state": "attached" if volume else "archived" if record and record.archived else "parked",
-        "progress": record.progress if record and record.state == "pending" else None,
+        "progress": (record.progress or "0%") if record and record.state == "pending" else None,
     }

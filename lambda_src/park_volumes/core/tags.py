@@ -4,8 +4,8 @@ Everything fits EC2's limits: 50 tags a resource, keys of 127 and values of 256 
 that every AWS service takes in tags (EC2 User Guide, "Tag restrictions"). The tags are the only storage that we have.
 
 Whoever may tag can write anything into them, so every value is read by its type and range. What does not fit damages
-its own snapshot or volume, and the instance that it belongs to is told. What it takes to rebuild a volume is essential:
-without it there is no record. The other tags of a snapshot are notes, which then count as absent."""
+its own snapshot or volume, and is reported with the instance that it belongs to. What it takes to rebuild a volume is
+essential: without it there is no record. The other tags of a snapshot are notes, which then count as absent."""
 
 import base64
 import hashlib
@@ -96,7 +96,7 @@ def tags_of_aws(tags: Mapping[str, str]) -> list[str]:
 
 
 def tags_of_home(settings: Settings) -> dict[str, str]:
-    """Tells a deployment of the same name that is at home in this region that another one is at work here, too."""
+    """Shows a deployment of the same name, at home in this region, that another one works here too."""
     return {HOME: settings.home} if settings.home else {}
 
 
@@ -258,7 +258,7 @@ def _words(text: str) -> dict[str, str]:
 
 def without_the_future(r: SnapshotRecord, now: datetime) -> SnapshotRecord:
     """The record without the notes of the future: nobody has asked for a start then, nor seen a termination. A
-    confirmation of the future counts, because a start needs it, but it is told, too."""
+    confirmation of the future counts, because a start needs it, but it is reported, too."""
     of, late = f"snapshot {r.snapshot_id}", now + SKEW
     notes: dict[str, dict[str, datetime | None]] = {
         START_REQUESTED: {"start_requested": r.start_requested, "capacity_refused_at": r.capacity_refused_at},
@@ -335,7 +335,8 @@ def tags_of_kept(kept: Kept) -> dict[str, str]:
 
 
 def says_the_same(before: Kept | None, now: Kept) -> bool:
-    """Whether a snapshot was kept for the same reason before, as far as a tag holds it."""
+    """Whether a snapshot was kept for the same reason before, as far as a tag holds it. EC2 gives no code for what uses
+    a snapshot, so its words are compared."""
     return before is not None and before.words == _kept(tags_of_kept(now)[KEPT]).words
 
 

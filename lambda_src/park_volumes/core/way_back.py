@@ -7,6 +7,7 @@ that is newer than the verdict on the snapshot has not been answered yet."""
 import hashlib
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import TypeGuard
 
 from park_volumes.core.facts import Instance, Observation, SnapshotRecord, Verdict, VolumeInTransit
 from park_volumes.core.steps import Decision, TryWayBack, going_on
@@ -16,7 +17,7 @@ FRESH = timedelta(hours=1)
 DENIAL_LASTS = timedelta(minutes=10)
 """How long after a denial the calls are tried again."""
 REHEARSAL_LASTS = timedelta(days=30)
-"""How long after a volume was created with a key no other is created to try it."""
+"""How long a key with which a volume was created need not be tried again."""
 ANSWERED = timedelta(seconds=30)
 """When to look for the verdict: the start side sweeps every minute."""
 
@@ -41,7 +42,7 @@ def is_allowed(v: Verdict | None, now: datetime) -> bool:
     return v is not None and not v.denied and now < v.at + FRESH
 
 
-def is_denied(v: Verdict | None, now: datetime) -> bool:
+def is_denied(v: Verdict | None, now: datetime) -> TypeGuard[Verdict]:
     return v is not None and bool(v.denied) and now < v.at + FRESH
 
 
@@ -51,7 +52,7 @@ def in_words(v: Verdict, r: SnapshotRecord) -> str:
     said = f": {v.words.rstrip('. ')}" if v.words else ""
     return (
         f"{v.denied} is denied for {resource}{said}. Let the roles of ParkVolumes do it: look at service control "
-        "policies, permissions boundaries and key policies. It is tried again every few minutes."
+        "policies, permissions boundaries and key policies. ParkVolumes tries again every few minutes."
     )
 
 
@@ -73,7 +74,7 @@ def try_way_back(seen: Observation) -> Decision | None:
     asking = unanswered(seen)
     if not asking:
         return None
-    reason = f"{seen.instance.id} is about to be parked: it is tried whether its way back is allowed."
+    reason = f"{seen.instance.id} is about to be parked: ParkVolumes tests whether its way back is allowed."
     parts = tuple((v.record, v.id) for v in asking)
     return going_on(reason, steps=((TryWayBack(instance_id=seen.instance.id, parts=parts),),))
 

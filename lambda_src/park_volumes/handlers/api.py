@@ -15,7 +15,7 @@ from aws_lambda_powertools import Logger
 from park_volumes.aws.errors import Ec2Error, Raced
 from park_volumes.core import capacity, prices
 from park_volumes.core.facts import Instance, Observation
-from park_volumes.core.phase import Phase, phase_of, reverted_message
+from park_volumes.core.phase import Phase, is_terminated, phase_of, reverted_message
 from park_volumes.core.queue import queue_message
 from park_volumes.core.reading import INSTANCE_ID, TAG_VALUE
 from park_volumes.core.steps import Outcome
@@ -76,8 +76,7 @@ class Call:
 
 
 def answer(event: dict[str, Any], server: Server) -> dict[str, Any]:
-    """Answer one Function URL request. Raises ValueError if the event is not such a request.
-    A busy function first checks whether other starts are ahead in the queue."""
+    """Answer one Function URL request. Raises ValueError if the event is not such a request."""
     request = function_url.read(event)
     try:
         return _response(request, server).payload()
@@ -228,6 +227,7 @@ def show_instance(call: Call) -> Response:
 
 
 def start_instance(call: Call) -> Response:
+    """A busy function first checks whether other starts are ahead in the queue."""
     wait = _wait(call)
     starts, instance = _find_instance(call)
     if call.starts.is_busy(starts) and (queued := starts.enqueue([instance])):
@@ -376,7 +376,7 @@ def _candidates(
 ) -> list[tuple[StartPass, Instance]]:
     """Each with its region; those that have ended only if there are no others."""
     found = [(call.starts.at(one.region), i) for one in visited for i in one.found or ()]
-    return [(starts, i) for starts, i in found if i.state not in ("shutting-down", "terminated")] or found
+    return [(starts, i) for starts, i in found if not is_terminated(i)] or found
 
 
 def _ambiguous(ref: str, found: Sequence[tuple[StartPass, Instance]]) -> str:
@@ -394,7 +394,7 @@ def _observe(call: Call, this_pass: Pass, instance: Instance, *, locks: bool) ->
     if not ours and not observation.records and not observation.damaged:
         raise _unknown(call)
     # A terminated instance soon loses its tags, so check for termination before the tag.
-    if instance.state in ("shutting-down", "terminated"):
+    if is_terminated(instance):
         kept = ", ".join(r.snapshot_id for r in observation.records) or "none"
         message = f"{instance.id} is terminated and cannot be started. Its remaining snapshots: {kept}."
         raise Problem(HTTPStatus.GONE, "terminated", message)
@@ -454,11 +454,9 @@ def _problem(error: Exception) -> Problem:
 
 
 def _no_route(method: str, resource: str) -> Problem:
-    routes = (
-        "GET / (a page), GET /openapi.json, GET /instances, GET /instances/{ref}, GET /savings, "
-        "POST /instances/{ref}/start, POST /instances/{ref}/stop and POST /pass"
-    )
-    allowed = ", ".join(sorted(one for one, of in (*WITHOUT_SIGNING_IN, *ROUTES) if of == resource))
+    every = (*WITHOUT_SIGNING_IN, *ROUTES)
+    routes = ", ".join(f"{one} {of}" for one, of in every)
+    allowed = ", ".join(sorted(one for one, of in every if of == resource))
     if allowed:
         message = f"{method} is not allowed here; use {allowed}. The routes are {routes}."
         return Problem(HTTPStatus.METHOD_NOT_ALLOWED, "wrong_method", message, {"Allow": allowed})

@@ -60,7 +60,7 @@ class Response:
 
 
 def read(event: Mapping[str, Any]) -> Request:
-    """Raises ValueError if an event has not the form in which Lambda hands on a request."""
+    """Raises ValueError for an event that does not have the form of a Function URL request."""
     match event:
         case {"requestContext": {"http": {"method": str(method), "path": str()}, "stage": str()}, "rawPath": str(path)}:
             query, headers = _texts(event.get("queryStringParameters")), _texts(event.get("headers"))

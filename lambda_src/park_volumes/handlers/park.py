@@ -61,7 +61,7 @@ FULL_BATCH = 190
 """Messages, as in the event source mapping: if a batch is full, other messages are waiting."""
 ONE_DAY = timedelta(days=1)
 IN_QUEUE = "in queue"
-"""What a run knows that has met messages about instances of a region, or sent some."""
+"""What a run learns when it meets, or sends, messages about instances of a region."""
 
 OF_PARKED = ("ParkedGiB", "MonthlySaving")
 
@@ -272,7 +272,7 @@ def _sweep_region(region: ParkRegion, this_pass: Pass, *, reminder: bool) -> Swe
 
 
 def _remind(swept: Sequence[tuple[ParkRegion, Swept]], now: datetime, location: FunctionLocation) -> None:
-    """What is told once a day."""
+    """What is reported once a day."""
     if now.day == 1:
         of_each = [(found.fleet.observations, region.settings, found.binned) for region, found in swept]
         notices.send_words(MONTHLY, of_the_month(of_each), location)
@@ -288,11 +288,11 @@ def _tell_two_at_work(
     """Tell of a deployment that should have become this one and goes on: at once, and then daily."""
     for region, found in swept:
         this_pass = run.there(region)
-        if daily or not this_pass.knows(TWO_AT_WORK, ONE_DAY):
+        if daily or not this_pass.knows("two at work", ONE_DAY):
             words = of_two_at_work(found.fleet.observations, region.settings, this_pass.began, daily=daily)
             _tell(TWO_AT_WORK, words, location.at(region.name))
             if words:
-                this_pass.learns(TWO_AT_WORK)
+                this_pass.learns("two at work")
 
 
 def _tell(subject: str, words: str, location: FunctionLocation) -> None:
@@ -304,11 +304,11 @@ def _tell(subject: str, words: str, location: FunctionLocation) -> None:
 def _tell_lost(every: Sequence[ParkRegion], location: FunctionLocation, *, reminder: bool) -> None:
     """Tell once of a region that has stopped answering, and daily of all that do not answer."""
     lost = [region for region in every if region.is_lost and not region.is_home]
-    words = [of_lost_region(region.name, region.lost) for region in lost if reminder or region.is_news]
+    words = [of_lost_region(region.name, region.lost) for region in lost if reminder or region.loss_is_news]
     if reminder and regions.problem:
         words.append(regions.problem)
     for region in lost:
-        region.is_news = False
+        region.loss_is_news = False
     _tell(LOST, "\n\n".join(words), location)
 
 

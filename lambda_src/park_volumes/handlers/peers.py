@@ -31,8 +31,8 @@ class Peers:
         return tuple(origin for _, origin in self.shown)
 
     def may_call(self, headers: Mapping[str, str], own_host: object) -> bool:
-        """Whether a request comes from no page of others. Programs send no origin. Where no page is let in, no browser
-        sends a request from one that could do anything, so nothing is asked."""
+        """Whether a request comes from this deployment's own page, from a page in ``origins``, or from a program, which
+        sends no origin. If no page is named, nothing is checked: a browser then lets no other page sign in here."""
         origin = headers.get("origin")
         own = origin is None or origin.partition("://")[2] == own_host
         return own or not self.origins or origin in self.origins

@@ -23,9 +23,10 @@ from park_volumes.handlers.pace import Pace
 from park_volumes.run.context import Clock, Pass, in_parallel
 
 NAMES_LAST = timedelta(hours=1)
-"""For how long an answer to the question counts which regions the account has enabled."""
+"""How long the list of the account's enabled regions counts."""
 REST = timedelta(minutes=4)
-"""How long a region is left alone that could not be reached: less than a sweep, so that each sweep asks it again."""
+"""How long a region that could not be reached is left alone: less than the time between two sweeps, so every sweep asks
+it again."""
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
@@ -33,8 +34,8 @@ T = TypeVar("T")
 @dataclass(kw_only=True, eq=False, repr=False)
 class Region:
     """A region as one function knows it. ``known`` is what its runs have learned there, each with the time.
-    ``lost``: why another region than the home region could not be reached, and ``lost_at`` when; empty if it could.
-    ``is_news``: whether that has still to be told, since it has answered before."""
+    ``lost``: why the region could not be reached, empty if it could; ``lost_at``: when. ``loss_is_news``: a loss is
+    still to be reported, since the region has answered after the last report."""
 
     name: str
     is_home: bool
@@ -44,7 +45,7 @@ class Region:
     known: dict[str, datetime] = field(default_factory=dict)
     lost: str = ""
     lost_at: datetime = NEVER
-    is_news: bool = False
+    loss_is_news: bool = False
 
     @property
     def is_lost(self) -> bool:
@@ -58,11 +59,11 @@ class Region:
         return self.is_lost and now < self.lost_at + REST
 
     def answers(self) -> None:
-        self.lost, self.is_news = "", True
+        self.lost, self.loss_is_news = "", True
 
     def loses(self, why: str, now: datetime) -> None:
         if not self.is_lost:
-            log.warning("%s cannot be looked at: %s", self.name, why)
+            log.warning("%s cannot be reached: %s", self.name, why)
         self.lost, self.lost_at = why, now
 
 

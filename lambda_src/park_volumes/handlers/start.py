@@ -147,7 +147,7 @@ def _results(event: dict[str, Any], starts: Starts) -> tuple[Done, list[str]]:
     """The results in each region, and what is to be said of those that the event names and that are not found."""
     match event.get("detail-type"):
         case str(kind) if kind == CALL:
-            from park_volumes.handlers import failed_start  # noqa: PLC0415  # the same
+            from park_volumes.handlers import failed_start  # noqa: PLC0415  # every cold start would wait for it
 
             tried = _read(partial(failed_start.read, our_role=OUR_ROLE), event)
             there = starts.named(tried.region) if tried else None

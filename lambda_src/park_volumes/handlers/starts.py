@@ -5,17 +5,15 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from park_volumes.aws.errors import Ec2Error
-from park_volumes.core.facts import Instance
 from park_volumes.handlers.region import Lost, Region, Run, Visited
 from park_volumes.run.context import Pass
 from park_volumes.run.execute import Result, ids_of
 from park_volumes.run.start_pass import Queue, StartPass
 
 ELSEWHERE_HOURS = 6
-"""The sweep that nobody has asked for looks at other regions only in every so many hours of the day: the park side asks
-for what it sees there."""
+"""The hourly sweep, which nobody asks for, looks at other regions only in every sixth hour: the park side asks for one
+when it sees something there."""
 T = TypeVar("T")
-Place = tuple[StartPass, list[Instance]]
 
 
 @dataclass(kw_only=True)

@@ -78,7 +78,7 @@ class OfOneInstance(Protocol):
 
 
 def each_alone(items: Iterable[Item], do: Callable[[Item], T | None]) -> list[T]:
-    """What ``do`` returns of each of these, without those of which it returns None or fails as nobody foresaw."""
+    """What ``do`` returns for each of these, without those for which it returns None or fails unexpectedly."""
     found = (alone(one.instance_id, partial(do, one), lambda _: None) for one in items)
     return [one for one in found if one is not None]
 

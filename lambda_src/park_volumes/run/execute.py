@@ -26,7 +26,7 @@ AFTER_RACE = timedelta(seconds=2)
 """When to look again after EC2 refused a step because the state had changed."""
 
 LATE = timedelta(seconds=10)
-"""From this age of a tag on, a denial because of it is left to the next sweep."""
+"""A denial is left to the next sweep once our tag on the resource is older than this."""
 
 Confirmations = MutableMapping[str, steps.ConfirmSnapshots]
 
@@ -300,7 +300,7 @@ class _Execution:
 
     def _set_flags(self, step: steps.SetDeleteOnTermination) -> None:
         """A flag that EC2 does not let us set does not keep an instance from starting. Its volume keeps its mark, and
-        as long as it has one, the flag is set again and again, and told."""
+        as long as it has one, the flag is set again and again, and reported."""
         try:
             self._unless_done(step)
         except Raced:
@@ -336,7 +336,7 @@ class _Execution:
         try:
             self.this_pass.ec2.writes.do(step)
         except Ec2Error as error:
-            if error.refused and error.code.endswith("LimitExceeded"):
+            if error.refused and error.limited:
                 raise NotNow(str(error)) from error
             raise
 

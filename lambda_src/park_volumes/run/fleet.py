@@ -25,7 +25,8 @@ STARTS_PER_SWEEP = 150
 FEW = 3
 """The calls of a look at an account in which each kind of resource fits on one page."""
 FOR_EACH_FURTHER_CALL = timedelta(minutes=24)
-"""How much later the next look at everything comes. So all further calls are 1,825 a month, however many they are."""
+"""How much later the next full look comes for each further call. So further calls never exceed 1,825 a month, however
+large the fleet."""
 SELDOM = timedelta(minutes=29)
 """How long an empty region is left alone: less than half an hour, in which a sweep comes in any case."""
 

@@ -131,7 +131,7 @@ def assemble(
     now: datetime,
 ) -> dict[str, Observation]:
     """Group what was described by instance. What no tag can say ``now``, such as a start request of the future, counts
-    as absent for whoever decides by an observation, and is told as damage of its instance."""
+    as absent for whoever decides by an observation, and is reported as damage of its instance."""
     records_of: dict[str, list[SnapshotRecord]] = defaultdict(list)
     for r in (without_the_future(r, now) for r in snapshots.records):
         records_of[r.instance_id].append(r)
@@ -187,5 +187,5 @@ def opted_in_instances(ec2: Ec2Reads, settings: Settings, *, name: str | None = 
 
 
 def chosen(every: Iterable[Observation], holds: Callable[[Observation], bool], *, unclear: bool) -> list[Observation]:
-    """Those for which it holds. ``unclear`` says what is done with those for which not even that can be told."""
+    """Those for which it holds. ``unclear`` says what is done with those for which not even that is known."""
     return [o for o in every if alone(o.instance.id, partial(holds, o), lambda _: unclear)]

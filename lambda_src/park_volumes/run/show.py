@@ -1,4 +1,4 @@
-"""What is shown of many instances, each alone: one of which nothing can be told does not hide the others."""
+"""What is shown of many instances, each alone: one that cannot be shown does not hide the others."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -56,6 +56,7 @@ def try_way_back(this_pass: Pass, observation: Observation, step: steps.TryWayBa
     new = {v.id for v in observation.volumes if this_pass.clock.now() < tagged_at(v) + TAGS_COUNT}
     for r, volume_id in step.parts:
         shape = shape_of(r, observation.instance)
+        # Sooner than the park side asks again, so that a new question gets a new answer.
         if this_pass.knows(f"way back {shape}", DENIAL_LASTS / 2):
             continue
         error = _denial(this_pass, observation, r, volume_id)
