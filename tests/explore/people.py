@@ -4,7 +4,7 @@ EC2 may refuse any of it. Left out are only the deeds that docs/safety.md names 
 """
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -122,6 +122,23 @@ def modifies_a_volume(stage: Stage, which: int) -> bool:
     modification = stage.world.modifications.get(volume.id)
     made = modification.target._asdict() if modification else {}
     stage.change(volume, lambda look: look._replace(**made), after=stage.world.durations.modify)
+    return True
+
+
+def switches_a_flag(stage: Stage, which: int) -> bool:
+    """DeleteOnTermination of a data volume that has never left, while no pass looks: so it comes back."""
+    item = _attached(stage, which)
+    instance = stage.instance
+    if item is None or instance is None or item.device == instance.root_device or stage.live or stage.world.lag:
+        return False
+    volume = stage.world.volumes.get(item.volume_id)
+    if volume is None or item.state != "attached" or not _never_left(volume, item):
+        return False
+    stage.homes[volume.id] = item.device
+    flag = not item.delete_on_termination
+    mapping = {"DeviceName": item.device, "Ebs": {"DeleteOnTermination": flag}}
+    stage.person.modify_instance_attribute(InstanceId=instance.id, BlockDeviceMappings=[mapping])
+    stage.change(volume, lambda look: look._replace(delete_on_termination=flag))
     return True
 
 
@@ -481,6 +498,11 @@ def _by(stage: Stage, volume: Volume) -> EC2Client:
     return stage.hand if _in_transit(stage, volume) else stage.person
 
 
+def _never_left(volume: Volume, item: Attachment) -> bool:
+    """Whether it was attached before it was marked, if it is."""
+    return MARK not in volume.tags or item.since < datetime.fromisoformat(volume.tags[MARK].split()[-1])
+
+
 def _attached(stage: Stage, which: int) -> Attachment | None:
     devices = stage.instance.devices if stage.instance else ()
     return devices[which % len(devices)] if devices else None
@@ -496,6 +518,7 @@ DEEDS: Mapping[str, Callable[[Stage, int], bool]] = {
     "tags a volume": tags_a_volume,
     "retags a volume": retags_a_volume,
     "modifies a volume": modifies_a_volume,
+    "switches a flag": switches_a_flag,
     "tags a snapshot": tags_a_snapshot,
     "backs up": backs_up,
     "copies our tags": copies_our_tags,

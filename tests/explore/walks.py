@@ -135,6 +135,7 @@ WEIGHTS = {
     "tags a volume": 0.7,
     "retags a volume": 1.5,
     "modifies a volume": 1.5,
+    "switches a flag": 4,
     "tags a snapshot": 0.7,
     "backs up": 0.7,
     "copies our tags": 0.5,

@@ -118,7 +118,7 @@ def nearly(device: str) -> st.SearchStrategy[dict[str, str]]:
 
     def of(source: str, changed: Mapping[str, str], gone: str | None) -> dict[str, str]:
         named = whole | {tags.VOLUME: whole[tags.VOLUME] + source}
-        return {key: value for key, value in (named | changed).items() if key != gone}
+        return {key: value for key, value in {**named, **changed}.items() if key != gone}
 
     return st.builds(of, sources, changes, lost)
 

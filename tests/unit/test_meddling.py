@@ -63,9 +63,9 @@ class TestAnOwnerWhoChangesAVolume:
         stand.owner.modify_volume(VolumeId=volume_id, Size=200, VolumeType="gp3", Iops=4000)
         write(stand, volume_id, {"Owner": "mina"})
 
-    def parked_after(self, stand: Stand, moment: str) -> str:
+    def parked_after(self, stand: Stand, moment: str, *disks: Disk) -> str:
         """Parked; the data volume was changed between its snapshot and its deletion, at this moment."""
-        instance_id = stand.stopped()
+        instance_id = stand.stopped(*disks)
         data = attached(stand, instance_id)[DATA.device].id
         while not self.reached(stand, instance_id, moment):
             stand.step(instance_id)
@@ -83,6 +83,8 @@ class TestAnOwnerWhoChangesAVolume:
         match moment:
             case "copied":
                 return [s.state for s in snapshots(stand)] == ["completed"] * 2
+            case "marked":
+                return any(tags.MARK in v.tags for v in there.values())
             case "locked":
                 return ROOT.device not in there
             case _:
@@ -95,6 +97,27 @@ class TestAnOwnerWhoChangesAVolume:
 
         assert (data.size, data.type, data.iops, data.throughput) == (200, "gp3", 4000, 125)
         assert data.tags == {"Name": "data", "Owner": "mina"}
+
+    @pytest.mark.parametrize("moment", ["copied", "marked", "locked"])
+    @pytest.mark.parametrize("flag", [True, False])
+    def test_gets_the_flag_back_that_it_had_when_it_was_detached(self, stand: Stand, moment: str, flag: bool) -> None:
+        """Nobody switches DeleteOnTermination on again for an owner who has switched it off."""
+
+        def switch(stand: Stand, volume_id: str) -> None:
+            mapping = {"DeviceName": DATA.device, "Ebs": {"DeleteOnTermination": flag}}
+            stand.owner.modify_instance_attribute(InstanceId=there(volume_id), BlockDeviceMappings=[mapping])
+
+        def there(volume_id: str) -> str:
+            volume = stand.world.volumes.get(volume_id)
+            assert volume is not None
+            return volume.attachments[0].instance_id
+
+        self.change = switch  # type: ignore[method-assign]  # what this owner changes
+        instance_id = self.parked_after(stand, moment, ROOT, DATA._replace(delete_on_termination=not flag))
+        started(stand, instance_id)
+
+        flags = {d.device: d.delete_on_termination for d in stand.instance(instance_id).devices}
+        assert flags == {ROOT.device: ROOT.delete_on_termination, DATA.device: flag}
 
     def test_is_waited_for_until_the_modification_is_finished(self, stand: Stand) -> None:
         stand.world.durations = replace(stand.world.durations, optimize=1200)
@@ -285,7 +308,7 @@ class TestAnOlderVersion:
         ours = snapshots(stand)
         for s, source in zip(ours, (ours[to], ours[1 - to]), strict=True):
             forged = {tags.VOLUME: f"{s.tags[tags.VOLUME]} from={source.id}"}
-            stand.world.snapshots.put(s._replace(tags=s.tags | forged), stand.world.clock.now)
+            stand.world.snapshots.put(s._replace(tags={**s.tags, **forged}), stand.world.clock.now)
         sweeps(stand, 2)
 
         assert [one["state"] for one in functions.get().body["instances"]] == ["parked"]

@@ -184,10 +184,17 @@ class TestHold:
         assert decision.steps == ()
         assert "vol-data" in decision.reason
 
-    def test_nothing_is_done_while_a_marked_volume_has_another_flag_than_it_had(self) -> None:
+    def test_nothing_is_done_while_a_volume_that_came_back_has_another_flag_than_it_had(self) -> None:
         kept = record(ROOT, delete_on_termination=False)
+        back = volume("vol-root", attachment(ROOT, attach_time=MARKED + SECOND))
 
-        assert decide(seen(in_transit(root_volume()), data_volume(), records=[kept])).steps == ()
+        assert decide(seen(in_transit(back), data_volume(), records=[kept])).steps == ()
+
+    def test_the_flag_that_its_owner_has_changed_on_a_volume_that_never_left_is_recorded_anew(self) -> None:
+        kept = record(ROOT, delete_on_termination=False)
+        taken = steps_of(decide(seen(in_transit(root_volume()), data_volume(), records=[kept])), CreateSnapshot)
+
+        assert {s.volume_id for s in taken} == {"vol-root", "vol-data"}
 
     def test_a_volume_in_transit_whose_device_another_has_is_told(self) -> None:
         own = in_transit(volume("vol-own"))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from park_volumes.core import phase, refusals
+from park_volumes.core.evidence import changed
 from park_volumes.core.facts import Observation, Volume
 from park_volumes.core.phase import PHASES, Phase, phase_of
 from park_volumes.core.tags import opted_in
@@ -126,10 +127,18 @@ class TestMarked:
 class TestAltered:
     @pytest.mark.parametrize(("flag", "yes"), [(True, False), (False, True)])
     def test_a_volume_is_when_its_flag_is_not_that_of_its_record(self, flag: bool, yes: bool) -> None:
-        there = volume("vol-root", attachment(delete_on_termination=flag))
+        there = volume("vol-root", attachment(delete_on_termination=flag, attach_time=MARKED + timedelta(seconds=1)))
         (m,) = seen(in_transit(there), records=records()).in_transit
 
         assert m.flag_differs is yes
+
+    @pytest.mark.parametrize("flag", [True, False])
+    def test_a_volume_that_never_left_is_not_by_its_flag_but_its_record_is_void(self, flag: bool) -> None:
+        there = volume("vol-root", attachment(delete_on_termination=flag))
+        (m,) = seen(in_transit(there), records=records()).in_transit
+
+        assert not m.flag_differs
+        assert bool(changed([m])) is not flag
 
     def test_a_volume_that_is_attached_nowhere_is_not(self) -> None:
         (m,) = seen(in_transit(volume("vol-root")), records=records()).in_transit

@@ -288,14 +288,16 @@ class TestSettle:
 
         assert bool(steps_of(decision, UnmarkVolumes)) is goes
 
-    def test_the_flag_of_a_marked_volume_is_what_its_record_says_even_where_it_never_left(self) -> None:
-        kept = attachment(DATA, delete_on_termination=True)
+    @pytest.mark.parametrize(("attached", "expected"), [(MARKED + SECOND, {DATA: False}), (LAUNCHED, None)])
+    def test_the_flag_of_a_volume_that_came_back_is_what_its_record_says_and_of_another_what_its_owner_says(
+        self, attached: datetime, expected: dict[str, bool] | None
+    ) -> None:
+        kept = attachment(DATA, delete_on_termination=True, attach_time=attached)
         data = in_transit(volume("vol-data", kept))
         decision = decide(seen(root_volume(), data, records=records(), state="running"))
 
-        assert steps_of(decision, SetDeleteOnTermination) == [
-            SetDeleteOnTermination(instance_id=ID, devices={DATA: False})
-        ]
+        wanted = [SetDeleteOnTermination(instance_id=ID, devices=expected)] if expected else []
+        assert steps_of(decision, SetDeleteOnTermination) == wanted
 
     def test_marks_of_two_attempts_go_one_after_the_other(self) -> None:
         earlier = replace(MARK, at=MARKED - MINUTE)

@@ -23,9 +23,16 @@ def is_current(r: SnapshotRecord, volume: Volume) -> bool:
     return r.volume_id == volume.id and r.spec == volume.spec and r.user_tags == owner_tags(volume.tags)
 
 
+def says(r: SnapshotRecord, v: VolumeInTransit) -> bool:
+    """Whether the record says what the volume is now. As long as it has never left, that includes its flag."""
+    a = v.attachment if v.never_left else None
+    same_flag = a is None or a.delete_on_termination == r.delete_on_termination
+    return same_flag and is_current(r, v.volume)
+
+
 def changed(volumes: Iterable[VolumeInTransit]) -> list[VolumeInTransit]:
     """Those that are no longer what their records say."""
-    return [v for v in volumes if not is_current(v.record, v.volume)]
+    return [v for v in volumes if not says(v.record, v)]
 
 
 def is_copy(r: SnapshotRecord, volume: Volume, a: Attachment, instance: Instance) -> bool:

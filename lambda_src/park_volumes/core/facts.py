@@ -276,10 +276,17 @@ class VolumeInTransit:
         return self.attachment is not None and self.attachment.attach_time > self.mark.at
 
     @property
+    def never_left(self) -> bool:
+        """Whether it is an original that has been attached since before its mark. EC2 may tell whole seconds only."""
+        a = self.attachment
+        return a is not None and not self.restored and a.attach_time < self.mark.at.replace(microsecond=0)
+
+    @property
     def flag_differs(self) -> bool:
-        """Whether it is attached without the DeleteOnTermination that its target asks for."""
-        wanted = self.target.delete_on_termination
-        return self.attachment is not None and self.attachment.delete_on_termination != wanted
+        """Whether it came back without the DeleteOnTermination that its target asks for. As long as a volume has never
+        left, its flag is what the owner wants it to be."""
+        a, wanted = self.attachment, self.target.delete_on_termination
+        return a is not None and not self.never_left and a.delete_on_termination != wanted
 
     @property
     def moves(self) -> bool:

@@ -14,7 +14,7 @@ from park_volumes.core import steps, tags, way_back
 from park_volumes.core.archive import archive
 from park_volumes.core.choice import stays_in_words, volumes_to_park
 from park_volumes.core.due import changing
-from park_volumes.core.evidence import changed, is_copy, is_current
+from park_volumes.core.evidence import changed, is_copy, says
 from park_volumes.core.facts import NEVER, Attachment, Observation, SnapshotRecord, TransitMark, Volume, VolumeInTransit
 from park_volumes.core.phase import Phase, phase_of, start_pending
 from park_volumes.core.refusals import (
@@ -415,7 +415,7 @@ def _copy_again(
 def _copy_since(v: VolumeInTransit, seen: Observation) -> SnapshotRecord | None:
     """The snapshot that can take the place of the volume's record: a later one that says what the volume is now."""
     later = (r for r in seen.records if r.generation == v.mark.generation and r.order > v.record.order)
-    current = (r for r in later if is_current(r, v.volume))
+    current = (r for r in later if says(r, v))
     return max(current, key=lambda r: (r.state == "completed", r.order), default=None)
 
 
@@ -427,12 +427,13 @@ def _may_be_taken(r: SnapshotRecord | None, now: datetime) -> bool:
 def _copy_of(v: VolumeInTransit, settings: Settings) -> steps.CreateSnapshot:
     """Another snapshot of a volume, as the same part of the same attempt."""
     r = v.record
+    flagged = v.attachment if v.attachment and v.never_left else r
     at = Attachment(
         instance_id=r.instance_id,
         device=r.device,
         state="",
         attach_time=r.started,
-        delete_on_termination=r.delete_on_termination,
+        delete_on_termination=flagged.delete_on_termination,
         card=r.card,
     )
     part = f"{r.part}/{r.parts}"
