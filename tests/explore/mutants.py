@@ -89,7 +89,7 @@ MUTANTS = (
         "parks all volumes where only the root volume may go", ("choice:volumes_to_park", "or not root_only", "or 1")
     ),
     mutant("parks while a start is pending", ("phase:start_pending", "return asked", "return False and asked")),
-    mutant("parks after a failed start", ("refusals:_by_stop", "if i.state_reason in STOPPED_ON_PURPOSE:", "if True:")),
+    mutant("parks after a failed start", ("refusals:_by_stop", "if stopped_on_purpose(i):", "if True:")),
     mutant("parks without being asked", ("tags:opted_in", "return tags", "return True or tags")),
     mutant(
         "parks what has not been settled",
@@ -196,7 +196,7 @@ MUTANTS = (
         ("retention:_superseded", "r.snapshot_id == snapshot_id", "r.snapshot_id != snapshot_id"),
     ),
     mutant("never discards", ("retention:_due", "return since is not None", "return False and since is not None")),
-    mutant("does not see the chain", ("retention:_superseded", "while link:", "while False:")),
+    mutant("does not see the chain", ("retention:_superseded", "while link and ", "while False and ")),
     # Start.
     mutant(
         "restores while an original volume exists",
@@ -206,6 +206,11 @@ MUTANTS = (
         "takes the marks off at once",
         ("settle:unmark", " and abs(now - v.mark.at) > settings.settle_period", ""),
     ),
+    mutant(
+        "sets the flag of a volume that never left",
+        ("facts:VolumeInTransit.flag_differs", "and not self.never_left ", ""),
+    ),
+    mutant("gives a volume up though its flag was switched", ("evidence:says", "same_flag and ", "")),
     mutant("does not repair DeleteOnTermination", ("settle:set_flags", "if flags else ()", "if not flags else ()")),
     mutant(
         "attaches the root volume first",

@@ -257,7 +257,7 @@ STORIES: Mapping[str, Story] = {
         "one volume",
         "tried",
         "begin park",
-        "go a 11",
+        "go a 12",
         "person starts",
         "wait 2",
         "person stops",
@@ -762,6 +762,15 @@ STORIES: Mapping[str, Story] = {
     "an end that somebody wrote on a volume is not followed": story(
         "two volumes", "locked", "person forges a place 0", "person forges a place 1", "begin start", "finish a"
     ),
+    "an end that somebody wrote on a root volume is not followed when that is put back": story(
+        "one volume", "locked", "person forges a place 3", "begin start", "finish a"
+    ),
+    "a flag that its owner switches after the mark stays as it is": story(
+        "two volumes", "tried", "person switches a flag 0", "person switches a flag 1", "begin start", "finish a"
+    ),
+    "a flag that its owner switches during the lock comes back as it is": story(
+        "two volumes", "locked", "person switches a flag 0"
+    ),
     "a volume that its owner takes off, and that EC2 does not let go, is written on": story(
         "two volumes", "started", "person waits for EC2 in vain 0", "person detaches 0"
     ),
@@ -802,8 +811,8 @@ TRANSITIONS: tuple[Story, ...] = (
     story("two volumes", "locked", "person deletes a locked snapshot 0"),
     story("one volume", "locked", "person deletes a locked snapshot 0"),
     story("two volumes", "committed", "person deletes a locked snapshot 0"),
-    story("one volume", "tried", "begin park", "go a 14", "wait 1", "person terminates"),
-    story("one volume", "tried", "begin park", "go a 14", "wait 1", "finish a"),
+    story("one volume", "tried", "begin park", "go a 15", "wait 1", "person terminates"),
+    story("one volume", "tried", "begin park", "go a 15", "wait 1", "finish a"),
     story(
         "one volume",
         "copied",
@@ -824,7 +833,7 @@ TRANSITIONS: tuple[Story, ...] = (
     story("one volume", "parked", "person terminates"),
     story("two volumes", "half restored", "person deletes a locked snapshot 0"),
     story("one volume", "half restored", "person terminates"),
-    story("one volume", "tried", "begin park", "go a 14", "wait 1", "person deletes a locked snapshot 0"),
+    story("one volume", "tried", "begin park", "go a 15", "wait 1", "person deletes a locked snapshot 0"),
     story("two volumes", "locked", "wait 5", "begin park", "go a 8", "person retags a volume 2", "finish a"),
 )
 """Stories of transitions that random ones hardly ever see."""

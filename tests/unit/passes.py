@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from datetime import datetime, timedelta
 from threading import RLock
 from typing import Any
@@ -78,6 +79,7 @@ class Stand:
         faults: FaultPlan | None = None,
         lasts: timedelta = TIME_LIMIT,
         each: Each = one_by_one,
+        known: MutableMapping[str, datetime] | None = None,
     ) -> Pass:
         began = self.clock.now()
         return Pass(
@@ -87,6 +89,7 @@ class Stand:
             began=began,
             deadline=began + lasts,
             each=each,
+            known={} if known is None else known,
         )
 
     def park_pass(self, **options: Any) -> ParkPass:

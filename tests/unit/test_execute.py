@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Barrier
 from typing import Any
 
@@ -119,6 +119,29 @@ class TestVolumesThatAreMade:
         assert result.decision.outcome is Outcome.DONE
         assert made < {v.id for v in stand.world.volumes.current()}
         assert [s.tags[tags.ATTEMPT] for s in stand.world.snapshots.current() if tags.ATTEMPT in s.tags] == []
+        nothing_is_wrong(stand)
+
+    def test_are_created_with_another_token_once_the_old_one_is_spent(self, stand: Stand) -> None:
+        """EC2 accepts a token only with the parameters of its first use, and the owner's tags are among them."""
+        instance_id = stand.parked()
+        token = next(s.id for s in stand.world.snapshots.current())
+        stand.owner.create_volume(
+            SnapshotId=token, AvailabilityZone=stand.instance(instance_id).zone, ClientToken=f"{token}-1"
+        )
+        (theirs,) = stand.world.volumes.current()
+        stand.after(30)
+        stand.owner.delete_volume(VolumeId=theirs.id)
+        stand.after(1)
+        known: dict[str, datetime] = {}
+        endings = []
+        for _ in range(4):
+            stand.after(61)
+            result = stand.start_pass(known=known).start(instance_id)
+            assert result is not None
+            endings.append("IdempotentParameterMismatch" in f"{result.error} {result.note}")
+
+        assert endings[:2] == [True, True]  # it may have been used only now, by a pass that is creating the volume
+        assert stand.instance(instance_id).state in ("pending", "running")
         nothing_is_wrong(stand)
 
     def test_with_a_broken_key_lose_nothing_and_leave_the_instance_stopped(self) -> None:

@@ -162,7 +162,7 @@ class TestTheConfirmationOfALock:
         calls: list[int] = []
 
         def count(_: str, params: dict[str, Any]) -> None:
-            if "park-volumes:mark" in str(params.get("Tags")):
+            if "park-volumes:mark" in str(params.get("Tags")) and not params.get("DryRun"):
                 calls.append(len(params["Resources"]))
 
         stand.world.on_call = count
@@ -199,7 +199,8 @@ class TestTheConfirmationOfALock:
         left = [refused]
 
         def its_turn_is_over(operation: str, params: dict[str, Any]) -> None:
-            if operation == "CreateTags" and params["Resources"][0].startswith("snap-") and left[0]:
+            confirms = operation == "CreateTags" and params["Resources"][0].startswith("snap-")
+            if confirms and not params.get("DryRun") and left[0]:
                 left[0] -= 1
                 raise OutOfTime
 

@@ -603,6 +603,7 @@ class TestWhatCannotBeSent:
         ("aws", "eu-west-1", "eu-west-1.console.aws.amazon.com"),
         ("aws-cn", "cn-north-1", "cn-north-1.console.amazonaws.cn"),
         ("aws-us-gov", "us-gov-west-1", "us-gov-west-1.console.amazonaws-us-gov.com"),
+        ("aws-eusc", "eusc-de-east-1", "eusc-de-east-1.console.amazonaws-eusc.eu"),
     ],
 )
 def test_a_console_link_leads_to_the_console_of_the_partition(partition: str, region: str, host: str) -> None:
@@ -610,6 +611,16 @@ def test_a_console_link_leads_to_the_console_of_the_partition(partition: str, re
 
     assert location.console("i-1") == f"https://{host}/ec2/home?region={region}#InstanceDetails:instanceId=i-1"
     assert location.arn("i-1") == f"arn:{partition}:ec2:{region}:123456789012:instance/i-1"
+
+
+def test_there_is_no_link_to_a_console_that_nobody_knows() -> None:
+    location = FunctionLocation.of_function(
+        "arn:aws-iso-b:lambda:us-isob-east-1:123456789012:function:park-volumes-park"
+    )
+    told = notices.paragraph(Report(Kind.PARKED, facts.parked(), "It is parked.", "Nothing to do."), location)
+
+    assert location.console("i-1") == ""
+    assert told.splitlines()[1:] == ["It is parked.", "Nothing to do."]
 
 
 def test_of_more_than_a_hundred_parked_at_once_all_name_the_deployment(

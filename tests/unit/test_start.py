@@ -299,6 +299,30 @@ class TestSettle:
         wanted = [SetDeleteOnTermination(instance_id=ID, devices=expected)] if expected else []
         assert steps_of(decision, SetDeleteOnTermination) == wanted
 
+    def failed(self, *, attempt: int, ago: timedelta) -> Observation:
+        """Parked; the volume that was made of its one snapshot is in error."""
+        r = record(ROOT, confirmed_at=MARKED, part=1, parts=1, attempt=attempt)
+        dead = volume("vol-dead", state="error", snapshot_id=r.snapshot_id, created=NOW - ago)
+        return seen(in_transit(dead), records=[r])
+
+    @pytest.mark.parametrize("attempt", [1, 2])
+    def test_nothing_is_made_that_nobody_wants_where_all_that_was_made_has_failed(self, attempt: int) -> None:
+        assert not steps_of(decide(self.failed(attempt=attempt, ago=60 * MINUTE), asked=False), CreateVolume)
+
+    @pytest.mark.parametrize(
+        ("attempt", "ago", "made"),
+        [(1, SECOND, True), (2, 299 * SECOND, False), (2, 300 * SECOND, True), (9, SECOND, False)],
+    )
+    def test_after_a_second_failure_the_sweeps_pause(self, attempt: int, ago: timedelta, made: bool) -> None:
+        """A key that nobody mends would have a volume made every few seconds."""
+        s = self.failed(attempt=attempt, ago=ago)
+        wanted = replace(s, records=tuple(replace(r, start_requested=NOW - MINUTE) for r in s.records))
+        decision = decide(wanted, asked=False)
+
+        assert bool(steps_of(decision, CreateVolume)) is made
+        assert steps_of(decide(wanted), CreateVolume)
+        assert ("The next try follows in a few minutes" in decision.reason) is not made
+
     def test_marks_of_two_attempts_go_one_after_the_other(self) -> None:
         earlier = replace(MARK, at=MARKED - MINUTE)
         s = self.back()

@@ -14,7 +14,7 @@ from park_volumes.core.steps import Outcome
 from park_volumes.core.way_back import FRESH, asked_already, shape_of
 from park_volumes.run.context import one_by_one
 from park_volumes.run.execute import Result
-from tests.model.policies import Deny, asked_with, asked_without, born_without, tagged
+from tests.model.policies import Deny, asked_with, asked_without, born_with, born_without, tagged
 from tests.model.records import Disk
 from tests.unit.facts import NOW, SETTINGS, data_volume, in_transit, instance, record, records, root_volume, seen
 from tests.unit.passes import ROOT, TIME_LIMIT, Stand
@@ -157,6 +157,36 @@ class TestADenial:
             "/dev/xvda": True,
             "/dev/sdf": False,
         }
+
+    def test_of_the_confirmation_is_found_out_before_anything_is_detached(self, stand: Stand) -> None:
+        instance_id = stand.stopped()
+        stand.world.denials = (Deny(actions=("CreateTags",), on="snapshot", when=born_with(tags.MARK)),)
+        detached: list[str] = []
+        stand.world.on_call = lambda operation, params: detached.extend(
+            [operation] if operation == "DetachVolume" and not params.get("DryRun") else []
+        )
+        result = passes(stand, instance_id, 12)
+
+        assert detached == []
+        assert "CreateTags is denied" in result.reason
+        stand.world.denials = ()
+        passes(stand, instance_id, 40)
+        assert devices(stand, instance_id) == set()
+
+    @pytest.mark.parametrize("on", [0, 1])
+    def test_that_goes_by_a_tag_of_aws_is_found_out_whichever_volume_has_it(self, stand: Stand, on: int) -> None:
+        """No record keeps such a tag, but a policy may go by it."""
+        key = "aws:servicecatalog:provisioningPrincipalArn"
+        disks = [Disk(device=device, size=8, delete_on_termination=True) for device in (ROOT.device, "/dev/xvdb")]
+        instance_id = stand.stopped(*disks)
+        chosen = stand.world.volumes.get(stand.instance(instance_id).devices[on].volume_id)
+        assert chosen is not None
+        stand.world.volumes.put(chosen._replace(tags={key: "arn:aws:iam::1:role/x"}), stand.world.clock.now)
+        stand.world.denials = (Deny(actions=("DeleteVolume",), when=tagged(key)),)
+        result = passes(stand, instance_id, 20)
+
+        assert len(devices(stand, instance_id)) == 2
+        assert f"DeleteVolume is denied for {chosen.id}" in result.reason
 
     def test_of_what_is_never_sent_harms_nobody(self, stand: Stand) -> None:
         """A policy that forbids to ask for an unencrypted volume."""

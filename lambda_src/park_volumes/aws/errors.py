@@ -6,12 +6,14 @@ from typing import Final
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 GONE: Final = frozenset({"InvalidVolume.NotFound", "InvalidSnapshot.NotFound", "InvalidInstanceID.NotFound"})
+MISMATCH: Final = "IdempotentParameterMismatch"
+"""The code of a call whose token was used with other parameters."""
 RACED: Final = GONE | {
     "IncorrectState",
     "IncorrectInstanceState",
     "VolumeInUse",
     "InvalidAttachment.NotFound",
-    "IdempotentParameterMismatch",
+    MISMATCH,
     "SnapshotCreationPerVolumeRateExceeded",
     "ConcurrentSnapshotLimitExceeded",
 }

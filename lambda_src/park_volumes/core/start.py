@@ -28,6 +28,8 @@ RATES = range(100, 301)
 """The rates that CreateVolume accepts, in MiB/s."""
 SOON = timedelta(seconds=2)
 """When the start side, for which somebody waits, looks again at what EC2 attaches, detaches or deletes."""
+RETRY_VOLUME = timedelta(minutes=5)
+"""How long after a second volume of the same snapshot failed the next one is created, unless somebody asks again."""
 
 
 class Intent(StrEnum):
@@ -214,7 +216,7 @@ class _Wish:
     def restore(self) -> Decision:
         """Create volumes from the snapshots, and then start. A restoration that has begun is finished even if it is no
         longer wanted, and the instance is then parked again: a volume that may have been written to is never just
-        deleted."""
+        deleted. If all that it has made has failed, nothing was written, and no other is made."""
         seen, instance = self.seen, self.seen.instance
         if words := refusals.foreign_originals(seen) or refusals.restore_obstacle(seen):
             return refuse(words)
@@ -222,12 +224,26 @@ class _Wish:
             return self.wait(f"EC2 is detaching {', '.join(leaving)} from {instance.id}.", again=SOON)
         attached_last = sorted(seen.restored, key=lambda v: v.attachment is not None)
         made = {v.record.snapshot_id: v for v in attached_last if v.state in ("creating", "available", "in-use")}
+        if not made and not self.wanted:
+            return self.stay_parked()
+        if failed := self.failed_lately():
+            reason = (
+                f"EC2 could not create {', '.join(failed)} for {instance.id}. The next try follows in a few minutes."
+            )
+            return self.wait(reason, again=RETRY_VOLUME)
         parts = seen.given_up.parts
         if archived := [r for r in parts if r.archived and r.snapshot_id not in made]:
             return self.from_archive(archived)
         snapshots = "its snapshot" if len(parts) == 1 else f"its {len(parts)} snapshots"
         reason = f"{instance.id} is restored from {snapshots}"
         return self.bring_up(f"{reason} and started." if self.wanted else f"{reason}.", *self.restoration(made))
+
+    def failed_lately(self) -> list[str]:
+        """The ids of volumes after which no other is created yet: a second one of their snapshots has just failed, and
+        nobody asks for the start now."""
+        failed = [v for v in self.seen.restored if v.state == "error" and v.record.attempt > 1]
+        asked = self.intent is not Intent.SWEEP
+        return [] if asked else [v.id for v in failed if self.now < v.volume.created + RETRY_VOLUME]
 
     def restoration(self, made: Mapping[str, VolumeInTransit]) -> tuple[Stage, ...]:
         """The stages of a restoration: create what is missing, attach it, the root volume last, and set the flags."""

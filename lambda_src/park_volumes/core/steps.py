@@ -113,8 +113,8 @@ class RememberVerdict:
 
 @dataclass(frozen=True, kw_only=True)
 class TryGivingUp:
-    """Try dry whether volumes may be detached and deleted, each with the record of its snapshot. A denial stops the
-    decision."""
+    """Try dry whether volumes may be detached and deleted, and the records of their snapshots confirmed. A denial stops
+    the decision."""
 
     parts: tuple[tuple[DetachVolume, SnapshotRecord], ...]
 

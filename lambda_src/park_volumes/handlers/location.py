@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 CONSOLES = {
     "aws": "console.aws.amazon.com",
     "aws-cn": "console.amazonaws.cn",
+    "aws-eusc": "console.amazonaws-eusc.eu",
     "aws-us-gov": "console.amazonaws-us-gov.com",
 }
 
@@ -33,7 +34,10 @@ class FunctionLocation:
         return f"In {self.region}: " if self.home else ""
 
     def console(self, instance_id: str) -> str:
-        host = CONSOLES.get(self.partition, CONSOLES["aws"])
+        """The address of its page in the console; empty if that of the partition is not known."""
+        host = CONSOLES.get(self.partition)
+        if host is None:
+            return ""
         return f"https://{self.region}.{host}/ec2/home?region={self.region}#InstanceDetails:instanceId={instance_id}"
 
     def arn(self, instance_id: str) -> str:

@@ -230,4 +230,4 @@ def paragraph(report: Report, location: FunctionLocation) -> str:
     instance = report.observation.instance
     what = f"{location.of}{report.what}"
     lines = (f"{instance.label}: {report.kind.value}", what, report.advice, location.console(instance.id))
-    return "\n".join(lines)
+    return "\n".join(filter(None, lines))

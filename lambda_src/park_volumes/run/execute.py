@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
 
-from park_volumes.aws.errors import INVALID, THROTTLED, Ec2Error, Raced
+from park_volumes.aws.errors import INVALID, MISMATCH, THROTTLED, Ec2Error, Raced
 from park_volumes.aws.reads import Ec2Reads
 from park_volumes.core import steps
 from park_volumes.core.capacity import lacks_room
@@ -358,6 +358,9 @@ class _Execution:
         try:
             return self.this_pass.ec2.writes.create_volume(step)
         except Ec2Error as error:
+            if error.code == MISMATCH and _is_spent(self.this_pass, step.token):
+                self._count_attempt(step)
+                raise NotYet(f"{error} The volume is created with another token.") from error
             if isinstance(error, Raced) or step.rate is None or not error.refused:
                 raise
             self._count_attempt(step)
@@ -402,6 +405,13 @@ def _is_done(reads: Ec2Reads, step: steps.SetDeleteOnTermination | steps.UnmarkV
     there = reads.volumes(m.volume_id for m in mappings if m.device in step.devices)
     flags = {a.device: a.delete_on_termination for v in there if (a := v.attached_to(step.instance_id))}
     return flags == dict(step.devices) and all(v.mark is None for v in there)
+
+
+def _is_spent(this_pass: Pass, token: str) -> bool:
+    """Whether a token was used with other parameters long ago. If that was only now, another pass that has read other
+    tags is creating the volume, and looking again finds it."""
+    first = this_pass.known.setdefault(f"mismatch {token}", this_pass.began)
+    return this_pass.began > first + this_pass.settings.quiet_period
 
 
 def _unusable(this_pass: Pass, observation: Observation, volume_id: str, created: datetime) -> bool:

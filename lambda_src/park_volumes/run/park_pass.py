@@ -18,7 +18,7 @@ from park_volumes.core.way_back import FRESH, is_allowed, shape_of
 from park_volumes.run.context import OutOfTime, Pass, alone
 from park_volumes.run.execute import Confirmations, Ending, Result, execute, unforeseen
 from park_volumes.run.observe import chosen, observe, observe_not_shown
-from park_volumes.run.trial import may_give_up
+from park_volumes.run.trial import look_of, may_give_up
 from park_volumes.run.wait import POLL
 
 Decided = tuple[Observation, Decision]
@@ -86,8 +86,8 @@ class ParkPass:
         tried = set[str]()
         for observation, decision in decisions:
             tries = (s for s in decision.every_step if isinstance(s, TryGivingUp))
-            shapes = {shape_of(r, observation.instance) for step in tries for _, r in step.parts}
-            new = {shape for shape in shapes - tried if not may_give_up(self.this_pass, shape)}
+            looks = {look_of(r, observation) for step in tries for _, r in step.parts}
+            new = {look for look in looks - tried if not may_give_up(self.this_pass, look)}
             if new:
                 first.append((observation, decision))
                 tried |= new

@@ -20,26 +20,38 @@ class Denied(Exception):
     """A policy denies a call that would follow. Nothing was given up."""
 
 
-def may_give_up(this_pass: Pass, shape: str) -> bool:
+def look_of(r: SnapshotRecord, observation: Observation) -> str:
+    """What a policy of the park side can tell a volume by: its shape, and the tags of AWS, which no record keeps."""
+    of_aws = (v.tags for v in observation.volumes if v.id == r.volume_id)
+    words = sorted((key, value) for every in of_aws for key, value in every.items() if key.startswith("aws:"))
+    return f"{shape_of(r, observation.instance)} {words}"
+
+
+def may_give_up(this_pass: Pass, look: str) -> bool:
     """Whether volumes that look like this to a policy have been tried already."""
-    return this_pass.knows(f"give up {shape}", FRESH)
+    return this_pass.knows(f"give up {look}", FRESH)
 
 
 def try_giving_up(this_pass: Pass, observation: Observation, step: steps.TryGivingUp) -> None:
     """Raises Denied. A mark that was written a moment ago may not count yet: then NotYet."""
     marked = {v.id for v in observation.in_transit}
     for detach, r in step.parts:
-        shape = shape_of(r, observation.instance)
-        if may_give_up(this_pass, shape):
+        look = look_of(r, observation)
+        if may_give_up(this_pass, look):
             continue
-        delete = steps.DeleteVolume(volume_id=detach.volume_id)
-        if error := this_pass.ec2.writes.denied(detach) or this_pass.ec2.writes.denied(delete):
+        if error := _denial_of_giving_up(this_pass, detach, r):
             if detach.volume_id not in marked:
                 raise NotYet(f"{error} Its mark was written only now, so this is tried again.")
-            verdict = _against(error, shape, this_pass.clock.now())
+            verdict = _against(error, shape_of(r, observation.instance), this_pass.clock.now())
             this_pass.ec2.writes.do(steps.RememberVerdict(snapshot_id=r.snapshot_id, verdict=verdict))
             raise Denied(f"{observation.instance.id} is not parked. {in_words(verdict, r)}")
-        this_pass.learns(f"give up {shape}")
+        this_pass.learns(f"give up {look}")
+
+
+def _denial_of_giving_up(this_pass: Pass, detach: steps.DetachVolume, r: SnapshotRecord) -> Ec2Error | None:
+    denied = this_pass.ec2.writes.denied
+    confirm = steps.ConfirmSnapshots(snapshot_ids=(r.snapshot_id,), at=this_pass.began)
+    return denied(detach) or denied(steps.DeleteVolume(volume_id=detach.volume_id)) or denied(confirm)
 
 
 def remember_denial(this_pass: Pass, observation: Observation, error: Ec2Error) -> None:
