@@ -156,7 +156,10 @@ def overdue_of(result: Result, settings: Settings, now: datetime) -> Overdue | N
 
 def _overdue(result: Result, settings: Settings, now: datetime) -> Report | None:
     late = overdue_of(result, settings, now)
-    return Report(Kind.OVERDUE, result.observation, late.what, late.remedy) if late else None
+    if late is None:
+        return None
+    note = f" {result.note}" if result.note else ""
+    return Report(Kind.OVERDUE, result.observation, f"{late.what}{note}", late.remedy)
 
 
 def _given_up_now(result: Result) -> tuple[SnapshotRecord, ...]:

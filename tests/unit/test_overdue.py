@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from park_volumes.aws.errors import Ec2Error
+from park_volumes.aws.errors import INVALID, Ec2Error, Raced
 from park_volumes.aws.reads import Ec2Reads
+from park_volumes.aws.writes import Ec2Writes
 from park_volumes.core.due import PATIENCE, PER_GIB, THAWING, dismantling, restoring
 from park_volumes.core.facts import Instance, Observation, Volume
 from park_volumes.core.overdue import Overdue, overdue
@@ -19,7 +20,7 @@ from park_volumes.core.park import needs_park_pass, park
 from park_volumes.core.phase import PHASES, Phase, Row, phase_of
 from park_volumes.core.start import Intent, start
 from park_volumes.core.status import NEEDS_ATTENTION, status
-from park_volumes.core.steps import Outcome, going_on
+from park_volumes.core.steps import Outcome, SimpleStep, StartInstance, going_on
 from park_volumes.report import AGAIN, Kind, advice_on
 from tests.model.records import Rules
 from tests.model.world import World
@@ -412,6 +413,44 @@ class TestADeviceThatEc2DoesNotAccept:
         assert result is not None
         assert result.error is None
         assert f"is taken by {volume_id}" in result.decision.reason
+
+
+class TestAStartThatEc2DoesNotAccept:
+    def refusing(self, monkeypatch: pytest.MonkeyPatch, *, times: int) -> list[str]:
+        """EC2 answers InvalidParameterValue to so many starts, though the root volume is attached."""
+        real, tried = Ec2Writes.do, list[str]()
+
+        def do(writes: Ec2Writes, step: SimpleStep) -> None:
+            if isinstance(step, StartInstance):
+                tried.append(step.instance_id)
+                if len(tried) <= times:
+                    raise Raced(
+                        "StartInstances", step.instance_id, INVALID, "The Xen hypervisor is gone.", refused=True
+                    )
+            real(writes, step)
+
+        monkeypatch.setattr(Ec2Writes, "do", do)
+        return tried
+
+    def test_is_an_error_with_ec2s_sentence(
+        self, stand: Stand, functions: Functions, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stand.parked()
+        tried = self.refusing(monkeypatch, times=99)
+        reply = functions.post("db", "start")
+
+        assert (reply.status, len(tried)) == (502, 2)
+        assert "The Xen hypervisor is gone." in reply.message
+        assert Kind.START_FAILED in [e["DetailType"] for e in functions.events]
+
+    def test_is_a_race_if_it_is_accepted_a_moment_later(
+        self, stand: Stand, functions: Functions, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        instance_id = stand.parked()
+        self.refusing(monkeypatch, times=1)
+
+        assert functions.post("db", "start").status == 202
+        assert stand.instance(instance_id).state in ("pending", "running")
 
 
 class TestTheAdvice:

@@ -67,6 +67,11 @@ class Ec2Error(Exception):
 class Raced(Ec2Error):
     """EC2 refused because the state is no longer as observed. Nothing is wrong: look again, and decide again."""
 
+    @property
+    def for_good(self) -> Ec2Error:
+        """The same error where looking again does not help."""
+        return Ec2Error(self.action, self.resource, self.code, self.message, refused=self.refused)
+
 
 class errors_of:  # noqa: N801  # reads as the preposition of a with statement
     """Turns the errors of one call into ours: done (no error at all), Raced, or Ec2Error."""
