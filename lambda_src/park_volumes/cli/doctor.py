@@ -41,7 +41,7 @@ LOOK = Event(name="DescribeVolumes", reads=True)
 IDLE_CALLS = 50 * 730
 """The calls of a month that CloudTrail records while nothing happens: by the hour, twelve sweeps of the park side with
 four, and one of the start side with two. All of them read."""
-CHANGING_CALLS = 20
+CHANGING_CALLS = 21
 """Those that change something when an instance of two volumes is parked and started once."""
 WORKING_DAYS = 22
 """Of a month: how often an instance may stop and start."""
