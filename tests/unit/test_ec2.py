@@ -81,11 +81,11 @@ def watched(answer: Callable[[str, dict[str, Any]], Any]) -> tuple[Ec2, Recorder
     return Ec2(recorder, deployment=DEPLOYMENT), recorder  # type: ignore[arg-type]
 
 
-def answering(code: str) -> Ec2:
+def answering(code: str, message: str = "No.") -> Ec2:
     """EC2 that refuses every call with this code."""
 
     def refuse(name: str, _: dict[str, Any]) -> None:
-        raise ClientError({"Error": {"Code": code, "Message": "No."}}, name)
+        raise ClientError({"Error": {"Code": code, "Message": message}}, name)
 
     return watched(refuse)[0]
 
@@ -794,13 +794,14 @@ class TestErrors:
             answering("InvalidAttachment.NotFound").writes.do(STEPS[3])
 
     def test_a_bad_parameter_is_a_race_only_where_ec2_answers_so_for_a_device_or_a_root(self) -> None:
-        code = "InvalidParameterValue"
+        code, start = "InvalidParameterValue", StartInstance(instance_id=ID)
+        words = f"Invalid value '{ID}' for instanceId. Instance does not have a volume attached at root (/dev/xvda)"
         with pytest.raises(Raced):
-            answering(code).writes.do(StartInstance(instance_id=ID))
-        with pytest.raises(Ec2Error) as caught:
-            answering(code).writes.do(LockSnapshot(snapshot_id="snap-1"))
-
-        assert not isinstance(caught.value, Raced)
+            answering(code, words).writes.do(start)
+        for step in (start, LockSnapshot(snapshot_id="snap-1")):
+            with pytest.raises(Ec2Error) as caught:
+                answering(code).writes.do(step)
+            assert not isinstance(caught.value, Raced)
 
     def test_a_call_that_did_not_come_through_is_an_error_in_words(self) -> None:
         def fail(*_: object) -> None:

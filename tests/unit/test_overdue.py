@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from park_volumes.aws.errors import INVALID, Ec2Error, Raced
+from park_volumes.aws.errors import INVALID, Ec2Error
 from park_volumes.aws.reads import Ec2Reads
-from park_volumes.aws.writes import Ec2Writes
 from park_volumes.core.due import PATIENCE, PER_GIB, THAWING, dismantling, restoring
 from park_volumes.core.facts import Instance, Observation, Volume
 from park_volumes.core.overdue import Overdue, overdue
@@ -20,9 +19,12 @@ from park_volumes.core.park import needs_park_pass, park
 from park_volumes.core.phase import PHASES, Phase, Row, phase_of
 from park_volumes.core.start import Intent, start
 from park_volumes.core.status import NEEDS_ATTENTION, status
-from park_volumes.core.steps import Outcome, SimpleStep, StartInstance, going_on
+from park_volumes.core.steps import Outcome, going_on
 from park_volumes.report import AGAIN, Kind, advice_on
+from park_volumes.run.observe import observe_instances
+from tests.model.faults import Lag
 from tests.model.records import Rules
+from tests.model.validation import Refused
 from tests.model.world import World
 from tests.unit import facts
 from tests.unit.facts import DATA, ID, MARKED, NOW, ROOT, SETTINGS, attachment, change, in_transit
@@ -416,41 +418,35 @@ class TestADeviceThatEc2DoesNotAccept:
 
 
 class TestAStartThatEc2DoesNotAccept:
-    def refusing(self, monkeypatch: pytest.MonkeyPatch, *, times: int) -> list[str]:
-        """EC2 answers InvalidParameterValue to so many starts, though the root volume is attached."""
-        real, tried = Ec2Writes.do, list[str]()
-
-        def do(writes: Ec2Writes, step: SimpleStep) -> None:
-            if isinstance(step, StartInstance):
-                tried.append(step.instance_id)
-                if len(tried) <= times:
-                    raise Raced(
-                        "StartInstances", step.instance_id, INVALID, "The Xen hypervisor is gone.", refused=True
-                    )
-            real(writes, step)
-
-        monkeypatch.setattr(Ec2Writes, "do", do)
-        return tried
-
-    def test_is_an_error_with_ec2s_sentence(
-        self, stand: Stand, functions: Functions, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_is_an_error_with_ec2s_sentence(self, stand: Stand, functions: Functions) -> None:
+        """The code also says that the root volume is missing, which is a race: the words tell the two apart."""
         stand.parked()
-        tried = self.refusing(monkeypatch, times=99)
+
+        def refuse(operation: str, params: dict[str, Any]) -> None:
+            if operation == "StartInstances" and not params.get("DryRun"):
+                raise Refused(INVALID, "The Xen hypervisor is gone.")
+
+        stand.world.on_call = refuse
         reply = functions.post("db", "start")
 
-        assert (reply.status, len(tried)) == (502, 2)
+        assert reply.status == 502
         assert "The Xen hypervisor is gone." in reply.message
         assert Kind.START_FAILED in [e["DetailType"] for e in functions.events]
 
-    def test_is_a_race_if_it_is_accepted_a_moment_later(
-        self, stand: Stand, functions: Functions, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        instance_id = stand.parked()
-        self.refusing(monkeypatch, times=1)
+    @pytest.mark.parametrize("lag", [20, 60])
+    def test_is_no_error_where_the_park_side_has_just_detached_the_root_volume(self, stand: Stand, lag: float) -> None:
+        instance_id = stand.stopped()
+        stand.ready(instance_id)
+        reads = stand.ec2().reads
+        found = reads.instances([instance_id])
+        observation = observe_instances(reads, found, now=stand.clock.now(), locks=False)[instance_id]
+        stand.step(instance_id)
+        stand.after(5)
+        assert stand.instance(instance_id).root is None
+        stand.world.lag = Lag(lag, seed=3)
+        result = stand.start_pass().start_observed(observation)
 
-        assert functions.post("db", "start").status == 202
-        assert stand.instance(instance_id).state in ("pending", "running")
+        assert result.error is None
 
 
 class TestTheAdvice:

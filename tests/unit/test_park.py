@@ -143,7 +143,7 @@ class TestFailedVolume:
 
         assert decision.steps == ((DeleteVolume(volume_id=dead.id),),)
         assert decision.look_again == timedelta(seconds=15)
-        assert "and no snapshot is." in decision.reason
+        assert "and no snapshot." in decision.reason
 
     def test_an_original_volume_in_error_is_kept(self) -> None:
         broken = in_transit(volume("vol-data", state="error"))

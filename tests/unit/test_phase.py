@@ -140,6 +140,22 @@ class TestAltered:
         assert not m.flag_differs
         assert bool(changed([m])) is not flag
 
+    @pytest.mark.parametrize("state", ["detaching", "busy"])
+    def test_a_volume_that_leaves_is_not_by_its_flag(self, state: str) -> None:
+        """No page says what EC2 shows of the flag then."""
+        there = volume("vol-root", attachment(delete_on_termination=False, state=state))
+        (m,) = seen(in_transit(there), records=records()).in_transit
+
+        assert changed([m]) == []
+
+    def test_a_volume_that_came_back_is_by_its_flag_however_late_it_was_marked_again(self) -> None:
+        there = volume("vol-root", attachment(delete_on_termination=False, attach_time=MARKED + timedelta(seconds=1)))
+        (m,) = seen(
+            in_transit(there, mark=replace(MARK, at=MARKED + timedelta(minutes=1))), records=records()
+        ).in_transit
+
+        assert m.flag_differs
+
     def test_a_volume_that_is_attached_nowhere_is_not(self) -> None:
         (m,) = seen(in_transit(volume("vol-root")), records=records()).in_transit
 

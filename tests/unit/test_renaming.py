@@ -229,6 +229,14 @@ class TestCheck:
         assert f"{instance_id} (db) has its volumes in snapshots of the deployment old." in laptop.said
         assert "old is deployed: it starts them" in laptop.said
 
+    def test_fails_where_the_other_deployment_only_observes(self, old: Stand) -> None:
+        old.parked(name="db")
+        laptop = Laptop(old)
+        laptop.functions.environment = ENVIRONMENT | {"OBSERVE_ONLY": "true"}
+
+        assert laptop.run("check") is ExitCode.REFUSED
+        assert "old is deployed, but only observes: it starts nothing" in laptop.said
+
     def test_counts_those_of_previous_names_as_its_own_and_names_each_once(self, old: Stand) -> None:
         instance_id = old.parked(name="db")
         laptop = Laptop(old)

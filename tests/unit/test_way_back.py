@@ -168,7 +168,7 @@ class TestADenial:
         result = passes(stand, instance_id, 12)
 
         assert detached == []
-        assert "CreateTags is denied" in result.reason
+        assert "CreateTags is denied for snap-" in result.reason
         stand.world.denials = ()
         passes(stand, instance_id, 40)
         assert devices(stand, instance_id) == set()
@@ -394,6 +394,18 @@ class TestAVerdict:
             stand.step_alone(second)
 
         assert devices(stand, second) == set()
+
+    def test_is_asked_for_by_one_of_those_that_look_alike_and_by_each_that_does_not(self, stand: Stand) -> None:
+        alike = [stand.stopped(name="a"), stand.stopped(name="b")]
+        other = stand.stopped(ROOT._replace(tags={"team": "x"}), name="c")
+        stand.step_alone(*alike, other)
+        stand.after(61)
+        stand.park_pass(known={}).park([*alike, other])
+        marks = [v.tags[tags.MARK] for v in stand.world.volumes.current() if tags.MARK in v.tags]
+        asking = {mark.split()[1] for mark in marks}
+
+        assert other in asking
+        assert len(asking & set(alike)) == 1
 
     def test_counts_for_an_hour(self, stand: Stand) -> None:
         first, second = stand.stopped(name="a"), stand.stopped(name="b")

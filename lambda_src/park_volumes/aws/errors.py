@@ -1,5 +1,6 @@
 """The errors of EC2 as our own exceptions, distinguished by their codes."""
 
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -26,6 +27,8 @@ SHUT: Final = DENIALS | {"AuthFailure", "OptInRequired", "InvalidClientTokenId",
 """The codes of a call in a region that a policy closes, or that the account has not enabled."""
 LOOKS: Final = frozenset({"DescribeInstances", "DescribeSnapshots", "DescribeVolumes"})
 """The calls of every look at a whole region."""
+ROOTLESS: Final = re.compile("does not have a volume attached at root")
+"""What StartInstances says where the root volume is missing, with a code that also means other things."""
 INVALID: Final = "InvalidParameterValue"
 """The code of a call that EC2 does not accept: for what it says, or for the state that something is in."""
 WOULD_SUCCEED: Final = "DryRunOperation"

@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, assert_never, cast
 
-from park_volumes.aws.errors import GONE, INVALID, WOULD_SUCCEED, Ec2Error, Raced, errors_of
+from park_volumes.aws.errors import GONE, INVALID, ROOTLESS, WOULD_SUCCEED, Ec2Error, Raced, errors_of
 from park_volumes.aws.volume_parameters import parameters_of
 from park_volumes.core import steps
 from park_volumes.core import tags as our_tags
@@ -177,9 +177,15 @@ class Ec2Writes:
             )
 
     def _start_instance(self, step: steps.StartInstance) -> None:
-        """Start an instance. EC2 answers InvalidParameterValue if the root volume is not attached."""
-        with errors_of("StartInstances", step.instance_id, raced={INVALID}):
-            self._client.start_instances(InstanceIds=[step.instance_id])
+        """Start an instance. EC2 answers InvalidParameterValue if the root volume is not attached, which is a race, and
+        if it does not accept something else of the instance, which is none."""
+        try:
+            with errors_of("StartInstances", step.instance_id, raced={INVALID}):
+                self._client.start_instances(InstanceIds=[step.instance_id])
+        except Raced as error:
+            if error.code == INVALID and not ROOTLESS.search(error.message):
+                raise error.for_good from error
+            raise
 
     def stop_instance(self, instance_id: str) -> None:
         with errors_of("StopInstances", instance_id):

@@ -265,6 +265,9 @@ def _check_other(screen: Screen, other: Deployment, parked: Iterable[Observation
     name = other.settings.deployment
     for observation in parked:
         screen.say(f"{observation.instance.label} has its volumes in snapshots of the deployment {name}.")
+    if other.read and other.parks is False:
+        screen.say(f"{name} is deployed, but only observes: it starts nothing until observe_only is off.")
+        return ExitCode.REFUSED
     if other.read:
         screen.say(f"{name} is deployed: it starts them, whatever becomes of this deployment.")
         return ExitCode.DONE

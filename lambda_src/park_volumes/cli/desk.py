@@ -110,6 +110,7 @@ class Desk:
     screen: Screen
     timeout: timedelta
     each: Each = in_parallel
+    known: dict[str, datetime] = field(default_factory=dict)
     _begun: set[str] = field(default_factory=set)
 
     def every(self) -> list[Observation]:
@@ -224,7 +225,13 @@ class Desk:
         self.lease(began)
         deadline = began + self.settings.function_timeout - MARGIN
         this_pass = Pass(
-            ec2=self.ec2, settings=self.settings, clock=self.clock, began=began, deadline=deadline, each=self.each
+            ec2=self.ec2,
+            settings=self.settings,
+            clock=self.clock,
+            began=began,
+            deadline=deadline,
+            each=self.each,
+            known=self.known,
         )
         results: dict[str, Result | None] = {}
 

@@ -63,8 +63,9 @@ def dismantling(seen: Observation, settings: Settings) -> datetime:
 
 def restoring(seen: Observation, settings: Settings) -> datetime:
     """Until the root volume is attached. EC2 may load a volume with a rate before it can be attached."""
-    created = max((v.volume.created for v in seen.restored), default=NEVER)
-    largest = max((v.volume.spec.size for v in seen.restored), default=0)
+    usable = [v.volume for v in seen.restored if v.state != "error"]
+    created = max((v.created for v in usable), default=NEVER)
+    largest = max((v.spec.size for v in usable), default=0)
     rate = settings.volume_initialization_rate
     loading = timedelta(seconds=largest * 1024 / rate) if rate else timedelta(0)
     return max(created, seen.instance.launch_time) + loading + PATIENCE

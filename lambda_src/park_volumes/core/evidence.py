@@ -24,9 +24,8 @@ def is_current(r: SnapshotRecord, volume: Volume) -> bool:
 
 
 def says(r: SnapshotRecord, v: VolumeInTransit) -> bool:
-    """Whether the record says what the volume is now. As long as it has never left, that includes its flag."""
-    a = v.attachment if v.never_left else None
-    same_flag = a is None or a.delete_on_termination == r.delete_on_termination
+    """Whether the record says what the volume is now, and which flag its owner wants."""
+    same_flag = v.owners_flag in (None, r.delete_on_termination)
     return same_flag and is_current(r, v.volume)
 
 

@@ -277,14 +277,20 @@ class VolumeInTransit:
 
     @property
     def never_left(self) -> bool:
-        """Whether it is an original that has been attached since before its mark. EC2 may tell whole seconds only."""
+        """Whether it is an original that has been attached since before its snapshot was taken."""
         a = self.attachment
-        return a is not None and not self.restored and a.attach_time < self.mark.at.replace(microsecond=0)
+        return a is not None and not self.restored and a.attach_time < self.record.started
+
+    @property
+    def owners_flag(self) -> bool | None:
+        """The DeleteOnTermination that its owner wants, as long as it has never left: then nobody else sets it. None if
+        it has, and while it leaves, since no page says what EC2 shows then."""
+        a = self.attachment
+        return a.delete_on_termination if a and a.state == "attached" and self.never_left else None
 
     @property
     def flag_differs(self) -> bool:
-        """Whether it came back without the DeleteOnTermination that its target asks for. As long as a volume has never
-        left, its flag is what the owner wants it to be."""
+        """Whether it came back without the DeleteOnTermination that its target asks for."""
         a, wanted = self.attachment, self.target.delete_on_termination
         return a is not None and not self.never_left and a.delete_on_termination != wanted
 

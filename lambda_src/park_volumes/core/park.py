@@ -56,7 +56,7 @@ def park(seen: Observation, settings: Settings, now: datetime, *, take_snapshots
     if over := _rehearsals_over(seen, settings, now):
         return over
     if dead := [v.id for v in seen.restored if v.state == "error"]:
-        reason = f"EC2 could not create {', '.join(dead)} for {instance.id}: they are deleted, and no snapshot is."
+        reason = f"EC2 could not create {', '.join(dead)} for {instance.id}: what failed is deleted, and no snapshot."
         deleted = tuple(steps.DeleteVolume(volume_id=v) for v in dead)
         return Decision(reason=reason, steps=(deleted,), look_again=DETACHING)
     match phase:
@@ -427,13 +427,12 @@ def _may_be_taken(r: SnapshotRecord | None, now: datetime) -> bool:
 def _copy_of(v: VolumeInTransit, settings: Settings) -> steps.CreateSnapshot:
     """Another snapshot of a volume, as the same part of the same attempt."""
     r = v.record
-    flagged = v.attachment if v.attachment and v.never_left else r
     at = Attachment(
         instance_id=r.instance_id,
         device=r.device,
         state="",
         attach_time=r.started,
-        delete_on_termination=flagged.delete_on_termination,
+        delete_on_termination=r.delete_on_termination if v.owners_flag is None else v.owners_flag,
         card=r.card,
     )
     part = f"{r.part}/{r.parts}"

@@ -29,7 +29,8 @@ RATES = range(100, 301)
 SOON = timedelta(seconds=2)
 """When the start side, for which somebody waits, looks again at what EC2 attaches, detaches or deletes."""
 RETRY_VOLUME = timedelta(minutes=5)
-"""How long after a second volume of the same snapshot failed the next one is created, unless somebody asks again."""
+"""How long a sweep leaves a volume alone that has failed after an earlier attempt. It ends sooner if the park side has
+deleted that volume, or if somebody asks again."""
 
 
 class Intent(StrEnum):
@@ -224,14 +225,14 @@ class _Wish:
             return self.wait(f"EC2 is detaching {', '.join(leaving)} from {instance.id}.", again=SOON)
         attached_last = sorted(seen.restored, key=lambda v: v.attachment is not None)
         made = {v.record.snapshot_id: v for v in attached_last if v.state in ("creating", "available", "in-use")}
-        if not made and not self.wanted:
+        parts = seen.given_up.parts
+        if not self.wanted and not any(_is_in_place(r, seen, made) or r.snapshot_id in made for r in parts):
             return self.stay_parked()
         if failed := self.failed_lately():
             reason = (
                 f"EC2 could not create {', '.join(failed)} for {instance.id}. The next try follows in a few minutes."
             )
             return self.wait(reason, again=RETRY_VOLUME)
-        parts = seen.given_up.parts
         if archived := [r for r in parts if r.archived and r.snapshot_id not in made]:
             return self.from_archive(archived)
         snapshots = "its snapshot" if len(parts) == 1 else f"its {len(parts)} snapshots"

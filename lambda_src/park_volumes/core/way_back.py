@@ -48,7 +48,8 @@ def is_denied(v: Verdict | None, now: datetime) -> TypeGuard[Verdict]:
 
 def in_words(v: Verdict, r: SnapshotRecord) -> str:
     """A denial as a sentence, with what to do about it."""
-    resource = f"{r.volume_id} ({r.device} of {r.instance_id})"
+    of = r.snapshot_id if v.denied == "CreateTags" else r.volume_id
+    resource = f"{of} ({r.device} of {r.instance_id})"
     said = f": {v.words.rstrip('. ')}" if v.words else ""
     return (
         f"{v.denied} is denied for {resource}{said}. Let the roles of ParkVolumes do it: look at service control "

@@ -274,8 +274,6 @@ class _Execution:
                 try_way_back(self.this_pass, self.observation, step)
             case steps.RememberStart():
                 self._remember(step)
-            case steps.StartInstance():
-                _start(self.this_pass, step)
             case steps.ConfirmSnapshots():
                 self.confirmations[self.observation.instance.id] = step
             case _:
@@ -389,25 +387,6 @@ def _remember_want_of_room(this_pass: Pass, observation: Observation, decision: 
             this_pass.ec2.writes.do(step)
         except (Ec2Error, OutOfTime) as error:
             log.warning("That EC2 had no room for %s is not remembered: %s", observation.instance.id, error)
-
-
-def _start(this_pass: Pass, step: steps.StartInstance) -> None:
-    """EC2 answers InvalidParameterValue where the root volume is not attached, and where it does not accept something
-    else of the instance. If it says so again while the root volume is there, looking again does not help."""
-    writes, clock = this_pass.ec2.writes, this_pass.clock
-    try:
-        writes.do(step)
-    except Raced as race:
-        if race.code != INVALID or clock.now() + AFTER_RACE >= this_pass.deadline:
-            raise
-        clock.sleep(AFTER_RACE.total_seconds())
-        roots = [i.on(i.root_device) for i in this_pass.ec2.reads.instances([step.instance_id])]
-        if not any(root and root.status == "attached" for root in roots):
-            raise
-        try:
-            writes.do(step)
-        except Raced as again:
-            raise again.for_good if again.code == INVALID else again from race
 
 
 def _is_still_free(this_pass: Pass, step: steps.AttachVolume, volume_id: str) -> bool:

@@ -1,6 +1,7 @@
 """Tries what will follow once volumes are given up: the calls of either side dry, and keys by creating a volume."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
@@ -43,7 +44,8 @@ def try_giving_up(this_pass: Pass, observation: Observation, step: steps.TryGivi
             if detach.volume_id not in marked:
                 raise NotYet(f"{error} Its mark was written only now, so this is tried again.")
             verdict = _against(error, shape_of(r, observation.instance), this_pass.clock.now())
-            this_pass.ec2.writes.do(steps.RememberVerdict(snapshot_id=r.snapshot_id, verdict=verdict))
+            with suppress(Ec2Error):  # the same policy may deny that, too
+                this_pass.ec2.writes.do(steps.RememberVerdict(snapshot_id=r.snapshot_id, verdict=verdict))
             raise Denied(f"{observation.instance.id} is not parked. {in_words(verdict, r)}")
         this_pass.learns(f"give up {look}")
 
