@@ -301,8 +301,10 @@ def _in_a_hurry(screen: Screen, aws: LocalAws) -> Iterator[None]:
     """What is shown, and that nothing but the local AWS takes time, which then can be measured on any machine."""
     with aws.standing_still():
         screen.go_by(lambda: aws.now().timestamp())
-        yield
-        screen.go_by(time.monotonic)
+        try:
+            yield
+        finally:
+            screen.go_by(time.monotonic)
 
 
 def main() -> int:

@@ -34,6 +34,7 @@ from tests.local_aws.instances import StrictBackend, StrictInstance, tags_of
 from tests.local_aws.lambdas import Lambdas
 from tests.local_aws.queues import Mappings, SafeQueue, SafeSqs
 from tests.local_aws.recycle_bin import RecycleBin
+from tests.local_aws.repeated import Repeated
 from tests.local_aws.schedules import Scheduler
 from tests.local_aws.settings import Settings
 from tests.local_aws.terraform_gaps import LiveFunction, LiveLambda
@@ -77,7 +78,7 @@ def build(*, port: int, region: str, settings: Settings, dial: Dial, lambda_pyth
     server = make_server(
         "127.0.0.1",
         port,
-        application(moto_app, rooms, recycle_bin),
+        Repeated(application(moto_app, rooms, recycle_bin)),
         threaded=True,
         request_handler=quiet(MotoRequestHandler),
     )

@@ -26,6 +26,7 @@ from tests.local_aws.dial import Dial
 from tests.local_aws.filters import matches
 from tests.local_aws.policies import service_may
 from tests.local_aws.queues import Mapped
+from tests.local_aws.repeated import Repeated
 from tests.local_aws.settings import QUICK, Settings
 from tests.model.policies import Deny, asked_with, born_without, tagged
 from tests.support.terraform import ROOT
@@ -1087,3 +1088,31 @@ def test_a_function_and_what_it_calls_live_by_that_clock_too(deployed: Deploymen
     launched = deployed.instance(deployed.launch())["LaunchTime"]
     assert launched - began < timedelta(minutes=1)
     assert deployed.aws.now() - datetime.now(UTC) > timedelta(days=6)
+
+
+class TestACallThatIsRepeated:
+    """A machine may be so slow that an SDK does not get the answer of a call that was done."""
+
+    def answers(self, agent: str, *asked: str, status: str = "200 OK") -> list[bytes]:
+        """Of an application that counts its calls, and that refuses with this status."""
+        calls: list[str] = []
+
+        def application(_: dict[str, Any], start_response: Any) -> list[bytes]:
+            calls.append("")
+            start_response(status, [])
+            return [str(len(calls)).encode()]
+
+        once = Repeated(application)
+        every = [{"HTTP_AMZ_SDK_INVOCATION_ID": one, "HTTP_USER_AGENT": agent} for one in asked]
+        return [b"".join(once(environ, lambda *_: None)) for environ in every]
+
+    def test_by_the_provider_is_answered_as_the_first_time(self) -> None:
+        agent = "APN/1.0 HashiCorp/1.0 Terraform/1.9.0 terraform-provider-aws/6.1.0 aws-sdk-go-v2/1.36.5"
+
+        assert self.answers(agent, "a", "b", "a", "") == [b"1", b"2", b"1", b"3"]
+
+    def test_by_the_provider_is_done_again_where_it_was_refused(self) -> None:
+        assert self.answers("terraform-provider-aws/6.1.0", "a", "a", status="503 Slow Down") == [b"1", b"2"]
+
+    def test_by_a_function_is_done_again(self) -> None:
+        assert self.answers("Boto3/1.40.0", "a", "a") == [b"1", b"2"]
