@@ -173,6 +173,8 @@ class Lambdas:
         self._python = python
         self._endpoint_url = endpoint_url
         self._pools: dict[str, Pool] = {}
+        self._busy: set[Worker] = set()
+        self._stopped = False
         self._lock = threading.Lock()
         self._folder = Path(tempfile.mkdtemp(prefix="local-aws-lambda-"))
         self._executor = ThreadPoolExecutor(max_workers=1000, thread_name_prefix="lambda")
@@ -249,6 +251,8 @@ class Lambdas:
             self._give_back(pool, worker)
         except WorkerEnded as ended:
             payload, error = str(ended), "Unhandled"
+            with self._lock:
+                self._busy.discard(worker)
             worker.kill()
         finally:
             del self._turns[request_id]
@@ -260,6 +264,8 @@ class Lambdas:
         """The pool of the function as it is deployed now; workers of an older deployment are ended."""
         version = f"{function.code_sha_256} {json.dumps(function.get_configuration(), sort_keys=True, default=str)}"
         with self._lock:
+            if self._stopped:
+                raise RuntimeError("The local AWS has been stopped.")
             pool = self._pools.get(function.function_arn)
             if pool and pool.version == version:
                 return pool
@@ -278,12 +284,17 @@ class Lambdas:
             while pool.idle:
                 worker = pool.idle.pop()
                 if worker.alive:
+                    self._busy.add(worker)
                     return worker
         stream = f"{datetime.now(UTC):%Y/%m/%d}/[$LATEST]{uuid.uuid4().hex}"
-        return Worker(self._python, pool.task_root, self._environment(function, pool, stream), stream)
+        worker = Worker(self._python, pool.task_root, self._environment(function, pool, stream), stream)
+        with self._lock:
+            self._busy.add(worker)
+        return worker
 
     def _give_back(self, pool: Pool, worker: Worker) -> None:
         with self._lock:
+            self._busy.discard(worker)
             current = pool in self._pools.values()
             if current and worker.alive:
                 pool.idle.append(worker)
@@ -428,11 +439,14 @@ class Lambdas:
                     pool.idle.pop().kill()
 
     def stop(self) -> None:
-        """Ends every worker and removes what was unpacked."""
+        """Ends every worker and removes what was unpacked; nothing is unpacked any more."""
         self.end_idle()
         with self._lock:
+            self._stopped = True
             self._pools.clear()
-        shutil.rmtree(self._folder, ignore_errors=True)
+            for worker in self._busy:
+                worker.kill()
+            shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def function_logging(function: LambdaFunction) -> dict[str, Any]:
