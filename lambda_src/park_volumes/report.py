@@ -172,11 +172,14 @@ def _given_up_now(result: Result) -> tuple[SnapshotRecord, ...]:
     return generation.parts if left and left <= deleted else ()
 
 
+def _its_volumes(number: int, gib: int) -> str:
+    return f"its {'volume' if number == 1 else f'{number} volumes'} ({gib} GiB)"
+
+
 def _parked(observation: Observation, parts: Sequence[SnapshotRecord], settings: Settings, now: datetime) -> Report:
     gib = sum(r.spec.size for r in parts)
-    volumes = "its volume" if len(parts) == 1 else f"its {len(parts)} volumes"
     money = without_volumes(observation, settings)
-    what = f"{observation.instance.id} is parked: {volumes} ({gib} GiB) became snapshots.{in_words(money)}"
+    what = f"{observation.instance.id} is parked: {_its_volumes(len(parts), gib)} became snapshots.{in_words(money)}"
     what = f"{what}{stays_in_words(observation, settings)}"
     advice = f"{NOTHING} Start it as usual, or at the Function URL."
     ids = tuple(r.snapshot_id for r in parts)
@@ -215,8 +218,8 @@ def _started(observation: Observation, settings: Settings) -> Report:
     asked = phase.request_of_this_launch(observation, settings)
     restored = all(v.restored for v in back)
     gib = sum(v.volume.spec.size for v in back)
-    volumes = "its volume" if len(back) == 1 else f"its {len(back)} volumes"
-    what = f"{instance.id} is running: {volumes} ({gib} GiB) came back{' from snapshots' if restored else ''}."
+    came_back = "came back from snapshots" if restored else "came back"
+    what = f"{instance.id} is running: {_its_volumes(len(back), gib)} {came_back}."
     advice = f"{NOTHING} Restored volumes are slower until each block has been read once." if restored else NOTHING
     ids = tuple(v.record.snapshot_id for v in back)
     took = (instance.launch_time - asked).total_seconds() if asked else None

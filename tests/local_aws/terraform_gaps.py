@@ -10,7 +10,6 @@ import base64
 import json
 from typing import Any, ClassVar
 
-from flask import request
 from moto.awslambda.exceptions import LambdaClientError
 from moto.awslambda.models import EventSourceMapping, FunctionUrlConfig, LambdaBackend, LambdaFunction
 from moto.awslambda.policy import Policy
@@ -39,23 +38,13 @@ class StatementExists(LambdaClientError):
 
 
 class Permissions(Policy):
-    """The policy of a function. Lambda refuses a second statement of an id, where moto would have both. But an SDK that
-    got no answer in time asks again, by the same invocation id, and is answered as it was the first time: on a machine
-    as slow as that nobody waits for less."""
-
-    def __init__(self, parent: LambdaFunction) -> None:
-        super().__init__(parent)
-        self._asked: dict[str, str] = {}
+    """The policy of a function. Lambda refuses a second statement of an id, where moto would have both."""
 
     def add_statement(self, raw: str, qualifier: str | None = None) -> tuple[Any, str]:
-        sid, asked = json.loads(raw).get("StatementId", ""), request.headers.get("amz-sdk-invocation-id", "")
-        there = next((s for s in self.statements if s.get("Sid") == sid), None)
-        if there is None:
-            self._asked[sid] = asked
-            return super().add_statement(raw, qualifier)
-        if self._asked.get(sid) != asked or not asked:
+        sid = json.loads(raw).get("StatementId", "")
+        if any(s.get("Sid") == sid for s in self.statements):
             raise StatementExists(sid)
-        return there, self.revision
+        return super().add_statement(raw, qualifier)
 
 
 class LiveFunction(LambdaFunction):

@@ -6,10 +6,12 @@ import itertools
 import json
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ from tests.local_aws.dial import Dial
 from tests.local_aws.filters import matches
 from tests.local_aws.policies import service_may
 from tests.local_aws.queues import Mapped
-from tests.local_aws.repeated import Repeated
+from tests.local_aws.repeated import PROVIDER, Repeated
 from tests.local_aws.settings import QUICK, Settings
 from tests.model.policies import Deny, asked_with, born_without, tagged
 from tests.support.terraform import ROOT
@@ -943,13 +945,14 @@ def test_a_function_url_takes_signed_requests_only(deployed: Deployment) -> None
         deployed.request(url)
 
 
-def test_a_second_permission_of_an_id_is_refused_unless_the_sdk_asks_again(deployed: Deployment) -> None:
-    """By the id of the invocation Lambda knows a call of which the SDK got no answer."""
+def test_a_second_permission_of_an_id_is_refused_unless_the_provider_asks_again(deployed: Deployment) -> None:
+    """By the id of the invocation a call is known of which its SDK got no answer."""
     functions = deployed.aws.client("lambda")
     asked = itertools.chain(["first", "first"], itertools.repeat("another"))
 
     def ask_as(request: Any, **_: Any) -> None:
         request.headers["amz-sdk-invocation-id"] = next(asked)
+        request.headers["User-Agent"] = PROVIDER
 
     functions.meta.events.register("before-send.lambda.AddPermission", ask_as)
     permission = {"StatementId": "again", "Action": "lambda:InvokeFunction", "Principal": "sns.amazonaws.com"}
@@ -1110,6 +1113,25 @@ class TestACallThatIsRepeated:
         agent = "APN/1.0 HashiCorp/1.0 Terraform/1.9.0 terraform-provider-aws/6.1.0 aws-sdk-go-v2/1.36.5"
 
         assert self.answers(agent, "a", "b", "a", "") == [b"1", b"2", b"1", b"3"]
+
+    def test_by_the_provider_waits_for_the_answer_of_the_first_time(self) -> None:
+        began, may_end, calls = threading.Event(), threading.Event(), list[str]()
+
+        def application(_: dict[str, Any], start_response: Any) -> list[bytes]:
+            calls.append("")
+            began.set()
+            may_end.wait()
+            start_response("200 OK", [])
+            return [b"done"]
+
+        once, environ = Repeated(application), {"HTTP_AMZ_SDK_INVOCATION_ID": "a", "HTTP_USER_AGENT": PROVIDER}
+        with ThreadPoolExecutor() as pool:
+            first = pool.submit(once, environ, lambda *_: None)
+            began.wait()
+            second = pool.submit(once, environ, lambda *_: None)
+            may_end.set()
+            assert [first.result(), second.result()] == [[b"done"], [b"done"]]
+        assert len(calls) == 1
 
     def test_by_the_provider_is_done_again_where_it_was_refused(self) -> None:
         assert self.answers("terraform-provider-aws/6.1.0", "a", "a", status="503 Slow Down") == [b"1", b"2"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -63,7 +64,9 @@ class TestAnOwnerWhoChangesAVolume:
         stand.owner.modify_volume(VolumeId=volume_id, Size=200, VolumeType="gp3", Iops=4000)
         write(stand, volume_id, {"Owner": "mina"})
 
-    def parked_after(self, stand: Stand, moment: str, *disks: Disk) -> str:
+    def parked_after(
+        self, stand: Stand, moment: str, *disks: Disk, change: Callable[[Stand, str], None] | None = None
+    ) -> str:
         """Parked; the data volume was changed between its snapshot and its deletion, at this moment."""
         instance_id = stand.stopped(*disks)
         data = attached(stand, instance_id)[DATA.device].id
@@ -71,7 +74,7 @@ class TestAnOwnerWhoChangesAVolume:
             stand.step(instance_id)
             stand.after(10)
             assert list(stand.world.volumes.current()), f"It was never {moment}."
-        self.change(stand, data)
+        (change or self.change)(stand, data)
         sweeps(stand, 12)
         assert stand.instance(instance_id).devices == ()
         assert list(stand.world.volumes.current()) == []
@@ -103,17 +106,13 @@ class TestAnOwnerWhoChangesAVolume:
     def test_gets_the_flag_back_that_it_had_when_it_was_detached(self, stand: Stand, moment: str, flag: bool) -> None:
         """Nobody switches DeleteOnTermination on again for an owner who has switched it off."""
 
-        def switch(stand: Stand, volume_id: str) -> None:
+        def switch(stand: Stand, _: str) -> None:
+            (instance,) = stand.world.instances.current()
             mapping = {"DeviceName": DATA.device, "Ebs": {"DeleteOnTermination": flag}}
-            stand.owner.modify_instance_attribute(InstanceId=there(volume_id), BlockDeviceMappings=[mapping])
+            stand.owner.modify_instance_attribute(InstanceId=instance.id, BlockDeviceMappings=[mapping])
 
-        def there(volume_id: str) -> str:
-            volume = stand.world.volumes.get(volume_id)
-            assert volume is not None
-            return volume.attachments[0].instance_id
-
-        self.change = switch  # type: ignore[method-assign]  # what this owner changes
-        instance_id = self.parked_after(stand, moment, ROOT, DATA._replace(delete_on_termination=not flag))
+        data = DATA._replace(delete_on_termination=not flag)
+        instance_id = self.parked_after(stand, moment, ROOT, data, change=switch)
         started(stand, instance_id)
 
         flags = {d.device: d.delete_on_termination for d in stand.instance(instance_id).devices}

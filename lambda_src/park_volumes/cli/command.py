@@ -125,8 +125,10 @@ def _options_of_every_command() -> argparse.ArgumentParser:
     home = "the region in which the module is deployed, if it looks after this one from there"
     options.add_argument("--home-region", metavar="REGION", help=home)
     options.add_argument("--profile", help="the AWS profile with the credentials; by default AWS_PROFILE")
-    words = "Its settings are named like the inputs of the module. By default they are those of its functions, or else "
-    words += "the module's defaults."
+    words = (
+        "Its settings are named like the inputs of the module. By default they are those of its functions, or else the "
+        "module's defaults."
+    )
     of = options.add_argument_group("the deployment", words)
     of.add_argument("--name", type=_text, help=f"its name ({ANYWHERE['name']})")
     of.add_argument("--opt-in-tag-key", type=_text, metavar="KEY")

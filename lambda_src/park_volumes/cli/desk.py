@@ -101,7 +101,8 @@ def _percent(shown: dict[str, Any], goal: str) -> float:
 
 @dataclass(kw_only=True)
 class Desk:
-    """One person's work on one account and region. ``lease`` is called when a pass begins."""
+    """One person's work on one account and region. ``lease`` is called when a pass begins; ``known`` is what earlier
+    passes have learned, each with the time."""
 
     ec2: Ec2
     settings: Settings
