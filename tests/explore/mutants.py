@@ -481,6 +481,10 @@ MUTANTS = (
         ("retention:superseded_while_parked", "r.launch_time < seen.instance.launch_time and r not in parts", "True"),
         ("retention:_due", "since is not None and now >= since + settings.snapshot_retention", "True"),
     ),
+    mutant(
+        "creates nothing with a token that EC2 knows with other parameters",
+        ("execute:_is_spent", "return ", "return False and "),
+    ),
     # Who wakes the start side.
     mutant(
         "wakes nobody for volumes that are on their way",

@@ -129,6 +129,7 @@ class Process:
         self.next_call = ""
         self.faults: list[Fault] = []
         self.client = EC2Client(stage.world, name, faults=self._fault)
+        self.memory = stage.warm_memory(self.function)
         self._thread = Thread(self)
 
     # The clock of the pass.
@@ -145,6 +146,11 @@ class Process:
             self._pause()
 
     # What the stage tells it.
+
+    @property
+    def function(self) -> str:
+        """The Lambda function of which this pass is a run."""
+        return "park" if self.kind in PARK_SIDE else "start"
 
     @property
     def dies(self) -> float:
@@ -189,6 +195,7 @@ class Process:
             began=began,
             deadline=began + timedelta(seconds=TIMEOUT - MARGIN),
             each=one_by_one,
+            known=self.memory,
         )
         try:
             self.results = [r for r in KINDS[self.kind](self, this) if r]
@@ -198,6 +205,8 @@ class Process:
         except Ec2Error as error:  # the handler lets it through, and the event comes back or the sweep does
             self.error = str(error)
         self.done = True
+        if not self.client.dead:
+            self.stage.memories.append((self.function, self.memory))
 
     def before_call(self, operation: str) -> None:
         self.next_call = operation
@@ -245,7 +254,8 @@ class Stage:
     volumes that their owner detached beside the root volume, or with it, before any pass did. ``forged`` are our
     snapshots whose tags somebody has changed. ``shortage`` is how EC2 lacks room for a start, and until when; ``tries``
     are the calls and the launches that have found none since the start was asked for, ``trying`` is the pass of the
-    last one, and ``remembered_try`` the last that is written down, or that EC2 shows. ``seen`` counts what was covered.
+    last one, and ``remembered_try`` the last that is written down, or that EC2 shows. ``memories`` is what the
+    functions know that are idle and warm: two that run at once share nothing. ``seen`` counts what was covered.
     """
 
     def __init__(self, world: World, instance_id: str, bystanders: Sequence[str], seen: Counter[str]) -> None:
@@ -277,6 +287,7 @@ class Stage:
         self.seen = seen
         self.meddled = False
         self.processes: list[Process] = []
+        self.memories: list[tuple[str, dict[str, datetime]]] = []
         self.log: list[str] | None = None
         self.judged_before = False
         self.person = EC2Client(world, "person", owner=True)
@@ -305,6 +316,7 @@ class Stage:
         other.seen = self.seen if seen is None else seen
         other.meddled = other.judged_before = False
         other.processes = []
+        other.memories = [(function, known.copy()) for function, known in self.memories]
         other.log = None if self.log is None else []
         other.person = EC2Client(other.world, "person", owner=True)
         other.hand = EC2Client(other.world, "person")
@@ -315,6 +327,11 @@ class Stage:
     def listen(self) -> None:
         self.world.on_call, self.world.on_answer = self._before_call, self._after_call
         self.world.on_change = self._after_change
+
+    def warm_memory(self, function: str) -> dict[str, datetime]:
+        """What an earlier pass has left to the next one. Nothing if the function starts cold."""
+        warm = [n for n, (whose, _) in enumerate(self.memories) if whose == function]
+        return self.memories.pop(warm[-1])[1] if warm else {}
 
     # What there is.
 
@@ -840,6 +857,7 @@ class Stage:
                 sorted(kept.kept.items()),
                 sorted(kept.waived),
                 self.excuses,
+                sorted((function, sorted(known)) for function, known in self.memories),
             )
         )
         ticks = {found: f"@{n}" for n, found in enumerate(sorted(set(_TICK.findall(text)), key=lambda t: int(t[8:])))}

@@ -805,6 +805,14 @@ STORIES: Mapping[str, Story] = {
         "go c 9",
         "person locks a snapshot for good 5",
     ),
+    "a volume that failed is created anew, though somebody has written another tag on its snapshot": story(
+        "one volume",
+        "committed",
+        "begin start 0",
+        "fault VOLUME_FAILS 0",
+        "go c 7",
+        "person tags a snapshot 3",
+    ),
 }
 
 TRANSITIONS: tuple[Story, ...] = (
