@@ -23,6 +23,7 @@ from moto.kms.models import kms_backends
 from tests.local_aws.filters import matches
 from tests.local_aws.settings import Settings
 from tests.local_aws.world import World
+from tests.model.records import LARGEST
 
 GIB = 1024**3
 MIB = 2**20
@@ -419,6 +420,11 @@ class StrictEbs:
     def performance(volume_type: str, size: int, params: dict[str, Any]) -> tuple[int | None, int | None]:
         """IOPS and throughput (MiB/s): which types take them, and their defaults (EBS user guide, volume types)."""
         iops, throughput = params.get("Iops"), params.get("Throughput")
+        if size > (largest := LARGEST.get(volume_type, 16_384)):
+            raise refusal(
+                "InvalidParameterValue",
+                f"Volume of {size}GiB is too large for volume type {volume_type}; maximum is {largest}GiB.",
+            )
         if iops and volume_type not in {"io1", "io2", "gp3"}:
             raise refusal(
                 "InvalidParameterCombination", f"The parameter iops is not supported for {volume_type} volumes."

@@ -243,6 +243,10 @@ def zulu(moment: float) -> str:
     return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
+LARGEST = {"gp3": 65_536, "io2": 65_536, "standard": 1_024}
+"""The largest volumes in GiB; those of the other types have 16,384 (EC2 API Reference, CreateVolume)."""
+
+
 def default_iops(volume_type: str, size: int) -> int | None:
     match volume_type:
         case "gp3":

@@ -143,7 +143,7 @@ class TestFailedVolume:
 
         assert decision.steps == ((DeleteVolume(volume_id=dead.id),),)
         assert decision.look_again == timedelta(seconds=15)
-        assert "and no snapshot." in decision.reason
+        assert "every snapshot is kept" in decision.reason
 
     def test_an_original_volume_in_error_is_kept(self) -> None:
         broken = in_transit(volume("vol-data", state="error"))
@@ -643,7 +643,7 @@ class TestARehearsal:
         """It is there, and the verdict was written then."""
         of_data = record(DATA, verdict=Verdict(shape="s", at=verdict) if verdict else None)
         trial = Rehearsal(deployment=SETTINGS.deployment, instance_id=ID)
-        size = of_data.rehearsal_size
+        size = of_data.rehearsal.size
         there = volume("vol-try", snapshot_id=of_data.snapshot_id, size=size, created=created, rehearsal=trial)
         return seen(root_volume(), data_volume(), there, records=[of_data])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -35,6 +35,17 @@ specs = st.builds(
     encrypted=st.booleans(),
     kms_key=st.just("") | plain_words,
 )
+
+
+@pytest.mark.parametrize(("kind", "largest"), [("gp2", 16_384), ("io1", 16_384), ("st1", 16_384), ("standard", 1_024)])
+def test_enlarged_keeps_its_type_unless_that_has_no_larger_volumes(kind: str, largest: int) -> None:
+    spec = replace(FULL, type=kind, size=largest - 1)
+    assert spec.enlarged() == replace(spec, size=largest)
+    assert spec.enlarged().enlarged() == replace(spec, size=largest + 1, type="gp3", iops=None, throughput=None)
+
+
+def test_enlarged_keeps_what_has_been_provisioned() -> None:
+    assert replace(FULL, size=20_000).enlarged() == replace(FULL, size=20_001)
 
 
 class TestWords:

@@ -261,6 +261,16 @@ class TestAKey:
 
         assert tried == {10}  # one more than the volume, so that nobody takes it for that
 
+    @pytest.mark.parametrize(("kind", "largest"), [("gp2", 16_384), ("st1", 16_384), ("standard", 1_024)])
+    def test_is_tried_although_no_volume_of_that_type_can_be_larger(
+        self, stand: Stand, kind: str, largest: int
+    ) -> None:
+        instance_id = stand.stopped(ROOT, SECRET._replace(size=largest, type=kind))
+        passes(stand, instance_id, 40)
+
+        assert devices(stand, instance_id) == set()
+        assert self.volumes(stand) == []
+
     def test_that_ec2_cannot_use_keeps_the_volumes(self, stand: Stand) -> None:
         instance_id = stand.stopped(ROOT, SECRET)
         stand.world.break_key(KEY)

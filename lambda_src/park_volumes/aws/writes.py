@@ -1,7 +1,6 @@
 """The steps as calls of EC2."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, assert_never, cast
@@ -144,7 +143,7 @@ class Ec2Writes:
         r = step.record
         rate: dict[str, Any] = {"VolumeInitializationRate": step.rate} if step.rate else {}
         tags = our_tags.tags_of_rehearsal(r) if step.rehearsal else our_tags.tags_of_restored_volume(r)
-        spec = replace(r.spec, size=r.rehearsal_size) if step.rehearsal else r.spec
+        spec = r.rehearsal if step.rehearsal else r.spec
         with errors_of("CreateVolume", r.snapshot_id):
             made = self._client.create_volume(
                 SnapshotId=r.snapshot_id,

@@ -224,10 +224,10 @@ class SnapshotRecord:
     damage: tuple[str, ...] = ()
 
     @property
-    def rehearsal_size(self) -> int:
-        """The size in GiB of a volume that is created from this snapshot only to try its key. No restored volume has
-        it, so nobody can have one taken for the other by its tags."""
-        return self.spec.size + 1
+    def rehearsal(self) -> VolumeSpec:
+        """Of a volume that is created from this snapshot only to try its key. No restored volume has its size, so
+        nobody can have one taken for the other by its tags."""
+        return self.spec.enlarged()
 
     @property
     def order(self) -> tuple[datetime, str]:
@@ -386,7 +386,7 @@ class Observation:
         """The volumes that were created only to try a key, each with its record. As long as nothing was given up by
         that record, no volume of its snapshot holds anything else. Tags alone do not prove that: such a volume is also
         larger than any restored one."""
-        tried = {(r.snapshot_id, r.rehearsal_size): r for r in self.records if r.confirmed_at is None}
+        tried = {(r.snapshot_id, r.rehearsal.size): r for r in self.records if r.confirmed_at is None}
         ours = (v for v in self.volumes if v.rehearsal and v.rehearsal.instance_id == self.instance.id)
         every = ((v, tried.get((v.snapshot_id, v.spec.size))) for v in ours if not v.attachments)
         return tuple((v, r) for v, r in every if r)

@@ -56,7 +56,9 @@ def park(seen: Observation, settings: Settings, now: datetime, *, take_snapshots
     if over := _rehearsals_over(seen, settings, now):
         return over
     if dead := [v.id for v in seen.restored if v.state == "error"]:
-        reason = f"EC2 could not create {', '.join(dead)} for {instance.id}: what failed is deleted, and no snapshot."
+        reason = (
+            f"EC2 could not create {', '.join(dead)} for {instance.id}. What failed is deleted; every snapshot is kept."
+        )
         deleted = tuple(steps.DeleteVolume(volume_id=v) for v in dead)
         return Decision(reason=reason, steps=(deleted,), look_again=DETACHING)
     match phase:

@@ -1,11 +1,13 @@
 """The attributes that a volume must come back with: each is listed here once, for the volume and for its record."""
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, Self
 
 from park_volumes.core.reading import read_from, whole, word
 
+LARGEST = {"gp2": 16_384, "io1": 16_384, "st1": 16_384, "sc1": 16_384, "standard": 1_024}
+"""The largest size in GiB of the types of which gp3 has larger volumes (EC2 API Reference, CreateVolume)."""
 READ = "read"
 """Marks a field as a word of the tag ``park-volumes:volume``, with what turns its text back into the value."""
 
@@ -32,6 +34,13 @@ class VolumeSpec:
         """The attributes as words of the tag; an attribute that EC2 does not report is left out."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if READ in f.metadata}
         return {name: str(value) for name, value in values.items() if value is not None}
+
+    def enlarged(self) -> Self:
+        """The same volume, 1 GiB larger: as gp3 where its own type has none so large."""
+        size = self.size + 1
+        if size > LARGEST.get(self.type, size):
+            return replace(self, size=size, type="gp3", iops=None, throughput=None)
+        return replace(self, size=size)
 
     @classmethod
     def of_words(cls, words: Mapping[str, str], **others: Any) -> Self:
