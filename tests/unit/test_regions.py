@@ -82,6 +82,15 @@ class TestParking:
 
         assert (functions.stand.clock.now() - began).total_seconds() <= 8 * 60
 
+    def test_elsewhere_is_looked_at_as_soon_as_somebody_wakes_the_function(
+        self, functions: Functions, away: Stand
+    ) -> None:
+        instance_id = away.stopped()
+        away.step(instance_id)
+        functions.park({"source": wake.SOURCE, "detail-type": wake.WAKE, "detail": {"last": False, "region": AWAY}})
+
+        assert [(delay, body["detail"]["instance-ids"]) for delay, body in functions.sent()] == [(0, [instance_id])]
+
     def test_in_both_regions_at_once_leaves_each_with_its_own(
         self, stand: Stand, functions: Functions, away: Stand
     ) -> None:
@@ -368,6 +377,19 @@ class TestARegionThatIsLost:
 
         assert functions.get(instance_id).status == 200
         assert functions.get("shop").status == 200
+
+    def test_is_not_asked_where_the_instance_is_in_another(
+        self, stand: Stand, functions: Functions, away: Stand
+    ) -> None:
+        functions.stay_warm()
+        functions.silent.add(AWAY)
+        stand.launch(name="shop")
+        functions.get()
+        functions.silent.clear()
+        before = away.world.calls
+
+        assert functions.get("shop").status == 200
+        assert away.world.calls == before
 
     def test_is_named_beside_one_that_does_not_answer_now(self, functions: Functions, away: Stand) -> None:
         functions.covers(AWAY, THIRD)
