@@ -234,7 +234,7 @@ def _reverted(observation: Observation, settings: Settings) -> Report | None:
     """EC2 took a start back. If it is tried again because EC2 has no room, only the first time is reported."""
     instance = observation.instance
     asked = phase.request_of_this_launch(observation, settings)
-    short = capacity.lacks_room(instance.state_reason)
+    short = capacity.lacks_capacity(instance.state_reason)
     if short and asked and instance.launch_time - asked > AT_ONCE:
         return None
     advice = _short_of(instance.state_reason) if short else OTHER_CAUSE

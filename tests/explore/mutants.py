@@ -414,18 +414,18 @@ MUTANTS = (
     # EC2 has no room.
     mutant(
         "knows one code of those that say that there is no room",
-        ("capacity:lacks_room", ".startswith(FAMILY)", ' == "InsufficientInstanceCapacity"'),
-        ("capacity:lacks_room", "== FULL_RESERVATION", 'in ("",)'),
+        ("capacity:lacks_capacity", ".startswith(FAMILY)", ' == "InsufficientInstanceCapacity"'),
+        ("capacity:lacks_capacity", "== FULL_RESERVATION", 'in ("",)'),
     ),
     mutant("tries in every sweep a start that finds no room", ("capacity:next_try", "min(tried + wait,", "min(tried,")),
     mutant("waits as long as it likes for room", ("capacity:next_try", "LONGEST_WAIT)", "timedelta(hours=9))")),
     mutant(
         "does not remember that a start has found no room",
-        ("execute:_Execution._refused", "lacks_room(error.code)", "False"),
+        ("execute:_Execution._refused", "lacks_capacity(error.code)", "False"),
     ),
     mutant(
         "does not try again a start that is taken back for want of room",
-        ("phase:_try_without_room", "fell_back and not", "fell_back or not"),
+        ("phase:_try_without_capacity", "fell_back and not", "fell_back or not"),
     ),
     # Each phase mistaken for its neighbour.
     mutant(

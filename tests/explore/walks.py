@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, NamedTuple
 
-from park_volumes.core.capacity import lacks_room
+from park_volumes.core.capacity import lacks_capacity
 from tests.explore import people
 from tests.explore.crashes import conclude
 from tests.explore.memory import remembering
@@ -37,7 +37,7 @@ FAULTS = (
 SELDOM = 100_000
 """Allocations between two searches for garbage: stories leave little, and the searches would take a twentieth of the
 time."""
-SHORTAGES = (*CAPACITY, *(fault for fault, reason in FALLS_BACK.items() if lacks_room(reason)))
+SHORTAGES = (*CAPACITY, *(fault for fault, reason in FALLS_BACK.items() if lacks_capacity(reason)))
 """How EC2 says that it has no room for a start."""
 SHORT = (100, 700, 1500, 2700)
 """Seconds for which it has none."""

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from park_volumes.core import capacity
-from park_volumes.core.capacity import lacks_room, next_try, remedy
+from park_volumes.core.capacity import lacks_capacity, next_try, remedy
 from park_volumes.report import Kind
 from tests.model import judge
 from tests.model.faults import CAPACITY, FALLS_BACK, Call, Fault, at_operation
@@ -21,18 +21,18 @@ from tests.unit.passes import Stand
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 REFUSED = tuple(CAPACITY)
-TAKEN_BACK = tuple(fault for fault, reason in FALLS_BACK.items() if lacks_room(reason))
+TAKEN_BACK = tuple(fault for fault, reason in FALLS_BACK.items() if lacks_capacity(reason))
 HOST = "Dedicated Host"
 
 
 class TestTheFamily:
     @pytest.mark.parametrize("code", [fault.value for fault in CAPACITY])
     def test_has_every_code_with_which_ec2_refuses_a_start_for_want_of_room(self, code: str) -> None:
-        assert lacks_room(code)
+        assert lacks_capacity(code)
 
     @pytest.mark.parametrize("code", ["InsufficientVolumeCapacity", "InsufficientCapacity", "InsufficientWhatever"])
     def test_has_what_else_ec2_may_lack(self, code: str) -> None:
-        assert lacks_room(code)
+        assert lacks_capacity(code)
 
     def test_has_the_reasons_for_which_a_start_is_taken_back(self) -> None:
         assert {FALLS_BACK[fault] for fault in TAKEN_BACK} == {
@@ -44,7 +44,7 @@ class TestTheFamily:
         "code", ["", "Client.InternalError", "VcpuLimitExceeded", "InstanceLimitExceeded", "UnauthorizedOperation"]
     )
     def test_has_no_limit_no_denial_and_nothing_that_a_person_has_to_mend(self, code: str) -> None:
-        assert not lacks_room(code)
+        assert not lacks_capacity(code)
 
     @pytest.mark.parametrize(
         ("code", "words"),

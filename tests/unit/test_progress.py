@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from park_volumes.core.facts import Observation
-from park_volumes.core.progress import Progress, Step, of_parking, of_start
+from park_volumes.core.progress import Progress, ProgressStep, of_parking, of_start
 from park_volumes.core.status import status
 from park_volumes.handlers import page
 from park_volumes.run.observe import observe
@@ -182,4 +182,4 @@ class TestAnInstanceThatGoesNowhere:
 
 
 def test_every_step_is_in_the_document_of_the_api() -> None:
-    assert all(f'"{step}"' in page.openapi() for step in Step)
+    assert all(f'"{step}"' in page.openapi() for step in ProgressStep)

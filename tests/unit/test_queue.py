@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from park_volumes.core.facts import Observation
-from park_volumes.core.queue import TAKES, ahead, may_wait, queue_message, remembering, with_request, without_room
+from park_volumes.core.queue import TAKES, ahead, may_wait, queue_message, remembering, with_request, without_capacity
 from park_volumes.core.steps import Decision, RememberStart, StartInstance
 from tests.unit import facts
 from tests.unit.facts import DATA, ID, ROOT, SETTINGS, given_up, parked, record, records, root_volume, seen
@@ -120,7 +120,7 @@ class TestATryThatFindsNoRoom:
         earlier = seen(records=records(start_requested=facts.NOW - timedelta(minutes=30)))
         decision = Decision(reason="", steps=((RememberStart(snapshot_ids=("snap-root",), at=just),), self.BEGIN))
 
-        (step,) = without_room(earlier, decision, SETTINGS, facts.NOW)
+        (step,) = without_capacity(earlier, decision, SETTINGS, facts.NOW)
         assert (step.at, step.capacity_refused_at) == (just, facts.NOW)
         assert step.snapshot_ids == ("snap-data", "snap-root")
 
@@ -128,18 +128,18 @@ class TestATryThatFindsNoRoom:
         asked_at = facts.NOW - timedelta(minutes=3)
         decision = Decision(reason="", steps=(self.BEGIN,))
 
-        (step,) = without_room(seen(records=records(start_requested=asked_at)), decision, SETTINGS, facts.NOW)
+        (step,) = without_capacity(seen(records=records(start_requested=asked_at)), decision, SETTINGS, facts.NOW)
         assert (step.at, step.capacity_refused_at) == (asked_at, facts.NOW)
 
     def test_is_remembered_with_the_newest_request_of_several(self) -> None:
         requests = [facts.NOW - timedelta(minutes=9), facts.NOW - timedelta(minutes=3)]
         both = [record(device, start_requested=at) for device, at in zip((DATA, ROOT), requests, strict=True)]
 
-        (step,) = without_room(seen(records=both), Decision(reason="", steps=(self.BEGIN,)), SETTINGS, facts.NOW)
+        (step,) = without_capacity(seen(records=both), Decision(reason="", steps=(self.BEGIN,)), SETTINGS, facts.NOW)
         assert step.at == requests[1]
 
     def test_is_not_remembered_without_a_request_or_without_a_snapshot(self) -> None:
         remembered = Decision(reason="", steps=((RememberStart(snapshot_ids=(), at=facts.NOW),),))
 
-        assert without_room(parked(), Decision(reason="", steps=(self.BEGIN,)), SETTINGS, facts.NOW) == ()
-        assert without_room(seen(root_volume()), remembered, SETTINGS, facts.NOW) == ()
+        assert without_capacity(parked(), Decision(reason="", steps=(self.BEGIN,)), SETTINGS, facts.NOW) == ()
+        assert without_capacity(seen(root_volume()), remembered, SETTINGS, facts.NOW) == ()

@@ -24,7 +24,7 @@ REMEDIES = {
 OTHERWISE = "EC2 says above what it lacks."
 
 
-def lacks_room(code: str) -> bool:
+def lacks_capacity(code: str) -> bool:
     """Whether this error code of a call, or this code of a StateReason, says that EC2 has no room."""
     return _bare(code).startswith(FAMILY) or _bare(code) == FULL_RESERVATION
 

@@ -345,18 +345,18 @@ def start_reverted(seen: Observation, settings: Settings) -> bool:
 def next_try(seen: Observation, settings: Settings, now: datetime) -> datetime | None:
     """When a start is tried again that EC2 had no room for; None where the last try did not end like that, or the hour
     is over."""
-    last = _try_without_room(seen, settings)
+    last = _try_without_capacity(seen, settings)
     if last is None or now >= (until := last[0] + settings.start_hold):
         return None
     asked, tried = last
     return capacity.next_try(asked, tried, until)
 
 
-def _try_without_room(seen: Observation, settings: Settings) -> tuple[datetime, datetime] | None:
+def _try_without_capacity(seen: Observation, settings: Settings) -> tuple[datetime, datetime] | None:
     """When the start for which EC2 had no room was requested, and when it was last tried. EC2 refused the call, or it
     accepted the call, moved the launch time, and let the instance fall back to stopped."""
     fell_back = start_reverted(seen, settings)
-    if fell_back and not capacity.lacks_room(seen.instance.state_reason):
+    if fell_back and not capacity.lacks_capacity(seen.instance.state_reason):
         return None
     launches = [seen.instance.launch_time] if fell_back else []
     tries = ((r.start_requested, [r.capacity_refused_at, *launches]) for r in records_of_request(seen, settings))

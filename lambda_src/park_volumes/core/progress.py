@@ -16,7 +16,7 @@ from park_volumes.core.settings import Settings
 PERCENT = re.compile("([0-9]{1,2})%?")
 
 
-class Step(StrEnum):
+class ProgressStep(StrEnum):
     """What is being done now. The first three belong to a parking, the others to a start."""
 
     COPYING = "copying"
@@ -41,7 +41,7 @@ class Progress:
     """``done`` of ``disks`` are done with this step. ``seconds_left`` is until the step is over, at most, or until the
     next try; None if nothing tells."""
 
-    step: Step
+    step: ProgressStep
     done: int
     disks: int
     seconds_left: int | None = None
@@ -54,21 +54,21 @@ def of_start(seen: Observation, settings: Settings, now: datetime) -> Progress:
     """How far a start is that was asked for."""
     disks, phase = _disks(seen), phase_of(seen)
     if again := next_try(seen, settings, now):
-        return Progress(step=Step.WAITING, done=0, disks=disks, seconds_left=_seconds(again - now))
+        return Progress(step=ProgressStep.WAITING, done=0, disks=disks, seconds_left=_seconds(again - now))
     match phase:
         case Phase.COMMITTED:
-            return Progress(step=Step.WAITING, done=0, disks=disks)
+            return Progress(step=ProgressStep.WAITING, done=0, disks=disks)
         case Phase.PARKED | Phase.BROKEN:
-            return _thawing(seen, now) or Progress(step=Step.MAKING, done=0, disks=disks)
+            return _thawing(seen, now) or Progress(step=ProgressStep.MAKING, done=0, disks=disks)
         case Phase.RESTORING:
             volumes = made(seen)
             if len(volumes) < disks:
-                return Progress(step=Step.MAKING, done=len(volumes), disks=disks)
-            return Progress(step=Step.ATTACHING, done=attached(volumes), disks=disks)
+                return Progress(step=ProgressStep.MAKING, done=len(volumes), disks=disks)
+            return Progress(step=ProgressStep.ATTACHING, done=attached(volumes), disks=disks)
         case Phase.LOCK_VOID | Phase.LOCKED:
-            return Progress(step=Step.ATTACHING, done=min(attached(seen.originals), disks), disks=disks)
+            return Progress(step=ProgressStep.ATTACHING, done=min(attached(seen.originals), disks), disks=disks)
         case Phase.WHOLE | Phase.CHANGING | Phase.RUNNING | Phase.ENDED:
-            return Progress(step=Step.BOOTING, done=disks, disks=disks)
+            return Progress(step=ProgressStep.BOOTING, done=disks, disks=disks)
         case _:
             assert_never(phase)
 
@@ -81,7 +81,7 @@ def of_parking(seen: Observation, settings: Settings, now: datetime) -> Progress
             return _copying(seen, now)
         case Phase.LOCKED | Phase.LOCK_VOID if root:
             left = _seconds(root.mark.at + settings.lock_period - now)
-            return Progress(step=Step.HOLDING, done=0, disks=_disks(seen), seconds_left=left)
+            return Progress(step=ProgressStep.HOLDING, done=0, disks=_disks(seen), seconds_left=left)
         case (
             Phase.LOCKED
             | Phase.LOCK_VOID
@@ -100,7 +100,7 @@ def of_parking(seen: Observation, settings: Settings, now: datetime) -> Progress
 
 def _removing(seen: Observation) -> Progress:
     disks, there = _disks(seen), len(seen.left_of(seen.generation)) if seen.generation else 0
-    return Progress(step=Step.REMOVING, done=max(0, disks - there), disks=disks)
+    return Progress(step=ProgressStep.REMOVING, done=max(0, disks - there), disks=disks)
 
 
 def _disks(seen: Observation) -> int:
@@ -134,7 +134,7 @@ def _copying(seen: Observation, now: datetime) -> Progress:
     known = [seconds for seconds in left if seconds is not None]
     tells = known and len(known) == len(left) and len(copies) == disks
     done = sum(r.state == "completed" for r in copies)
-    return Progress(step=Step.COPYING, done=done, disks=disks, seconds_left=max(known) if tells else None)
+    return Progress(step=ProgressStep.COPYING, done=done, disks=disks, seconds_left=max(known) if tells else None)
 
 
 def _copy_left(copy: SnapshotRecord, now: datetime) -> int | None:
@@ -151,7 +151,7 @@ def _thawing(seen: Observation, now: datetime) -> Progress | None:
         return None
     since = [seen.since[r.snapshot_id] for r in away if r.snapshot_id in seen.since]
     left = _seconds(max(since, default=now) + THAWING - now)
-    return Progress(step=Step.THAWING, done=len(parts) - len(away), disks=len(parts), seconds_left=left)
+    return Progress(step=ProgressStep.THAWING, done=len(parts) - len(away), disks=len(parts), seconds_left=left)
 
 
 def _seconds(left: timedelta) -> int:

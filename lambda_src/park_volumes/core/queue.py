@@ -37,7 +37,9 @@ def with_request(seen: Observation, now: datetime) -> Observation:
     return replace(seen, records=tuple(asked.get(r.snapshot_id, r) for r in seen.records))
 
 
-def without_room(seen: Observation, decision: Decision, settings: Settings, now: datetime) -> tuple[RememberStart, ...]:
+def without_capacity(
+    seen: Observation, decision: Decision, settings: Settings, now: datetime
+) -> tuple[RememberStart, ...]:
     """What to remember about a start that EC2 had no room for; nothing if no request is remembered."""
     bearing = records_of_request(seen, settings)
     written = [step.at for step in decision.every_step if isinstance(step, RememberStart)]

@@ -9,10 +9,10 @@ from functools import partial
 from park_volumes.aws.errors import INVALID, MISMATCH, THROTTLED, Ec2Error, Raced
 from park_volumes.aws.reads import Ec2Reads
 from park_volumes.core import steps
-from park_volumes.core.capacity import lacks_room
+from park_volumes.core.capacity import lacks_capacity
 from park_volumes.core.evidence import TAGS_COUNT, tagged_at
 from park_volumes.core.facts import NEVER, Observation, Volume
-from park_volumes.core.queue import without_room
+from park_volumes.core.queue import without_capacity
 from park_volumes.core.refusals import apply_observe_only
 from park_volumes.core.steps import Decision, Outcome, Stage, Step, refuse
 from park_volumes.run.context import NotYet, OutOfTime, Pass, log
@@ -81,7 +81,7 @@ class Result:
     def lack(self) -> str:
         """The code with which EC2 said that it has no room for a start, which is tried again less and less often;
         otherwise empty."""
-        return self.error.code if isinstance(self.error, Ec2Error) and lacks_room(self.error.code) else ""
+        return self.error.code if isinstance(self.error, Ec2Error) and lacks_capacity(self.error.code) else ""
 
 
 def goes_on(result: Result) -> bool:
@@ -183,8 +183,8 @@ class _Execution:
         if error.code == THROTTLED:
             at_once = self.unwritten or not self.carried_on
             return self._look_again(Ending.RACED if at_once else Ending.THROTTLED, error)
-        if lacks_room(error.code):
-            _remember_want_of_room(self.this_pass, self.observation, self.decision)
+        if lacks_capacity(error.code):
+            _remember_lack_of_capacity(self.this_pass, self.observation, self.decision)
         if error.denied and (age := self._age_of_tag(error.resource)) < TAGS_COUNT:
             raced = self._look_again(Ending.RACED, error)
             return raced if age < LATE else replace(raced, decision=replace(raced.decision, look_again=None))
@@ -379,10 +379,10 @@ def _remember(this_pass: Pass, observation: Observation, denial: Ec2Error) -> No
         log.warning("A denial for %s is not remembered: %s", observation.instance.id, error)
 
 
-def _remember_want_of_room(this_pass: Pass, observation: Observation, decision: Decision) -> None:
+def _remember_lack_of_capacity(this_pass: Pass, observation: Observation, decision: Decision) -> None:
     """A start that EC2 had no room for is tried again less and less often: remember that it was tried. Where that
     cannot be written down, every sweep tries."""
-    for step in without_room(observation, decision, this_pass.settings, this_pass.clock.now()):
+    for step in without_capacity(observation, decision, this_pass.settings, this_pass.clock.now()):
         try:
             this_pass.ec2.writes.do(step)
         except (Ec2Error, OutOfTime) as error:
