@@ -88,7 +88,7 @@ variable "opt_in_tag_key" {
 }
 
 variable "function_url_auth" {
-  description = "Who may call the Function URL. AWS_IAM: callers sign their requests and have the permissions of the output start_policy_json. TOKEN: the URL is open to the internet, and anybody with a token of start_tokens_parameter may call it, also with a browser. On AWS, TOKEN needs provider 6.28 or newer, the first that gives such a URL both permission statements it needs. Changing AWS_IAM to TOKEN changes the address of the URL. Changing back keeps it and closes the URL at once (docs/security.md names the statement that provider 6.28 and newer leave behind)."
+  description = "Who may call the Function URL. AWS_IAM: callers sign their requests and have the permissions of the output start_policy_json. TOKEN: the URL is open to the internet, and anybody with a token of start_tokens_parameter may call it, also with a browser. On AWS, TOKEN needs provider 6.28 or newer, the first that gives such a URL both permission statements it needs. Changing AWS_IAM to TOKEN changes the address of the URL. Changing back keeps it and closes the URL at once; start_tokens_parameter, peers and page_origins have to go, too (docs/security.md names the statement that provider 6.28 and newer leave behind)."
   type        = string
   default     = "AWS_IAM"
   nullable    = false
@@ -201,7 +201,7 @@ variable "observe_only" {
 }
 
 variable "start_on_failed_start" {
-  description = "Also restore and start a parked instance when somebody tries to start it elsewhere (console, CLI, SDK, a scheduler) and EC2 refuses because the root volume is missing. This needs a CloudTrail trail that logs management events in this region. If the region has none, the log and notification_topic_arn say so once a day. In the other regions it needs such a trail, too, and modules/region."
+  description = "Also restore and start a parked instance when somebody tries to start it elsewhere (console, CLI, SDK, a scheduler) and EC2 refuses because the root volume is missing. This needs a CloudTrail trail that logs management events in this region. If the region has no trail at all, the log and notification_topic_arn say so once a day; what a trail logs, park-volumes doctor says. In the other regions it needs such a trail, too, and modules/region."
   type        = bool
   default     = true
   nullable    = false

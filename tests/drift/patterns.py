@@ -298,7 +298,7 @@ OTHERS = (
 }""",
         remedy=Remedy(
             line='tags = { Team = "sales" }',
-            where="the `root_block_device`, instead of the `aws_ec2_tag`",
+            where="the `root_block_device`, with the tag of the `aws_ec2_tag`, which it replaces",
             makes={"disks": 'root_block_device {\n    tags = { Team = "sales" }\n  }', "beside": ""},
         ),
     ),

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tests.drift.patterns import AS_IT_IS, IGNORED, PATTERNS, REMEDIED, Pattern, Way, every_way
+from tests.drift.patterns import AS_IT_IS, PATTERNS, Pattern, Way, every_way
 from tests.support.terraform import ROOT
 
 FINDINGS = ROOT / "tests" / "drift" / "findings.json"
@@ -84,9 +84,9 @@ def _verdict(seen: Findings, pattern: Pattern) -> tuple[str, Way]:
     harms = set(HARMFUL) & set(seen[pattern.name_with(AS_IT_IS)]["parked"])
     if way is AS_IT_IS:
         return "safe as it is", way
-    if way is IGNORED or (way.name == REMEDIED and not harms):
-        return "safe with this line", way
-    return "**unsafe without this line**", way
+    if harms:
+        return "**unsafe without this line**", way
+    return "safe with this line", way
 
 
 def _line(pattern: Pattern, way: Way) -> str:

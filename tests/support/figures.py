@@ -50,8 +50,8 @@ def _about(number: int, to: int) -> str:
 
 
 FIGURES = {
-    r"([\d,]+)\s+short\s+Lambda\s+runs": _about(_functions_run(), 1_000),
-    r"짧은\s+Lambda\s+실행\s+([\d,]+)번": _about(_functions_run(), 1_000),
+    r"([\d,]+)\s+short\s+Lambda\s+runs": _about(_functions_run(), 500),
+    r"짧은\s+Lambda\s+실행\s+([\d,]+)번": _about(_functions_run(), 500),
     r"([\d,]+)\s+SQS\s+requests": _about(POLLS, 10_000),
     r"SQS\s+요청\s+([\d,]+)번": _about(POLLS, 10_000),
     r"Terraform\s+(\d[\d.]*\d)\s+or\s+newer": _versions("required_version"),

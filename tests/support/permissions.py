@@ -39,6 +39,9 @@ WORDS = {
 }
 """Expressions whose values are not in the code, and what a reader knows them by."""
 
+OF_ONE_ROLE = re.compile(r'each\.key == "(\w+)" \? (\[[^]]*\]) : \[\]')
+"""What a document that both roles have allows only one of them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Permission:
@@ -62,11 +65,12 @@ class Permissions:
         }
         self._inputs = {name: plain(v["default"]) for name, v in blocks(load(ROOT / "variables.tf"), "variable")}
         self._documents = {name.split(".")[1]: body for name, body in blocks(iam, "data")}
-        self._each = ""
+        self._each = self._role = ""
         self._why = dict(_reasons((ROOT / "iam.tf").read_text(encoding="utf-8")))
 
     def of(self, role: str) -> Iterator[Permission]:
         """The statements of the park or the start role, in the order of iam.tf."""
+        self._role = role
         for document in DOCUMENTS[role]:
             body = self._documents[document]
             yield from map(self._permission, body.get("statement", []))
@@ -79,11 +83,14 @@ class Permissions:
         return Permission(
             sid=sid,
             denies=plain(statement.get("effect", "Allow")) == "Deny",
-            actions=tuple(sorted(re.findall(r"\b[a-z0-9]+:(?:[A-Z]\w+|\*)", str(statement["actions"])))),
+            actions=tuple(sorted(re.findall(r"\b[a-z0-9]+:(?:[A-Z]\w+|\*)", self._allowed(statement)))),
             resources=tuple(arn.split(":", 5)[-1] for arn in self._texts(statement["resources"])),
             conditions=tuple(map(self._condition, statement.get("condition", []))),
             why=self._why[sid],
         )
+
+    def _allowed(self, statement: Mapping[str, Any]) -> str:
+        return OF_ONE_ROLE.sub(lambda one: one[2] if one[1] == self._role else "", str(statement["actions"]))
 
     def _condition(self, condition: Mapping[str, Any]) -> str:
         (key,) = self._texts(condition["variable"])

@@ -147,7 +147,15 @@ def test_every_error_of_the_api_is_told() -> None:
     document_of_the_api = ROOT / "lambda_src" / "park_volumes" / "handlers" / "openapi.json"
     errors = set(re.findall(r'"([45]\d\d)": \{', document_of_the_api.read_text(encoding="utf-8")))
     (told,) = [text for _, title, text in sections(API.read_text(encoding="utf-8")) if title == "Errors"]
-    assert set(re.findall(r"\b[45]\d\d", told)) == errors
+    of_any_request = {"405", "429"}
+    assert set(re.findall(r"\b[45]\d\d", told)) == errors | of_any_request
+
+
+def test_every_code_of_an_error_is_told() -> None:
+    source = (ROOT / "lambda_src" / "park_volumes" / "handlers" / "api.py").read_text(encoding="utf-8")
+    codes = set(re.findall(r'Problem\(HTTPStatus\.\w+, "(\w+)"', source))
+    (told,) = [text for _, title, text in sections(API.read_text(encoding="utf-8")) if title == "Errors"]
+    assert codes <= set(re.findall(r"`(\w+)`", told))
 
 
 def test_as_many_calls_are_denied_as_the_reference_says() -> None:
