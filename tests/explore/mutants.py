@@ -74,12 +74,11 @@ MUTANTS = (
     mutant("does not lock the snapshots", ("park:_locks", "in copies if", "in () if")),
     mutant(
         "gives volumes up for snapshots that are not locked",
-        ("park:_locks", "in copies if", "in () if"),
-        ("park:_unlocked", "settings.lock_snapshots and not", "False and not"),
+        ("park:_locks", "bare if settings.lock_snapshots", "() if settings.lock_snapshots"),
     ),
     mutant(
         "locks what somebody has locked for good",
-        ("park:_locks", "settings.lock_snapshots and r.snapshot_id not in seen.locked", "settings.lock_snapshots"),
+        ("park:_locks", "if r.snapshot_id not in seen.locked and not", "if not"),
     ),
     mutant("ignores an excluded volume", ("choice:why_it_stays", "in tags.NO", "in ()")),
     mutant("excludes only what is spelt as it would itself", ("tags:opt_in_word", "value.strip().lower()", "value")),
@@ -192,8 +191,8 @@ MUTANTS = (
     ),
     mutant(
         "discards the newest link first",
-        ("retention:_superseded", "in reversed(chain)", "in chain"),
-        ("retention:_superseded", "r.snapshot_id == snapshot_id", "r.snapshot_id != snapshot_id"),
+        ("retention:_superseded", "in reversed(links.values())", "in links.values()"),
+        ("retention:_superseded", "r.snapshot_id == last.snapshot_id", "r.snapshot_id != last.snapshot_id"),
     ),
     mutant("never discards", ("retention:_due", "return since is not None", "return False and since is not None")),
     mutant("does not see the chain", ("retention:_superseded", "while link and ", "while False and ")),
@@ -208,7 +207,7 @@ MUTANTS = (
     ),
     mutant(
         "sets the flag of a volume that never left",
-        ("facts:VolumeInTransit.flag_differs", "and not self.never_left ", ""),
+        ("facts:VolumeInTransit.flag_differs", "and not self.never_left", ""),
     ),
     mutant("gives a volume up though its flag was switched", ("evidence:says", "same_flag and ", "")),
     mutant("does not repair DeleteOnTermination", ("settle:set_flags", "if flags else ()", "if not flags else ()")),

@@ -701,6 +701,8 @@ class Stage:
         if not self.opted_in or self.state == "terminated":
             self.seen["rest: terminated" if self.state == "terminated" else "rest: not opted in"] += 1
             return
+        if "a snapshot was unlocked" in self.excuses:  # the sweep does not see that of a parked instance; any pass does
+            self.run("park")
         to_park, to_start = self.decisions()
         rootless = self.instance is not None and self.state == "stopped" and self.instance.root is None
         refusals = [d.reason for d in (to_park, to_start)[: 1 + rootless] if d.outcome is Outcome.REFUSED]

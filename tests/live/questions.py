@@ -343,7 +343,7 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question(
         name="attach times",
-        asks="Which AttachTime does DetachVolume answer for a volume that AttachVolume attached?",
+        asks="Which AttachTime does DetachVolume return for a volume that AttachVolume attached?",
         experiment=attach_times,
         switch="attach_times",
     ),

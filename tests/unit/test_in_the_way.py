@@ -12,7 +12,7 @@ import pytest
 from park_volumes.core.facts import Kept, SnapshotRecord
 from park_volumes.core.park import needs_park_pass, park
 from park_volumes.core.retention import superseded_while_parked
-from park_volumes.core.steps import DiscardSnapshot, Outcome
+from park_volumes.core.steps import DiscardSnapshot, LockSnapshot, Outcome
 from park_volumes.core.tags import KEPT, TAGS_PER_RESOURCE
 from park_volumes.report import Kind
 from tests.model import judge
@@ -373,8 +373,7 @@ class TestWhichAreSupersededWhileParked:
         every = [with_source(DATA), with_source(ROOT), earlier(ROOT)]
         decision = park(seen(records=every, locked=()), SETTINGS, self.LATER)
 
-        assert not steps_of(decision, DiscardSnapshot)
-        assert decision.outcome is Outcome.REFUSED
+        assert decision.steps == (tuple(LockSnapshot(snapshot_id=i) for i in ("snap-data", "snap-root")),)
 
     def test_none_while_one_of_the_latest_is_missing(self) -> None:
         decision = park(seen(records=[with_source(ROOT), earlier(ROOT)]), SETTINGS, self.LATER)

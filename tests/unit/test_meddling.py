@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,10 +12,12 @@ import pytest
 from park_volumes.core import tags
 from park_volumes.core.steps import Outcome
 from park_volumes.run.execute import Result
+from park_volumes.run.observe import observe
 from tests.model import judge
 from tests.model.faults import Fault, at_operation
 from tests.model.records import Disk, Rules, Snapshot, Volume
 from tests.model.world import World
+from tests.unit.facts import SETTINGS
 from tests.unit.functions import Functions
 from tests.unit.passes import DATA, ROOT, Stand
 
@@ -43,6 +46,14 @@ def started(stand: Stand, instance_id: str) -> dict[str, Volume]:
 def attached(stand: Stand, instance_id: str) -> dict[str, Volume]:
     found = {d.device: stand.world.volumes.get(d.volume_id) for d in stand.instance(instance_id).devices}
     return {device: volume for device, volume in found.items() if volume is not None}
+
+
+def committed(stand: Stand) -> str:
+    """An instance whose root volume is deleted, and whose data volume is not."""
+    instance_id = stand.rootless()
+    while observe(stand.ec2().reads, [instance_id], now=stand.clock.now(), locks=False)[instance_id].marked_root:
+        stand.step(instance_id)
+    return instance_id
 
 
 def snapshots(stand: Stand) -> list[Snapshot]:
@@ -333,3 +344,192 @@ def test_an_instance_is_parked_again_and_again_however_ec2_tells_the_time_of_an_
 
     assert stand.instance(instance_id).devices == ()
     assert set(started(stand, instance_id)) == {ROOT.device, DATA.device}
+
+
+class TestAnOwnerWhoGoesBackToAnEarlierSnapshot:
+    """By hand. What was written after that snapshot is in later ones of the same volume, and nowhere else."""
+
+    @pytest.fixture
+    def latest(self, stand: Stand) -> dict[str, str]:
+        """The snapshots of the second stop, by device. Those of the first one were never given up."""
+        instance_id = stand.launch()
+        stand.stop(instance_id)
+        stand.step(instance_id)
+        earlier = {s.tags[tags.DEVICE]: s.id for s in snapshots(stand)}
+        stand.after(61)
+        stand.owner.start_instances(InstanceIds=[instance_id])
+        stand.after(700)
+        stand.world.write(instance_id)
+        stand.stop(instance_id)
+        sweeps(stand, 8)
+        assert attached(stand, instance_id) == {}
+        for device, snapshot_id in earlier.items():
+            zone = stand.instance(instance_id).zone
+            volume_id = stand.owner.create_volume(AvailabilityZone=zone, SnapshotId=snapshot_id)["VolumeId"]
+            stand.after(30)
+            stand.owner.attach_volume(VolumeId=volume_id, InstanceId=instance_id, Device=device)
+        stand.after(30)
+        stand.owner.start_instances(InstanceIds=[instance_id])
+        stand.after(120)
+        return {s.tags[tags.DEVICE]: s.id for s in snapshots(stand) if tags.MARK in s.tags}
+
+    def test_keeps_the_later_ones_while_it_runs_and_is_told_of_them(self, stand: Stand, latest: dict[str, str]) -> None:
+        stand.after(2 * DAY)
+        sweeps(stand, 3)
+        (instance_id,) = (i.id for i in stand.world.instances.current())
+        (told,) = stand.park_pass().park([instance_id])
+
+        assert {s.id for s in snapshots(stand)} == set(latest.values())
+        assert told.decision.outcome is Outcome.REFUSED
+        assert all(snapshot_id in told.reason for snapshot_id in latest.values())
+
+    def test_keeps_the_later_ones_while_it_is_parked_again(self, stand: Stand, latest: dict[str, str]) -> None:
+        (instance_id,) = (i.id for i in stand.world.instances.current())
+        stand.stop(instance_id)
+        sweeps(stand, 8)
+        assert attached(stand, instance_id) == {}
+        stand.after(2 * DAY)
+        sweeps(stand, 3)
+
+        assert set(latest.values()) <= {s.id for s in snapshots(stand)}
+
+    def test_has_the_snapshot_for_a_day_after_its_volume_was_attached(self, stand: Stand) -> None:
+        """However long the instance has been running without it."""
+        instance_id = stand.parked()
+        of_data = next(s.id for s in snapshots(stand) if s.tags[tags.DEVICE] == "/dev/sdf")
+        zone = stand.instance(instance_id).zone
+        own = stand.owner.create_volume(AvailabilityZone=zone, Size=9)["VolumeId"]
+        stand.after(30)
+        stand.owner.attach_volume(VolumeId=own, InstanceId=instance_id, Device="/dev/xvda")
+        stand.after(30)
+        stand.owner.start_instances(InstanceIds=[instance_id])
+        stand.after(14 * DAY)
+        data = stand.owner.create_volume(AvailabilityZone=zone, SnapshotId=of_data)["VolumeId"]
+        stand.after(30)
+        stand.owner.attach_volume(VolumeId=data, InstanceId=instance_id, Device="/dev/sdf")
+        stand.after(DAY - 600)
+        stand.park_pass().park([instance_id])
+        assert of_data in {s.id for s in snapshots(stand)}
+
+        stand.after(1200)
+        stand.park_pass().park([instance_id])
+        assert of_data not in {s.id for s in snapshots(stand)}
+
+
+class TestATaggerThatNeverStops:
+    """It writes over the owner's tag of every new snapshot, which then no longer says what the volume is."""
+
+    def tag(self, stand: Stand) -> None:
+        for s in snapshots(stand):
+            if s.tags.get("Name") != "tagger":
+                write(stand, s.id, {"Name": "tagger"})
+
+    def test_has_at_most_five_snapshots_taken_of_a_volume_and_is_told_of(self, stand: Stand) -> None:
+        instance_id = stand.launch()
+        stand.stop(instance_id)
+        for _ in range(40):
+            stand.after(300)
+            (result,) = stand.park_pass().park([instance_id])
+            self.tag(stand)
+
+        assert len(snapshots(stand)) == 10
+        assert result.decision.outcome is Outcome.REFUSED
+        assert "5 snapshots of" in result.reason
+        assert set(attached(stand, instance_id)) == {"/dev/xvda", "/dev/sdf"}
+
+        stand.after(DAY)
+        stand.park_pass().park([instance_id])
+        assert len(snapshots(stand)) == 12
+
+    def test_is_told_to_whoever_starts_an_instance_that_has_lost_its_root_volume(self, stand: Stand) -> None:
+        instance_id = committed(stand)
+        for _ in range(60):
+            self.tag(stand)
+            stand.after(150)
+            (parking,) = stand.park_pass().park([instance_id])
+        start = stand.start_pass().start(instance_id)
+
+        assert start is not None
+        assert [r.decision.outcome for r in (parking, start)] == [Outcome.REFUSED, Outcome.REFUSED]
+        assert "again and again" in parking.reason
+        assert "again and again" in start.reason
+        assert len(snapshots(stand)) <= 2 + 5
+
+
+class TestALockThatIsMissing:
+    @pytest.mark.parametrize("deployed", [True, False])
+    def test_is_made_before_the_last_volumes_are_deleted(self, deployed: bool) -> None:
+        """Somebody unlocked a snapshot, or the deployment was told to lock them only now."""
+        stand = Stand(settings=replace(SETTINGS, lock_snapshots=deployed))
+        instance_id = stand.rootless()
+        for s in snapshots(stand):
+            if s.lock:
+                stand.owner.unlock_snapshot(SnapshotId=s.id)
+        stand.settings = SETTINGS
+        sweeps(stand, 8)
+
+        assert attached(stand, instance_id) == {}
+        assert all(s.lock for s in snapshots(stand))
+        assert set(started(stand, instance_id)) == {"/dev/xvda", "/dev/sdf"}
+
+
+class TestAVolumeThatSomebodyLends:
+    def test_is_named_to_whoever_starts_its_instance(self, stand: Stand) -> None:
+        stand.world.durations = replace(stand.world.durations, create=40)
+        instance_id, other = stand.parked(), stand.world.launch(tags={}, name="other")
+        stand.stop(other)
+        stand.start_pass(lasts=timedelta(seconds=20)).start(instance_id)
+        stand.after(60)
+        data = next(v.id for v in stand.world.volumes.current() if v.size == DATA.size and tags.MARK in v.tags)
+        stand.owner.attach_volume(VolumeId=data, InstanceId=other, Device="/dev/sdz")
+        stand.after(30)
+        result = stand.start_pass().start(instance_id)
+
+        assert result is not None
+        assert result.decision.outcome is Outcome.REFUSED
+        assert result.reason.startswith(f"Another instance has {data} of {instance_id}")
+
+        stand.owner.detach_volume(VolumeId=data)
+        stand.after(30)
+        assert started(stand, instance_id)["/dev/sdf"].id == data
+
+    def test_at_the_device_of_one_that_was_moved_keeps_its_flag(self, stand: Stand) -> None:
+        instance_id = stand.parked(ROOT, DATA._replace(delete_on_termination=True))
+        stand.start_pass().restore(instance_id)
+        stand.after(5)
+        data = attached(stand, instance_id)["/dev/sdf"].id
+        own = stand.world.add_volume(DATA)
+        stand.owner.detach_volume(VolumeId=data, InstanceId=instance_id)
+        stand.after(8)
+        stand.owner.attach_volume(VolumeId=data, InstanceId=instance_id, Device="/dev/sdg")
+        stand.owner.attach_volume(VolumeId=own, InstanceId=instance_id, Device="/dev/sdf")
+        stand.after(400)
+        stand.start_pass().settle([instance_id])
+        flags = {d.device: d.delete_on_termination for d in stand.instance(instance_id).devices}
+
+        assert flags == {"/dev/xvda": True, "/dev/sdf": False, "/dev/sdg": False}
+        assert tags.MARK not in attached(stand, instance_id)["/dev/sdg"].tags
+
+
+class TestAVolumeThatCameBackFromTheRecycleBin:
+    def test_is_not_deleted_again(self, stand: Stand) -> None:
+        instance_id = stand.rootless()
+        before = {v.id: v for v in stand.world.volumes.current()}
+        sweeps(stand, 8)
+        assert not list(stand.world.volumes.current())
+        gone = next(v for v in before.values() if v.size == DATA.size)
+        stand.after(DAY)
+        stand.world.volumes.put(gone._replace(state="available", attachments=()), stand.world.clock.now)
+        sweeps(stand, 3)
+        (parking,) = stand.park_pass().park([instance_id])
+        start = stand.start_pass().start(instance_id)
+
+        assert stand.world.volumes.get(gone.id) is not None
+        assert start is not None
+        for result in (parking, start):
+            assert result.decision.outcome is Outcome.REFUSED
+            assert f"{gone.id} of {instance_id} should have been deleted by" in result.reason
+
+        stand.owner.delete_volume(VolumeId=gone.id)
+        stand.after(60)
+        assert set(started(stand, instance_id)) == {"/dev/xvda", "/dev/sdf"}

@@ -792,7 +792,9 @@ class TestProof:
         assert "are missing (part 1 of 2)" in self.refused(replace(parked(), records=records()[1:]))
 
     def test_every_snapshot_must_be_locked(self) -> None:
-        assert "Not all snapshots" in self.refused(given_up(locked={"snap-root"}))
+        decision = decide(given_up(locked={"snap-root"}))
+        assert decision.steps == ((LockSnapshot(snapshot_id="snap-data"),),)
+        assert "they are locked before any volume is deleted" in decision.reason
 
     def test_locks_do_not_matter_where_the_deployment_does_without(self) -> None:
         assert decide(given_up(locked=()), settings=replace(SETTINGS, lock_snapshots=False)).steps
@@ -861,8 +863,8 @@ class TestProof:
         def locked(snapshot_id: str) -> Observation:
             return seen(*s.volumes, records=[*s.records, twin], locked={snapshot_id, "snap-root"})
 
-        assert "Not all snapshots" in self.refused(locked(older))
-        assert decide(locked(newest)).steps
+        assert decide(locked(older)).steps == ((LockSnapshot(snapshot_id=newest),),)
+        assert steps_of(decide(locked(newest)), DeleteVolume)
 
 
 class Days:

@@ -290,9 +290,15 @@ class VolumeInTransit:
 
     @property
     def flag_differs(self) -> bool:
-        """Whether it came back without the DeleteOnTermination that its target asks for."""
-        a, wanted = self.attachment, self.target.delete_on_termination
-        return a is not None and not self.never_left and a.delete_on_termination != wanted
+        """Whether it came back without the DeleteOnTermination that its target asks for. At another device, where its
+        owner has put it, it has the flag that the owner has given it."""
+        a, at = self.attachment, self.target
+        return (
+            a is not None
+            and a.device == at.device
+            and not self.never_left
+            and a.delete_on_termination != at.delete_on_termination
+        )
 
     @property
     def moves(self) -> bool:

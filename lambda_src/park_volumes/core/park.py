@@ -20,7 +20,9 @@ from park_volumes.core.phase import Phase, phase_of, start_pending
 from park_volumes.core.refusals import (
     BY_HAND,
     device_taken,
+    ever_changing,
     hidden_volumes,
+    left_too_long,
     missing_originals,
     misspelt_opt_in,
     not_to_be_parked,
@@ -235,6 +237,8 @@ def _take_snapshots(
             reason = f"{reason} Tags that only AWS can write will not come back: {', '.join(lost)}."
         if not take_snapshots:
             return going_on(f"{reason} Another message asks for them.")
+        if words := ever_changing(seen, [part.volume.id for part in needed], now):
+            return refuse(f"{instance.id} is not parked. {words}")
         discarded = tuple(discard(r, seen) for part in needed for r in part.failed)
         create = tuple(part.snapshot(settings, instance.launch_time) for part in needed)
         return going_on(reason, steps=stages(discarded, create))
@@ -288,8 +292,10 @@ def _lock(seen: Observation, settings: Settings, now: datetime, generation: str,
 
 
 def _locks(seen: Observation, settings: Settings, copies: Sequence[SnapshotRecord]) -> Stage:
-    """For the copies that nobody has locked: EC2 refuses to change what is locked in compliance mode."""
-    to_lock = (r for r in copies if settings.lock_snapshots and r.snapshot_id not in seen.locked)
+    """For the copies that nobody has locked: EC2 refuses to change what is locked in compliance mode. Nobody knows
+    whether it shows the lock of an archived one."""
+    bare = (r for r in copies if r.snapshot_id not in seen.locked and not r.archived)
+    to_lock = bare if settings.lock_snapshots else ()
     return tuple(steps.LockSnapshot(snapshot_id=r.snapshot_id) for r in to_lock)
 
 
@@ -354,9 +360,10 @@ def _broken(seen: Observation) -> Decision:
 
 
 def _unlocked(seen: Observation, settings: Settings) -> Decision | None:
-    if settings.lock_snapshots and not seen.locked.issuperset(r.snapshot_id for r in seen.given_up.parts):
-        return refuse(f"Not all snapshots of {seen.instance.id} are locked: no volume is deleted.")
-    return None
+    """Somebody has unlocked a snapshot, or the deployment has only now been told to lock them."""
+    locks = _locks(seen, settings, seen.given_up.parts)
+    reason = f"Not all snapshots of {seen.instance.id} are locked: they are locked before any volume is deleted."
+    return going_on(reason, steps=stages(locks), again=DETACHING) if locks else None
 
 
 def _give_up(seen: Observation, settings: Settings, now: datetime) -> Decision:
@@ -374,6 +381,8 @@ def _give_up(seen: Observation, settings: Settings, now: datetime) -> Decision:
     if busy := _busy(seen, generation.volume_ids):
         return busy
     data = [v for v in proven if v is not root]
+    if words := "" if root else left_too_long(seen, data, now):
+        return refuse(words)
     return _commit(seen, root, data) if root else _copy_again(seen, settings, now, data) or _dismantle(seen, data)
 
 
@@ -405,6 +414,8 @@ def _copy_again(
         return None
     copies = {v.id: _copy_since(v, seen) for v in stale}
     needed = [v for v in stale if _may_be_taken(copies[v.id], now)]
+    if words := ever_changing(seen, [v.id for v in needed], now):
+        return refuse(f"No volume of {seen.instance.id} is deleted. {words}")
     failed = tuple(discard(r, seen) for v in needed if (r := copies[v.id]))
     taken = tuple(_copy_of(v, settings) for v in needed)
     done = [r for r in copies.values() if r and r.state == "completed"]

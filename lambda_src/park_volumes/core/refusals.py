@@ -7,7 +7,7 @@ the deployment that only observes."""
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from park_volumes.core import tags
 from park_volumes.core.choice import volumes_to_park, why_it_stays
@@ -25,6 +25,12 @@ Local Zone (us-west-2-lax-1a), not a Wavelength Zone (us-east-1-wl1-bos-wlz-1)."
 ON_A_VOLUME = (*tags.OPTED_IN, *tags.NO)
 """The values that the opt-in tag can have on a volume."""
 ARN_OF_KEY = re.compile(r"arn:[^:]+:kms:[^:]*:(?P<account>[0-9]{12}):key/.+")
+MOST_COPIES = 5
+"""Completed snapshots of one volume at one stop after which the next one has to wait."""
+COPIED_AGAIN = timedelta(days=1)
+"""How long it waits."""
+DELETED_WITHIN = timedelta(days=1)
+"""How long after the commit, or after the last denial, a volume that is left is deleted: that takes minutes."""
 BY_HAND = "Nothing was changed; attach the others by hand."
 
 
@@ -158,12 +164,18 @@ def _by_key(v: Volume, i: Instance, settings: Settings) -> str:
 
 def put_back_obstacle(seen: Observation, root: VolumeInTransit) -> str:
     """Says if a volume is not where our passes left it, and somebody has to move it first."""
-    if taken := [v.id for v in seen.originals_of(root.mark.generation) if v.elsewhere]:
-        return f"Another instance has {', '.join(taken)} of {seen.instance.id}: detach it there and try again."
+    if words := lent(seen, seen.originals_of(root.mark.generation)):
+        return words
     attached = [(v, v.attachment.device) for v in seen.in_transit if v.attachment]
     if moved := [f"{v.id} at {at} instead of {v.target.device}" for v, at in attached if at != v.target.device]:
         return f"{seen.instance.id} has {', '.join(moved)}: detach it and try again."
     return device_taken(seen)
+
+
+def lent(seen: Observation, volumes: Iterable[VolumeInTransit]) -> str:
+    """Says if one of these volumes is attached to another instance."""
+    ids = ", ".join(v.id for v in volumes if v.elsewhere)
+    return f"Another instance has {ids} of {seen.instance.id}: detach it there and try again." if ids else ""
 
 
 def device_taken(seen: Observation) -> str:
@@ -174,6 +186,20 @@ def device_taken(seen: Observation) -> str:
             return (
                 f"The device {v.target.device} of {seen.instance.id} is taken by {there.volume_id}, while its "
                 f"own volume {v.id} is free. Detach {there.volume_id}, or remove the tag {tags.MARK} from {v.id}."
+            )
+    return ""
+
+
+def ever_changing(seen: Observation, volume_ids: Iterable[str], now: datetime) -> str:
+    """Says if snapshots were taken of one of these volumes again and again, and none said what it is for long enough.
+    One more is taken every day."""
+    for volume_id in volume_ids:
+        taken = [r for r in seen.of_this_stop if r.volume_id == volume_id and r.state == "completed"]
+        if len(taken) >= MOST_COPIES and now < max(r.started for r in taken) + COPIED_AGAIN:
+            return (
+                f"{len(taken)} snapshots of {volume_id} were taken at this stop, and none of them says what the volume "
+                "is: something changes the volume, its tags or the tags of its snapshots again and again. CloudTrail "
+                "says who (CreateTags, DeleteTags, ModifyVolume). ParkVolumes tries again once a day."
             )
     return ""
 
@@ -219,6 +245,22 @@ def deletion_denied(seen: Observation, now: datetime) -> str:
     verdicts = ((v.record, v.record.verdict) for v in seen.originals_of(seen.given_up.name))
     words = next((in_words(verdict, r) for r, verdict in verdicts if is_denied(verdict, now)), "")
     return f"{words} The root volume is safe as a snapshot; the start continues once that is allowed." if words else ""
+
+
+def left_too_long(seen: Observation, volumes: Iterable[VolumeInTransit], now: datetime) -> str:
+    """Says if one of these volumes should have been deleted long ago. Nothing tells it from one that was deleted, that
+    somebody has restored from the Recycle Bin, and that has been written to since."""
+    generation = seen.given_up
+    denials = (r.verdict.at for r in generation.parts if r.verdict and r.verdict.denied)
+    due = max([generation.confirmed_at, *denials]) + DELETED_WITHIN
+    ids = ", ".join(v.id for v in volumes if v.state != "deleting")
+    if not ids or now < due:
+        return ""
+    return (
+        f"{ids} of {seen.instance.id} should have been deleted by {due:%Y-%m-%d %H:%M} UTC. Perhaps somebody has "
+        "restored it from the Recycle Bin, and it holds more than its snapshot: so ParkVolumes does not delete it. "
+        "Delete it if nobody needs it; the instance can then be started."
+    )
 
 
 def nothing_whole(seen: Observation) -> str:

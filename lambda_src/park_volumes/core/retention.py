@@ -12,7 +12,7 @@ That is written on the snapshot, so that it is reported once and not tried all t
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from park_volumes.core.facts import Observation, SnapshotRecord
+from park_volumes.core.facts import NEVER, Observation, SnapshotRecord
 from park_volumes.core.phase import TERMINATED
 from park_volumes.core.settings import Settings
 from park_volumes.core.steps import Decision, DiscardSnapshot, RememberTermination, refuse
@@ -86,9 +86,12 @@ def _kept_lately(r: SnapshotRecord, now: datetime) -> bool:
 
 
 def superseded_since(r: SnapshotRecord, seen: Observation) -> datetime | None:
-    """The first launch after the snapshot's own: from then on its volume has changed. None if there is none."""
+    """The first launch after the snapshot's own: from then on its volume has changed. If the volume that was created
+    from it is younger, since then. None if there was no launch."""
     launches = (seen.instance.launch_time, *(q.launch_time for q in seen.records))
-    return min((t for t in launches if t > r.launch_time), default=None)
+    since = min((t for t in launches if t > r.launch_time), default=None)
+    made = (v.created for v, _ in seen.attached if v.snapshot_id == r.snapshot_id)
+    return since and max(since, *made, NEVER)
 
 
 def _attached(seen: Observation) -> Iterable[tuple[str, str, str]]:
@@ -97,21 +100,30 @@ def _attached(seen: Observation) -> Iterable[tuple[str, str, str]]:
 
 def _superseded(seen: Observation, latest: Iterable[tuple[str, str, str]]) -> list[SnapshotRecord]:
     """The snapshots whose content continues in the ``latest`` volumes, each with the snapshot that it was created from
-    and its device: its own, those of the volume that it was created from through a snapshot, and so on. The furthest
+    and its device: its own, those of the volume that it was created from through a snapshot, and so on. Of such a
+    volume a later snapshot is not among them: it has what was written since, and that continues nowhere. The furthest
     come first, and for each volume the snapshot that links it to the next comes last: as long as anything is left of a
     chain, it can be followed."""
     by_id = {r.snapshot_id: r for r in seen.records}
     found: list[SnapshotRecord] = []
     for latest_id, source, device in latest:
-        chain = [(latest_id, "")]
+        links: dict[str, SnapshotRecord] = {}
         link = by_id.get(source)
-        while link and (link.volume_id, link.snapshot_id) not in chain:  # forged tags may lead round in circles
-            chain.append((link.volume_id, link.snapshot_id))
+        while link and link.snapshot_id not in links:  # forged tags may lead round in circles
+            links[link.snapshot_id] = link
             link = by_id.get(link.source)
-        for volume_id, snapshot_id in reversed(chain):
-            copies = [r for r in seen.records if r.volume_id == volume_id and r.device == device]
-            found += sorted(copies, key=lambda r: r.snapshot_id == snapshot_id)
+        at_device = [r for r in seen.records if r.device == device]
+        for last in reversed(links.values()):
+            copies = (r for r in at_device if r.volume_id == last.volume_id and _continues_in(last, r))
+            found += sorted(copies, key=lambda r: r.snapshot_id == last.snapshot_id)
+        found += (r for r in at_device if r.volume_id == latest_id)
     return found
+
+
+def _continues_in(last: SnapshotRecord, r: SnapshotRecord) -> bool:
+    """Whether one snapshot of a volume has nothing that another one lacks: it is not later, or of the same attempt, in
+    which nobody wrote to the volume."""
+    return r.order <= last.order or r.generation == last.generation
 
 
 def retain(seen: Observation, settings: Settings, now: datetime) -> Decision:

@@ -14,6 +14,7 @@ from typing import assert_never
 
 from park_volumes.core import refusals, steps, tags
 from park_volumes.core.archive import bring_back
+from park_volumes.core.evidence import changed
 from park_volumes.core.facts import Instance, Observation, SnapshotRecord, VolumeInTransit
 from park_volumes.core.phase import Phase, next_try, phase_of, start_pending, start_under_way
 from park_volumes.core.queue import remembering
@@ -197,12 +198,17 @@ class _Wish:
         seen, generation = self.seen, self.seen.given_up
         if words := refusals.foreign_originals(seen) or refusals.unmarked_originals(seen):
             return refuse(words)
-        if words := refusals.deletion_denied(seen, self.now):
+        left = seen.originals_of(generation.name)
+        if words := refusals.deletion_denied(seen, self.now) or refusals.lent(seen, left):
             return refuse(words, self.remember)
+        if words := refusals.ever_changing(seen, [v.id for v in changed(left)], self.now):
+            return refuse(words, self.remember)
+        if words := refusals.left_too_long(seen, left, self.now):
+            return refuse(words)
         if not self.wanted:
             return Decision(reason=f"{seen.instance.id} is being parked.")
         reason = f"The last volumes of {seen.instance.id} are being deleted; then {self.restored_then}."
-        return self.wait(reason, again=None if seen.originals_of(generation.name) else SOON)
+        return self.wait(reason, again=None if left else SOON)
 
     # RESTORING and PARKED: none of the originals is left.
 
@@ -221,6 +227,8 @@ class _Wish:
         seen, instance = self.seen, self.seen.instance
         if words := refusals.foreign_originals(seen) or refusals.restore_obstacle(seen):
             return refuse(words)
+        if words := refusals.lent(seen, seen.restored):
+            return refuse(words, self.remember)
         if leaving := [v.id for v in seen.restored if v.attachment and v.attachment.state == "detaching"]:
             return self.wait(f"EC2 is detaching {', '.join(leaving)} from {instance.id}.", again=SOON)
         attached_last = sorted(seen.restored, key=lambda v: v.attachment is not None)
