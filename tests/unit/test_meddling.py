@@ -533,3 +533,70 @@ class TestAVolumeThatCameBackFromTheRecycleBin:
         stand.owner.delete_volume(VolumeId=gone.id)
         stand.after(60)
         assert set(started(stand, instance_id)) == {"/dev/xvda", "/dev/sdf"}
+
+
+class TestAnotherRootVolumeOfAParkedInstance:
+    @pytest.fixture
+    def instance_id(self, stand: Stand) -> str:
+        instance_id = stand.parked()
+        own = stand.owner.create_volume(AvailabilityZone=stand.instance(instance_id).zone, Size=9)["VolumeId"]
+        stand.after(30)
+        stand.owner.attach_volume(VolumeId=own, InstanceId=instance_id, Device="/dev/xvda")
+        stand.after(400)
+        return instance_id
+
+    def test_is_not_started_without_the_others(self, stand: Stand, instance_id: str) -> None:
+        result = stand.start_pass().start(instance_id)
+        parked = next(s.id for s in snapshots(stand) if s.tags[tags.DEVICE] == "/dev/sdf")
+
+        assert result is not None
+        assert result.decision.outcome is Outcome.REFUSED
+        assert f"its other volumes are still parked ({parked})" in result.reason
+        assert stand.instance(instance_id).state == "stopped"
+
+        stand.owner.detach_volume(VolumeId=attached(stand, instance_id)["/dev/xvda"].id)
+        stand.after(30)
+        stand.start_pass().start(instance_id)
+        assert set(attached(stand, instance_id)) == {"/dev/xvda", "/dev/sdf"}
+
+    def test_is_not_parked_without_the_others(self, stand: Stand, instance_id: str) -> None:
+        before = len(snapshots(stand))
+        sweeps(stand, 8)
+        (result,) = stand.park_pass().park([instance_id])
+
+        assert result.decision.outcome is Outcome.REFUSED
+        assert set(attached(stand, instance_id)) == {"/dev/xvda"}
+        assert len(snapshots(stand)) == before
+
+    def test_is_started_where_nothing_else_is_parked(self, stand: Stand) -> None:
+        instance_id = stand.parked(ROOT)
+        own = stand.owner.create_volume(AvailabilityZone=stand.instance(instance_id).zone, Size=9)["VolumeId"]
+        stand.after(30)
+        stand.owner.attach_volume(VolumeId=own, InstanceId=instance_id, Device="/dev/xvda")
+        stand.after(400)
+        result = stand.start_pass().start(instance_id)
+
+        assert result is not None
+        assert result.decision.outcome is Outcome.DONE
+
+
+class TestAWayBackFromTheArchiveThatFails:
+    def test_is_told_and_tried_again_when_somebody_asks(self, stand: Stand) -> None:
+        instance_id = stand.parked(ROOT)
+        (archived,) = snapshots(stand)
+        now = stand.world.clock.now
+        stand.world.snapshots.put(archived._replace(tier="archive", tiering="archival-completed"), now)
+        stand.world.durations = replace(stand.world.durations, thaw=1e9)
+        asked = stand.start_pass().start(instance_id)
+        assert asked is not None
+        assert asked.decision.outcome is Outcome.GOING_ON
+
+        sweeps(stand, 20)
+        (moving,) = snapshots(stand)
+        stand.world.snapshots.put(moving._replace(tiering="permanent-restore-failed"), stand.world.clock.now)
+        (told,) = stand.start_pass().settle([instance_id])
+        assert told.decision.outcome is Outcome.REFUSED
+        assert f"EC2 could not bring {archived.id} of {instance_id} back" in told.reason
+
+        stand.start_pass().start(instance_id)
+        assert snapshots(stand)[0].tiering == "permanent-restore-in-progress"

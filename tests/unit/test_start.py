@@ -521,10 +521,12 @@ class TestAnotherRootVolume:
 
         assert steps_of(decision, StartInstance)
 
-    def test_makes_nobody_wait_where_nothing_is_left(self) -> None:
+    def test_is_not_started_with_where_the_others_are_parked(self) -> None:
         s = self.beside()
+        decision = decide(seen(s.volumes[0], records=s.records))
 
-        assert steps_of(decide(seen(s.volumes[0], records=s.records)), StartInstance)
+        assert decision.outcome is Outcome.REFUSED
+        assert "its other volumes are still parked (snap-data)" in decision.reason
 
 
 class TestLockThatCameTooLate:

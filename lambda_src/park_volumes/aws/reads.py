@@ -142,17 +142,21 @@ class Ec2Reads:
                 ]
         return found
 
-    def moving(self, snapshot_ids: Iterable[str]) -> dict[str, datetime]:
-        """The snapshots among these that are moving to the archive tier or back, and since when
-        (DescribeSnapshotTierStatus)."""
+    def moving(self, snapshot_ids: Iterable[str]) -> tuple[dict[str, datetime], frozenset[str]]:
+        """The snapshots among these that are moving to the archive tier or back, and since when; and those whose way
+        back has failed (DescribeSnapshotTierStatus)."""
         found: dict[str, datetime] = {}
+        failed = set[str]()
         for chunk in chunks(snapshot_ids):
             with errors_of("DescribeSnapshotTierStatus", "snapshots"):
                 pages = pages_of(self._client.get_paginator("describe_snapshot_tier_status"), {"snapshot-id": chunk})
-                every = (s for page in pages for s in page["SnapshotTierStatuses"])
-                moving = (s for s in every if s.get("LastTieringOperationStatus", "").endswith("-in-progress"))
+                every = [
+                    (s, s.get("LastTieringOperationStatus", "")) for page in pages for s in page["SnapshotTierStatuses"]
+                ]
+                moving = (s for s, status in every if status.endswith("-in-progress"))
                 found |= {s["SnapshotId"]: s.get("LastTieringStartTime", NEVER) for s in moving}
-        return found
+                failed |= {s["SnapshotId"] for s, status in every if status.endswith("-restore-failed")}
+        return found, frozenset(failed)
 
     def modifying(self, volume_ids: Iterable[str]) -> dict[str, datetime]:
         """The volumes among these whose modification is not finished, and when it began

@@ -335,6 +335,7 @@ class Observation:
     - ``volumes``: attached to the instance, marked for it, or named by a record of its last stop.
     - ``locked``: the ids of its locked snapshots.
     - ``moving``: the ids of snapshots on their way to or from the archive tier.
+    - ``not_restored``: the ids of snapshots that EC2 could not bring back from the archive tier.
     - ``modifying``: the ids of volumes whose modification is not finished.
     - ``being_copied``: the ids of volumes of which a snapshot that is not ours is pending.
     - ``since``: when that began which is moving, modifying or being copied, by the id of the snapshot or volume.
@@ -348,6 +349,7 @@ class Observation:
     records: tuple[SnapshotRecord, ...] = ()
     locked: frozenset[str] = frozenset()
     moving: frozenset[str] = frozenset()
+    not_restored: frozenset[str] = frozenset()
     modifying: frozenset[str] = frozenset()
     being_copied: frozenset[str] = frozenset()
     since: Mapping[str, datetime] = field(default_factory=dict)

@@ -26,6 +26,7 @@ from park_volumes.core.refusals import (
     missing_originals,
     misspelt_opt_in,
     not_to_be_parked,
+    parked_beside_another_root,
     parked_elsewhere,
     put_back_obstacle,
 )
@@ -180,7 +181,7 @@ def _copy(seen: Observation, settings: Settings, now: datetime, *, take_snapshot
 def _hold(seen: Observation, settings: Settings, now: datetime) -> Decision | None:
     """The reason to do nothing yet: a start is under way, or a volume was attached just now."""
     instance = seen.instance
-    if words := device_taken(seen):
+    if words := device_taken(seen) or parked_beside_another_root(seen):
         return refuse(words)
     if start_pending(seen, settings, now):
         return Decision(reason=f"A start of {instance.id} was requested within the last hour.")

@@ -190,6 +190,24 @@ def device_taken(seen: Observation) -> str:
     return ""
 
 
+def parked_beside_another_root(seen: Observation) -> str:
+    """Says if somebody has attached another root volume to a parked instance, whose other volumes are still parked."""
+    generation, i = seen.complete_generation, seen.instance
+    if generation is None:
+        return ""
+    there = {each for v, _ in seen.attached for each in (v.id, v.snapshot_id)}
+    parked = [r for r in generation.parts if r.volume_id not in there and r.snapshot_id not in there]
+    others = ", ".join(r.snapshot_id for r in parked if i.on(r.device) is None)
+    root = next((v.id for v, a in seen.attached if a.device == i.root_device), i.root_device)
+    if not others or all(r.device != i.root_device for r in parked):
+        return ""
+    return (
+        f"{i.id} has another root volume ({root}) than the one that was parked, and its other volumes are still parked "
+        f"({others}). Detach {root}, and a start brings all of them back. If you want to keep it, make volumes from "
+        "these snapshots by hand, or start the instance in the console without them."
+    )
+
+
 def ever_changing(seen: Observation, volume_ids: Iterable[str], now: datetime) -> str:
     """Says if snapshots were taken of one of these volumes again and again, and none said what it is for long enough.
     One more is taken every day."""

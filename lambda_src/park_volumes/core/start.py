@@ -155,7 +155,7 @@ class _Wish:
             return try_way_back(self.seen) or settle(self.seen, self.settings, self.now)
         if not nothing_moves(self.seen):
             return self.wait(f"Volumes of {instance.id} are still being attached.", again=SOON)
-        if words := refusals.device_taken(self.seen):
+        if words := refusals.device_taken(self.seen) or refusals.parked_beside_another_root(self.seen):
             return refuse(words)
         return self.bring_up(f"{instance.id} is started.", *complete(self.seen))
 
@@ -275,7 +275,14 @@ class _Wish:
         return count, tuple(_create_one(r, n, rate) for r, n in needed)
 
     def from_archive(self, archived: Sequence[SnapshotRecord]) -> Decision:
-        """A request is forgotten after an hour, and this takes days: every look writes it again."""
+        """A request is forgotten after an hour, and this takes days: every look writes it again. What has failed is
+        tried once more when somebody asks for that."""
+        failed = [r.snapshot_id for r in archived if r.snapshot_id in self.seen.not_restored]
+        if failed and self.intent is Intent.SWEEP:
+            return refuse(
+                f"EC2 could not bring {', '.join(failed)} of {self.seen.instance.id} back from the archive tier. The "
+                "snapshots are kept. If they are encrypted, check whether their key can be used. Then ask again."
+            )
         start_wanted = self.wanted and self.intent not in (Intent.RESTORE, Intent.START_NOW)
         remember = remembering(self.seen, self.now) if start_wanted else ()
         words = f"The snapshots of {self.seen.instance.id} come back from the archive tier, which takes up to 72 hours."

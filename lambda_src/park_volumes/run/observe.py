@@ -47,10 +47,10 @@ def observe_instances(
     marked = ec2.marked_volumes(i.id for i in instances)
     rehearsals = ec2.rehearsals(may_have_rehearsed(snapshots.records)) if locks else []
     volumes = volumes_of(ec2, instances, snapshots.records, [*marked, *rehearsals])
-    moving = ec2.moving(r.snapshot_id for r in snapshots.records if may_move(r))
+    moving, failed = ec2.moving(r.snapshot_id for r in snapshots.records if may_move(r))
     locked = _locked(ec2, snapshots) if locks else frozenset()
     found = assemble(instances, snapshots, volumes, locked, frozenset(moving), now=now)
-    found = with_other_deployments(ec2, found)
+    found = {i: replace(o, not_restored=failed) for i, o in with_other_deployments(ec2, found).items()}
     return _with_others(ec2, found, moving) if locks else {i: replace(o, since=moving) for i, o in found.items()}
 
 
