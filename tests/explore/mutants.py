@@ -327,7 +327,7 @@ MUTANTS = (
     mutant("does not look at the volumes again before the commit", ("phase:_lock_void", " or bool(stale)", "")),
     mutant(
         "does not look at the data volumes again after the commit",
-        ("park:_give_up", "_copy_again(seen, settings, now, data) or ", ""),
+        ("park:_give_up", "copy := _copy_again(seen, settings, now, data)", "copy := None"),
     ),
     mutant(
         "copies again a volume that is being deleted",

@@ -535,6 +535,20 @@ class TestAVolumeThatCameBackFromTheRecycleBin:
         assert set(started(stand, instance_id)) == {"/dev/xvda", "/dev/sdf"}
 
 
+class TestAVolumeThatIsModifiedForDays:
+    def test_after_the_commit_is_copied_again_and_deleted(self, stand: Stand) -> None:
+        instance_id = committed(stand)
+        (data,) = (v for v in stand.world.volumes.current() if v.size == DATA.size)
+        stand.world.durations = replace(stand.world.durations, optimize=2 * DAY)
+        stand.owner.modify_volume(VolumeId=data.id, Size=DATA.size + 1)
+        sweeps(stand, 3)
+        stand.after(2 * DAY)
+        sweeps(stand, 8)
+
+        assert not list(stand.world.volumes.current())
+        assert started(stand, instance_id)["/dev/sdf"].size == DATA.size + 1
+
+
 class TestAnotherRootVolumeOfAParkedInstance:
     @pytest.fixture
     def instance_id(self, stand: Stand) -> str:

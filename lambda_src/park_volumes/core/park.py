@@ -382,9 +382,12 @@ def _give_up(seen: Observation, settings: Settings, now: datetime) -> Decision:
     if busy := _busy(seen, generation.volume_ids):
         return busy
     data = [v for v in proven if v is not root]
-    if words := "" if root else left_too_long(seen, data, now):
-        return refuse(words)
-    return _commit(seen, root, data) if root else _copy_again(seen, settings, now, data) or _dismantle(seen, data)
+    if root:
+        return _commit(seen, root, data)
+    if copy := _copy_again(seen, settings, now, data):
+        return copy
+    words = left_too_long(seen, data, now)
+    return refuse(words) if words else _dismantle(seen, data)
 
 
 def _commit(seen: Observation, root: VolumeInTransit, data: Sequence[VolumeInTransit]) -> Decision:
