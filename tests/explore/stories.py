@@ -805,6 +805,14 @@ STORIES: Mapping[str, Story] = {
         "go c 9",
         "person locks a snapshot for good 5",
     ),
+    "a snapshot of a moment in which DeleteOnTermination was switched is discarded with the others": story(
+        "two volumes",
+        "copied",
+        "person switches a flag 1",
+        "begin park 0",
+        "go a 12",
+        "person switches a flag 5",
+    ),
     "a volume that failed is created anew, though somebody has written another tag on its snapshot": story(
         "one volume",
         "committed",

@@ -100,10 +100,10 @@ def _attached(seen: Observation) -> Iterable[tuple[str, str, str]]:
 
 def _superseded(seen: Observation, latest: Iterable[tuple[str, str, str]]) -> list[SnapshotRecord]:
     """The snapshots whose content continues in the ``latest`` volumes, each with the snapshot that it was created from
-    and its device: its own, those of the volume that it was created from through a snapshot, and so on. Of such a
-    volume a later snapshot is not among them: it has what was written since, and that continues nowhere. The furthest
-    come first, and for each volume the snapshot that links it to the next comes last: as long as anything is left of a
-    chain, it can be followed."""
+    and its device: its own, those of the volume that it was created from through a snapshot, and so on. If such a
+    volume was given up by a later snapshot, that is not among them: what was written since continues nowhere. The
+    furthest come first, and for each volume the snapshot that links it to the next comes last: as long as anything is
+    left of a chain, it can be followed."""
     by_id = {r.snapshot_id: r for r in seen.records}
     found: list[SnapshotRecord] = []
     for latest_id, source, device in latest:
@@ -122,8 +122,11 @@ def _superseded(seen: Observation, latest: Iterable[tuple[str, str, str]]) -> li
 
 def _continues_in(last: SnapshotRecord, r: SnapshotRecord) -> bool:
     """Whether one snapshot of a volume has nothing that another one lacks: it is not later, or of the same attempt, in
-    which nobody wrote to the volume."""
-    return r.order <= last.order or r.generation == last.generation
+    which nobody wrote to the volume; or it is of the same stop, or of a pass that took it too late, and the volume was
+    not given up by it."""
+    if r.order <= last.order or r.generation == last.generation:
+        return True
+    return r.confirmed_at is None and r.launch_time <= last.launch_time
 
 
 def retain(seen: Observation, settings: Settings, now: datetime) -> Decision:
