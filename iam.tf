@@ -81,8 +81,8 @@ data "aws_iam_policy_document" "assume_role" {
 data "aws_iam_policy_document" "common" {
   for_each = local.function_names
 
-  # EC2 knows no resources for its describe calls. Which regions there are, is asked only where all of them are covered; and where
-  # snapshots are, the park function asks only if it may archive some.
+  # EC2 knows no resources for its describe calls. Which regions there are, is asked only where all of them are covered. In
+  # which tier a snapshot is, the park function asks only if it may archive some.
   statement {
     sid       = "Look"
     resources = ["*"]

@@ -231,7 +231,7 @@ def _short_of(code: str) -> str:
 
 
 def _reverted(observation: Observation, settings: Settings) -> Report | None:
-    """EC2 took a start back. If it is tried again because EC2 has no room, only the first time is reported."""
+    """EC2 took a start back. If it is tried again because EC2 has no capacity, only the first time is reported."""
     instance = observation.instance
     asked = phase.request_of_this_launch(observation, settings)
     short = capacity.lacks_capacity(instance.state_reason)

@@ -74,7 +74,8 @@ MUTANTS = (
     mutant("does not lock the snapshots", ("park:_locks", "in copies if", "in () if")),
     mutant(
         "gives volumes up for snapshots that are not locked",
-        ("park:_locks", "bare if settings.lock_snapshots", "() if settings.lock_snapshots"),
+        ("park:_lock", "stages(_locks(seen, settings, copies), marks,", "stages(marks,"),
+        ("park:_unlocked", "if locks else None", "if () else None"),
     ),
     mutant(
         "locks what somebody has locked for good",
@@ -207,7 +208,7 @@ MUTANTS = (
     ),
     mutant(
         "sets the flag of a volume that never left",
-        ("facts:VolumeInTransit.flag_differs", "and not self.never_left", ""),
+        ("facts:VolumeInTransit.flag_differs", " or self.never_left", ""),
     ),
     mutant("gives a volume up though its flag was switched", ("evidence:says", "same_flag and ", "")),
     mutant("does not repair DeleteOnTermination", ("settle:set_flags", "if flags else ()", "if not flags else ()")),

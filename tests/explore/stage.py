@@ -206,7 +206,7 @@ class Process:
             self.error = str(error)
         self.done = True
         if not self.client.dead:
-            self.stage.memories.append((self.function, self.memory))
+            self.stage.memories[self.function].append(self.memory)
 
     def before_call(self, operation: str) -> None:
         self.next_call = operation
@@ -287,7 +287,7 @@ class Stage:
         self.seen = seen
         self.meddled = False
         self.processes: list[Process] = []
-        self.memories: list[tuple[str, dict[str, datetime]]] = []
+        self.memories: dict[str, list[dict[str, datetime]]] = {"park": [], "start": []}
         self.log: list[str] | None = None
         self.judged_before = False
         self.person = EC2Client(world, "person", owner=True)
@@ -316,7 +316,7 @@ class Stage:
         other.seen = self.seen if seen is None else seen
         other.meddled = other.judged_before = False
         other.processes = []
-        other.memories = [(function, known.copy()) for function, known in self.memories]
+        other.memories = {function: [known.copy() for known in warm] for function, warm in self.memories.items()}
         other.log = None if self.log is None else []
         other.person = EC2Client(other.world, "person", owner=True)
         other.hand = EC2Client(other.world, "person")
@@ -330,8 +330,8 @@ class Stage:
 
     def warm_memory(self, function: str) -> dict[str, datetime]:
         """What an earlier pass has left to the next one. Nothing if the function starts cold."""
-        warm = [n for n, (whose, _) in enumerate(self.memories) if whose == function]
-        return self.memories.pop(warm[-1])[1] if warm else {}
+        warm = self.memories[function]
+        return warm.pop() if warm else {}
 
     # What there is.
 
@@ -859,7 +859,7 @@ class Stage:
                 sorted(kept.kept.items()),
                 sorted(kept.waived),
                 self.excuses,
-                sorted((function, sorted(known)) for function, known in self.memories),
+                [(function, sorted(map(sorted, warm))) for function, warm in self.memories.items()],
             )
         )
         ticks = {found: f"@{n}" for n, found in enumerate(sorted(set(_TICK.findall(text)), key=lambda t: int(t[8:])))}

@@ -23,7 +23,7 @@ from moto.kms.models import kms_backends
 from tests.local_aws.filters import matches
 from tests.local_aws.settings import Settings
 from tests.local_aws.world import World
-from tests.model.records import LARGEST
+from tests.model.records import too_large
 
 GIB = 1024**3
 MIB = 2**20
@@ -420,11 +420,8 @@ class StrictEbs:
     def performance(volume_type: str, size: int, params: dict[str, Any]) -> tuple[int | None, int | None]:
         """IOPS and throughput (MiB/s): which types take them, and their defaults (EBS user guide, volume types)."""
         iops, throughput = params.get("Iops"), params.get("Throughput")
-        if size > (largest := LARGEST.get(volume_type, 16_384)):
-            raise refusal(
-                "InvalidParameterValue",
-                f"Volume of {size}GiB is too large for volume type {volume_type}; maximum is {largest}GiB.",
-            )
+        if message := too_large(volume_type, size):
+            raise refusal("InvalidParameterValue", message)
         if iops and volume_type not in {"io1", "io2", "gp3"}:
             raise refusal(
                 "InvalidParameterCombination", f"The parameter iops is not supported for {volume_type} volumes."

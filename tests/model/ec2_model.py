@@ -35,7 +35,6 @@ from tests.model.answers import (
 from tests.model.client import Client, Context, Paginator, Params, operation
 from tests.model.faults import CAPACITY, FALLS_BACK, Fault
 from tests.model.records import (
-    LARGEST,
     LOCKED,
     MODIFICATION_VALUES,
     OF_BACKUP,
@@ -50,6 +49,7 @@ from tests.model.records import (
     Snapshot,
     Volume,
     default_iops,
+    too_large,
 )
 from tests.model.table import Filter, Resource, Table, at, make_filter
 from tests.model.validation import Refused
@@ -526,8 +526,7 @@ def _new_volume(world: World, params: Params) -> Volume:
 
 def _performance(params: Params, volume_type: str, size: int) -> tuple[int | None, int | None, int | None]:
     iops, throughput, rate = params.get("Iops"), params.get("Throughput"), params.get("VolumeInitializationRate")
-    if size > (largest := LARGEST.get(volume_type, 16_384)):
-        message = f"Volume of {size}GiB is too large for volume type {volume_type}; maximum is {largest}GiB."
+    if message := too_large(volume_type, size):
         raise Refused("InvalidParameterValue", message)
     if iops is not None and volume_type not in ("io1", "io2", "gp3"):
         message = f"The parameter iops is not supported for {volume_type} volumes."

@@ -243,8 +243,11 @@ def zulu(moment: float) -> str:
     return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-LARGEST = {"gp3": 65_536, "io2": 65_536, "standard": 1_024}
-"""The largest volumes in GiB; those of the other types have 16,384 (EC2 API Reference, CreateVolume)."""
+def too_large(volume_type: str, size: int) -> str:
+    """What EC2 says if no volume of this type has so many GiB (EC2 API Reference, CreateVolume); else nothing."""
+    largest = {"gp3": 65_536, "io2": 65_536, "standard": 1_024}.get(volume_type, 16_384)
+    words = f"Volume of {size}GiB is too large for volume type {volume_type}; maximum is {largest}GiB."
+    return words if size > largest else ""
 
 
 def default_iops(volume_type: str, size: int) -> int | None:

@@ -6,7 +6,6 @@ tests/unit asks the model, tests/processes the local AWS, and `make live` EC2 it
 import re
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
@@ -60,8 +59,13 @@ def create(account: Account, **params: Any) -> Any:
     return account.ec2.create_volume(**{"AvailabilityZone": account.zone, "Size": 1, "VolumeType": "gp3", **params})
 
 
-def _create_of(account: Account, _arranged: Any, **params: Any) -> Any:
-    return create(account, **params)
+def no_larger(kind: str, largest: int) -> Rule:
+    return Rule(
+        f"{kind} takes no volume larger than {largest:,} GiB",
+        nothing,
+        lambda a, _: create(a, VolumeType=kind, Size=largest + 1),
+        Refusal("InvalidParameterValue"),
+    )
 
 
 def state_after_attach(account: Account, machine: Machine, volume_id: str) -> list[str]:
@@ -846,15 +850,9 @@ RULES = [
         size_and_origin,
         [3, True],
     ),
-    *(
-        Rule(
-            f"{kind} takes no volume larger than {largest:,} GiB",
-            nothing,
-            partial(_create_of, VolumeType=kind, Size=largest + 1),
-            Refusal("InvalidParameterValue"),
-        )
-        for kind, largest in (("gp2", 16_384), ("gp3", 65_536), ("standard", 1_024))
-    ),
+    no_larger("gp2", 16_384),
+    no_larger("gp3", 65_536),
+    no_larger("standard", 1_024),
     Rule(
         "gp2 takes no IOPS",
         nothing,

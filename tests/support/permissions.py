@@ -65,32 +65,29 @@ class Permissions:
         }
         self._inputs = {name: plain(v["default"]) for name, v in blocks(load(ROOT / "variables.tf"), "variable")}
         self._documents = {name.split(".")[1]: body for name, body in blocks(iam, "data")}
-        self._each = self._role = ""
+        self._each = ""
         self._why = dict(_reasons((ROOT / "iam.tf").read_text(encoding="utf-8")))
 
     def of(self, role: str) -> Iterator[Permission]:
         """The statements of the park or the start role, in the order of iam.tf."""
-        self._role = role
         for document in DOCUMENTS[role]:
             body = self._documents[document]
-            yield from map(self._permission, body.get("statement", []))
+            yield from (self._permission(role, statement) for statement in body.get("statement", []))
             for dynamic in body.get("dynamic", []):
                 self._each = self._texts(str(dynamic['"statement"']["for_each"]))[0]
-                yield from map(self._permission, dynamic['"statement"']["content"])
+                yield from (self._permission(role, statement) for statement in dynamic['"statement"']["content"])
 
-    def _permission(self, statement: Mapping[str, Any]) -> Permission:
+    def _permission(self, role: str, statement: Mapping[str, Any]) -> Permission:
+        allowed = OF_ONE_ROLE.sub(lambda one: one[2] if one[1] == role else "", str(statement["actions"]))
         sid = plain(statement["sid"])
         return Permission(
             sid=sid,
             denies=plain(statement.get("effect", "Allow")) == "Deny",
-            actions=tuple(sorted(re.findall(r"\b[a-z0-9]+:(?:[A-Z]\w+|\*)", self._allowed(statement)))),
+            actions=tuple(sorted(re.findall(r"\b[a-z0-9]+:(?:[A-Z]\w+|\*)", allowed))),
             resources=tuple(arn.split(":", 5)[-1] for arn in self._texts(statement["resources"])),
             conditions=tuple(map(self._condition, statement.get("condition", []))),
             why=self._why[sid],
         )
-
-    def _allowed(self, statement: Mapping[str, Any]) -> str:
-        return OF_ONE_ROLE.sub(lambda one: one[2] if one[1] == self._role else "", str(statement["actions"]))
 
     def _condition(self, condition: Mapping[str, Any]) -> str:
         (key,) = self._texts(condition["variable"])

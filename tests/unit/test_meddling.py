@@ -56,6 +56,16 @@ def committed(stand: Stand) -> str:
     return instance_id
 
 
+def attach_new(stand: Stand, instance_id: str, device: str, **made: Any) -> str:
+    """Its owner creates a volume and attaches it."""
+    zone = stand.instance(instance_id).zone
+    volume_id = str(stand.owner.create_volume(AvailabilityZone=zone, **made)["VolumeId"])
+    stand.after(30)
+    stand.owner.attach_volume(VolumeId=volume_id, InstanceId=instance_id, Device=device)
+    stand.after(30)
+    return volume_id
+
+
 def snapshots(stand: Stand) -> list[Snapshot]:
     return list(stand.world.snapshots.current())
 
@@ -364,11 +374,7 @@ class TestAnOwnerWhoGoesBackToAnEarlierSnapshot:
         sweeps(stand, 8)
         assert attached(stand, instance_id) == {}
         for device, snapshot_id in earlier.items():
-            zone = stand.instance(instance_id).zone
-            volume_id = stand.owner.create_volume(AvailabilityZone=zone, SnapshotId=snapshot_id)["VolumeId"]
-            stand.after(30)
-            stand.owner.attach_volume(VolumeId=volume_id, InstanceId=instance_id, Device=device)
-        stand.after(30)
+            attach_new(stand, instance_id, device, SnapshotId=snapshot_id)
         stand.owner.start_instances(InstanceIds=[instance_id])
         stand.after(120)
         return {s.tags[tags.DEVICE]: s.id for s in snapshots(stand) if tags.MARK in s.tags}
@@ -397,16 +403,10 @@ class TestAnOwnerWhoGoesBackToAnEarlierSnapshot:
         """However long the instance has been running without it."""
         instance_id = stand.parked()
         of_data = next(s.id for s in snapshots(stand) if s.tags[tags.DEVICE] == "/dev/sdf")
-        zone = stand.instance(instance_id).zone
-        own = stand.owner.create_volume(AvailabilityZone=zone, Size=9)["VolumeId"]
-        stand.after(30)
-        stand.owner.attach_volume(VolumeId=own, InstanceId=instance_id, Device="/dev/xvda")
-        stand.after(30)
+        attach_new(stand, instance_id, "/dev/xvda", Size=9)
         stand.owner.start_instances(InstanceIds=[instance_id])
         stand.after(14 * DAY)
-        data = stand.owner.create_volume(AvailabilityZone=zone, SnapshotId=of_data)["VolumeId"]
-        stand.after(30)
-        stand.owner.attach_volume(VolumeId=data, InstanceId=instance_id, Device="/dev/sdf")
+        attach_new(stand, instance_id, "/dev/sdf", SnapshotId=of_data)
         stand.after(DAY - 600)
         stand.park_pass().park([instance_id])
         assert of_data in {s.id for s in snapshots(stand)}
@@ -553,9 +553,7 @@ class TestAnotherRootVolumeOfAParkedInstance:
     @pytest.fixture
     def instance_id(self, stand: Stand) -> str:
         instance_id = stand.parked()
-        own = stand.owner.create_volume(AvailabilityZone=stand.instance(instance_id).zone, Size=9)["VolumeId"]
-        stand.after(30)
-        stand.owner.attach_volume(VolumeId=own, InstanceId=instance_id, Device="/dev/xvda")
+        attach_new(stand, instance_id, "/dev/xvda", Size=9)
         stand.after(400)
         return instance_id
 
@@ -584,9 +582,7 @@ class TestAnotherRootVolumeOfAParkedInstance:
 
     def test_is_started_where_nothing_else_is_parked(self, stand: Stand) -> None:
         instance_id = stand.parked(ROOT)
-        own = stand.owner.create_volume(AvailabilityZone=stand.instance(instance_id).zone, Size=9)["VolumeId"]
-        stand.after(30)
-        stand.owner.attach_volume(VolumeId=own, InstanceId=instance_id, Device="/dev/xvda")
+        attach_new(stand, instance_id, "/dev/xvda", Size=9)
         stand.after(400)
         result = stand.start_pass().start(instance_id)
 

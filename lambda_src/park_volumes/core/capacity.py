@@ -1,7 +1,7 @@
-"""EC2 has no room for a start: the family of the codes that say so, when to try again, and what a person can do.
+"""EC2 has no capacity for a start: the family of the codes that say so, when to try again, and what a person can do.
 
 EC2 refuses the call with such a code, or it accepts the call and lets the instance fall back to stopped, with the same
-code as its StateReason. Nothing is wrong with the instance, and room may come at any moment."""
+code as its StateReason. Nothing is wrong with the instance, and capacity may come at any moment."""
 
 from datetime import datetime, timedelta
 
@@ -25,7 +25,7 @@ OTHERWISE = "EC2 says above what it lacks."
 
 
 def lacks_capacity(code: str) -> bool:
-    """Whether this error code of a call, or this code of a StateReason, says that EC2 has no room."""
+    """Whether this error code of a call, or this code of a StateReason, says that EC2 has no capacity."""
     return _bare(code).startswith(FAMILY) or _bare(code) == FULL_RESERVATION
 
 

@@ -292,13 +292,15 @@ class VolumeInTransit:
     def flag_differs(self) -> bool:
         """Whether it came back without the DeleteOnTermination that its target asks for. At another device, where its
         owner has put it, it has the flag that the owner has given it."""
-        a, at = self.attachment, self.target
-        return (
-            a is not None
-            and a.device == at.device
-            and not self.never_left
-            and a.delete_on_termination != at.delete_on_termination
-        )
+        a, wanted = self.attachment, self.target.delete_on_termination
+        if a is None or self.moved or self.never_left:
+            return False
+        return a.delete_on_termination != wanted
+
+    @property
+    def moved(self) -> bool:
+        """Whether it is attached to its instance at another device than its own."""
+        return self.attachment is not None and self.attachment.device != self.target.device
 
     @property
     def moves(self) -> bool:

@@ -343,8 +343,8 @@ def start_reverted(seen: Observation, settings: Settings) -> bool:
 
 
 def next_try(seen: Observation, settings: Settings, now: datetime) -> datetime | None:
-    """When a start is tried again that EC2 had no room for; None where the last try did not end like that, or the hour
-    is over."""
+    """When a start is tried again that EC2 had no capacity for; None where the last try did not end like that, or the
+    hour is over."""
     last = _try_without_capacity(seen, settings)
     if last is None or now >= (until := last[0] + settings.start_hold):
         return None
@@ -353,8 +353,8 @@ def next_try(seen: Observation, settings: Settings, now: datetime) -> datetime |
 
 
 def _try_without_capacity(seen: Observation, settings: Settings) -> tuple[datetime, datetime] | None:
-    """When the start for which EC2 had no room was requested, and when it was last tried. EC2 refused the call, or it
-    accepted the call, moved the launch time, and let the instance fall back to stopped."""
+    """When the start for which EC2 had no capacity was requested, and when it was last tried. EC2 refused the call, or
+    it accepted the call, moved the launch time, and let the instance fall back to stopped."""
     fell_back = start_reverted(seen, settings)
     if fell_back and not capacity.lacks_capacity(seen.instance.state_reason):
         return None

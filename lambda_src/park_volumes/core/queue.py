@@ -40,7 +40,7 @@ def with_request(seen: Observation, now: datetime) -> Observation:
 def without_capacity(
     seen: Observation, decision: Decision, settings: Settings, now: datetime
 ) -> tuple[RememberStart, ...]:
-    """What to remember about a start that EC2 had no room for; nothing if no request is remembered."""
+    """What to remember about a start that EC2 had no capacity for; nothing if no request is remembered."""
     bearing = records_of_request(seen, settings)
     written = [step.at for step in decision.every_step if isinstance(step, RememberStart)]
     requested = max(written or [r.start_requested for r in bearing if r.start_requested], default=None)

@@ -166,8 +166,8 @@ def put_back_obstacle(seen: Observation, root: VolumeInTransit) -> str:
     """Says if a volume is not where our passes left it, and somebody has to move it first."""
     if words := lent(seen, seen.originals_of(root.mark.generation)):
         return words
-    attached = [(v, v.attachment.device) for v in seen.in_transit if v.attachment]
-    if moved := [f"{v.id} at {at} instead of {v.target.device}" for v, at in attached if at != v.target.device]:
+    attached = [(v, v.attachment.device) for v in seen.in_transit if v.attachment and v.moved]
+    if moved := [f"{v.id} at {at} instead of {v.target.device}" for v, at in attached]:
         return f"{seen.instance.id} has {', '.join(moved)}: detach it and try again."
     return device_taken(seen)
 
@@ -196,11 +196,11 @@ def parked_beside_another_root(seen: Observation) -> str:
     if generation is None:
         return ""
     there = {each for v, _ in seen.attached for each in (v.id, v.snapshot_id)}
-    parked = [r for r in generation.parts if r.volume_id not in there and r.snapshot_id not in there]
-    others = ", ".join(r.snapshot_id for r in parked if i.on(r.device) is None)
-    root = next((v.id for v, a in seen.attached if a.device == i.root_device), i.root_device)
-    if not others or all(r.device != i.root_device for r in parked):
+    parked = {r.device: r.snapshot_id for r in generation.parts if not there & {r.volume_id, r.snapshot_id}}
+    others = ", ".join(snapshot_id for device, snapshot_id in parked.items() if i.on(device) is None)
+    if i.root_device not in parked or not others:
         return ""
+    root = next((v.id for v, a in seen.attached if a.device == i.root_device), i.root_device)
     return (
         f"{i.id} has another root volume ({root}) than the one that was parked, and its other volumes are still parked "
         f"({others}). Detach {root}, and a start brings all of them back. If you want to keep it, make volumes from "

@@ -12,7 +12,7 @@ That is written on the snapshot, so that it is reported once and not tried all t
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from park_volumes.core.facts import NEVER, Observation, SnapshotRecord
+from park_volumes.core.facts import Observation, SnapshotRecord
 from park_volumes.core.phase import TERMINATED
 from park_volumes.core.settings import Settings
 from park_volumes.core.steps import Decision, DiscardSnapshot, RememberTermination, refuse
@@ -91,7 +91,7 @@ def superseded_since(r: SnapshotRecord, seen: Observation) -> datetime | None:
     launches = (seen.instance.launch_time, *(q.launch_time for q in seen.records))
     since = min((t for t in launches if t > r.launch_time), default=None)
     made = (v.created for v, _ in seen.attached if v.snapshot_id == r.snapshot_id)
-    return since and max(since, *made, NEVER)
+    return max([since, *made]) if since else None
 
 
 def _attached(seen: Observation) -> Iterable[tuple[str, str, str]]:

@@ -131,7 +131,7 @@ class _Wish:
         return Decision(reason=reason, steps=stages(self.remember, *before, begin))
 
     def left_to_others(self, phase: Phase) -> Decision | None:
-        """A sweep leaves an instance alone while the requested pass may still run, or EC2 has no room."""
+        """A sweep leaves an instance alone while the requested pass may still run, or EC2 has no capacity."""
         if self.intent is not Intent.SWEEP:
             return None
         begun = phase is Phase.WHOLE or self.seen.restored
@@ -199,9 +199,8 @@ class _Wish:
         if words := refusals.foreign_originals(seen) or refusals.unmarked_originals(seen):
             return refuse(words)
         left = seen.originals_of(generation.name)
-        if words := refusals.deletion_denied(seen, self.now) or refusals.lent(seen, left):
-            return refuse(words, self.remember)
-        if words := refusals.ever_changing(seen, [v.id for v in changed(left)], self.now):
+        blocked = refusals.deletion_denied(seen, self.now) or refusals.lent(seen, left)
+        if words := blocked or refusals.ever_changing(seen, [v.id for v in changed(left)], self.now):
             return refuse(words, self.remember)
         if words := refusals.left_too_long(seen, left, self.now):
             return refuse(words)

@@ -188,7 +188,7 @@ def _read(read: Callable[[dict[str, Any]], T], event: dict[str, Any]) -> T:
 def _failure(result: Result, kind: str) -> str:
     """Nobody waits for the answer to a requested start, so a refusal fails too: Lambda tries again one minute and two
     minutes later. By then an instance that was stopping has stopped. Then the event goes to the dead-letter queue."""
-    # A start that EC2 has no room for is tried again anyway: it is reported, but is not our failure.
+    # A start that EC2 has no capacity for is tried again anyway: it is reported, but is not our failure.
     failed = result.error is not None and not result.lack
     refused = kind == START_REQUESTED and result.decision.outcome is Outcome.REFUSED
     done = result.complete and result.decision.outcome is Outcome.DONE

@@ -79,7 +79,7 @@ class Result:
 
     @property
     def lack(self) -> str:
-        """The code with which EC2 said that it has no room for a start, which is tried again less and less often;
+        """The code with which EC2 said that it has no capacity for a start, which is tried again less and less often;
         otherwise empty."""
         return self.error.code if isinstance(self.error, Ec2Error) and lacks_capacity(self.error.code) else ""
 
@@ -380,7 +380,7 @@ def _remember(this_pass: Pass, observation: Observation, denial: Ec2Error) -> No
 
 
 def _remember_lack_of_capacity(this_pass: Pass, observation: Observation, decision: Decision) -> None:
-    """A start that EC2 had no room for is tried again less and less often: remember that it was tried. Where that
+    """A start that EC2 had no capacity for is tried again less and less often: remember that it was tried. Where that
     cannot be written down, every sweep tries."""
     for step in without_capacity(observation, decision, this_pass.settings, this_pass.clock.now()):
         try:

@@ -49,9 +49,19 @@ def observe_instances(
     volumes = volumes_of(ec2, instances, snapshots.records, [*marked, *rehearsals])
     moving, failed = ec2.moving(r.snapshot_id for r in snapshots.records if may_move(r))
     locked = _locked(ec2, snapshots) if locks else frozenset()
-    found = assemble(instances, snapshots, volumes, locked, frozenset(moving), now=now)
-    found = {i: replace(o, not_restored=failed) for i, o in with_other_deployments(ec2, found).items()}
-    return _with_others(ec2, found, moving) if locks else {i: replace(o, since=moving) for i, o in found.items()}
+    found = with_other_deployments(ec2, assemble(instances, snapshots, volumes, locked, now=now))
+    modifying, being_copied = _by_others(ec2, found.values()) if locks else ({}, {})
+    return {
+        i: replace(
+            o,
+            moving=frozenset(moving),
+            not_restored=failed,
+            modifying=frozenset(modifying),
+            being_copied=frozenset(being_copied),
+            since=moving | modifying | being_copied,
+        )
+        for i, o in found.items()
+    }
 
 
 def may_have_rehearsed(records: Iterable[SnapshotRecord]) -> set[str]:
@@ -59,18 +69,11 @@ def may_have_rehearsed(records: Iterable[SnapshotRecord]) -> set[str]:
     return {r.instance_id for r in records if r.spec.kms_key and r.confirmed_at is None}
 
 
-def _with_others(
-    ec2: Ec2Reads, found: Mapping[str, Observation], moving: Mapping[str, datetime]
-) -> dict[str, Observation]:
-    """The same with what others are doing to the volumes of stopped instances: modifying or copying them."""
-    stopped = [o for o in found.values() if o.instance.state == "stopped"]
+def _by_others(ec2: Ec2Reads, found: Iterable[Observation]) -> tuple[dict[str, datetime], dict[str, datetime]]:
+    """The volumes of stopped instances that others are modifying, and those that they are copying; each since when."""
+    stopped = [o for o in found if o.instance.state == "stopped"]
     ids, ours = {v.id for o in stopped for v in o.volumes}, {r.snapshot_id for o in stopped for r in o.records}
-    modifying, being_copied = ec2.modifying(ids), ec2.being_copied(ids, ours=ours)
-    since = dict(moving) | modifying | being_copied
-    return {
-        i: replace(o, modifying=frozenset(modifying), being_copied=frozenset(being_copied), since=since)
-        for i, o in found.items()
-    }
+    return ec2.modifying(ids), ec2.being_copied(ids, ours=ours)
 
 
 def with_other_deployments(ec2: Ec2Reads, found: Mapping[str, Observation]) -> dict[str, Observation]:
@@ -126,7 +129,6 @@ def assemble(
     snapshots: Snapshots,
     volumes: Iterable[Volume],
     locked: frozenset[str] = frozenset(),
-    moving: frozenset[str] = frozenset(),
     *,
     now: datetime,
 ) -> dict[str, Observation]:
@@ -152,7 +154,6 @@ def assemble(
             volumes=tuple(by_id[v] for v in sorted(ids)),
             records=tuple(mine),
             locked=locked,
-            moving=moving,
             damaged=(
                 *snapshots.damaged.get(i.id, ()),
                 *(told for r in mine for told in r.damage),
